@@ -1,0 +1,74 @@
+"""Bringing a database to the current schema, and back. Touches nothing outside the PostgreSQL schema `outbox`.
+
+Several may migrate at once: they wait for each other. All of one upgrade is one transaction: it is done, or nothing is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateSchema
+
+from schema.seed import seed
+from schema.settings import sqlalchemy_url
+from schema.tables import SCHEMA
+
+_LOCK = 0x6F7574626F78  # "outbox": an advisory lock of our own
+
+
+def upgrade(database_url: str, revision: str = "head") -> tuple[str | None, str | None]:
+    """Bring the database to `revision`, at the head with the funnel's words; give the revision before and after (None: nothing of ours there)."""
+    with _connection(database_url) as connection:
+        before = _current(connection)
+        connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
+        command.upgrade(_config(connection), revision)
+        if revision == "head":
+            seed(connection)
+        return before, _current(connection)
+
+
+def downgrade(database_url: str, revision: str = "base") -> None:
+    """Take the database back to `revision`; at `base` nothing of ours is left but the roles, and all data is gone."""
+    with _connection(database_url) as connection:
+        command.downgrade(_config(connection), revision)
+        if _current(connection) is None:
+            connection.execute(text(f"DROP TABLE IF EXISTS {SCHEMA}.alembic_version"))
+            connection.execute(text(f"DROP SCHEMA {SCHEMA}"))
+
+
+def pending(database_url: str) -> list[str]:
+    """Give the revisions that the database lacks, oldest first."""
+    scripts = ScriptDirectory.from_config(_config(None))
+    with _connection(database_url) as connection:
+        current = _current(connection)
+    return [script.revision for script in scripts.iterate_revisions("head", current or "base")][::-1]
+
+
+@contextmanager
+def _connection(database_url: str) -> Iterator[Connection]:
+    engine = create_engine(sqlalchemy_url(database_url), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        yield connection
+
+
+def _current(connection: Connection) -> str | None:
+    if connection.scalar(text("SELECT to_regclass(:table)"), {"table": f"{SCHEMA}.alembic_version"}) is None:
+        return None
+    return MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
+
+
+def _config(connection: Connection | None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config

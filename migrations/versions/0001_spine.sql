@@ -1,0 +1,405 @@
+-- The spine: the funnel, the logs, the queues and leases, and the functions that write them.
+
+-- The clock of every window, lease and due time: the database's, so that no two machines can disagree.
+-- Tests move it by replacing this function. STABLE and inlined, so that an index can be used with it.
+CREATE FUNCTION outbox.clock() RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$ SELECT now() $$;
+
+CREATE TABLE outbox.attempt (
+    event_id BIGINT NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE DEFAULT outbox.clock() NOT NULL, 
+    code INTEGER, 
+    subcode INTEGER, 
+    destination SMALLINT NOT NULL, 
+    revision SMALLINT NOT NULL, 
+    try SMALLINT NOT NULL, 
+    status SMALLINT, 
+    outcome TEXT NOT NULL, 
+    reason TEXT, 
+    trace TEXT, 
+    CONSTRAINT attempt_pkey PRIMARY KEY (event_id, destination, revision, try), 
+    CONSTRAINT attempt_outcome_check CHECK (outcome IN ('transient', 'throttled', 'uncertain'))
+);
+
+COMMENT ON TABLE outbox.attempt IS 'One try that did not end the delivery: codes only, no payload, no personal data';
+
+CREATE TABLE outbox.delivery (
+    due_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    event_id BIGINT NOT NULL, 
+    first_unknown_at TIMESTAMP WITH TIME ZONE, 
+    destination SMALLINT NOT NULL, 
+    revision SMALLINT DEFAULT 0 NOT NULL, 
+    tries SMALLINT DEFAULT 0 NOT NULL, 
+    CONSTRAINT delivery_pkey PRIMARY KEY (destination, due_at, event_id, revision)
+)
+ WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
+
+COMMENT ON TABLE outbox.delivery IS 'One event still owed to one destination';
+
+CREATE TABLE outbox.destination (
+    id SMALLINT NOT NULL, 
+    name TEXT NOT NULL, 
+    kind TEXT NOT NULL, 
+    enabled BOOLEAN DEFAULT true NOT NULL, 
+    paused BOOLEAN DEFAULT false NOT NULL, 
+    CONSTRAINT destination_pkey PRIMARY KEY (id), 
+    CONSTRAINT destination_name_key UNIQUE (name), 
+    CONSTRAINT destination_id_check CHECK (id > 0)
+);
+
+COMMENT ON TABLE outbox.destination IS 'Where conversions are delivered; paused: deliveries wait; not enabled: skipped, no backlog later';
+
+CREATE TABLE outbox.event (
+    id BIGINT GENERATED ALWAYS AS IDENTITY, 
+    occurred_at TIMESTAMP WITH TIME ZONE DEFAULT outbox.clock() NOT NULL, 
+    recorded_at TIMESTAMP WITH TIME ZONE DEFAULT outbox.clock() NOT NULL, 
+    name TEXT NOT NULL, 
+    event_id TEXT DEFAULT gen_random_uuid()::text NOT NULL, 
+    handl_id TEXT, 
+    lead_id TEXT, 
+    account_id TEXT, 
+    sealed JSONB, 
+    visitor JSONB, 
+    campaign JSONB, 
+    details JSONB, 
+    consent JSONB, 
+    notes TEXT[], 
+    CONSTRAINT event_pkey PRIMARY KEY (id), 
+    CONSTRAINT event_name_event_id_key UNIQUE (name, event_id)
+);
+
+COMMENT ON TABLE outbox.event IS 'The log of conversions; a row changes only when its person is sealed or erased';
+
+CREATE TABLE outbox.intake (
+    event_id BIGINT NOT NULL, 
+    tries SMALLINT DEFAULT 0 NOT NULL, 
+    CONSTRAINT intake_pkey PRIMARY KEY (event_id)
+)
+ WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
+
+COMMENT ON TABLE outbox.intake IS 'What every event owes first: sealing, folding into identity, fan-out';
+
+CREATE TABLE outbox.lease (
+    id BIGINT GENERATED ALWAYS AS IDENTITY, 
+    claimed_at TIMESTAMP WITH TIME ZONE DEFAULT outbox.clock() NOT NULL, 
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+    destination SMALLINT NOT NULL, 
+    holder TEXT NOT NULL, 
+    event_ids BIGINT[] NOT NULL, 
+    revisions SMALLINT[] NOT NULL, 
+    tries SMALLINT[] NOT NULL, 
+    first_unknown_ats TIMESTAMP WITH TIME ZONE[] NOT NULL, 
+    CONSTRAINT lease_pkey PRIMARY KEY (id)
+)
+ WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+COMMENT ON TABLE outbox.lease IS 'A batch that one process holds until a time (destination 0: intake); if it is gone, nothing settles';
+
+CREATE TABLE outbox.raw (
+    event_id BIGINT NOT NULL, 
+    person JSONB NOT NULL, 
+    CONSTRAINT raw_pkey PRIMARY KEY (event_id)
+)
+ WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
+
+COMMENT ON TABLE outbox.raw IS 'A person as a SQL writer sent it; deleted by the statement that writes the sealed form';
+
+CREATE TABLE outbox.receipt (
+    event_id BIGINT NOT NULL, 
+    at TIMESTAMP WITH TIME ZONE DEFAULT outbox.clock() NOT NULL, 
+    code INTEGER, 
+    subcode INTEGER, 
+    destination SMALLINT NOT NULL, 
+    revision SMALLINT NOT NULL, 
+    tries SMALLINT NOT NULL, 
+    status SMALLINT, 
+    outcome TEXT NOT NULL, 
+    reason TEXT, 
+    trace TEXT, 
+    account_id TEXT, 
+    sent TEXT[], 
+    CONSTRAINT receipt_pkey PRIMARY KEY (event_id, destination, revision), 
+    CONSTRAINT receipt_outcome_check CHECK (outcome IN ('delivered', 'skipped', 'dead'))
+);
+
+COMMENT ON TABLE outbox.receipt IS 'The end of a delivery; sent: the names of the fields, with a short digest of each identifier (name:digest)';
+
+CREATE TABLE outbox.revision (
+    event_id BIGINT NOT NULL, 
+    decided_at TIMESTAMP WITH TIME ZONE DEFAULT outbox.clock() NOT NULL, 
+    destination SMALLINT NOT NULL, 
+    revision SMALLINT NOT NULL, 
+    reason TEXT NOT NULL, 
+    CONSTRAINT revision_pkey PRIMARY KEY (event_id, destination, revision), 
+    CONSTRAINT revision_revision_check CHECK (revision > 0)
+);
+
+COMMENT ON TABLE outbox.revision IS 'A re-send or requeue that was decided, and why';
+
+CREATE TABLE outbox.step (
+    name TEXT NOT NULL, 
+    action_source TEXT, 
+    browser_pair BOOLEAN DEFAULT false NOT NULL, 
+    value NUMERIC, 
+    currency TEXT, 
+    CONSTRAINT step_pkey PRIMARY KEY (name)
+);
+
+COMMENT ON TABLE outbox.step IS 'The funnel: what may be recorded, and what holds for it at every destination';
+
+CREATE TABLE outbox.mapping (
+    destination SMALLINT NOT NULL, 
+    step TEXT NOT NULL, 
+    event_name TEXT NOT NULL, 
+    parameters JSONB DEFAULT '{}'::jsonb NOT NULL, 
+    enabled BOOLEAN DEFAULT true NOT NULL, 
+    paused BOOLEAN DEFAULT false NOT NULL, 
+    CONSTRAINT mapping_pkey PRIMARY KEY (destination, step), 
+    CONSTRAINT mapping_destination_fkey FOREIGN KEY(destination) REFERENCES outbox.destination (id), 
+    CONSTRAINT mapping_step_fkey FOREIGN KEY(step) REFERENCES outbox.step (name)
+);
+
+COMMENT ON TABLE outbox.mapping IS 'What a step is called at a destination';
+
+-- One event as JSON (design: the shape of outbox.record) to one row of outbox.event; id and recorded_at stay NULL.
+-- A structural mistake raises 22023 and names the field, never a value. What is optional and unusable is left out and
+-- noted. An event_id too long for an index is replaced by its hash, so that a repeat is still the same event.
+CREATE FUNCTION outbox.parse_event(event jsonb) RETURNS outbox.event
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    parsed outbox.event;
+    field text;
+    value jsonb;
+    at text;
+    noted text[] := '{}';
+BEGIN
+    IF event IS NULL OR jsonb_typeof(event) <> 'object' THEN
+        RAISE EXCEPTION 'event: expected a JSON object' USING ERRCODE = '22023';
+    END IF;
+    FOR field, value IN SELECT * FROM jsonb_each(event) LOOP
+        CONTINUE WHEN value = 'null';
+        CASE
+        WHEN field IN ('name', 'occurred_at', 'event_id', 'handl_id', 'lead_id', 'account_id') THEN
+            IF jsonb_typeof(value) NOT IN ('string', 'number')
+               OR (field IN ('name', 'occurred_at') AND jsonb_typeof(value) <> 'string') THEN
+                RAISE EXCEPTION '%: expected a string', field USING ERRCODE = '22023';
+            END IF;
+            at := btrim(value #>> '{}');
+            CONTINUE WHEN at = '';
+            IF length(at) > 256 AND field <> 'occurred_at' THEN
+                CASE field
+                WHEN 'event_id' THEN
+                    noted := noted || 'event_id: longer than 256 characters, replaced by its SHA-256'::text;
+                    at := encode(sha256(convert_to(at, 'UTF8')), 'hex');
+                WHEN 'name' THEN
+                    at := left(at, 256);
+                ELSE
+                    noted := noted || (field || ': longer than 256 characters, left out');
+                    CONTINUE;
+                END CASE;
+            END IF;
+            CASE field
+            WHEN 'name' THEN parsed.name := at;
+            WHEN 'event_id' THEN parsed.event_id := at;
+            WHEN 'handl_id' THEN parsed.handl_id := at;
+            WHEN 'lead_id' THEN parsed.lead_id := at;
+            WHEN 'account_id' THEN parsed.account_id := at;
+            ELSE
+                BEGIN
+                    -- PostgreSQL would also take 'tomorrow' and 'infinity'.
+                    IF at !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d' THEN
+                        RAISE invalid_datetime_format;
+                    END IF;
+                    IF at ~ '(Z|z|[+-]\d\d(:?\d\d)?)$' THEN
+                        parsed.occurred_at := at::timestamptz;
+                    ELSE
+                        parsed.occurred_at := at::timestamp AT TIME ZONE 'UTC';
+                    END IF;
+                EXCEPTION WHEN data_exception THEN
+                    RAISE EXCEPTION 'occurred_at: expected an ISO 8601 time such as 2026-05-24T10:00:00Z'
+                        USING ERRCODE = '22023';
+                END;
+            END CASE;
+        WHEN field IN ('person', 'sealed', 'visitor', 'campaign', 'details', 'consent') THEN
+            IF jsonb_typeof(value) <> 'object' THEN
+                RAISE EXCEPTION '%: expected a JSON object', field USING ERRCODE = '22023';
+            END IF;
+            IF pg_column_size(value) > 65536 THEN
+                noted := noted || (field || ': larger than 64 kB, left out');
+                CONTINUE;
+            END IF;
+            CASE field
+            WHEN 'sealed' THEN parsed.sealed := value;
+            WHEN 'visitor' THEN parsed.visitor := value;
+            WHEN 'campaign' THEN parsed.campaign := value;
+            WHEN 'details' THEN parsed.details := value;
+            WHEN 'consent' THEN parsed.consent := value;
+            ELSE NULL; -- a person goes to outbox.raw, see outbox.record
+            END CASE;
+        WHEN field = 'notes' AND jsonb_typeof(value) = 'array' THEN
+            noted := noted || ARRAY(SELECT left(note, 200) FROM jsonb_array_elements_text(value) AS note LIMIT 50);
+        WHEN field ~ '^[a-z_]{1,40}$' THEN
+            noted := noted || (field || ': unknown field, left out');
+        ELSE
+            noted := noted || 'event: unknown field, left out'::text;
+        END CASE;
+    END LOOP;
+    IF parsed.name IS NULL THEN
+        RAISE EXCEPTION 'name: missing; give the name of a funnel step' USING ERRCODE = '22023';
+    END IF;
+    IF event ? 'sealed' AND event ? 'person' AND event -> 'sealed' <> 'null' AND event -> 'person' <> 'null' THEN
+        RAISE EXCEPTION 'sealed: give either sealed or person, not both' USING ERRCODE = '22023';
+    END IF;
+    parsed.event_id := coalesce(parsed.event_id, gen_random_uuid()::text);
+    parsed.occurred_at := coalesce(parsed.occurred_at, outbox.clock());
+    parsed.notes := nullif(noted, '{}');
+    RETURN parsed;
+END
+$$;
+
+-- Records one conversion in the caller's transaction and returns outbox.event.id. The same (name, event_id) a second
+-- time changes nothing and returns the first row's id.
+--
+-- What a caller may notice: a concurrent duplicate waits for the first transaction to end; under REPEATABLE READ and
+-- SERIALIZABLE it raises 40001 if that one committed. A structural mistake raises 22023 and names the field.
+--
+-- SECURITY DEFINER: a CRM needs nothing but EXECUTE on this function, and can read nothing.
+CREATE FUNCTION outbox.record(event jsonb) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    parsed outbox.event := outbox.parse_event(event);
+    recorded bigint;
+BEGIN
+    LOOP
+        INSERT INTO outbox.event (occurred_at, name, event_id, handl_id, lead_id, account_id,
+                                  sealed, visitor, campaign, details, consent, notes)
+        VALUES (parsed.occurred_at, parsed.name, parsed.event_id, parsed.handl_id, parsed.lead_id, parsed.account_id,
+                parsed.sealed, parsed.visitor, parsed.campaign, parsed.details, parsed.consent, parsed.notes)
+        ON CONFLICT (name, event_id) DO NOTHING
+        RETURNING id INTO recorded;
+        IF recorded IS NOT NULL THEN
+            IF event -> 'person' <> 'null' THEN
+                INSERT INTO outbox.raw (event_id, person) VALUES (recorded, event -> 'person');
+            END IF;
+            RETURN recorded;
+        END IF;
+        SELECT id INTO recorded FROM outbox.event WHERE name = parsed.name AND event_id = parsed.event_id;
+        IF recorded IS NOT NULL THEN
+            RETURN recorded;
+        END IF;
+        -- The first row went in between (retention): record anew.
+    END LOOP;
+END
+$$;
+
+-- Records a JSON array of conversions, all or none, and returns their ids in the order given; else as outbox.record.
+CREATE FUNCTION outbox.record_many(events jsonb) RETURNS bigint[]
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    recorded bigint[];
+    missing bigint;
+BEGIN
+    IF events IS NULL OR jsonb_typeof(events) <> 'array' THEN
+        RAISE EXCEPTION 'events: expected a JSON array' USING ERRCODE = '22023';
+    END IF;
+    WITH given AS MATERIALIZED (
+        SELECT ordinality, event -> 'person' AS person, parsed.*
+        FROM jsonb_array_elements(events) WITH ORDINALITY AS element (event, ordinality),
+             LATERAL outbox.parse_event(event) AS parsed
+    ), inserted AS (
+        INSERT INTO outbox.event (occurred_at, name, event_id, handl_id, lead_id, account_id,
+                                  sealed, visitor, campaign, details, consent, notes)
+        SELECT occurred_at, name, event_id, handl_id, lead_id, account_id,
+               sealed, visitor, campaign, details, consent, notes
+        FROM given
+        -- In one order for every writer, so that two that record the same events cannot deadlock.
+        ORDER BY name, event_id
+        ON CONFLICT (name, event_id) DO NOTHING
+        RETURNING id, name, event_id
+    ), persons AS (
+        INSERT INTO outbox.raw (event_id, person)
+        SELECT DISTINCT ON (inserted.id) inserted.id, person
+        FROM inserted JOIN given USING (name, event_id)
+        WHERE person <> 'null'
+        ORDER BY inserted.id, ordinality
+    )
+    SELECT array_agg(inserted.id ORDER BY ordinality), count(*) FILTER (WHERE inserted.id IS NULL)
+    INTO recorded, missing
+    FROM given LEFT JOIN inserted USING (name, event_id);
+    IF missing > 0 THEN
+        -- Some were there before: their rows are visible to a new statement only.
+        SELECT array_agg(coalesce(known, outbox.record(event)) ORDER BY ordinality) INTO recorded
+        FROM unnest(recorded) WITH ORDINALITY AS id (known, ordinality)
+        JOIN jsonb_array_elements(events) WITH ORDINALITY AS element (event, ordinality) USING (ordinality);
+    END IF;
+    RETURN coalesce(recorded, '{}');
+END
+$$;
+
+-- After every INSERT into outbox.event, whoever makes it: what holds for all writers, and the intake rows.
+CREATE FUNCTION outbox.event_recorded() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM recorded WHERE NOT EXISTS (SELECT FROM outbox.step WHERE step.name = recorded.name)) THEN
+        RAISE EXCEPTION 'name: not a step of the funnel; the table outbox.step lists them' USING ERRCODE = '22023';
+    END IF;
+    IF EXISTS (SELECT FROM recorded WHERE occurred_at > outbox.clock() + interval '7 days') THEN
+        RAISE EXCEPTION 'occurred_at: lies more than 7 days ahead' USING ERRCODE = '22023';
+    END IF;
+    IF EXISTS (SELECT FROM recorded WHERE occurred_at < '1970-01-01') THEN
+        RAISE EXCEPTION 'occurred_at: lies before 1970' USING ERRCODE = '22023';
+    END IF;
+    INSERT INTO outbox.intake (event_id) SELECT id FROM recorded ORDER BY id;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER event_recorded AFTER INSERT ON outbox.event
+REFERENCING NEW TABLE AS recorded
+FOR EACH STATEMENT EXECUTE FUNCTION outbox.event_recorded();
+
+-- Three roles, for the CRM, the daemon and whoever looks. A role belongs to the whole cluster, so it may be there
+-- already, and the migrating user may not be allowed to make one; then the README says what to grant by hand.
+DO $$
+DECLARE
+    role text;
+BEGIN
+    FOREACH role IN ARRAY ARRAY['outbox_recorder', 'outbox_dispatcher', 'outbox_reader'] LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = role);
+        BEGIN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN NULL; -- another migration, at the same moment
+            WHEN insufficient_privilege THEN
+                RAISE NOTICE 'role % was not created: CREATEROLE is missing; see the README', role;
+        END;
+    END LOOP;
+    REVOKE ALL ON ALL FUNCTIONS IN SCHEMA outbox FROM PUBLIC;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'outbox_recorder') THEN
+        GRANT USAGE ON SCHEMA outbox TO outbox_recorder;
+        GRANT EXECUTE ON FUNCTION outbox.record(jsonb), outbox.record_many(jsonb) TO outbox_recorder;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'outbox_dispatcher') THEN
+        GRANT USAGE ON SCHEMA outbox TO outbox_dispatcher;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA outbox TO outbox_dispatcher;
+        GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA outbox TO outbox_dispatcher;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'outbox_reader') THEN
+        GRANT USAGE ON SCHEMA outbox TO outbox_reader;
+        GRANT SELECT ON ALL TABLES IN SCHEMA outbox TO outbox_reader;
+        REVOKE ALL ON outbox.raw FROM outbox_reader;
+        GRANT EXECUTE ON FUNCTION outbox.clock() TO outbox_reader;
+    END IF;
+END
+$$;

@@ -1,0 +1,41 @@
+"""The whole schema as it is declared: `schema.tables`, the functions and triggers beside it, and the roles.
+
+A production database comes here by migrations; a test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import resources
+
+from sqlalchemy import Connection
+from sqlalchemy.schema import CreateSchema
+
+from schema.tables import SCHEMA, metadata
+
+# In this order: `clock` stands in column defaults, the others use the tables and each other.
+BEFORE_TABLES = ("clock",)
+AFTER_TABLES = ("parse_event", "record", "record_many", "event_recorded", "event_recorded_trigger")
+
+
+def create_all(connection: Connection) -> None:
+    """Create the schema in an empty database."""
+    connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
+    for statement in _functions(BEFORE_TABLES):
+        connection.exec_driver_sql(statement)
+    metadata.create_all(connection, checkfirst=False)
+    for statement in (*_functions(AFTER_TABLES), roles()):
+        connection.exec_driver_sql(statement)
+
+
+def roles() -> str:
+    """Give the statement that creates the roles and grants them what they may do."""
+    return _read("roles.sql")
+
+
+def _functions(names: tuple[str, ...]) -> Iterator[str]:
+    return (_read(f"functions/{name}.sql") for name in names)
+
+
+def _read(path: str) -> str:
+    return resources.files("schema").joinpath(path).read_text(encoding="utf-8").replace("%", "%%")

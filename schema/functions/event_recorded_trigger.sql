@@ -1,0 +1,3 @@
+CREATE TRIGGER event_recorded AFTER INSERT ON outbox.event
+REFERENCING NEW TABLE AS recorded
+FOR EACH STATEMENT EXECUTE FUNCTION outbox.event_recorded();

@@ -1,0 +1,37 @@
+-- Records one conversion in the caller's transaction and returns outbox.event.id. The same (name, event_id) a second
+-- time changes nothing and returns the first row's id.
+--
+-- What a caller may notice: a concurrent duplicate waits for the first transaction to end; under REPEATABLE READ and
+-- SERIALIZABLE it raises 40001 if that one committed. A structural mistake raises 22023 and names the field.
+--
+-- SECURITY DEFINER: a CRM needs nothing but EXECUTE on this function, and can read nothing.
+CREATE FUNCTION outbox.record(event jsonb) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    parsed outbox.event := outbox.parse_event(event);
+    recorded bigint;
+BEGIN
+    LOOP
+        INSERT INTO outbox.event (occurred_at, name, event_id, handl_id, lead_id, account_id,
+                                  sealed, visitor, campaign, details, consent, notes)
+        VALUES (parsed.occurred_at, parsed.name, parsed.event_id, parsed.handl_id, parsed.lead_id, parsed.account_id,
+                parsed.sealed, parsed.visitor, parsed.campaign, parsed.details, parsed.consent, parsed.notes)
+        ON CONFLICT (name, event_id) DO NOTHING
+        RETURNING id INTO recorded;
+        IF recorded IS NOT NULL THEN
+            IF event -> 'person' <> 'null' THEN
+                INSERT INTO outbox.raw (event_id, person) VALUES (recorded, event -> 'person');
+            END IF;
+            RETURN recorded;
+        END IF;
+        SELECT id INTO recorded FROM outbox.event WHERE name = parsed.name AND event_id = parsed.event_id;
+        IF recorded IS NOT NULL THEN
+            RETURN recorded;
+        END IF;
+        -- The first row went in between (retention): record anew.
+    END LOOP;
+END
+$$;

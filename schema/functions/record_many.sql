@@ -1,0 +1,46 @@
+-- Records a JSON array of conversions, all or none, and returns their ids in the order given; else as outbox.record.
+CREATE FUNCTION outbox.record_many(events jsonb) RETURNS bigint[]
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    recorded bigint[];
+    missing bigint;
+BEGIN
+    IF events IS NULL OR jsonb_typeof(events) <> 'array' THEN
+        RAISE EXCEPTION 'events: expected a JSON array' USING ERRCODE = '22023';
+    END IF;
+    WITH given AS MATERIALIZED (
+        SELECT ordinality, event -> 'person' AS person, parsed.*
+        FROM jsonb_array_elements(events) WITH ORDINALITY AS element (event, ordinality),
+             LATERAL outbox.parse_event(event) AS parsed
+    ), inserted AS (
+        INSERT INTO outbox.event (occurred_at, name, event_id, handl_id, lead_id, account_id,
+                                  sealed, visitor, campaign, details, consent, notes)
+        SELECT occurred_at, name, event_id, handl_id, lead_id, account_id,
+               sealed, visitor, campaign, details, consent, notes
+        FROM given
+        -- In one order for every writer, so that two that record the same events cannot deadlock.
+        ORDER BY name, event_id
+        ON CONFLICT (name, event_id) DO NOTHING
+        RETURNING id, name, event_id
+    ), persons AS (
+        INSERT INTO outbox.raw (event_id, person)
+        SELECT DISTINCT ON (inserted.id) inserted.id, person
+        FROM inserted JOIN given USING (name, event_id)
+        WHERE person <> 'null'
+        ORDER BY inserted.id, ordinality
+    )
+    SELECT array_agg(inserted.id ORDER BY ordinality), count(*) FILTER (WHERE inserted.id IS NULL)
+    INTO recorded, missing
+    FROM given LEFT JOIN inserted USING (name, event_id);
+    IF missing > 0 THEN
+        -- Some were there before: their rows are visible to a new statement only.
+        SELECT array_agg(coalesce(known, outbox.record(event)) ORDER BY ordinality) INTO recorded
+        FROM unnest(recorded) WITH ORDINALITY AS id (known, ordinality)
+        JOIN jsonb_array_elements(events) WITH ORDINALITY AS element (event, ordinality) USING (ordinality);
+    END IF;
+    RETURN coalesce(recorded, '{}');
+END
+$$;

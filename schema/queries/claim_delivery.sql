@@ -1,0 +1,25 @@
+-- Claims up to :limit due deliveries of one destination: moves them from the queue into one lease row, joined to their
+-- events. One statement, so there is no moment at which a row is in neither place. :since is the low watermark.
+-- Relies on delivery_pkey (destination, due_at, …).
+WITH due AS (
+    DELETE FROM outbox.delivery
+    WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM outbox.delivery
+        WHERE destination = %(destination)s AND due_at <= outbox.clock() AND due_at >= %(since)s
+        ORDER BY due_at, event_id, revision
+        LIMIT %(limit)s
+        FOR UPDATE SKIP LOCKED))
+    RETURNING event_id, revision, tries, first_unknown_at, due_at
+), leased AS (
+    INSERT INTO outbox.lease (destination, holder, expires_at, event_ids, revisions, tries, first_unknown_ats)
+    SELECT %(destination)s, %(holder)s, outbox.clock() + %(lease)s,
+           array_agg(event_id), array_agg(revision), array_agg(tries), array_agg(first_unknown_at)
+    FROM due
+    HAVING count(*) > 0
+    RETURNING id, claimed_at
+)
+SELECT leased.id, leased.claimed_at, due.due_at, due.revision, due.tries, due.first_unknown_at,
+       event.id, event.occurred_at, event.recorded_at, event.name, event.event_id,
+       event.handl_id, event.lead_id, event.account_id,
+       event.sealed, event.visitor, event.campaign, event.details, event.consent
+FROM leased CROSS JOIN due JOIN outbox.event ON event.id = due.event_id

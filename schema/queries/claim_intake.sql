@@ -1,0 +1,22 @@
+-- Claims up to :limit events that still owe intake, with what SQL writers sent raw; as claim_delivery.
+-- Relies on intake_pkey, raw_pkey, event_pkey. :since is the low watermark.
+WITH due AS (
+    DELETE FROM outbox.intake
+    WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM outbox.intake
+        WHERE event_id >= %(since)s
+        ORDER BY event_id
+        LIMIT %(limit)s
+        FOR UPDATE SKIP LOCKED))
+    RETURNING event_id, tries
+), leased AS (
+    INSERT INTO outbox.lease (destination, holder, expires_at, event_ids, revisions, tries, first_unknown_ats)
+    SELECT 0, %(holder)s, outbox.clock() + %(lease)s,
+           array_agg(event_id), array_agg(0::smallint), array_agg(tries), array_agg(NULL::timestamptz)
+    FROM due
+    HAVING count(*) > 0
+    RETURNING id, claimed_at
+)
+SELECT leased.id, leased.claimed_at, due.tries,
+       event.id, event.occurred_at, event.recorded_at, event.name, raw.person
+FROM leased CROSS JOIN due JOIN outbox.event ON event.id = due.event_id LEFT JOIN outbox.raw ON raw.event_id = due.event_id

@@ -1,0 +1,78 @@
+"""Keeping the tables of words (`step`, `destination`, `mapping`) in step with the configured funnel.
+
+What an operator has switched (enabled, paused) is never touched. A step that the funnel no longer names stays, so that
+a CRM which still records it does not fail; its mappings go, so that nobody is told of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg.types.json import Jsonb
+from sqlalchemy import Connection
+
+from outbox.taxonomy import FUNNEL, Step
+
+DESTINATIONS: tuple[tuple[str, str], ...] = (("meta", "meta"), ("ga4", "ga4"))
+"""Name and kind of each destination; a second pixel is one more row of an existing kind."""
+
+
+def seed(
+    connection: Connection, funnel: Sequence[Step] = FUNNEL, destinations: Sequence[tuple[str, str]] = DESTINATIONS
+) -> None:
+    """Write what differs, in the transaction of `connection`."""
+    run = connection.exec_driver_sql
+    for name, kind in destinations:
+        run(
+            """
+            INSERT INTO outbox.destination (id, name, kind)
+            SELECT coalesce(max(id), 0) + 1, %(name)s, %(kind)s FROM outbox.destination
+            ON CONFLICT (name) DO UPDATE SET kind = excluded.kind WHERE destination.kind <> excluded.kind
+            """,
+            {"name": name, "kind": kind},
+        )
+    for step in funnel:
+        run(
+            """
+            INSERT INTO outbox.step (name, action_source, browser_pair, value, currency)
+            VALUES (%(name)s, %(action_source)s, %(browser_pair)s, %(value)s, %(currency)s)
+            ON CONFLICT (name) DO UPDATE
+            SET action_source = excluded.action_source, browser_pair = excluded.browser_pair,
+                value = excluded.value, currency = excluded.currency
+            WHERE (step.action_source, step.browser_pair, step.value, step.currency)
+                IS DISTINCT FROM (excluded.action_source, excluded.browser_pair, excluded.value, excluded.currency)
+            """,
+            {
+                "name": step.name,
+                "action_source": step.action_source,
+                "browser_pair": step.browser_pair,
+                "value": step.value,
+                "currency": step.currency,
+            },
+        )
+        for destination, target in step.targets.items():
+            run(
+                """
+                INSERT INTO outbox.mapping (destination, step, event_name, parameters)
+                SELECT id, %(step)s, %(event_name)s, %(parameters)s
+                FROM outbox.destination WHERE name = %(destination)s
+                ON CONFLICT (destination, step) DO UPDATE
+                SET event_name = excluded.event_name, parameters = excluded.parameters
+                WHERE (mapping.event_name, mapping.parameters)
+                    IS DISTINCT FROM (excluded.event_name, excluded.parameters)
+                """,
+                {
+                    "destination": destination,
+                    "step": step.name,
+                    "event_name": target.event_name,
+                    "parameters": Jsonb(target.parameters),
+                },
+            )
+    run(
+        """
+        DELETE FROM outbox.mapping USING outbox.destination
+        WHERE destination.id = mapping.destination
+          AND NOT (destination.name || ' ' || mapping.step) = ANY (%(kept)s)
+        """,
+        {"kept": [f"{destination} {step.name}" for step in funnel for destination in step.targets]},
+    )

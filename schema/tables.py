@@ -1,0 +1,224 @@
+"""The tables of the PostgreSQL schema `outbox`, as they are declared; migrations bring a database here.
+
+    log       event, revision, attempt, receipt     immutable facts, the truth
+    queue     intake, delivery                      only what is still owed; inserted and deleted, never updated
+    lease     what one dispatcher holds right now
+    raw       persons that a SQL writer sent raw, until intake seals them
+    words     step, destination, mapping            the funnel, and what the operator switches
+
+Columns stand widest first (8-byte, 4-byte, 2-byte, then what varies), so that no padding is stored.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Integer,
+    MetaData,
+    Numeric,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+SCHEMA = "outbox"
+
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+    },
+)
+
+_NOW = text("outbox.clock()")
+_EMPTY = text("'{}'::jsonb")
+
+# A queue's rows live for seconds and leave dead versions behind: vacuum by count and at once, not by share of a table
+# that is empty most of the time (queues.md 2.3, 6).
+_QUEUE = {
+    "autovacuum_vacuum_scale_factor": "0",
+    "autovacuum_vacuum_threshold": "5000",
+    "autovacuum_vacuum_cost_delay": "0",
+    "autovacuum_analyze_scale_factor": "0",
+    "autovacuum_analyze_threshold": "50000",
+}
+
+
+def _time(name: str, *, nullable: bool = False, now: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=_NOW if now else None)
+
+
+step = Table(
+    "step",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("action_source", Text),
+    Column("browser_pair", Boolean, nullable=False, server_default=text("false")),
+    Column("value", Numeric),
+    Column("currency", Text),
+    comment="The funnel: what may be recorded, and what holds for it at every destination",
+)
+
+destination = Table(
+    "destination",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    UniqueConstraint("name"),
+    CheckConstraint("id > 0", name="id"),  # 0 stands for intake in lease.destination
+    comment="Where conversions are delivered; paused: deliveries wait; not enabled: skipped, no backlog later",
+)
+
+mapping = Table(
+    "mapping",
+    metadata,
+    Column("destination", SmallInteger, ForeignKey(destination.c.id), nullable=False),
+    Column("step", Text, ForeignKey(step.c.name), nullable=False),
+    Column("event_name", Text, nullable=False),
+    Column("parameters", JSONB, nullable=False, server_default=_EMPTY),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    PrimaryKeyConstraint("destination", "step"),
+    comment="What a step is called at a destination",
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _time("occurred_at", now=True),
+    _time("recorded_at", now=True),
+    Column("name", Text, nullable=False),
+    Column("event_id", Text, nullable=False, server_default=text("gen_random_uuid()::text")),
+    Column("handl_id", Text),
+    Column("lead_id", Text),
+    Column("account_id", Text),
+    Column("sealed", JSONB),
+    Column("visitor", JSONB),
+    Column("campaign", JSONB),
+    Column("details", JSONB),
+    Column("consent", JSONB),
+    Column("notes", ARRAY(Text)),
+    UniqueConstraint("name", "event_id"),
+    comment="The log of conversions; a row changes only when its person is sealed or erased",
+)
+
+raw = Table(
+    "raw",
+    metadata,
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("person", JSONB, nullable=False),
+    postgresql_with=_QUEUE,
+    comment="A person as a SQL writer sent it; deleted by the statement that writes the sealed form",
+)
+
+intake = Table(
+    "intake",
+    metadata,
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("tries", SmallInteger, nullable=False, server_default=text("0")),
+    postgresql_with=_QUEUE,
+    comment="What every event owes first: sealing, folding into identity, fan-out",
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    _time("due_at"),
+    Column("event_id", BigInteger, nullable=False),
+    _time("first_unknown_at", nullable=True),
+    Column("destination", SmallInteger, nullable=False),
+    Column("revision", SmallInteger, nullable=False, server_default=text("0")),
+    Column("tries", SmallInteger, nullable=False, server_default=text("0")),
+    # The only index, and the order of the claim: it moves to the right as time does, so a claim can start from where
+    # the last one ended instead of walking over what is dead (measured.md, the low watermark).
+    PrimaryKeyConstraint("destination", "due_at", "event_id", "revision"),
+    postgresql_with=_QUEUE,
+    comment="One event still owed to one destination",
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _time("claimed_at", now=True),
+    _time("expires_at"),
+    Column("destination", SmallInteger, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("event_ids", ARRAY(BigInteger), nullable=False),
+    Column("revisions", ARRAY(SmallInteger), nullable=False),
+    Column("tries", ARRAY(SmallInteger), nullable=False),
+    Column("first_unknown_ats", ARRAY(DateTime(timezone=True)), nullable=False),
+    postgresql_with={"autovacuum_vacuum_scale_factor": "0", "autovacuum_vacuum_threshold": "500"},
+    comment="A batch that one process holds until a time (destination 0: intake); if it is gone, nothing settles",
+)
+
+revision = Table(
+    "revision",
+    metadata,
+    Column("event_id", BigInteger, nullable=False),
+    _time("decided_at", now=True),
+    Column("destination", SmallInteger, nullable=False),
+    Column("revision", SmallInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    PrimaryKeyConstraint("event_id", "destination", "revision"),
+    CheckConstraint("revision > 0", name="revision"),
+    comment="A re-send or requeue that was decided, and why",
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("event_id", BigInteger, nullable=False),
+    _time("at", now=True),
+    Column("code", Integer),
+    Column("subcode", Integer),
+    Column("destination", SmallInteger, nullable=False),
+    Column("revision", SmallInteger, nullable=False),
+    Column("try", SmallInteger, nullable=False),
+    Column("status", SmallInteger),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text),
+    Column("trace", Text),
+    PrimaryKeyConstraint("event_id", "destination", "revision", "try"),
+    CheckConstraint("outcome IN ('transient', 'throttled', 'uncertain')", name="outcome"),
+    comment="One try that did not end the delivery: codes only, no payload, no personal data",
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("event_id", BigInteger, nullable=False),
+    _time("at", now=True),
+    Column("code", Integer),
+    Column("subcode", Integer),
+    Column("destination", SmallInteger, nullable=False),
+    Column("revision", SmallInteger, nullable=False),
+    Column("tries", SmallInteger, nullable=False),
+    Column("status", SmallInteger),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text),
+    Column("trace", Text),
+    Column("account_id", Text),
+    Column("sent", ARRAY(Text)),
+    PrimaryKeyConstraint("event_id", "destination", "revision"),
+    CheckConstraint("outcome IN ('delivered', 'skipped', 'dead')", name="outcome"),
+    comment="The end of a delivery; sent: the names of the fields, with a short digest of each identifier (name:digest)",
+)
