@@ -1,0 +1,5 @@
+"""The daemon: takes what the log owes to each destination, sends it, and keeps proof of it.
+
+One file a role: `queue` (claim and settle), `intake`, `identity`, `eligibility`, `send`, `settle`, `retry`, `daemon`;
+`destinations/` one module each, `sandbox/` their local stand-in.
+"""

@@ -1,0 +1,42 @@
+"""The command `outbox`. Exit codes: 0 done; 1 something went wrong; 2 the call or a setting is wrong; 3 work is left."""
+
+from __future__ import annotations
+
+import sys
+
+import psycopg
+import typer
+from sqlalchemy.exc import OperationalError
+
+from dispatcher import logs
+from dispatcher.cli import deliver, local
+from schema.embedded import EmbeddedError
+from schema.settings import SettingsError
+
+app = typer.Typer(
+    name="outbox",
+    help="Conversions from a CRM's own transaction to Meta and GA4.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # a pretty traceback shows local variables, and in them secrets
+)
+deliver.add_to(app)
+local.add_to(app)
+
+
+def main() -> None:
+    """Run the command; an error that an operator can mend is a sentence, not a traceback."""
+    logs.configure()
+    try:
+        app()
+    except SettingsError as error:
+        _fail(f"a setting cannot be used: {error}", 2)
+    except EmbeddedError as error:
+        _fail(str(error), 1)
+    except (psycopg.OperationalError, OperationalError) as error:
+        kind = getattr(error, "orig", None) or error
+        _fail(f"the database does not answer ({type(kind).__name__}); check OUTBOX_DATABASE_URL", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"outbox: {message}", err=True)
+    sys.exit(code)

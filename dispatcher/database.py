@@ -1,0 +1,120 @@
+"""The dispatcher's connections to PostgreSQL. This module and the queues are all that talks to the database.
+
+Every statement is a transaction of its own, so none stays open while something is sent. When the database is away, a
+statement waits and is tried again, with backoff, until it succeeds or the caller gives up; that is said once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import psycopg
+import structlog
+from psycopg.rows import tuple_row
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from schema.queries import load
+from schema.settings import conninfo
+
+log = structlog.get_logger()
+
+AWAY = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,  # the connection was closed under the statement
+    psycopg.errors.ReadOnlySqlTransaction,  # a primary that became a standby
+    PoolTimeout,
+)
+"""What says that the database is away, or busy with itself; a statement's own mistake is none of these."""
+
+STATEMENT_TIMEOUT = 60
+LONGEST_PAUSE = 10.0
+
+_OPTIONS: dict[str, Any] = {
+    "application_name": "outbox-dispatch",
+    "options": f"-c statement_timeout={STATEMENT_TIMEOUT}s -c idle_in_transaction_session_timeout=60s",
+    "connect_timeout": 5,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "target_session_attrs": "read-write",  # with several hosts in the address, the one that takes writes
+}
+
+
+class Database:
+    """A pool of connections, and statements by the name of their file in `schema/queries`."""
+
+    def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
+        self._pool = pool
+        self.reachable = True
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, database_url: str, *, connections: int = 8) -> AsyncIterator[Database]:
+        """Open the pool; connections are made when they are needed."""
+        pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
+            conninfo(database_url),
+            kwargs={"autocommit": True, "row_factory": tuple_row, **_OPTIONS},
+            configure=_configure,
+            check=AsyncConnectionPool.check_connection if connections == 1 else None,
+            min_size=0,
+            max_size=connections,
+            timeout=10,
+            reconnect_timeout=0,
+            open=False,
+        )
+        await pool.open(wait=False)
+        try:
+            yield cls(pool)
+        finally:
+            await pool.close(timeout=2)
+
+    async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a query of `schema/queries` until the database takes it; give its rows."""
+        return await self.execute(load(query), parameters)
+
+    async def execute(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a statement until the database takes it; give its rows. Safe to repeat: so must `statement` be."""
+        failures = 0
+        while True:
+            try:
+                rows = await self.once(statement, parameters)
+            except AWAY as error:
+                failures += 1
+                self._lost(error)
+                await asyncio.sleep(min(LONGEST_PAUSE, 0.1 * 2**failures) * (0.5 + random.random()))
+            else:
+                self._found()
+                return rows
+
+    async def once(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a statement once."""
+        async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
+            await cursor.execute(statement, parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+    def _lost(self, error: Exception) -> None:
+        if self.reachable:
+            self.reachable = False
+            log.warning(
+                "database away, waiting for it", error=type(error).__name__, sqlstate=getattr(error, "sqlstate", None)
+            )
+
+    def _found(self) -> None:
+        if not self.reachable:
+            self.reachable = True
+            log.info("database back")
+
+
+def _encode(value: Any) -> bytes:
+    return msgspec.json.encode(value)
+
+
+async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
+    set_json_loads(msgspec.json.decode, connection)
+    set_json_dumps(_encode, connection)

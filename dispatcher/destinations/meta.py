@@ -1,0 +1,236 @@
+"""Meta's Conversions API: what one event looks like there. Rules: destinations.md, part 1; owner's spec, 4.3 to 4.6."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from dispatcher.destinations import Answer, Limits, Payload, Refusal, values
+from dispatcher.destinations.http import Client
+from dispatcher.destinations.meta_answers import classify
+from dispatcher.destinations.values import PERSONAL_NAMES, digest, hash_key, hashes, looks_personal, number, text
+from dispatcher.eligibility import NO_CONSENT, consent_of
+from dispatcher.identity import Known
+from dispatcher.records import Delivery, Event
+from dispatcher.records import Mapping as StepMapping
+from schema.settings import Settings
+
+LIMITS = Limits(
+    # An event more than 7 days old fails "the entire request", and Meta processes no events of it
+    # (1.8); five minutes in hand for the way there and for clocks.
+    window=timedelta(days=7) - timedelta(minutes=5),
+    # A repeat of event_name + event_id is dropped for 48 h and counted again after (1.8); an hour in hand.
+    repeat=timedelta(hours=47),
+    batch=1000,  # events a request (1.1)
+    concurrency=4,
+)
+
+TRAITS = ("em", "ph", "fn", "ln", "ct", "st", "zp", "country", "db", "ge")
+"""Hashed parameters of user_data, in the order of the owner's spec, 4.3."""
+
+# With the appendix that Meta's own parameter builder adds (1.3).
+_FBP_OR_FBC = re.compile(r"fb\.\d{1,3}\.\d{10,16}\.[^.\s]{1,600}(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?")
+_FBCLID = re.compile(r"[A-Za-z0-9_-]{1,500}")
+
+# Subcode 2804050: nothing but these, and the request is refused (1.2).
+INSUFFICIENT = (
+    {"ct", "country", "st", "zp", "ge", "client_user_agent"},
+    {"db", "client_user_agent"},
+    {"fn", "ge"},
+    {"ln", "ge"},
+)
+
+ACTION_SOURCES = {
+    "email", "website", "app", "phone_call", "chat", "physical_store", "system_generated", "business_messaging", "other",
+}  # fmt: skip
+
+# These parameters have a meaning of their own (1.7); `details` holds them under the same names.
+_TEXTS = ("content_type", "order_id", "status", "search_string", "delivery_category", "item_number")
+_NUMBERS = ("net_revenue", "predicted_ltv", "num_items")
+_CAMPAIGN = (
+    ("lead_source", "source"), ("lead_medium", "medium"), ("lead_campaign", "campaign"), ("lead_content", "content"),
+    ("lead_term", "term"), ("fb_source", "fb_source"), ("fb_loc", "fb_loc"),
+)  # fmt: skip
+_NOT_CUSTOM = {"form", "product", "items", "action_source", "browser_pair", "origin"} | PERSONAL_NAMES
+"""Details that say something to us or to the other destination, or that nobody may have in the clear."""
+
+_CUSTOM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+_MAX_CUSTOM = 50
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Meta:
+    """One pixel (dataset) of Meta's."""
+
+    limits = LIMITS
+
+    def __init__(self, settings: Settings, *, name: str = "meta") -> None:
+        self.name = name
+        self._settings = settings
+        self._client = Client(
+            f"{settings.meta_base_url.rstrip('/')}/{settings.meta_api_version}/{settings.meta_pixel_id}/events",
+            # In a header, so that it is in no URL (1.1).
+            headers={"Authorization": f"Bearer {settings.meta_token.reveal()}"},
+            timeout=LIMITS.timeout,
+            concurrency=LIMITS.concurrency,
+        )
+
+    def missing(self) -> str | None:
+        """Say which setting is missing without which nothing can be sent."""
+        return None if self._settings.meta_token else "META_CAPI_TOKEN"
+
+    def build(self, delivery: Delivery, known: Known, mapping: StepMapping, now: datetime) -> Payload | Refusal:
+        """Give the payload of one event, or why it would be refused."""
+        return build(delivery, known, mapping, now, consent_default=self._settings.consent_default)
+
+    def requests(self, payloads: Iterable[Payload]) -> Iterator[Sequence[Payload]]:
+        """Put up to a thousand into each request."""
+        waiting = iter(payloads)
+        while batch := list(islice(waiting, LIMITS.batch)):
+            yield batch
+
+    async def send(self, payloads: Sequence[Payload]) -> Answer:
+        """Send one request."""
+        test_code = self._settings.meta_test_code
+        tail = b',"test_event_code":"%s"}' % test_code.encode() if test_code else b"}"
+        body = b'{"data":[' + b",".join(payload.body for payload in payloads) + b"]" + tail
+        return await self._client.post(body, lambda reply: classify(reply, sent=len(payloads)))
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._client.close()
+
+
+def build(
+    delivery: Delivery, known: Known, mapping: StepMapping, now: datetime, *, consent_default: str = "granted"
+) -> Payload | Refusal:
+    """Give the payload of one event, or why it would be refused. Pure."""
+    event = delivery.event
+    consent = consent_of(known.consent, consent_default)
+    if consent["ad_user_data"] == "denied":
+        return NO_CONSENT
+    user_data, sent = _user_data(known)
+    if any(user_data.keys() <= insufficient for insufficient in INSUFFICIENT):
+        return Refusal("dead", "insufficient identity")
+    source = _action_source(event, known, mapping, user_data)
+    custom_data = _custom_data(event, mapping, is_website=source == "website")
+    if mapping.event_name == "Purchase" and not {"value", "currency"} <= custom_data.keys():
+        return Refusal("dead", "missing value")  # subcode 2804009
+    body: dict[str, Any] = {
+        "event_name": mapping.event_name,
+        "event_time": int(min(event.occurred_at, now).timestamp()),
+        "event_id": event.event_id,
+        "action_source": source,
+    }
+    for parameter, name in (("event_source_url", "url"), ("referrer_url", "referrer")):
+        if address := text(known.visitor, name):
+            body[parameter] = address
+    body["user_data"] = user_data
+    if custom_data:
+        body["custom_data"] = custom_data
+    sent.extend(custom_data)
+    return Payload(delivery, _encode(body), sent, known.account_id)
+
+
+def _user_data(known: Known) -> tuple[dict[str, Any], list[str]]:
+    """Give user_data and its fields with digests, for the receipt."""
+    user_data: dict[str, Any] = {}
+    sent: list[str] = []
+    for name in TRAITS:
+        if found := hashes(known.meta, name):
+            user_data[name] = found
+            sent.extend(digest(name, value) for value in found)
+    visitor = known.visitor
+    for name, value in (
+        ("client_ip_address", values.ip(visitor)),
+        ("client_user_agent", text(visitor, "user_agent")),
+        ("fbp", _fbp_or_fbc(visitor, "fbp")),
+        ("fbc", fbc(visitor, known.visited_at)),
+    ):
+        if value:
+            user_data[name] = value
+            sent.append(digest(name, value))
+    if known.keys:
+        user_data["external_id"] = list(dict.fromkeys(hash_key(key) for key in known.keys))
+        sent.extend(digest("external_id", value) for value in user_data["external_id"])
+    return user_data, sent
+
+
+def fbc(visitor: Mapping[str, Any], visited_at: datetime | None) -> str | None:
+    """Give the click id: the browser's own, else made from `fbclid` with the time it was first seen (1.3)."""
+    if own := _fbp_or_fbc(visitor, "fbc"):
+        return own
+    fbclid = visitor.get("fbclid")
+    if not isinstance(fbclid, str) or not _FBCLID.fullmatch(fbclid):
+        return None
+    try:
+        seen_at = datetime.fromisoformat(visitor["fbclid_at"])
+    except (KeyError, TypeError, ValueError):
+        seen_at = None
+    if seen_at is None or seen_at.tzinfo is None:
+        seen_at = visited_at
+    return f"fb.1.{int(seen_at.timestamp() * 1000)}.{fbclid}" if seen_at else None
+
+
+def _fbp_or_fbc(visitor: Mapping[str, Any], name: str) -> str | None:
+    value = visitor.get(name)
+    return value if isinstance(value, str) and _FBP_OR_FBC.fullmatch(value) else None
+
+
+def _action_source(event: Event, known: Known, mapping: StepMapping, user_data: Mapping[str, Any]) -> str:
+    """Say where it happened (design, part 6.5): the step's own, what the event states, else what is known."""
+    if mapping.action_source:
+        return mapping.action_source
+    details = event.details or {}
+    stated = details.get("action_source")
+    if isinstance(stated, str) and stated in ACTION_SOURCES:
+        return stated
+    if "client_user_agent" in user_data and text(known.visitor, "url"):
+        return "website"
+    return "system_generated" if details.get("origin") == "stripe" else "other"
+
+
+def _custom_data(event: Event, mapping: StepMapping, *, is_website: bool) -> dict[str, Any]:
+    details = event.details or {}
+    campaign = event.campaign or {}
+    value, code = values.money(details, mapping)
+    candidates: dict[str, Any] = {
+        "value": value,
+        "currency": code,
+        "content_name": text(details, "content_name") or text(details, "form") or text(details, "product"),
+        "content_category": values.category(details, mapping),
+        **{name: text(details, name) for name in _TEXTS},
+        **{name: number(details, name) for name in _NUMBERS},
+        "contents": _list_of(dict, details.get("contents")),
+        "content_ids": _list_of((str, int), details.get("content_ids")),
+        **{parameter: text(campaign, name) for parameter, name in _CAMPAIGN},
+    }
+    if is_website and not candidates["lead_source"]:
+        candidates["lead_source"] = "direct"  # owner's spec, 4.4
+    custom = {name: found for name, found in candidates.items() if found is not None}
+    _add_others(custom, details)
+    return {**mapping.parameters, **custom}
+
+
+def _list_of(kind: type | tuple[type, ...], value: Any) -> list[Any] | None:
+    return value if isinstance(value, list) and value and all(isinstance(item, kind) for item in value) else None
+
+
+def _add_others(custom: dict[str, Any], details: Mapping[str, Any]) -> None:
+    """Pass on what else the details tell, as custom properties; never what looks like an e-mail address."""
+    for name, value in details.items():
+        if name in custom or name in _NOT_CUSTOM or len(custom) >= _MAX_CUSTOM or not _CUSTOM_NAME.fullmatch(name):
+            continue
+        if isinstance(value, bool):
+            custom[name] = value
+        elif isinstance(value, int | float):
+            if (amount := number(details, name)) is not None:
+                custom[name] = amount
+        elif (found := text(details, name)) and not looks_personal(found):
+            custom[name] = found

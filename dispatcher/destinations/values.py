@@ -1,0 +1,105 @@
+"""Reading values out of JSON that any writer may have put into the log: of the right type, in bounds, or not there."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from ipaddress import ip_address
+from typing import Any
+
+from dispatcher.records import Mapping as StepMapping
+
+SHA256 = re.compile(r"[0-9a-f]{64}(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?")
+"""A hash as Meta takes it, with or without the suffix of its parameter builder (destinations.md 1.3)."""
+
+EMPTY_HASH = sha256(b"").hexdigest()
+
+PERSONAL_NAMES = frozenset({"email", "phone", "first_name", "last_name", "date_of_birth"})
+"""Details that no destination may have in the clear, whatever a writer put there."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+_PERSONAL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+
+
+def text(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | None:
+    """Give `values[name]` as a text without control characters, cut at `limit`; None if there is none."""
+    value = values.get(name)
+    if isinstance(value, str):
+        cleaned = value if value.isprintable() else _CONTROL.sub(" ", value)
+        return cleaned.strip()[:limit] or None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)[:limit]
+    return None
+
+
+def number(values: Mapping[str, Any], name: str) -> float | int | None:
+    """Give `values[name]` as a finite number; a number written as text counts."""
+    value = values.get(name)
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, int | float) and abs(value) < 1e15 and math.isfinite(value):  # beyond any money
+        return value
+    return None
+
+
+def currency(values: Mapping[str, Any], name: str = "currency") -> str | None:
+    """Give an ISO 4217 code in upper case."""
+    code = text(values, name, 10)
+    return code.upper() if code and len(code) == 3 and code.isascii() and code.isalpha() else None
+
+
+def money(details: Mapping[str, Any], step: StepMapping) -> tuple[float | None, str | None]:
+    """Give value and currency: the event's own, else the funnel's for this step. No value without a currency."""
+    code = currency(details) or step.currency
+    value = number(details, "value")
+    value = step.value if value is None else value
+    return (value if code else None), code
+
+
+def category(details: Mapping[str, Any], step: StepMapping) -> str | None:
+    """Give content_category: the event's own, else the funnel's, else the product."""
+    return text(details, "content_category") or step.parameters.get("content_category") or text(details, "product")
+
+
+def hashes(values: Mapping[str, Any], name: str) -> list[str]:
+    """Give the SHA-256 values of a list (or a single one), without repeats; anything else is not passed on."""
+    listed = values.get(name)
+    if isinstance(listed, str):
+        listed = [listed]
+    if not isinstance(listed, list):
+        return []
+    sound = (value for value in listed if isinstance(value, str) and SHA256.fullmatch(value) and value != EMPTY_HASH)
+    return list(dict.fromkeys(sound))
+
+
+def ip(values: Mapping[str, Any]) -> str | None:
+    """Give `values["ip"]` if it is an IPv4 or IPv6 address."""
+    address = text(values, "ip", 64)
+    if address is None:
+        return None
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return None
+
+
+def looks_personal(value: str) -> bool:
+    """Tell whether a free text seems to hold an e-mail address, which no destination takes unhashed."""
+    return "@" in value and _PERSONAL.search(value) is not None
+
+
+def hash_key(key: str) -> str:
+    """Hash an identifier as the owner's browser side does: trimmed, lower-cased (design, part 6.4)."""
+    return sha256(key.strip().lower().encode("utf-8", "replace")).hexdigest()
+
+
+def digest(name: str, value: str) -> str:
+    """Give what a receipt keeps of an identifier: its field and eight hex digits, enough to tell whether it changed."""
+    return f"{name}:{value[:8] if SHA256.fullmatch(value) else sha256(value.encode()).hexdigest()[:8]}"

@@ -1,0 +1,76 @@
+"""Who an event is about: what is known of its person and browser, as of now.
+
+`Known` is all that building needs; where it comes from (the event alone, or everything the log tells of the person) is
+the business of a `Resolver`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from dispatcher.records import Event
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What is known of the person and browser of one event.
+
+    `keys`: identifiers for external_id, strongest first, as written. `account_id`: whom it is sent for. `earliest_key`:
+    from which a client id is derived where no real one is known. `meta`, `google`: hashed traits by parameter, lists.
+    `visitor`: the browser's values. `consent`: by type, `granted` or `denied`.
+    """
+
+    keys: tuple[str, ...] = ()
+    account_id: str | None = None
+    lead_id: str | None = None
+    handl_id: str | None = None
+    earliest_key: str | None = None
+    meta: Mapping[str, Any] = {}
+    google: Mapping[str, Any] = {}
+    country: str | None = None
+    visitor: Mapping[str, Any] = {}
+    visited_at: datetime | None = None
+    consent: Mapping[str, Any] = {}
+
+
+class Resolver(Protocol):
+    """Tells what is known of the persons of a batch of events."""
+
+    async def resolve(self, events: Sequence[Event]) -> list[Known]:
+        """Give what is known for each event, in their order."""
+        ...
+
+
+class EventAlone:
+    """The resolver that knows nothing but the event itself."""
+
+    async def resolve(self, events: Sequence[Event]) -> list[Known]:
+        """Give what each event tells."""
+        return [known_from(event) for event in events]
+
+
+def known_from(event: Event) -> Known:
+    """Give what the event itself tells of its person."""
+    sealed = event.sealed or {}
+    keys = tuple(key for key in (event.account_id, event.handl_id, event.lead_id) if key)
+    return Known(
+        keys=keys,
+        account_id=event.account_id,
+        lead_id=event.lead_id,
+        handl_id=event.handl_id,
+        # A browser is there before its lead, and the lead before the account.
+        earliest_key=event.handl_id or event.lead_id or event.account_id,
+        meta=_mapping(sealed.get("meta")),
+        google=_mapping(sealed.get("google")),
+        country=sealed.get("country") if isinstance(sealed.get("country"), str) else None,
+        visitor=event.visitor or {},
+        visited_at=event.occurred_at,
+        consent=event.consent or {},
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

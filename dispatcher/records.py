@@ -1,0 +1,77 @@
+"""What passes between claiming, building, sending and settling. Plain values; nobody here knows of the database."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A conversion as it lies in the log. The mappings hold whatever a writer put there: check before use."""
+
+    id: int
+    occurred_at: datetime
+    recorded_at: datetime
+    name: str
+    event_id: str
+    handl_id: str | None = None
+    lead_id: str | None = None
+    account_id: str | None = None
+    sealed: dict[str, Any] | None = None
+    visitor: dict[str, Any] | None = None
+    campaign: dict[str, Any] | None = None
+    details: dict[str, Any] | None = None
+    consent: dict[str, Any] | None = None
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One event owed to one destination. `first_unknown_at`: when an attempt was made whose outcome nobody knows."""
+
+    event: Event
+    revision: int = 0
+    tries: int = 0
+    first_unknown_at: datetime | None = None
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """A batch that this process holds; `claimed_at` is the database's clock."""
+
+    id: int
+    claimed_at: datetime
+    deliveries: list[Delivery]
+
+
+class Mapping(msgspec.Struct, frozen=True):
+    """What holds for one step at one destination: a row of `mapping` with its `step`."""
+
+    event_name: str
+    parameters: dict[str, Any] = {}
+    enabled: bool = True
+    paused: bool = False
+    action_source: str | None = None
+    browser_pair: bool = False
+    value: float | None = None
+    currency: str | None = None
+
+
+class Settlement(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one delivery; with `due_at` it is still owed, and `outcome` says how the attempt ended.
+
+    outcome, ended: delivered, skipped, dead. Outcome, still owed: transient, throttled, uncertain, or returned (it was
+    never tried). `sent` names the fields that were sent, identifiers with a digest (`em:62a14e44`).
+    """
+
+    event_id: int
+    revision: int
+    outcome: str
+    reason: str | None = None
+    status: int | None = None
+    code: int | None = None
+    subcode: int | None = None
+    trace: str | None = None
+    account_id: str | None = None
+    sent: list[str] | None = None
+    due_at: datetime | None = None
+    unknown_at: datetime | None = None

@@ -1,0 +1,211 @@
+"""Sending to one destination: claim, resolve the persons, build, send, settle."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from time import monotonic
+
+import structlog
+
+from dispatcher.circuit import Circuit
+from dispatcher.destinations import Answer, Destination, Outcome, Payload, Refusal
+from dispatcher.eligibility import refuse
+from dispatcher.identity import Known, Resolver
+from dispatcher.queue import DeliveryQueue
+from dispatcher.records import Delivery, Lease, Mapping
+from dispatcher.settle import answered, refused, returned
+from dispatcher.settling import Settling
+from dispatcher.words import Words
+
+log = structlog.get_logger()
+
+LEASES = 2
+"""Leases under way at once: while one is sent, the next is claimed and built."""
+CLOSE_SECONDS = 3.0
+"""How long the last settlement may take; then the lease is left to expire."""
+PAUSED = timedelta(seconds=30)
+"""When a delivery of a paused event name is looked at again."""
+CANNOT_BUILD = Refusal("dead", "cannot be built")
+
+
+class Sender:
+    """Delivers to one destination, a lease at a time."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        queue: DeliveryQueue,
+        resolver: Resolver,
+        words: Words,
+        *,
+        lease: timedelta,
+    ) -> None:
+        self.destination = destination
+        self.circuit = Circuit()
+        self._queue = queue
+        self._resolver = resolver
+        self._words = words
+        self._lease = lease
+        self._stopping = False
+        self._requests = asyncio.Semaphore(destination.limits.concurrency)
+        self._leases = asyncio.Semaphore(LEASES)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def step(self) -> bool:
+        """Claim one lease and start to deliver it; tell whether there was anything to claim."""
+        words = (await self._words.destinations())[self.destination.name]
+        if self._stopping or words.paused or self.destination.missing() or self.circuit.pause():
+            return False
+        await self._leases.acquire()
+        lease = None
+        try:
+            probing = self.circuit.is_probing
+            if not (probing and self._tasks):
+                lease = await self._queue.claim(1 if probing else self.destination.limits.batch)
+        finally:
+            if lease is None:
+                self._leases.release()
+        if lease is None:
+            return False
+        task = asyncio.create_task(self._deliver(lease))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return True
+
+    async def finish(self) -> None:
+        """Wait until what is under way is settled."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def stop(self, grace: float) -> None:
+        """Claim and send no more; settle what is in flight within `grace` seconds; give the rest back."""
+        self._stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+        await self.destination.close()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._leases.release()
+        if not task.cancelled() and (error := task.exception()):
+            # The lease expires and its deliveries come back: nothing is lost, but somebody should look.
+            log.error("a lease could not be delivered", destination=self.destination.name, error=type(error).__name__)
+
+    async def _deliver(self, lease: Lease) -> None:
+        claimed = monotonic()
+        settling = Settling(self._queue, lease, self._lease)
+        # The database's clock, carried on from the claim.
+        batch = _Batch(settling, lambda: lease.claimed_at + timedelta(seconds=monotonic() - claimed))
+        try:
+            payloads = await self._build(lease, settling)
+            async with asyncio.TaskGroup() as requests:
+                for group in self.destination.requests(payloads):
+                    requests.create_task(self._send(group, batch))
+        finally:
+            await settling.close()
+
+    async def _build(self, lease: Lease, settling: Settling) -> list[Payload]:
+        mappings = (await self._words.destinations())[self.destination.name].mappings
+        persons = await self._resolver.resolve([delivery.event for delivery in lease.deliveries])
+        payloads: list[Payload] = []
+        for delivery, known in zip(lease.deliveries, persons, strict=True):
+            mapping = mappings.get(delivery.event.name)
+            refusal = refuse(delivery, mapping, self.destination.limits, lease.claimed_at)
+            if refusal is None and mapping is not None:
+                if mapping.paused:
+                    settling.add(returned(delivery, lease.claimed_at + PAUSED))
+                    continue
+                built = self._build_one(delivery, known, mapping, lease.claimed_at)
+                if isinstance(built, Payload):
+                    payloads.append(built)
+                    continue
+                refusal = built
+            assert refusal is not None
+            settling.add(refused(delivery, refusal, known.account_id))
+        return payloads
+
+    def _build_one(self, delivery: Delivery, known: Known, mapping: Mapping, now: datetime) -> Payload | Refusal:
+        try:
+            return self.destination.build(delivery, known, mapping, now)
+        except Exception as error:  # noqa: BLE001 - whatever one event does to us, it harms itself only
+            log.error("an event cannot be built", event=delivery.event.id, error=type(error).__name__)
+            return CANNOT_BUILD
+
+    async def _send(self, group: Sequence[Payload], batch: _Batch) -> None:
+        """Send a group; if it is refused, find which of it is to blame."""
+        answer = await self._request(group, batch)
+        if answer is None:
+            return
+        if answer.outcome is Outcome.REJECTED and len(group) > 1:
+            await self._bisect(group, batch)
+        else:
+            self._settle(group, answer, batch)
+
+    async def _bisect(self, group: Sequence[Payload], batch: _Batch) -> None:
+        """Send the halves of a refused group. If the first is taken whole, the blame lies in the second.
+
+        Which half is first is drawn by lot, so that no arrangement is the worst; nothing is called dead that was not
+        refused by itself.
+        """
+        middle = len(group) // 2
+        halves = [group[:middle], group[middle:]]
+        random.shuffle(halves)
+        first, second = halves
+        answer = await self._request(first, batch)
+        if answer is not None and answer.outcome is Outcome.REJECTED and len(first) > 1:
+            await self._bisect(first, batch)
+        elif answer is not None:
+            self._settle(first, answer, batch)
+        if answer is not None and answer.outcome is Outcome.DELIVERED and len(second) > 1:
+            await self._bisect(second, batch)
+        else:
+            await self._send(second, batch)
+
+    async def _request(self, group: Sequence[Payload], batch: _Batch) -> Answer | None:
+        """Make one request; None if it may not be made any more, and its deliveries were given back."""
+        async with self._requests:
+            if self._stopping or batch.settling.is_lost or self.circuit.pause():
+                due_at = batch.now() + timedelta(seconds=0 if self._stopping else self.circuit.pause())
+                batch.settling.add(*(returned(payload.delivery, due_at) for payload in group))
+                return None
+            batch.sent_at = batch.now()
+            try:
+                answer = await self.destination.send(group)
+            except asyncio.CancelledError:
+                self._settle(group, Answer(Outcome.UNCERTAIN, "stopped while it was sent"), batch)
+                raise
+        if self.circuit.heard(answer):
+            log.info(
+                "destination changed state",
+                destination=self.destination.name,
+                state=str(self.circuit.state),
+                reason=self.circuit.reason,
+            )
+        return answer
+
+    def _settle(self, group: Sequence[Payload], answer: Answer, batch: _Batch) -> None:
+        now = batch.now()
+        batch.settling.add(
+            *(
+                answered(
+                    payload, answer, self.destination.limits, sent_at=batch.sent_at, now=now, jitter=random.random()
+                )
+                for payload in group
+            )
+        )
+
+
+class _Batch:
+    """What the requests of one lease share."""
+
+    def __init__(self, settling: Settling, now: Callable[[], datetime]) -> None:
+        self.settling = settling
+        self.now = now
+        self.sent_at = now()
