@@ -54,15 +54,13 @@ def is_browser_pair(event: Event, mapping: Mapping) -> bool:
 
 
 def consent_of(known: AnyMapping[str, Any], default: str) -> dict[str, str]:
-    """Give both kinds of consent, `granted` or `denied`; what is not stated, or not understood, is the default."""
+    """Give both kinds of consent, `granted` or `denied`; not stated is the default, not understood is a no."""
     kinds = ("ad_user_data", "ad_personalization")
     return {kind: _granted_or_denied(known.get(kind), default) for kind in kinds}
 
 
 def _granted_or_denied(value: Any, default: str) -> str:
+    if value is None:
+        return default
     stated = value.strip().lower() if isinstance(value, str) else value
-    if stated is True or stated == "granted":
-        return "granted"
-    if stated is False or stated == "denied":
-        return "denied"
-    return default
+    return "granted" if stated is True or stated == "granted" else "denied"

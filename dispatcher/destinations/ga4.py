@@ -227,7 +227,7 @@ def _parameters(event: Event, known: Known, mapping: StepMapping, now: datetime)
     for name, found in details.items():
         if len(parameters) >= PARAMETERS:
             break
-        if name in parameters or name in _NOT_PARAMETERS or not _is_parameter(name, found):
+        if name in candidates or name in _NOT_PARAMETERS or not _is_parameter(name, found):
             continue
         parameters[name] = _cut(found)
     return parameters

@@ -214,7 +214,8 @@ def _custom_data(event: Event, mapping: StepMapping, *, is_website: bool) -> dic
     if is_website and not candidates["lead_source"]:
         candidates["lead_source"] = "direct"  # owner's spec, 4.4
     custom = {name: found for name, found in candidates.items() if found is not None}
-    _add_others(custom, details)
+    others = {name: value for name, value in details.items() if name not in candidates and name not in _NOT_CUSTOM}
+    _add_others(custom, others)
     return {**mapping.parameters, **custom}
 
 
@@ -222,15 +223,15 @@ def _list_of(kind: type | tuple[type, ...], value: Any) -> list[Any] | None:
     return value if isinstance(value, list) and value and all(isinstance(item, kind) for item in value) else None
 
 
-def _add_others(custom: dict[str, Any], details: Mapping[str, Any]) -> None:
+def _add_others(custom: dict[str, Any], others: Mapping[str, Any]) -> None:
     """Pass on what else the details tell, as custom properties; never what looks like an e-mail address."""
-    for name, value in details.items():
-        if name in custom or name in _NOT_CUSTOM or len(custom) >= _MAX_CUSTOM or not _CUSTOM_NAME.fullmatch(name):
+    for name, value in others.items():
+        if len(custom) >= _MAX_CUSTOM or not _CUSTOM_NAME.fullmatch(name):
             continue
         if isinstance(value, bool):
             custom[name] = value
         elif isinstance(value, int | float):
-            if (amount := number(details, name)) is not None:
+            if (amount := number(others, name)) is not None:
                 custom[name] = amount
-        elif (found := text(details, name)) and not looks_personal(found):
+        elif (found := text(others, name)) and not looks_personal(found):
             custom[name] = found

@@ -1,0 +1,91 @@
+"""The campaign that brought a visitor: utm parameters, and where on the landing page the visitor came from.
+
+Usage: `outbox.Campaign(source="facebook", medium="cpc", fb_loc="hero")`; `Visitor.from_request` reads one by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from outbox.page import holds_email
+from outbox.request import as_text, is_placeholder, printable
+
+MAX_TEXT = 256  # characters; GA4 takes 100, and cuts when it is sent
+
+_UTM = {
+    "source": "utm_source",
+    "medium": "utm_medium",
+    "campaign": "utm_campaign",
+    "content": "utm_content",
+    "term": "utm_term",
+}
+_LANDING = ("fb_source", "fb_loc")  # the landing page's host, and the place on it that was clicked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Campaign:
+    """Where a visitor came from, each a short text or None.
+
+    The constructor never raises for a value: control characters are taken out, long texts cut at 256 characters, and
+    what holds an e-mail address, as links in newsletters do, or is only `undefined`, is left out.
+    """
+
+    source: str | None = None
+    medium: str | None = None
+    campaign: str | None = None
+    content: str | None = None
+    term: str | None = None
+    fb_source: str | None = None
+    fb_loc: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in _NAMES:
+            object.__setattr__(self, name, _check(getattr(self, name), name, []))
+
+    def to_json(self) -> dict[str, str]:
+        """Give what is known, under the names that `outbox.record` takes."""
+        return {name: value for name in _NAMES if (value := getattr(self, name)) is not None}
+
+    def __repr__(self) -> str:
+        """Show what is known."""
+        return f"Campaign({', '.join(f'{name}={value!r}' for name, value in self.to_json().items())})"
+
+
+_NAMES = tuple(field.name for field in fields(Campaign))
+
+Values = Mapping[str, Sequence[object]]
+
+
+def read_campaign(origins: Sequence[Values], cookies: Values, notes: list[str]) -> Campaign | None:
+    """Give the campaign that a request tells, or None.
+
+    `origins` are the request's parameters, the most telling first. The utm values all come from the first origin that
+    has any, else from `cookies` (the HandL UTM Grabber keeps each utm parameter in a cookie of its name): the source of
+    one click is never joined with the medium of another.
+    """
+    texts: dict[str, str] = {}
+    for origin in (*origins, cookies):
+        texts = {name: text for name, key in _UTM.items() if (text := _first(origin, key, name, notes))}
+        if texts:
+            break
+    for name in _LANDING:
+        text = next((text for origin in origins if (text := _first(origin, name, name, notes))), None)
+        if text:
+            texts[name] = text
+    return Campaign(**texts) if texts else None
+
+
+def _first(origin: Values, key: str, name: str, notes: list[str]) -> str | None:
+    return next((text for value in origin.get(key, ()) if (text := _check(value, name, notes))), None)
+
+
+def _check(value: object, name: str, notes: list[str]) -> str | None:
+    text = printable(as_text(value), MAX_TEXT)
+    if is_placeholder(text):
+        notes.append(f"campaign {name}: only a placeholder, left out")
+        return None
+    if holds_email(text):
+        notes.append(f"campaign {name}: holds an e-mail address, left out")
+        return None
+    return text or None

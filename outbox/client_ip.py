@@ -1,0 +1,118 @@
+"""The visitor's IP address, behind proxies. Pure.
+
+A header is only text that whoever connects may write, so it counts for as much as the address it came from: it is read
+only if the connection's own address is a trusted proxy's. `X-Forwarded-For` is a list to which each proxy appends the
+address it was called from; read from the right, the first address that is no trusted proxy's is the visitor's, and
+what stands left of it is the visitor's own claim.
+
+Trusted by default are the loopback and private networks, where a reverse proxy or a tunnel of one's own stands.
+Cloudflare's public networks are not among them, as they change: an origin that Cloudflare reaches directly names them
+(https://www.cloudflare.com/ips/) beside the default. A proxy that is trusted must overwrite or remove a
+`CF-Connecting-IP` that a visitor sends; where one does not, leave that header out of `ip_headers`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from itertools import islice
+
+TRUSTED_PROXIES = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+IP_HEADERS = ("cf-connecting-ip", "x-forwarded-for")  # the first that tells an address counts
+
+_MAX_READ = 4_096  # characters of a header, from the right
+_MAX_NETWORKS = 1_000
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+(?:%[^\]]+)?)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+def parse_ip(text: str) -> str | None:
+    """Give an IP address in its usual form, or None: without brackets, port and zone, and IPv4 out of `::ffff:`."""
+    address = _address(text)
+    return str(address) if address else None
+
+
+def client_ip(
+    headers: Mapping[str, str],
+    remote: str,
+    notes: list[str],
+    *,
+    trusted_proxies: Sequence[str] = TRUSTED_PROXIES,
+    ip_headers: Sequence[str] = IP_HEADERS,
+) -> str | None:
+    """Give the visitor's address. `headers` have lower-case names; `remote` is the connection's own address, or empty.
+
+    None where only trusted proxies are seen: a proxy's address, sent for every visitor, is worse than none.
+    """
+    networks = _networks(_texts(trusted_proxies))
+    if len(networks) < len(_texts(trusted_proxies)):
+        notes.append("trusted_proxies: what is no network was passed over")
+    connected = _address(remote)
+    if connected is None:
+        if remote:
+            notes.append("ip: the connection's address is no IP address, left out")
+        return None
+    if not _within(connected, networks):
+        return str(connected)
+    for name in _texts(ip_headers):
+        found = _visitor(headers.get(name.lower(), ""), networks)
+        if isinstance(found, str):
+            notes.append(f"ip: {name.lower()} {found}")
+        elif found:
+            return str(found)
+    notes.append("ip: only trusted proxies' addresses were seen, left out")
+    return None
+
+
+def _visitor(header: str, networks: Iterable[Network]) -> Address | str | None:
+    """Give the rightmost address that is no proxy's, None if there is none, or what is wrong with the header."""
+    if len(header) > _MAX_READ:
+        header = header[-_MAX_READ:].partition(",")[2]
+    for hop in reversed(header.split(",")):
+        if text := hop.strip():
+            address = _address(text)
+            if address is None:
+                return "holds what is no IP address, left out"
+            if not _within(address, networks):
+                return address
+    return None
+
+
+def _address(text: str) -> Address | None:
+    text = text.strip()
+    if len(text) > 100:
+        return None
+    if match := _WITH_PORT.fullmatch(text):
+        text = match[1] or match[2]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return None if address.is_unspecified or address.is_multicast else address
+
+
+def _within(address: Address, networks: Iterable[Network]) -> bool:
+    return any(address in network for network in networks)
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    if isinstance(values, str):
+        return tuple(text.strip() for text in values[:_MAX_READ].split(","))
+    return tuple(str(value) for value in islice(values, _MAX_NETWORKS)) if isinstance(values, Iterable) else ()
+
+
+@lru_cache(maxsize=16)
+def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    networks: list[Network] = []
+    for text in texts:
+        try:
+            networks.append(ip_network(text, strict=False))
+        except ValueError:
+            continue
+    return tuple(networks)

@@ -1,0 +1,163 @@
+"""Typed conversions: one class a funnel step.
+
+Usage: `outbox.LeadSubmitted(lead_id=lead.id, form="lead-form-ds25", person=outbox.Person(email=…), visitor=visitor)`.
+A step of another company's funnel, which has no class here, is written `outbox.Conversion(name="demo_booked", …)`.
+
+Constructors never raise for a value: what cannot be used is left out and noted when the conversion is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from outbox.campaign import Campaign
+from outbox.person import Person
+from outbox.visitor import Visitor
+
+Amount = int | float | Decimal
+Key = str | int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Conversion:
+    """Something that happened, to be told to every destination.
+
+    `event_id` is shared with the browser; without one the visitor's (`fb_event_id`) is taken, else a new UUID. The same
+    (`name`, `event_id`) a second time is the same conversion. `occurred_at` is aware; absent: the time of the
+    transaction. `handl_id`, `lead_id` and `account_id` say whom it is about. `details` is anything else worth telling.
+    """
+
+    name: str
+    event_id: str | None = None
+    occurred_at: datetime | None = None
+    handl_id: Key | None = None
+    lead_id: Key | None = None
+    account_id: Key | None = None
+    person: Person | None = None
+    visitor: Visitor | None = None
+    campaign: Campaign | None = None
+    consent: Mapping[str, str] | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def all_details(self) -> dict[str, Any]:
+        """Give `details` and this step's own fields (form, value, …) as one mapping; the step's own fields win."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _COMMON}
+        return {**self.details, **{name: value for name, value in own.items() if value is not None}}
+
+    def __repr__(self) -> str:
+        """Show the step and its id; nothing of a person."""
+        return f"{type(self).__name__}(name={self.name!r}, event_id={self.event_id!r})"
+
+
+_COMMON = frozenset(f.name for f in fields(Conversion))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class LeadSubmitted(Conversion):
+    """A lead form was sent. `form` names the form, `product` what it is about; value in `currency` (ISO 4217)."""
+
+    name: str = field(default="lead_submitted", init=False)
+    form: str | None = None
+    product: str | None = None
+    value: Amount | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TrialDownloaded(Conversion):
+    """The trial was downloaded."""
+
+    name: str = field(default="trial_downloaded", init=False)
+    form: str | None = None
+    product: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class AccountCreated(Conversion):
+    """An account came to be; its browser (handlID) and leads are one person with it from here on."""
+
+    name: str = field(default="account_created", init=False)
+    account_id: Key
+    product: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TrialStarted(Conversion):
+    """The first login. `predicted_ltv` is the expected value of the customer in `currency`."""
+
+    name: str = field(default="trial_started", init=False)
+    account_id: Key
+    product: str | None = None
+    predicted_ltv: Amount | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Payment(Conversion):
+    """Money moved: `value` in `currency` (ISO 4217) under `order_id`, which no other payment shares."""
+
+    name: str
+    value: Amount
+    currency: str
+    order_id: Key
+    product: str | None = None
+    predicted_ltv: Amount | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SubscriptionPurchased(_Payment):
+    """A subscription's first payment, or a one-off payment."""
+
+    name: str = field(default="subscription_purchased", init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SubscriptionRenewed(_Payment):
+    """A further period was paid, without the customer being there; `order_id` is the invoice's."""
+
+    name: str = field(default="subscription_renewed", init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SubscriptionUpgraded(_Payment):
+    """A larger plan was paid."""
+
+    name: str = field(default="subscription_upgraded", init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SubscriptionRefunded(_Payment):
+    """Money went back: `value` is what was returned (positive), `order_id` the original payment's."""
+
+    name: str = field(default="subscription_refunded", init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class DemoRequested(Conversion):
+    """A conference, demo, dealer or quote form; `content_category` says which (absent: conference)."""
+
+    name: str = field(default="demo_requested", init=False)
+    form: str | None = None
+    product: str | None = None
+    content_category: str | None = None
+    value: Amount | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class EmailVerified(Conversion):
+    """The link in the verification mail was opened."""
+
+    name: str = field(default="email_verified", init=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SignedIn(Conversion):
+    """Somebody signed in: ties the browser to the account. No destination is told."""
+
+    name: str = field(default="signed_in", init=False)
+    account_id: Key

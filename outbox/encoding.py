@@ -1,0 +1,166 @@
+"""A conversion as the JSON that the SQL function `outbox.record` takes. Pure; raw personal data ends here.
+
+What PostgreSQL or a destination could not take (NUL, a lone surrogate, NaN, a nest without end) is left out and noted,
+so that it never fails the CRM's transaction. A structural mistake raises `ConversionError`, which names the field.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from outbox.consent import read_consent
+from outbox.conversions import Conversion
+from outbox.errors import ConversionError
+from outbox.sealing import seal
+
+MAX_KEY = 256  # characters of an id; GA4's user_id takes no more (destinations.md 2.2), an index row not much more
+MAX_TEXT = 2000  # characters of a text in details; GA4 cuts at 100, Meta names no limit
+MAX_ITEMS = 200  # entries of a list or mapping in details; GA4's limit on items
+MAX_DEPTH = 4  # `items` needs two levels
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def encode(conversion: Conversion, *, region: str | None = None) -> bytes:
+    """Give `conversion` as UTF-8 JSON, sealed; `region` is the default region of national phone numbers (alpha-2)."""
+    if not isinstance(conversion, Conversion):
+        raise ConversionError("conversion", f"expected an outbox conversion, got {type(conversion).__name__}")
+    if not isinstance(conversion.name, str) or not conversion.name:
+        raise ConversionError("name", "expected the name of a funnel step")
+    notes: list[str] = []
+    visitor = conversion.visitor
+    event: dict[str, Any] = {
+        "name": _UNSTORABLE.sub("", conversion.name),
+        "event_id": _key("event_id", conversion.event_id or (visitor and visitor.event_id), notes) or str(uuid.uuid4()),
+        "occurred_at": _occurred_at(conversion.occurred_at),
+        "handl_id": _key("handl_id", conversion.handl_id or (visitor and visitor.handl_id), notes),
+        "lead_id": _key("lead_id", conversion.lead_id, notes),
+        "account_id": _key("account_id", conversion.account_id, notes),
+        "details": clean(conversion.all_details(), "details", notes),
+    }
+    campaign = conversion.campaign or (visitor and visitor.campaign)
+    consent = read_consent(conversion.consent, notes) if conversion.consent else (visitor and visitor.consent)
+    if campaign:
+        event["campaign"] = clean(campaign.to_json(), "campaign", notes)
+    if consent:
+        event["consent"] = consent
+    if visitor:
+        event["visitor"] = clean(visitor.to_json(), "visitor", notes)
+        notes.extend(visitor.notes)
+    if conversion.person is not None:
+        sealed = seal(conversion.person, region=region)
+        event["sealed"] = sealed.to_json()
+        notes.extend(sealed.notes)
+    if notes:
+        event["notes"] = notes
+    return _encoder.encode({key: value for key, value in event.items() if value not in (None, {})})
+
+
+def encode_all(conversions: Sequence[Conversion], *, region: str | None = None) -> bytes:
+    """Give `conversions` as one JSON array, for `outbox.record_many`."""
+    return b"[" + b",".join(encode(conversion, region=region) for conversion in conversions) + b"]"
+
+
+def _occurred_at(at: datetime | None) -> str | None:
+    if at is None:
+        return None
+    if not isinstance(at, datetime):
+        raise ConversionError("occurred_at", f"expected a datetime, got {type(at).__name__}")
+    if at.tzinfo is None:
+        raise ConversionError("occurred_at", "expected an aware datetime; give it a time zone, e.g. datetime.now(UTC)")
+    if at - datetime.now(at.tzinfo) > timedelta(days=7):
+        raise ConversionError("occurred_at", "lies more than 7 days ahead")
+    return at.isoformat()
+
+
+def _key(field: str, value: Any, notes: list[str]) -> str | None:
+    """Give an id as text. The SQL function shortens an `event_id` that is too long, and leaves out other such ids."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | uuid.UUID):
+        notes.append(f"{field}: expected text or a whole number, left out")
+        return None
+    if isinstance(value, int) and value.bit_length() > 256:
+        notes.append(f"{field}: number too large, left out")
+        return None
+    return _text(str(value), field, notes)
+
+
+def _text(value: str, field: str, notes: list[str], limit: int | None = None) -> str:
+    if not value.isascii() or "\0" in value:
+        value, removed = _UNSTORABLE.subn("", value)
+        if removed:
+            notes.append(f"{field}: characters that cannot be stored were removed")
+    if limit and len(value) > limit:
+        notes.append(f"{field}: cut at {limit} characters")
+        value = value[:limit]
+    return value
+
+
+def clean(value: Any, field: str, notes: list[str], depth: int = MAX_DEPTH) -> Any:
+    """Give `value` as JSON that PostgreSQL can store, of bounded size; what is left out is noted under `field`."""
+    for kinds, convert in _CONVERTERS:
+        if isinstance(value, kinds):
+            return convert(value, field, notes, depth)
+    notes.append(f"{field}: {type(value).__name__} is no JSON value, left out")
+    return None
+
+
+def _clean_number(value: Any, field: str, notes: list[str], depth: int) -> Any:  # noqa: ARG001 - one signature for all
+    if isinstance(value, int):
+        in_range = value.bit_length() <= 256
+    elif isinstance(value, float):
+        in_range = math.isfinite(value)
+    else:
+        in_range = value.is_finite() and abs(value.adjusted()) <= 100
+    if in_range:
+        return value
+    notes.append(f"{field}: not a finite number of sensible size, left out")
+    return None
+
+
+def _clean_mapping(value: Mapping[Any, Any], field: str, notes: list[str], depth: int) -> Any:
+    if depth == 0:
+        notes.append(f"{field}: nested too deeply, left out")
+        return None
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        if len(result) == MAX_ITEMS:
+            notes.append(f"{field}: only the first {MAX_ITEMS} entries were kept")
+            break
+        name = _text(str(key), field, notes, 40)
+        kept = clean(item, f"{field}.{name}" if name.isidentifier() else field, notes, depth - 1)
+        if kept is not None:
+            result[name] = kept
+    return result
+
+
+def _clean_list(value: Sequence[Any], field: str, notes: list[str], depth: int) -> Any:
+    if depth == 0:
+        notes.append(f"{field}: nested too deeply, left out")
+        return None
+    if len(value) > MAX_ITEMS:
+        notes.append(f"{field}: only the first {MAX_ITEMS} entries were kept")
+    kept = (clean(item, field, notes, depth - 1) for item in value[:MAX_ITEMS])
+    return [item for item in kept if item is not None]
+
+
+# In this order: a bool is an int, a datetime is a date.
+_CONVERTERS: tuple[tuple[Any, Callable[[Any, str, list[str], int], Any]], ...] = (
+    (bool | None, lambda value, *_: value),
+    (str, lambda value, field, notes, _depth: _text(value, field, notes, MAX_TEXT)),
+    (int | float | Decimal, _clean_number),
+    (Mapping, _clean_mapping),
+    (list | tuple, _clean_list),
+    (date, lambda value, *_: value.isoformat()),
+    (uuid.UUID, lambda value, *_: str(value)),
+)

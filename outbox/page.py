@@ -1,0 +1,150 @@
+"""Addresses of pages, as they may be told to others: without secrets and without what is known of a person. Pure.
+
+Destinations get the page of an event. Its address may carry what they must not have: the token of a password reset,
+the code of a login, the e-mail address that a newsletter put into its links. GA4 forbids personal data in any field.
+So parameters go whose names say so, or whose values look like it; those of advertising stay, and the rest unaltered.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address
+from urllib.parse import SplitResult, quote, unquote, unquote_plus, urlsplit
+
+MAX_URL = 1_000  # characters; GA4 takes no longer page_location
+_MAX_READ = 8_192
+
+# Parameters of advertising and of the landing pages: kept, unless an e-mail address or a token is in them.
+_ADVERTISING = re.compile(
+    r"utm_\w+|fbclid|gclid|gbraid|wbraid|dclid|msclkid|ttclid|twclid|li_fat_id|fb_event_id|fb_source|fb_loc|fbp|fbc"
+)
+# In any part of a name …
+_TELLING_PART = re.compile(
+    "token|passw|secret|session|mail|phone|mobile|auth|apikey|signature|credential|birth|firstname|lastname|surname"
+    "|fullname|username|nickname|address|postcode|postal|jsessionid|phpsessid"
+)
+# … or a whole word of it: `promo_code`, `user[name]`, `firstName`, but not `keyword`.
+_TELLING_WORD = re.compile(
+    "key|code|pass|pwd|pw|pin|otp|sid|sess|jwt|sig|hash|nonce|state|ticket|invite|magic|login|user|name|fname|lname"
+    "|tel|cell|whatsapp|msisdn|street|city|zip|dob|gender|ip|ssn|iban|card|cvc|cvv|passport|eid"
+)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_EMAIL = re.compile(r"[^\s@/?&=:;,]{1,64}@[^\s@/?&=:;,]{1,255}\.[^\W\d_]{2,}")
+_PHONE = re.compile(r"[+(]?[0-9][0-9 ().\-/]{5,30}[0-9]")
+_JWT_OR_DIGEST = re.compile(r"eyJ[\w-]{8}|[0-9a-fA-F]{32}")
+_LONG_WORD = re.compile(r"[\w-]{32,}")
+_KINDS = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))
+_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_.])?")
+_SAFE = "%/:@!$&'()*+,;=~-._?[]"
+
+
+def clean_url(text: str) -> str | None:
+    """Give an absolute http(s) address without credentials, fragment and telling parameters, or None if it is none.
+
+    At most 1000 characters: of a longer one, the parameters that fit. Cleaning twice changes nothing more.
+    """
+    split = _split(text)
+    if split is None:
+        return None
+    parts, origin = split
+    url = origin + quote("/".join(_clean_segment(segment) for segment in parts.path.split("/")), safe=_SAFE)
+    if len(url) > MAX_URL:
+        url = origin + "/"
+    separator = "?"
+    for pair in parts.query.split("&"):
+        kept = quote(pair, safe=_SAFE)
+        if pair and len(url) + 1 + len(kept) <= MAX_URL and not _is_telling(pair):
+            url += separator + kept
+            separator = "&"
+    return url
+
+
+def query_of(text: str, *, host: str | None = None) -> str:
+    """Give the query string of an address, if it is on `host` (any, if None); its port does not matter."""
+    split = _split(text)
+    if split is None or (host is not None and split[0].hostname != _host_name(host)):
+        return ""
+    return split[0].query
+
+
+def holds_email(text: str) -> bool:
+    """Say whether something in `text` looks like an e-mail address."""
+    return "@" in text and _EMAIL.search(text) is not None
+
+
+def _split(text: str) -> tuple[SplitResult, str] | None:
+    """Give the parts of an absolute http(s) address, and its origin in canonical form."""
+    text = text.strip()
+    if len(text) > _MAX_READ:
+        beginning = text[:_MAX_READ]
+        text = beginning.rpartition("&")[0] or beginning.partition("?")[0]  # never half a parameter
+    if not text.isprintable():
+        text = "".join(char for char in text if char.isprintable())
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+        if ":" in host:
+            host = f"[{IPv6Address(host.partition('%')[0])}]"
+        elif not host.isascii() and len(host) <= 253:
+            host = host.encode("idna").decode("ascii")
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or len(host) > 253 or not (host.startswith("[") or _HOST.fullmatch(host)):
+        return None
+    return parts, f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
+
+
+def _host_name(host: str) -> str | None:
+    try:
+        return urlsplit("//" + host.strip()[:300]).hostname
+    except ValueError:
+        return None
+
+
+def _clean_segment(segment: str) -> str:
+    """Give a segment of a path without telling matrix parameters (`;jsessionid=…`); a telling one is blotted out."""
+    name, *matrix = segment.split(";")
+    plain = unquote(unquote(name))
+    if holds_email(plain) or _holds_token(plain):
+        name = "-"
+    return ";".join([name, *(pair for pair in matrix if not _is_telling(pair))])
+
+
+def _is_telling(pair: str) -> bool:
+    """Say whether a parameter, still encoded, tells a secret or who somebody is."""
+    raw_name, _, raw_value = pair.partition("=")
+    name, value = unquote(unquote_plus(raw_name)), unquote(unquote_plus(raw_value))
+    if holds_email(name) or holds_email(value) or _is_nested_telling(value):
+        return True
+    if _ADVERTISING.fullmatch(name):
+        return value.startswith("eyJ")
+    return _is_telling_name(name) or _holds_token(value) or _is_phone(value) or _is_phone(name)
+
+
+def _is_nested_telling(value: str) -> bool:
+    """Say whether a value is itself an address, or a list of parameters, with a telling name in it."""
+    inner = re.split("[?&;#]", value)
+    return any(_is_telling_name(name) for name, equals, _ in (pair.partition("=") for pair in inner) if equals)
+
+
+def _is_telling_name(name: str) -> bool:
+    if len(name) > 100:
+        return True
+    words = re.split(r"[^a-z0-9]+", _CAMEL.sub("_", name).lower())
+    return _TELLING_PART.search("".join(words)) is not None or any(map(_TELLING_WORD.fullmatch, words))
+
+
+def _holds_token(text: str) -> bool:
+    """Say whether a JWT, a digest or a long random word is in `text`."""
+    if _JWT_OR_DIGEST.search(text):
+        return True
+    return any(all(kind.search(word) for kind in _KINDS) for word in _LONG_WORD.findall(text))
+
+
+def _is_phone(text: str) -> bool:
+    """Say whether `text` could be a phone number: 7 digits with signs between them, or 10 without; 15 at most."""
+    text = text.strip()
+    if not _PHONE.fullmatch(text):
+        return False
+    digits = sum(char.isdigit() for char in text)
+    return (10 if digits == len(text) else 7) <= digits <= 15

@@ -1,0 +1,90 @@
+"""Writing conversions: one call, inside the CRM's own transaction.
+
+    with Session.begin() as session:
+        session.add(lead)
+        outbox.record(session, outbox.LeadSubmitted(lead_id=lead.id, person=outbox.Person(email=…)))
+
+One statement, `SELECT outbox.record(…)`, on the connection that is given; if the transaction rolls back, nothing was
+recorded. Persons are sealed before anything reaches the database. Of this package nothing is imported beside it; of
+SQLAlchemy and psycopg only what the caller has imported already.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any, overload
+
+from outbox.conversions import Conversion
+from outbox.encoding import encode, encode_all
+from outbox.errors import ConnectionTypeError
+
+_ONE = "SELECT outbox.record({}::jsonb)"
+_MANY = "SELECT outbox.record_many({}::jsonb)"
+
+
+def phone_region() -> str | None:
+    """Give `OUTBOX_PHONE_REGION`: the region (ISO 3166-1 alpha-2) of phone numbers that name no country."""
+    return os.environ.get("OUTBOX_PHONE_REGION", "").strip().upper() or None
+
+
+@overload
+def record(connection: Any, conversions: Conversion, *, region: str | None = None) -> Any: ...
+@overload
+def record(connection: Any, conversions: Iterable[Conversion], *, region: str | None = None) -> Any: ...
+def record(connection: Any, conversions: Conversion | Iterable[Conversion], *, region: str | None = None) -> Any:
+    """Record one conversion, or many, in the transaction of `connection`.
+
+    `connection` is a SQLAlchemy Session, Connection, AsyncSession or AsyncConnection, or a psycopg Connection or
+    AsyncConnection (Django: `django.db.connection.connection`); of the asynchronous ones the result is awaited.
+    `region` is the region of national phone numbers, by default `OUTBOX_PHONE_REGION`.
+
+    Returns the row id (`outbox.event.id`, int), or a list of them in the order given. A (`name`, `event_id`) that is
+    recorded already changes nothing and gives the first row's id.
+
+    Raises `ConversionError` (a structural mistake, with the field), `ConnectionTypeError`, or the driver's own error.
+    """
+    region = region or phone_region()
+    if isinstance(conversions, Conversion):
+        return _execute(connection, _ONE, encode(conversions, region=region))
+    return _execute(connection, _MANY, encode_all(list(conversions), region=region))
+
+
+def _execute(connection: Any, statement: str, event: bytes) -> Any:
+    text = event.decode()
+    if psycopg := sys.modules.get("psycopg"):
+        if isinstance(connection, psycopg.Connection):
+            with connection.cursor(row_factory=psycopg.rows.tuple_row) as cursor:
+                return cursor.execute(statement.format("%s"), (text,)).fetchone()[0]
+        if isinstance(connection, psycopg.AsyncConnection):
+            cursor = connection.cursor(row_factory=psycopg.rows.tuple_row)
+            return _psycopg_async(cursor, statement.format("%s"), text)
+    if sys.modules.get("sqlalchemy"):
+        from sqlalchemy import Connection, bindparam  # noqa: PLC0415 - only where the caller uses SQLAlchemy
+        from sqlalchemy import text as sql  # noqa: PLC0415
+        from sqlalchemy.orm import Session, scoped_session  # noqa: PLC0415
+
+        # Without a type of its own the parameter stays text for every driver; PostgreSQL casts it.
+        clause = sql(statement.format("CAST(:event AS text)")).bindparams(bindparam("event", text))
+        if isinstance(connection, Connection | Session | scoped_session):
+            return connection.execute(clause).scalar_one()
+        if sys.modules.get("sqlalchemy.ext.asyncio"):
+            from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session  # noqa: PLC0415
+
+            if isinstance(connection, AsyncConnection | AsyncSession | async_scoped_session):
+                return _sqlalchemy_async(connection, clause)
+    raise ConnectionTypeError(
+        f"connection: {type(connection).__name__} is no SQLAlchemy Session, Connection, AsyncSession or "
+        "AsyncConnection and no psycopg Connection or AsyncConnection"
+    )
+
+
+async def _psycopg_async(cursor: Any, statement: str, event: str) -> Any:
+    async with cursor:
+        await cursor.execute(statement, (event,))
+        return (await cursor.fetchone())[0]
+
+
+async def _sqlalchemy_async(connection: Any, clause: Any) -> Any:
+    return (await connection.execute(clause)).scalar_one()

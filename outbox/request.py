@@ -1,0 +1,111 @@
+"""One HTTP request, of any framework, as plain values: headers, cookies and parameters. Pure, of bounded cost.
+
+Whatever the mappings hold, nothing here raises: what is no text is passed over, and of what is longer than anything
+genuine only the beginning is read.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_READ = 65_536  # characters of a header or query string; servers themselves allow 8 to 64 kB
+MAX_NAMES = 2_000  # entries of a mapping
+MAX_NAME = 100  # characters of a header's name
+MAX_VALUES = 8  # values of one name
+
+Values = dict[str, list[str]]
+
+# What scripts write where they have no value.
+_PLACEHOLDERS = frozenset({"undefined", "null", "none", "nan", "(not set)", "[object object]", "n/a"})
+
+
+def read_headers(headers: object) -> dict[str, str]:
+    """Give the headers by their lower-case names; those of one name are joined, as RFC 9110 (5.3) joins them."""
+    lines: dict[str, list[str]] = {}
+    for name, value in _items(headers):
+        if (text := as_text(value)) and len(name) <= MAX_NAME:
+            lines.setdefault(name.lower(), []).append(text)
+    return {name: ("; " if name == "cookie" else ", ").join(texts) for name, texts in lines.items()}
+
+
+def read_cookies(cookies: object, header: str, notes: list[str]) -> Values:
+    """Give the cookies out of a mapping, or out of the text of the Cookie header if there is none.
+
+    A browser may send several of one name (of a domain and its parent): all are kept, in its order.
+    """
+    pairs: Iterable[tuple[str, object]]
+    if cookies is None or isinstance(cookies, str):
+        text = _beginning(cookies or header, ";", "cookies", notes)
+        pairs = [(name, value) for name, equals, value in (pair.partition("=") for pair in text.split(";")) if equals]
+    else:
+        pairs = _items(cookies)
+    jar: Values = {}
+    for name, value in pairs:
+        _keep(jar, name.strip(), _cookie_text(as_text(value)))
+    return jar
+
+
+def read_query(query: object, notes: list[str]) -> Values:
+    """Give the parameters out of a mapping (whose values may be lists) or out of a query string."""
+    values: Values = {}
+    if isinstance(query, str):
+        for name, text in parse_qsl(_beginning(query.removeprefix("?"), "&", "query", notes), errors="replace"):
+            _keep(values, name, text)
+        return values
+    for name, value in _items(query):
+        for item in islice(value, MAX_VALUES) if isinstance(value, list | tuple) else (value,):
+            _keep(values, name, as_text(item))
+    return values
+
+
+def as_text(value: object) -> str:
+    """Give a text, whole number or boolean as text, anything else as nothing."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) and value.bit_length() <= 128 else ""
+
+
+def printable(text: str, limit: int) -> str:
+    """Give at most `limit` characters of `text` without its control characters and lone surrogates."""
+    text = text[: 2 * limit]
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else " " * char.isspace() for char in text)
+    return text.strip()[:limit].rstrip()
+
+
+def is_placeholder(text: str) -> bool:
+    """Say whether a script wrote `text` where it had no value: `undefined` as an id would make all visitors one."""
+    return len(text) <= 20 and text.lower() in _PLACEHOLDERS
+
+
+def _items(mapping: object) -> Iterable[tuple[str, object]]:
+    """Give the entries of a mapping; a framework's multi-mapping gives those of one name one by one."""
+    items = getattr(mapping, "items", None)
+    return ((str(key), value) for key, value in islice(items(), MAX_NAMES) if isinstance(key, str)) if items else ()
+
+
+def _keep(values: Values, name: str, text: str) -> None:
+    if text and len(values.setdefault(name, [])) < MAX_VALUES:
+        values[name].append(text)
+
+
+def _beginning(text: str, separator: str, what: str, notes: list[str]) -> str:
+    if len(text) <= MAX_READ:
+        return text
+    notes.append(f"{what}: only the first {MAX_READ} characters were read")
+    return text[:MAX_READ].rpartition(separator)[0]  # never half a value
+
+
+def _cookie_text(text: str) -> str:
+    """Undo what scripts do to a cookie's value: quotes, and percent-encoding as js-cookie applies it."""
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        text = text[1:-1]
+    return unquote(text, errors="replace") if "%" in text and len(text) <= MAX_READ else text

@@ -1,0 +1,112 @@
+"""Shared fixtures: one embedded PostgreSQL for the whole run, a database of its own for each test that asks for one."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import migrations
+from dispatcher import sandbox as sandbox_server
+from dispatcher.database import Database
+from dispatcher.sandbox import Sandbox
+from schema import embedded
+from schema.settings import Settings
+from tests.support import Spine
+
+TEMPLATE = "outbox_template"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[embedded.Server]:
+    """A PostgreSQL server, without the syncing that only a crash of the machine would need."""
+    folder = Path(tempfile.mkdtemp(prefix="outbox-tests-"))
+    folder.chmod(0o755)
+    server = embedded.Server(
+        folder, options={"fsync": "off", "max_connections": "200", "max_prepared_transactions": "0"}
+    )
+    server.start()
+    yield server
+    server.stop("immediate")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def template(server: embedded.Server) -> str:
+    """The name of a migrated database, to be copied."""
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    migrations.upgrade(_address(server, TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def empty_database(server: embedded.Server) -> Iterator[str]:
+    """The address of an empty database."""
+    yield from _database(server, "template1")
+
+
+@pytest.fixture
+def database_url(server: embedded.Server, template: str) -> Iterator[str]:
+    """The address of a migrated database."""
+    yield from _database(server, template)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The dispatcher's own connections."""
+    async with Database.connect(database_url) as connected:
+        yield connected
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[psycopg.Connection]:
+    """A CRM's connection."""
+    with psycopg.connect(database_url, autocommit=True) as connected:
+        yield connected
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """The stand-in for both destinations."""
+    async with sandbox_server.running() as running:
+        yield running
+
+
+@pytest.fixture
+def settings(sandbox: Sandbox) -> Settings:
+    """Settings that point at the sandbox."""
+    return Settings.from_environment(
+        {
+            "META_CAPI_TOKEN": "test-token",
+            "META_CAPI_BASE_URL": sandbox.url,
+            "GA4_API_SECRET": "test-secret",
+            "GA4_MP_BASE_URL": sandbox.url,
+            "OUTBOX_LEASE_SECONDS": "30",
+        }
+    )
+
+
+@pytest.fixture
+async def spine(database_url: str, settings: Settings, sandbox: Sandbox, connection: psycopg.Connection) -> Spine:
+    """The whole way of the data, to be driven step by step."""
+    return Spine(database_url, settings, sandbox, connection)
+
+
+def _database(server: embedded.Server, template: str) -> Iterator[str]:
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        yield _address(server, name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _address(server: embedded.Server, name: str) -> str:
+    return server.url.rsplit("/", 1)[0] + f"/{name}"

@@ -1,0 +1,101 @@
+"""Whose address counts, behind whom."""
+
+import pytest
+
+from outbox.client_ip import IP_HEADERS, TRUSTED_PROXIES, client_ip, parse_ip
+
+CLOUDFLARE = ("173.245.48.0/20", "2400:cb00::/32")
+SPOOF = "8.8.8.8"
+VISITOR = "203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    ("text", "ip"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        (" 203.0.113.7 ", "203.0.113.7"),
+        ("203.0.113.7:51234", "203.0.113.7"),
+        ("2001:0db8:85a3:0000:0000:8a2e:0370:7334", "2001:db8:85a3::8a2e:370:7334"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("[fe80::1%eth0]:80", "fe80::1"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("[::ffff:203.0.113.7]:80", "203.0.113.7"),
+        ("::ffff:cb00:7107", "203.0.113.7"),
+        ("203.0.113.07", None),
+        ("203.0.113", None),
+        ("203.0.113.7:", None),
+        ("203.0.113.256", None),
+        ("0.0.0.0", None),
+        ("::", None),
+        ("224.0.0.1", None),
+        ("unknown", None),
+        ("testclient", None),
+        ("1" * 10_000, None),
+        ("203.0.113.7\0", None),
+        ("", None),
+    ],
+)
+def test_an_address_is_given_in_its_usual_form(text, ip):
+    assert parse_ip(text) == ip
+
+
+@pytest.mark.parametrize(
+    ("case", "remote", "headers", "trusted", "ip"),
+    [
+        ("no proxy", VISITOR, {}, TRUSTED_PROXIES, VISITOR),
+        ("no proxy, spoofed", VISITOR, {"x-forwarded-for": SPOOF, "cf-connecting-ip": SPOOF}, TRUSTED_PROXIES, VISITOR),
+        ("one proxy", "127.0.0.1", {"x-forwarded-for": VISITOR}, TRUSTED_PROXIES, VISITOR),
+        ("one proxy, spoofed", "10.0.0.9", {"x-forwarded-for": f"{SPOOF}, {VISITOR}"}, TRUSTED_PROXIES, VISITOR),
+        ("two", "10.0.0.9", {"x-forwarded-for": f"{SPOOF},{VISITOR}, 172.16.0.1"}, TRUSTED_PROXIES, VISITOR),
+        ("spoofed private", "10.0.0.9", {"x-forwarded-for": f"10.0.0.1,{VISITOR},10.0.0.2"}, TRUSTED_PROXIES, VISITOR),
+        ("port", "10.0.0.9", {"x-forwarded-for": f"{SPOOF}, {VISITOR}:4711"}, TRUSTED_PROXIES, VISITOR),
+        ("IPv6", "::1", {"x-forwarded-for": "8.8.8.8, 2001:db8::1"}, TRUSTED_PROXIES, "2001:db8::1"),
+        ("mapped remote", "::ffff:10.0.0.9", {"x-forwarded-for": VISITOR}, TRUSTED_PROXIES, VISITOR),
+        ("tunnel", "127.0.0.1", {"cf-connecting-ip": VISITOR, "x-forwarded-for": SPOOF}, TRUSTED_PROXIES, VISITOR),
+        ("Cloudflare", "173.245.48.9", {"cf-connecting-ip": VISITOR}, CLOUDFLARE, VISITOR),
+        ("Cloudflare unnamed", "173.245.48.9", {"cf-connecting-ip": VISITOR}, TRUSTED_PROXIES, "173.245.48.9"),
+        (
+            "behind it",
+            "10.0.0.9",
+            {"x-forwarded-for": f"{SPOOF}, {VISITOR}, 173.245.48.9"},
+            (*TRUSTED_PROXIES, *CLOUDFLARE),
+            VISITOR,
+        ),
+        ("garbage left of it", "10.0.0.9", {"x-forwarded-for": f"<x>, {VISITOR}"}, TRUSTED_PROXIES, VISITOR),
+        ("garbage right of it", "10.0.0.9", {"x-forwarded-for": f"{VISITOR}, unknown"}, TRUSTED_PROXIES, None),
+        ("garbage first", "10.0.0.9", {"cf-connecting-ip": "x", "x-forwarded-for": VISITOR}, TRUSTED_PROXIES, VISITOR),
+        ("only proxies", "10.0.0.9", {"x-forwarded-for": "10.0.0.1, 10.0.0.2"}, TRUSTED_PROXIES, None),
+        ("proxy says nothing", "127.0.0.1", {}, TRUSTED_PROXIES, None),
+        ("nobody trusted", "127.0.0.1", {"x-forwarded-for": SPOOF}, (), "127.0.0.1"),
+        ("one string of networks", "10.0.0.9", {"x-forwarded-for": VISITOR}, "127.0.0.1, 10.0.0.0/8", VISITOR),
+        ("no address", "", {"x-forwarded-for": SPOOF}, TRUSTED_PROXIES, None),
+        ("no IP address", "unix:", {"x-forwarded-for": SPOOF}, TRUSTED_PROXIES, None),
+        ("endless", "10.0.0.9", {"x-forwarded-for": f"{SPOOF}," * 100_000 + VISITOR}, TRUSTED_PROXIES, VISITOR),
+    ],
+)
+def test_the_rightmost_address_that_is_no_trusted_proxys_is_the_visitors(case, remote, headers, trusted, ip):
+    assert client_ip(headers, remote, [], trusted_proxies=trusted) == ip, case
+
+
+def test_a_proxy_that_passes_a_visitors_own_cloudflare_header_on_is_told_to_be_without():
+    headers = {"cf-connecting-ip": SPOOF, "x-forwarded-for": VISITOR}
+    assert IP_HEADERS[0] == "cf-connecting-ip"
+    assert client_ip(headers, "127.0.0.1", [], ip_headers=("X-Forwarded-For",)) == VISITOR
+
+
+@pytest.mark.parametrize(
+    ("remote", "headers", "trusted", "note"),
+    [
+        ("127.0.0.1", {}, TRUSTED_PROXIES, "ip: only trusted proxies' addresses were seen, left out"),
+        ("127.0.0.1", {"x-forwarded-for": "<x>"}, TRUSTED_PROXIES, "ip: x-forwarded-for holds what is no IP address"),
+        ("<x>", {}, TRUSTED_PROXIES, "ip: the connection's address is no IP address, left out"),
+        (VISITOR, {}, ("10.0.0.0/8", "<x>"), "trusted_proxies: what is no network was passed over"),
+    ],
+)
+def test_what_is_wrong_is_noted_without_the_value(remote, headers, trusted, note):
+    notes = []
+    client_ip(headers, remote, notes, trusted_proxies=trusted)
+    assert any(said.startswith(note) for said in notes)
+    assert "<x>" not in "".join(notes)
