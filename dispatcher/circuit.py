@@ -64,6 +64,10 @@ class Circuit:
                 self._failures += 1
                 if self._failures >= FAILURES and self.state is not State.HALTED and not self.pause():
                     self._probe_later(State.FAILING, answer.reason)
+            case Outcome.DELIVERED if answer.wait:
+                self._failures = 0
+                self.state, self.reason = State.THROTTLED, answer.reason
+                self._opens_at = max(self._opens_at, self._clock() + answer.wait)
             case Outcome.DELIVERED | Outcome.REJECTED:
                 self._failures = 0
                 # While there is a pause, this is the answer to a request from before it.

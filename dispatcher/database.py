@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -33,12 +34,13 @@ AWAY = (
 """What says that the database is away, or busy with itself; a statement's own mistake is none of these."""
 
 STATEMENT_TIMEOUT = 60
+CONNECT_TIMEOUT = 5
 LONGEST_PAUSE = 10.0
 
 _OPTIONS: dict[str, Any] = {
     "application_name": "outbox-dispatch",
     "options": f"-c statement_timeout={STATEMENT_TIMEOUT}s -c idle_in_transaction_session_timeout=60s",
-    "connect_timeout": 5,
+    "connect_timeout": CONNECT_TIMEOUT,
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -52,6 +54,7 @@ class Database:
     def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
         self._pool = pool
         self.reachable = True
+        self.tried_at = monotonic()
 
     @classmethod
     @asynccontextmanager
@@ -61,7 +64,6 @@ class Database:
             conninfo(database_url),
             kwargs={"autocommit": True, "row_factory": tuple_row, **_OPTIONS},
             configure=_configure,
-            check=AsyncConnectionPool.check_connection if connections == 1 else None,
             min_size=0,
             max_size=connections,
             timeout=10,
@@ -75,15 +77,15 @@ class Database:
             await pool.close(timeout=2)
 
     async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """Run a query of `schema/queries` until the database takes it; give its rows."""
-        return await self.execute(load(query), parameters)
+        """Run a query of `schema/queries` until the database takes it; give its rows.
 
-    async def execute(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """Run a statement until the database takes it; give its rows. Safe to repeat: so must `statement` be."""
+        It may run twice, if the connection broke before the answer came: so each query must be safe to repeat.
+        """
         failures = 0
         while True:
+            self.tried_at = monotonic()
             try:
-                rows = await self.once(statement, parameters)
+                rows = await self.run_once(query, parameters)
             except AWAY as error:
                 failures += 1
                 self._lost(error)
@@ -92,10 +94,10 @@ class Database:
                 self._found()
                 return rows
 
-    async def once(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """Run a statement once."""
+    async def run_once(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a query of `schema/queries` once; give its rows, or raise one of `AWAY`."""
         async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-            await cursor.execute(statement, parameters)
+            await cursor.execute(load(query), parameters)
             return await cursor.fetchall() if cursor.description else []
 
     def _lost(self, error: Exception) -> None:

@@ -29,12 +29,7 @@ def refuse(delivery: Delivery, mapping: Mapping | None, limits: Limits, now: dat
         return DISABLED
     if now >= deadline(delivery, limits):
         return TOO_OLD if event.recorded_at >= event.occurred_at + limits.window else WINDOW_CLOSED
-    if (
-        delivery.first_unknown_at is None
-        and delivery.revision == 0
-        and now >= event.occurred_at + BROWSER_PAIR
-        and is_browser_pair(event, mapping)
-    ):
+    if now >= event.occurred_at + BROWSER_PAIR and is_browser_pair(event, mapping):
         return BROWSER_COPY
     return None
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 
+import msgspec
 import structlog
 
-from dispatcher.circuit import Circuit
+from dispatcher.circuit import Circuit, State
 from dispatcher.destinations import Answer, Destination, Outcome, Payload, Refusal
 from dispatcher.eligibility import refuse
 from dispatcher.identity import Known, Resolver
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 
 LEASES = 2
 """Leases under way at once: while one is sent, the next is claimed and built."""
+SLOT_SECONDS = 1.0
+"""How long a step waits for one of them to end; a loop that moves can be told from one that hangs."""
 CLOSE_SECONDS = 3.0
 """How long the last settlement may take; then the lease is left to expire."""
 PAUSED = timedelta(seconds=30)
@@ -31,8 +34,16 @@ PAUSED = timedelta(seconds=30)
 CANNOT_BUILD = Refusal("dead", "cannot be built")
 
 
+class SenderState(msgspec.Struct, frozen=True):
+    """Whether a destination takes deliveries, as this process sees it; `reason`: why not."""
+
+    id: int
+    state: str
+    reason: str | None
+
+
 class Sender:
-    """Delivers to one destination, a lease at a time."""
+    """Delivers to one destination, a lease at a time. `claimed_at`: when it last asked for work (monotonic seconds)."""
 
     def __init__(
         self,
@@ -45,6 +56,7 @@ class Sender:
     ) -> None:
         self.destination = destination
         self.circuit = Circuit()
+        self.claimed_at: float | None = None
         self._queue = queue
         self._resolver = resolver
         self._words = words
@@ -59,12 +71,17 @@ class Sender:
         words = (await self._words.destinations())[self.destination.name]
         if self._stopping or words.paused or self.destination.missing() or self.circuit.pause():
             return False
-        await self._leases.acquire()
+        try:
+            async with asyncio.timeout(SLOT_SECONDS):
+                await self._leases.acquire()
+        except TimeoutError:
+            return False
         lease = None
         try:
             probing = self.circuit.is_probing
             if not (probing and self._tasks):
                 lease = await self._queue.claim(1 if probing else self.destination.limits.batch)
+                self.claimed_at = monotonic()
         finally:
             if lease is None:
                 self._leases.release()
@@ -74,6 +91,17 @@ class Sender:
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return True
+
+    def state(self) -> SenderState:
+        """Tell whether the destination takes deliveries."""
+        words = self._words.latest[self.destination.name]
+        if not words.enabled:
+            return SenderState(words.id, "disabled", None)
+        if words.paused:
+            return SenderState(words.id, "paused", None)
+        if missing := self.destination.missing():
+            return SenderState(words.id, State.HALTED, f"{missing} is not set")
+        return SenderState(words.id, self.circuit.state, self.circuit.reason)
 
     async def finish(self) -> None:
         """Wait until what is under way is settled."""

@@ -24,12 +24,12 @@ class DestinationWords(msgspec.Struct, frozen=True):
 
 
 class Words:
-    """The tables of words, cached."""
+    """The tables of words, cached; `latest` is what was read last."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._read_at = -FRESH_SECONDS
-        self._destinations: dict[str, DestinationWords] = {}
+        self.latest: dict[str, DestinationWords] = {}
 
     async def destinations(self) -> dict[str, DestinationWords]:
         """Give all destinations by name."""
@@ -40,6 +40,6 @@ class Words:
                 words = found.setdefault(name, DestinationWords(id_, name, kind, enabled, paused, {}))
                 if step is not None:
                     words.mappings[step] = Mapping(*mapping)
-            self._destinations = found
+            self.latest = found
             self._read_at = monotonic()
-        return self._destinations
+        return self.latest

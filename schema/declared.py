@@ -13,9 +13,10 @@ from sqlalchemy.schema import CreateSchema
 
 from schema.tables import SCHEMA, metadata
 
-# In this order: `clock` stands in column defaults, the others use the tables and each other.
-BEFORE_TABLES = ("clock",)
-AFTER_TABLES = ("parse_event", "record", "record_many", "event_recorded", "event_recorded_trigger")
+# In this order: `clock` stands in column defaults; those after the tables use them and each other.
+BEFORE_TABLES = ("clock", "unusable")
+AFTER_TABLES = ("parse_event", "record", "record_many", "event_recorded", "event_recorded_trigger",
+                "event_notify", "event_notify_trigger")
 
 
 def create_all(connection: Connection) -> None:

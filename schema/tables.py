@@ -187,7 +187,7 @@ attempt = Table(
     "attempt",
     metadata,
     Column("event_id", BigInteger, nullable=False),
-    _time("at", now=True),
+    _time("at", now=True),  # of an uncertain one: when it was sent, for the time in which it may be repeated
     Column("code", Integer),
     Column("subcode", Integer),
     Column("destination", SmallInteger, nullable=False),

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import typer
+
+import migrations
 from schema import embedded
 from schema.settings import Settings
 
@@ -17,6 +20,17 @@ HOME = Path(".outbox")
 def settings() -> Settings:
     """Read the settings from the environment."""
     return Settings.from_environment(os.environ)
+
+
+@contextmanager
+def migrated_database() -> Iterator[tuple[Settings, str]]:
+    """Give the settings, and the address of a database whose schema is current; else say what to do."""
+    known = settings()
+    with database(known) as url:
+        if pending := migrations.pending(url):
+            typer.echo(f"outbox: the database lacks {', '.join(pending)}; run `outbox migrate`", err=True)
+            raise typer.Exit(2)
+        yield known, url
 
 
 @contextmanager

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import AsyncExitStack
 from typing import Annotated
 
 import typer
 
 import migrations
-from dispatcher import daemon
+from dispatcher import daemon, health
 from dispatcher.cli import context
 from schema.settings import Settings
 
@@ -34,21 +35,22 @@ def dispatch(
     drain: Annotated[
         bool, typer.Option("--drain", help="Deliver what is due, then exit: 0, or 3 if work is left.")
     ] = False,
+    host: Annotated[str, typer.Option(help="Address for /healthz and /readyz.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(help="Port for /healthz and /readyz (none: not served).")] = None,
 ) -> None:
     """Deliver conversions until told to stop (SIGTERM or Ctrl-C; a second one ends at once)."""
-    settings = context.settings()
-    with context.database(settings) as url:
-        if pending := migrations.pending(url):
-            typer.echo(f"outbox: the database lacks {', '.join(pending)}; run `outbox migrate`", err=True)
-            raise typer.Exit(2)
-        left = asyncio.run(_dispatch(settings, url, drain=drain))
+    with context.migrated_database() as (settings, url):
+        left = asyncio.run(_dispatch(settings, url, drain=drain, host=host, port=port))
     if left:
         typer.echo(f"{left} deliveries wait for a later try", err=True)
         raise typer.Exit(WORK_IS_LEFT)
 
 
-async def _dispatch(settings: Settings, url: str, *, drain: bool) -> int:
-    async with daemon.running(settings, url) as running:
+async def _dispatch(settings: Settings, url: str, *, drain: bool, host: str, port: int | None) -> int:
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(daemon.running(settings, url))
+        if port is not None:
+            await stack.enter_async_context(health.listening(running, host, port))
         loop = asyncio.get_running_loop()
 
         def stop() -> None:

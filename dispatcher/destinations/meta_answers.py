@@ -47,6 +47,9 @@ _BY_NUMBER = {(code, subcode): (outcome, reason) for code, subcode, outcome, rea
 
 THROTTLE_SECONDS = 60.0
 """How long to back off where Meta does not say; its budgets are counted by the hour."""
+ALMOST_ALL = 95.0
+"""Percent of a rate limit from which it is wise to wait before Meta says so."""
+_BUSINESS_USAGE = "X-Business-Use-Case-Usage"
 LONGEST_WAIT = 3600.0
 _REFUSED = frozenset({400, 403, 404, 405, 413, 414, 415, 422})
 _TRACE = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -82,6 +85,10 @@ def classify(reply: Reply, *, sent: int) -> Answer:
             return Answer(Outcome.UNCERTAIN, "answer not understood", reply.status)
         if body.events_received != sent:
             return Answer(Outcome.UNCERTAIN, "events_received differs from what was sent", reply.status, trace=trace)
+        if (used := _used(reply)) >= ALMOST_ALL:
+            return Answer(
+                Outcome.DELIVERED, f"{used:.0f} % of the rate limit used", 200, trace=trace, wait=_wait(reply)
+            )
         return Answer(Outcome.DELIVERED, None, reply.status, trace=trace)
     return _by_status(reply)
 
@@ -121,13 +128,34 @@ def _wait(reply: Reply) -> float:
     """Give the seconds Meta asks to be left alone: Retry-After, or the regain time of its usage headers (minutes)."""
     if (stated := reply.headers.get("Retry-After", "")).isdecimal():
         return min(float(stated), LONGEST_WAIT)
-    minutes: list[float] = []
+    regain = [usage.get("estimated_time_to_regain_access") for usage in _usages(reply.headers.get(_BUSINESS_USAGE))]
+    minutes = max((float(value) for value in regain if isinstance(value, int | float)), default=0.0)
+    return min(minutes * 60 or THROTTLE_SECONDS, LONGEST_WAIT)
+
+
+def _used(reply: Reply) -> float:
+    """Give the largest share of a rate limit that is used, in percent, as the usage headers tell (1.9)."""
+    shares: list[float] = [0.0]
+    for header in ("X-App-Usage", "X-Ad-Account-Usage", _BUSINESS_USAGE):
+        for usage in _usages(reply.headers.get(header)):
+            shares.extend(
+                float(usage[name])
+                for name in ("call_count", "total_cputime", "total_time", "acc_id_util_pct")
+                if isinstance(usage.get(name), int | float)
+            )
+    return max(shares)
+
+
+def _usages(header: str | None) -> list[dict[str, Any]]:
+    """Give the usage records of a header: it is one, or holds lists of them by business."""
     try:
-        usage = msgspec.json.decode(reply.headers.get("X-Business-Use-Case-Usage", "{}"))
-        minutes = [float(entry["estimated_time_to_regain_access"]) for entries in usage.values() for entry in entries]
-    except (msgspec.DecodeError, AttributeError, KeyError, TypeError, ValueError):
-        pass
-    return min(max(minutes, default=0) * 60 or THROTTLE_SECONDS, LONGEST_WAIT)
+        usage = msgspec.json.decode(header or "null")
+    except (msgspec.DecodeError, RecursionError):
+        return []
+    if not isinstance(usage, dict):
+        return []
+    nested = [entry for entries in usage.values() if isinstance(entries, list) for entry in entries]
+    return [entry for entry in nested if isinstance(entry, dict)] or [usage]
 
 
 def _parse(body: bytes) -> _Body | None:

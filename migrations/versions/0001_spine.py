@@ -15,10 +15,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # Without CASCADE: what others have built upon these tables, a view say, is theirs, and PostgreSQL names it.
     op.execute(
         """
+        DROP FUNCTION outbox.record_many, outbox.record, outbox.parse_event;
         DROP TABLE outbox.receipt, outbox.attempt, outbox.revision, outbox.lease, outbox.delivery, outbox.intake,
-                   outbox.raw, outbox.event, outbox.mapping, outbox.destination, outbox.step CASCADE;
-        DROP FUNCTION outbox.event_recorded, outbox.record_many, outbox.record, outbox.clock;
+                   outbox.raw, outbox.event, outbox.mapping, outbox.destination, outbox.step;
+        DROP FUNCTION outbox.event_notify, outbox.event_recorded, outbox.unusable, outbox.clock;
         """
     )

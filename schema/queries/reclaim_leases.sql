@@ -17,7 +17,7 @@ WITH expired AS MATERIALIZED (
     SELECT destination, outbox.clock(), event_id, revision, tries + 1, coalesce(first_unknown_at, claimed_at)
     FROM rows WHERE destination > 0
 ), attempts AS (
-    INSERT INTO outbox.attempt (event_id, destination, revision, try, outcome, reason)
-    SELECT event_id, destination, revision, tries + 1, 'uncertain', 'lease expired' FROM rows WHERE destination > 0
+    INSERT INTO outbox.attempt (event_id, at, destination, revision, try, outcome, reason)
+    SELECT event_id, claimed_at, destination, revision, tries + 1, 'uncertain', 'lease expired' FROM rows WHERE destination > 0
 )
 SELECT count(*) FROM rows

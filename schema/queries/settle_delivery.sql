@@ -22,8 +22,9 @@ WITH held AS MATERIALIZED (
            trace, account_id, sent
     FROM told WHERE due_at IS NULL
 ), attempts AS (
-    INSERT INTO outbox.attempt (event_id, destination, revision, try, outcome, reason, status, code, subcode, trace)
-    SELECT event_id, destination, revision, tries + 1, outcome, reason, status, code, subcode, trace
+    INSERT INTO outbox.attempt (event_id, at, destination, revision, try, outcome, reason, status, code, subcode, trace)
+    SELECT event_id, coalesce(unknown_at, outbox.clock()), destination, revision, tries + 1, outcome, reason, status,
+           code, subcode, trace
     FROM told WHERE due_at IS NOT NULL AND outcome <> 'returned'
 ), again AS (
     INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, first_unknown_at)

@@ -49,7 +49,7 @@ def test_the_browsers_own_copy_stands_after_47_hours():
     assert reason(PAIR, meta.LIMITS, NOW - timedelta(seconds=1), **old) is None
     assert reason(PAIR, meta.LIMITS, **old, details={"browser_pair": False}) is None
     assert reason(LEAD, meta.LIMITS, **old, details={"browser_pair": True}) == "skipped: browser copy stands"
-    assert reason(PAIR, meta.LIMITS, **old, revision=1) is None
+    assert reason(PAIR, meta.LIMITS, **old, revision=1) == "skipped: browser copy stands"
 
 
 def test_the_deadline_is_the_sooner_of_window_and_repeat():

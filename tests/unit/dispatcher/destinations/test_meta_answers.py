@@ -96,6 +96,22 @@ def test_throttling_lasts_as_long_as_meta_says(headers, seconds):
     assert error(80004, headers=headers).wait == seconds
 
 
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"X-App-Usage": '{"call_count":96,"total_time":2}'}, THROTTLE_SECONDS),
+        ({"X-App-Usage": '{"call_count":94,"total_time":2}'}, None),
+        ({"X-Ad-Account-Usage": '{"acc_id_util_pct":99.5}'}, THROTTLE_SECONDS),
+        ({"X-Business-Use-Case-Usage": '{"1":[{"call_count":100,"estimated_time_to_regain_access":2}]}'}, 120),
+        ({"X-App-Usage": "[1]"}, None),
+        ({"X-App-Usage": '{"call_count":"many"}'}, None),
+    ],
+)
+def test_a_rate_limit_that_is_almost_used_up_is_waited_for(headers, seconds):
+    answer = other(200, b'{"events_received":2}', headers)
+    assert (answer.outcome, answer.wait) == (Outcome.DELIVERED, seconds)
+
+
 def test_no_text_of_an_answer_is_kept():
     answer = error(100, error_user_msg="john@example.com is invalid", fbtrace_id="john@example.com")
     assert answer.trace is None

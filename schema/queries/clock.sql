@@ -1,0 +1,2 @@
+-- The clock of all windows and leases.
+SELECT outbox.clock()

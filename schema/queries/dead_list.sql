@@ -1,0 +1,16 @@
+-- Dead letters that nobody has requeued, grouped; any of :reason, :destination, :name may be NULL (all).
+SELECT destination.name, event.name, receipt.reason, receipt.code, receipt.subcode, count(*),
+       min(receipt.at), max(receipt.at), min(event.id)
+FROM outbox.receipt
+JOIN outbox.event ON event.id = receipt.event_id
+JOIN outbox.destination ON destination.id = receipt.destination
+WHERE receipt.outcome = 'dead'
+  AND (%(reason)s::text IS NULL OR receipt.reason = %(reason)s)
+  AND (%(destination)s::text IS NULL OR destination.name = %(destination)s)
+  AND (%(name)s::text IS NULL OR event.name = %(name)s)
+  AND NOT EXISTS (
+      SELECT FROM outbox.revision
+      WHERE revision.event_id = receipt.event_id AND revision.destination = receipt.destination
+        AND revision.revision > receipt.revision)
+GROUP BY destination.name, event.name, receipt.reason, receipt.code, receipt.subcode
+ORDER BY count(*) DESC, destination.name, event.name, receipt.reason

@@ -1,0 +1,33 @@
+-- Owes up to :limit dead letters once more, as a new revision; filters as in dead_list, and only
+-- what died before :before, so that a loop over it ends. A revision that another
+-- requeue made at the same moment is not made twice. An unknown outcome is not forgotten: the time of the first one
+-- travels along, so that a destination which recognises repeats gets none that it would count. Returns how many.
+WITH dead AS (
+    SELECT receipt.event_id, receipt.destination, receipt.revision
+    FROM outbox.receipt
+    JOIN outbox.event ON event.id = receipt.event_id
+    JOIN outbox.destination ON destination.id = receipt.destination
+    WHERE receipt.outcome = 'dead' AND receipt.at < %(before)s
+      AND (%(reason)s::text IS NULL OR receipt.reason = %(reason)s)
+      AND (%(destination)s::text IS NULL OR destination.name = %(destination)s)
+      AND (%(name)s::text IS NULL OR event.name = %(name)s)
+      AND NOT EXISTS (
+          SELECT FROM outbox.revision
+          WHERE revision.event_id = receipt.event_id AND revision.destination = receipt.destination
+            AND revision.revision > receipt.revision)
+    ORDER BY receipt.event_id
+    LIMIT %(limit)s
+), decided AS (
+    INSERT INTO outbox.revision (event_id, destination, revision, reason)
+    SELECT event_id, destination, revision + 1, 'requeued' FROM dead
+    ON CONFLICT (event_id, destination, revision) DO NOTHING
+    RETURNING event_id, destination, revision
+), owed AS (
+    INSERT INTO outbox.delivery (event_id, destination, revision, due_at, first_unknown_at)
+    SELECT event_id, destination, revision, outbox.clock(),
+           (SELECT min(at) FROM outbox.attempt
+            WHERE attempt.event_id = decided.event_id AND attempt.destination = decided.destination
+              AND attempt.outcome = 'uncertain')
+    FROM decided
+)
+SELECT count(*) FROM decided
