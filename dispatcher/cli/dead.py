@@ -58,8 +58,8 @@ def list_(
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show dead letters, grouped, with what to do."""
-    rows = _query("dead_list", reason=reason, destination=destination, name=name)
-    groups = [Group(*row) for row in rows]
+    with context.migrated_database() as (_, url):
+        groups = asyncio.run(_list(url, {"reason": reason, "destination": destination, "name": name}))
     if json:
         typer.echo(msgspec.json.encode(groups))
         return
@@ -86,16 +86,21 @@ def requeue(
     """Owe dead letters once more, as a new revision; what was recorded of them stays."""
     if not (every or reason or destination or name):
         raise typer.BadParameter("say which: --reason, --destination, --name, or --all")
-    requeued = 0
-    while count := _query("dead_requeue", reason=reason, destination=destination, name=name, limit=REQUEUE_BATCH)[0][0]:
-        requeued += count
+    with context.migrated_database() as (_, url):
+        requeued = asyncio.run(_requeue(url, {"reason": reason, "destination": destination, "name": name}))
     typer.echo(f"{requeued} requeued")
 
 
-def _query(query: str, **parameters: Any) -> list[tuple[Any, ...]]:
-    async def run(url: str) -> list[tuple[Any, ...]]:
-        async with Database.connect(url, connections=1) as database:
-            return await database.run_once(query, parameters)
+async def _list(url: str, which: dict[str, Any]) -> list[Group]:
+    async with Database.connect(url, connections=1) as database:
+        return [Group(*row) for row in await database.run_once("dead_list", which)]
 
-    with context.migrated_database() as (_, url):
-        return asyncio.run(run(url))
+
+async def _requeue(url: str, which: dict[str, Any]) -> int:
+    requeued = 0
+    async with Database.connect(url, connections=1) as database:
+        before = (await database.run_once("clock"))[0][0]
+        batch = which | {"before": before, "limit": REQUEUE_BATCH}
+        while count := (await database.run_once("dead_requeue", batch))[0][0]:
+            requeued += count
+    return requeued
