@@ -105,7 +105,7 @@ def seal_all(arrivals: Iterable[Arrival], region: str | None) -> list[dict[str, 
         if arrival.person is None:
             continue
         if arrival.tries >= GIVE_UP:
-            log.warning("a person could not be sealed and is left out", event=arrival.id)
+            log.warning("a person could not be sealed and is left out", id=arrival.id)
             sealed.append({"event_id": arrival.id, "sealed": None, "notes": ["person: could not be sealed, left out"]})
         else:
             form = seal(arrival.person, region=region)

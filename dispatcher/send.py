@@ -31,6 +31,8 @@ CLOSE_SECONDS = 3.0
 """How long the last settlement may take; then the lease is left to expire."""
 PAUSED = timedelta(seconds=30)
 """When a delivery of a paused event name is looked at again."""
+UNBUILT = timedelta(minutes=1)
+"""When a lease that could not be built at all is looked at again."""
 CANNOT_BUILD = Refusal("dead", "cannot be built")
 
 
@@ -133,6 +135,11 @@ class Sender:
         batch = _Batch(settling, lambda: lease.claimed_at + timedelta(seconds=monotonic() - claimed))
         try:
             payloads = await self._build(lease, settling)
+        except Exception as error:  # noqa: BLE001 - nothing was sent yet, so nothing may be in doubt
+            log.error("a lease could not be built", destination=self.destination.name, error=type(error).__name__)
+            settling.replace(returned(delivery, lease.claimed_at + UNBUILT) for delivery in lease.deliveries)
+            payloads = []
+        try:
             async with asyncio.TaskGroup() as requests:
                 for group in self.destination.requests(payloads):
                     requests.create_task(self._send(group, batch))
@@ -163,7 +170,7 @@ class Sender:
         try:
             return self.destination.build(delivery, known, mapping, now)
         except Exception as error:  # noqa: BLE001 - whatever one event does to us, it harms itself only
-            log.error("an event cannot be built", event=delivery.event.id, error=type(error).__name__)
+            log.error("an event cannot be built", id=delivery.event.id, error=type(error).__name__)
             return CANNOT_BUILD
 
     async def _send(self, group: Sequence[Payload], batch: _Batch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
 
 import structlog
@@ -34,6 +35,10 @@ class Settling:
     def add(self, *settlements: Settlement) -> None:
         """Take note of what became of some deliveries."""
         self._waiting.extend(settlements)
+
+    def replace(self, settlements: Iterable[Settlement]) -> None:
+        """Take note of what became of deliveries, instead of what was noted and not settled yet."""
+        self._waiting = list(settlements)
 
     async def close(self) -> None:
         """Settle what is left; the lease is then empty, or what it still holds comes back when it expires."""

@@ -18,7 +18,7 @@ from dispatcher.database import Database
 from dispatcher.sandbox import Sandbox
 from schema import embedded
 from schema.settings import Settings
-from tests.support import Spine
+from tests.support import Clock, Spine
 
 TEMPLATE = "outbox_template"
 _numbers = itertools.count(1)
@@ -74,9 +74,15 @@ def connection(database_url: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
+def clock(connection: psycopg.Connection) -> Clock:
+    """The clock of database and sandbox, to be moved."""
+    return Clock(connection)
+
+
+@pytest.fixture
+async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
     """The stand-in for both destinations."""
-    async with sandbox_server.running() as running:
+    async with sandbox_server.running(clock=clock.now) as running:
         yield running
 
 
@@ -95,9 +101,11 @@ def settings(sandbox: Sandbox) -> Settings:
 
 
 @pytest.fixture
-async def spine(database_url: str, settings: Settings, sandbox: Sandbox, connection: psycopg.Connection) -> Spine:
+async def spine(
+    database_url: str, settings: Settings, sandbox: Sandbox, connection: psycopg.Connection, clock: Clock
+) -> Spine:
     """The whole way of the data, to be driven step by step."""
-    return Spine(database_url, settings, sandbox, connection)
+    return Spine(database_url, settings, sandbox, connection, clock)
 
 
 def _database(server: embedded.Server, template: str) -> Iterator[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +14,38 @@ import psycopg
 
 from dispatcher import daemon
 from dispatcher.records import Delivery, Event
-from dispatcher.sandbox import Sandbox
+from dispatcher.sandbox import Arrival, Sandbox
+from dispatcher.sandbox.faults import Plan
 from schema.settings import Settings
+
+
+async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+    """Wait until `condition` holds; fail if it does not within `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+class Clock:
+    """The clock that database and sandbox go by: the real one, moved ahead as far as a test says."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+        self._ahead = timedelta()
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return time.time() + self._ahead.total_seconds()
+
+    def move(self, **by: float) -> None:
+        """Move ahead: `move(hours=47)`."""
+        self._ahead += timedelta(**by)
+        self._connection.execute(
+            f"""
+            CREATE OR REPLACE FUNCTION outbox.clock() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+            AS $$ SELECT now() + interval '{self._ahead.total_seconds()} s' $$
+            """
+        )
 
 
 @dataclass
@@ -23,6 +56,7 @@ class Spine:
     settings: Settings
     sandbox: Sandbox
     connection: psycopg.Connection
+    clock: Clock
 
     def record(self, **event: Any) -> int:
         """Record an event through SQL."""
@@ -34,6 +68,32 @@ class Spine:
         """Run a dispatcher until nothing is due; give what is left."""
         async with daemon.running(self.settings, self.database_url) as running:
             return await running.drain()
+
+    async def drain_until_nothing_is_owed(self, **step: float) -> None:
+        """Drain, and while something is owed, move the clock on by `step` and drain again."""
+        for _ in range(100):
+            if not await self.drain():
+                return
+            self.clock.move(**step)
+        raise AssertionError("still owed after a hundred steps")
+
+    def faults(self, destination: str, **plan: Any) -> None:
+        """Let a destination fail by `plan` (dispatcher.sandbox.faults.Plan)."""
+        self.sandbox.faults[destination].follow(Plan(**plan))
+
+    def attempts(self, destination: str) -> list[tuple[str, str | None]]:
+        """Give outcome and reason of all attempts at a destination, in order."""
+        return self.connection.execute(
+            """
+            SELECT outcome, reason FROM outbox.attempt JOIN outbox.destination ON id = destination
+            WHERE name = %s ORDER BY event_id, try
+            """,
+            (destination,),
+        ).fetchall()
+
+    def arrivals(self, destination: str) -> list[Arrival]:
+        """Give what arrived at a destination."""
+        return [arrival for arrival in self.sandbox.ledger.arrivals if arrival.destination == destination]
 
     def receipts(self) -> dict[tuple[str, str], tuple[str, str | None]]:
         """Give outcome and reason by event name (of the log) and destination, revision 0."""

@@ -1,0 +1,117 @@
+"""Retries go on until the destination's own window closes; a repeat that would be counted is never made."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+
+async def test_meta_is_tried_for_seven_days_and_then_the_event_is_dead(spine):
+    spine.faults("meta", rates={"http_500": 1.0})
+    spine.record(name="lead_submitted", event_id="e", lead_id="1")
+    await spine.drain()
+    spine.clock.move(days=6, hours=23, minutes=50)
+    assert await spine.drain() == 1
+    spine.clock.move(minutes=15)
+    assert await spine.drain() == 0
+    assert spine.receipts()["e", "meta"] == ("dead", "window closed")
+    assert spine.receipts()["e", "ga4"] == ("delivered", None)
+    assert {outcome for outcome, _ in spine.attempts("meta")} == {"transient"}
+
+
+async def test_meta_is_delivered_on_the_last_day(spine):
+    spine.faults("meta", rates={"http_500": 1.0})
+    spine.record(name="lead_submitted", event_id="e", lead_id="1")
+    await spine.drain()
+    spine.clock.move(days=6, hours=23)
+    spine.faults("meta")
+    assert await spine.drain() == 0
+    assert spine.receipts()["e", "meta"] == ("delivered", None)
+
+
+async def test_ga4_is_tried_for_72_hours(spine):
+    spine.faults("ga4", rates={"http_503": 1.0})
+    spine.record(name="lead_submitted", event_id="e", lead_id="1")
+    await spine.drain()
+    spine.clock.move(hours=71, minutes=50)
+    assert await spine.drain() == 1
+    spine.clock.move(minutes=10)
+    assert await spine.drain() == 0
+    assert spine.receipts()["e", "ga4"] == ("dead", "window closed")
+
+
+async def test_an_unknown_outcome_at_meta_is_repeated_while_meta_knows_a_repeat(spine):
+    spine.faults("meta", script=["reset_after_accept"])
+    spine.record(name="lead_submitted", event_id="e", lead_id="1")
+    assert await spine.drain() == 1
+    spine.clock.move(hours=46)
+    assert await spine.drain() == 0
+    assert [arrival.verdict for arrival in spine.arrivals("meta")] == ["counted", "duplicate"]
+    assert spine.receipts()["e", "meta"] == ("delivered", None)
+
+
+async def test_an_unknown_outcome_at_meta_is_never_repeated_when_it_would_count(spine):
+    spine.faults("meta", rates={"reset_after_accept": 1.0})
+    spine.record(name="lead_submitted", event_id="e", lead_id="1")
+    await spine.drain()
+    spine.clock.move(hours=46, minutes=55)
+    assert await spine.drain() == 1
+    spine.clock.move(minutes=10)
+    assert await spine.drain() == 0
+    assert spine.receipts()["e", "meta"] == ("dead", "window closed")
+    spine.clock.move(hours=10)
+    await spine.drain()
+    assert [arrival.verdict for arrival in spine.arrivals("meta")] == ["counted", "duplicate"]
+
+
+async def test_a_dead_letter_of_unknown_outcome_is_not_sent_again_by_requeueing_it(spine, database):
+    spine.faults("meta", rates={"reset_after_accept": 1.0})
+    spine.record(name="lead_submitted", event_id="e", lead_id="1")
+    await spine.drain()
+    spine.clock.move(hours=48)
+    await spine.drain()
+    spine.faults("meta")
+    spine.clock.move(seconds=1)
+    before = (await database.run("clock"))[0][0]
+    everything = {"reason": None, "destination": None, "name": None, "limit": 10, "before": before}
+    assert await database.run("dead_requeue", everything) == [(1,)]
+    assert await database.run("dead_requeue", everything) == [(0,)]
+    assert await spine.drain() == 0
+    assert len(spine.arrivals("meta")) == 1
+    rows = spine.connection.execute(
+        "SELECT revision, outcome, reason FROM outbox.receipt WHERE destination = 1"
+    ).fetchall()
+    assert sorted(rows) == [(0, "dead", "window closed"), (1, "dead", "window closed")]
+
+
+async def test_an_unknown_outcome_at_ga4_is_repeated_and_marked(spine):
+    spine.faults("ga4", script=["reset_after_accept"])
+    spine.record(name="lead_submitted", event_id="e", lead_id="1")
+    await spine.drain_until_nothing_is_owed(minutes=1)
+    assert len(spine.arrivals("ga4")) == 2
+    assert [outcome for outcome, _ in spine.attempts("ga4")] == ["uncertain"]
+
+
+async def test_a_lease_that_expired_is_not_repeated_when_it_would_count(spine, database):
+    spine.record(name="lead_submitted", event_id="e", lead_id="1")
+    spine.connection.execute("UPDATE outbox.destination SET enabled = (name = 'meta')")
+    spine.connection.execute("UPDATE outbox.destination SET paused = true")
+    await spine.drain()
+    spine.connection.execute("UPDATE outbox.destination SET paused = false")
+    lost = {"destination": 1, "holder": "killed", "lease": timedelta(seconds=30), "limit": 10}
+    assert len(await database.run("claim_delivery", lost | {"since": datetime(2000, 1, 1, tzinfo=UTC)})) == 1
+    spine.clock.move(hours=47, minutes=1)
+    assert await spine.drain() == 0
+    assert spine.arrivals("meta") == []
+    assert spine.receipts()["e", "meta"] == ("dead", "window closed")
+    assert spine.attempts("meta") == [("uncertain", "lease expired")]
+
+
+async def test_the_browsers_copy_stands_after_47_hours(spine):
+    spine.faults("meta", rates={"http_500": 1.0})
+    spine.record(name="lead_submitted", event_id="e", lead_id="1", details={"browser_pair": True})
+    await spine.drain()
+    spine.clock.move(hours=47)
+    spine.faults("meta")
+    assert await spine.drain() == 0
+    assert spine.receipts()["e", "meta"] == ("skipped", "browser copy stands")
+    assert spine.arrivals("meta") == []
