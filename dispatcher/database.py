@@ -35,7 +35,8 @@ AWAY = (
 
 STATEMENT_TIMEOUT = 60
 CONNECT_TIMEOUT = 5
-LONGEST_PAUSE = 10.0
+POOL_TIMEOUT = 3.0
+LONGEST_PAUSE = 3.0
 
 _OPTIONS: dict[str, Any] = {
     "application_name": "outbox-dispatch",
@@ -62,11 +63,14 @@ class Database:
         """Open the pool; connections are made when they are needed."""
         pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
             conninfo(database_url),
-            kwargs={"autocommit": True, "row_factory": tuple_row, **_OPTIONS},
+            # Never prepared: a plan is made for the queue as it is now, not for the empty one of an hour ago. Poolers
+            # like it too.
+            kwargs={"autocommit": True, "row_factory": tuple_row, "prepare_threshold": None, **_OPTIONS},
             configure=_configure,
             min_size=0,
             max_size=connections,
-            timeout=10,
+            # A connection that cannot be made is not reported but timed out; then we wait and ask again.
+            timeout=POOL_TIMEOUT,
             reconnect_timeout=0,
             open=False,
         )

@@ -24,8 +24,8 @@ ANSWER_SECONDS = 3.0
 
 
 @asynccontextmanager
-async def listening(daemon: Daemon, host: str, port: int) -> AsyncIterator[int]:
-    """Serve health on `host`:`port`; give the port (0 chooses one)."""
+async def listening(daemon: Daemon, host: str, port: int) -> AsyncIterator[str]:
+    """Serve health on `host`:`port` (0 chooses one); give its address."""
     health = Health(daemon)
     app = web.Application()
     app.add_routes([web.get("/healthz", health.healthz), web.get("/readyz", health.readyz)])
@@ -33,7 +33,7 @@ async def listening(daemon: Daemon, host: str, port: int) -> AsyncIterator[int]:
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
-        yield runner.addresses[0][1]
+        yield f"http://{host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 

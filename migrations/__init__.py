@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -18,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
 
 from schema.seed import seed
-from schema.settings import sqlalchemy_url
+from schema.settings import conninfo
 from schema.tables import SCHEMA
 
 _LOCK = 0x6F7574626F78  # "outbox": an advisory lock of our own
@@ -38,6 +39,8 @@ def upgrade(database_url: str, revision: str = "head") -> tuple[str | None, str 
 def downgrade(database_url: str, revision: str = "base") -> None:
     """Take the database back to `revision`; at `base` nothing of ours is left but the roles, and all data is gone."""
     with _connection(database_url) as connection:
+        if _current(connection) is None:
+            return
         command.downgrade(_config(connection), revision)
         if _current(connection) is None:
             connection.execute(text(f"DROP TABLE IF EXISTS {SCHEMA}.alembic_version"))
@@ -54,7 +57,10 @@ def pending(database_url: str) -> list[str]:
 
 @contextmanager
 def _connection(database_url: str) -> Iterator[Connection]:
-    engine = create_engine(sqlalchemy_url(database_url), poolclass=NullPool)
+    # psycopg reads the address itself: libpq knows several hosts, SQLAlchemy's address does not.
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo(database_url)), poolclass=NullPool
+    )
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         yield connection

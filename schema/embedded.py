@@ -32,14 +32,18 @@ class EmbeddedError(RuntimeError):
 
 
 class Server:
-    """One server over one data directory; `options` are PostgreSQL settings (`{"fsync": "off"}`)."""
+    """One server over one data directory; `options` are PostgreSQL settings (`{"fsync": "off"}`).
 
-    def __init__(self, directory: Path, *, options: dict[str, str] | None = None) -> None:
+    It takes a free port at each start, unless `port` says which.
+    """
+
+    def __init__(self, directory: Path, *, options: dict[str, str] | None = None, port: int | None = None) -> None:
         self._user = "nobody" if os.geteuid() == 0 else None
         self._home = _reachable_home(directory.resolve(), self._user)
         self._bin = _reachable_programs(self._user) / "bin"
         self.data = self._home / "postgres"
         self._options = options or {}
+        self._port = port
         self._secret = directory.resolve() / "password"
 
     @property
@@ -49,14 +53,16 @@ class Server:
         return f"postgresql://outbox:{self._secret.read_text()}@127.0.0.1:{port}/outbox"
 
     def is_running(self) -> bool:
-        """Tell whether the server answers for this directory."""
-        return self._run("pg_ctl", "status", "-D", self.data, check=False).returncode == 0
+        """Tell whether a server runs for this directory."""
+        return self._secret.exists() and self._run("pg_ctl", "status", "-D", self.data, check=False).returncode == 0
 
     def start(self) -> None:
         """Start the server, on a new data directory if there is none yet; return when it takes connections."""
-        if not (self.data / "PG_VERSION").exists():
+        if self.data.exists() and not self._secret.exists():
+            self._give_up()
+        if not self.data.exists():
             self._create()
-        port = _free_port()
+        port = self._port or free_port()
         settings = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": "", **self._options}
         flags = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
         self._run("pg_ctl", "start", "-w", "-D", self.data, "-l", self._home / "postgres.log", "-o", flags)
@@ -65,17 +71,27 @@ class Server:
         """Stop the server; `immediate` is a crash as far as its data is concerned."""
         self._run("pg_ctl", "stop", "-w", "-m", mode, "-D", self.data)
 
+    def _give_up(self) -> None:
+        """Remove what is left elsewhere of a directory that was removed."""
+        if self.data.is_relative_to(self._secret.parent):
+            raise EmbeddedError(f"{self._secret} is missing; put it back, or remove {self._home} with all its data")
+        self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", self.data, check=False)
+        shutil.rmtree(self.data)
+
     def _create(self) -> None:
-        self._secret.parent.mkdir(parents=True, exist_ok=True)
+        for unfinished in self._home.glob("unfinished-*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
         self._secret.touch(mode=0o600)
         self._secret.write_text(secrets.token_urlsafe(24))
-        shutil.rmtree(self.data, ignore_errors=True)  # what an earlier start left half done
+        # Made under another name, so that a data directory of the right one is complete, whenever somebody was killed.
+        fresh = self._home / f"unfinished-{secrets.token_hex(4)}"
         with _pwfile(self._home, self._user, self._secret.read_text()) as pwfile:
             self._run(
-                "initdb", "-D", self.data, "-U", "outbox", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
+                "initdb", "-D", fresh, "-U", "outbox", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
                 "--auth=scram-sha-256", f"--pwfile={pwfile}",
             )  # fmt: skip
-        self._run("postgres", "--single", "-D", self.data, "postgres", feed="CREATE DATABASE outbox\n")
+        self._run("postgres", "--single", "-D", fresh, "postgres", feed="CREATE DATABASE outbox\n")
+        fresh.rename(self.data)
 
     def _run(
         self, program: str, *arguments: str | Path, check: bool = True, feed: str | None = None
@@ -123,7 +139,8 @@ def running(directory: Path, *, options: dict[str, str] | None = None) -> Iterat
                     server.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -131,15 +148,12 @@ def _free_port() -> int:
 
 @contextlib.contextmanager
 def _pwfile(home: Path, user: str | None, password: str) -> Iterator[Path]:
-    path = home / "initial-password"
-    path.touch(mode=0o600)
-    path.write_text(password)
-    if user:
-        shutil.chown(path, user)
-    try:
-        yield path
-    finally:
-        path.unlink()
+    with tempfile.NamedTemporaryFile("w", dir=home) as file:
+        file.write(password)
+        file.flush()
+        if user:
+            os.fchown(file.fileno(), pwd.getpwnam(user).pw_uid, -1)
+        yield Path(file.name)
 
 
 def _reachable_home(directory: Path, user: str | None) -> Path:
@@ -170,9 +184,11 @@ def _reachable_programs(user: str | None) -> Path:
 
 def _own(home: Path, user: str) -> None:
     home.mkdir(mode=0o700, exist_ok=True)
-    if home.is_symlink() or home.stat().st_uid not in {os.geteuid(), pwd.getpwnam(user).pw_uid}:
+    owner, account = home.lstat().st_uid, pwd.getpwnam(user).pw_uid
+    if home.is_symlink() or owner not in {os.geteuid(), account}:
         raise EmbeddedError(f"{home} belongs to somebody else; remove it, or set OUTBOX_DATABASE_URL")
-    shutil.chown(home, user)
+    if owner != account:
+        os.chown(home, account, -1, follow_symlinks=False)
 
 
 def _open_to_all(path: Path) -> bool:

@@ -18,14 +18,29 @@ class SettingsError(ValueError):
     """A setting cannot be used; the message names it and says what it takes, and never quotes a secret."""
 
 
-class Secret(str):
-    """A text that must not be seen: `repr`, `format` and logs show asterisks. `reveal()` gives it."""
+class Secret:
+    """A text that must not be seen: `repr`, `format` and logs show asterisks. `reveal()` gives it.
 
-    __slots__ = ()
+    It is no `str` itself: JSON, `rich` and `structlog` would write one out as it is, whatever it says about itself.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
 
     def reveal(self) -> str:
         """Give the secret itself, for the one place that needs it."""
-        return str.__str__(self)
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
 
     def __repr__(self) -> str:
         return "'***'" if self else "''"
@@ -81,7 +96,7 @@ def conninfo(database_url: str) -> str:
 
 
 def sqlalchemy_url(database_url: str) -> str:
-    """Give a database address as SQLAlchemy takes it, for psycopg."""
+    """Give a database address (of one host) as SQLAlchemy takes it, for psycopg."""
     return conninfo(database_url).replace("postgresql://", "postgresql+psycopg://", 1)
 
 
@@ -90,16 +105,22 @@ def _is_plain(value: str) -> str | None:
 
 
 def _is_database(value: str) -> str | None:
-    if re.match(r"^postgres(ql)?(\+\w+)?://", value):
+    if value.isprintable() and re.match(r"^postgres(ql)?(\+\w+)?://", value):
         return None
     return "expected an address such as postgresql://user:password@host:5432/database"
 
 
 def _is_base_url(value: str) -> str | None:
-    parts = urlsplit(value)
-    if parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment:
-        return None
-    return "expected an address such as https://graph.facebook.com, without a query"
+    expected = "expected an address such as https://graph.facebook.com, without a user or a query"
+    if not value.isprintable() or " " in value:
+        return expected
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return expected
+    complete = parts.scheme in {"http", "https"} and parts.hostname
+    return expected if not complete or parts.username or parts.query or parts.fragment else None
 
 
 def _is_region(value: str) -> str | None:
@@ -108,13 +129,13 @@ def _is_region(value: str) -> str | None:
 
 
 def _matches(pattern: str, expected: str) -> Any:
-    compiled = re.compile(pattern)
+    compiled = re.compile(pattern, re.ASCII)
     return lambda value: None if compiled.fullmatch(value) else f"expected {expected}"
 
 
 def _within(low: int, high: int, unit: str) -> Any:
     def check(value: str) -> str | None:
-        if value.isascii() and value.isdigit() and low <= int(value) <= high:
+        if len(value) <= 9 and value.isascii() and value.isdigit() and low <= int(value) <= high:
             return None
         return f"expected a whole number of {unit} from {low} to {high}"
 

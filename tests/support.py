@@ -26,6 +26,14 @@ async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
             await asyncio.sleep(0.01)
 
 
+def wait_until(condition: Callable[[], Any], seconds: float = 20) -> None:
+    """`until`, for a thread that has no event loop."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
 class Clock:
     """The clock that database and sandbox go by: the real one, moved ahead as far as a test says."""
 

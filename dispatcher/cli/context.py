@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
 import typer
+from sqlalchemy.exc import OperationalError
 
 import migrations
 from schema import embedded
 from schema.settings import Settings
 
+log = structlog.get_logger()
+
+WAIT_SECONDS = 2.0
 HOME = Path(".outbox")
 """Where the embedded PostgreSQL lives, below the current folder."""
 
@@ -23,14 +30,30 @@ def settings() -> Settings:
 
 
 @contextmanager
-def migrated_database() -> Iterator[tuple[Settings, str]]:
-    """Give the settings, and the address of a database whose schema is current; else say what to do."""
+def migrated_database(*, wait: bool = False) -> Iterator[tuple[Settings, str]]:
+    """Give the settings, and the address of a database whose schema is current; else say what to do.
+
+    With `wait`, a database that does not answer is waited for.
+    """
     known = settings()
     with database(known) as url:
-        if pending := migrations.pending(url):
+        if pending := _pending(url, wait=wait):
             typer.echo(f"outbox: the database lacks {', '.join(pending)}; run `outbox migrate`", err=True)
             raise typer.Exit(2)
         yield known, url
+
+
+def _pending(url: str, *, wait: bool) -> list[str]:
+    for failures in itertools.count(1):
+        try:
+            return migrations.pending(url)
+        except OperationalError as error:
+            if not wait:
+                raise
+            if failures == 1:
+                log.warning("database away, waiting for it", error=type(error.orig).__name__)
+            time.sleep(WAIT_SECONDS)
+    raise AssertionError
 
 
 @contextmanager

@@ -7,12 +7,15 @@ import signal
 from contextlib import AsyncExitStack
 from typing import Annotated
 
+import structlog
 import typer
 
 import migrations
 from dispatcher import daemon, health
 from dispatcher.cli import context
 from schema.settings import Settings
+
+log = structlog.get_logger()
 
 WORK_IS_LEFT = 3
 
@@ -39,7 +42,7 @@ def dispatch(
     port: Annotated[int | None, typer.Option(help="Port for /healthz and /readyz (none: not served).")] = None,
 ) -> None:
     """Deliver conversions until told to stop (SIGTERM or Ctrl-C; a second one ends at once)."""
-    with context.migrated_database() as (settings, url):
+    with context.migrated_database(wait=not drain) as (settings, url):
         left = asyncio.run(_dispatch(settings, url, drain=drain, host=host, port=port))
     if left:
         typer.echo(f"{left} deliveries wait for a later try", err=True)
@@ -50,10 +53,12 @@ async def _dispatch(settings: Settings, url: str, *, drain: bool, host: str, por
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(daemon.running(settings, url))
         if port is not None:
-            await stack.enter_async_context(health.listening(running, host, port))
+            address = await stack.enter_async_context(health.listening(running, host, port))
+            log.info("health is served", address=address)
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
+            log.info("stopping: what is in flight is settled, the rest given back")
             running.stop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)  # a second signal ends at once
