@@ -118,7 +118,9 @@ def build(
     user_data, sent = _user_data(known)
     if any(user_data.keys() <= insufficient for insufficient in INSUFFICIENT):
         return Refusal("dead", "insufficient identity")
-    source = _action_source(event, known, mapping, user_data)
+    addresses = {name: values.url(known.visitor, name) for name in ("url", "referrer")}
+    is_seen = bool(addresses["url"]) and "client_user_agent" in user_data
+    source = _action_source(event, mapping, is_seen=is_seen)
     custom_data = _custom_data(event, mapping, is_website=source == "website")
     if mapping.event_name == "Purchase" and not {"value", "currency"} <= custom_data.keys():
         return Refusal("dead", "missing value")  # subcode 2804009
@@ -129,7 +131,7 @@ def build(
         "action_source": source,
     }
     for parameter, name in (("event_source_url", "url"), ("referrer_url", "referrer")):
-        if address := text(known.visitor, name):
+        if address := addresses[name]:
             body[parameter] = address
     body["user_data"] = user_data
     if custom_data:
@@ -183,15 +185,18 @@ def _fbp_or_fbc(visitor: Mapping[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) and _FBP_OR_FBC.fullmatch(value) else None
 
 
-def _action_source(event: Event, known: Known, mapping: StepMapping, user_data: Mapping[str, Any]) -> str:
-    """Say where it happened (design, part 6.5): the step's own, what the event states, else what is known."""
+def _action_source(event: Event, mapping: StepMapping, *, is_seen: bool) -> str:
+    """Say where it happened (design, part 6.5): the step's own, what the event states, else what is known.
+
+    `is_seen`: user agent and page are known, both of which Meta requires for `website`.
+    """
     if mapping.action_source:
         return mapping.action_source
     details = event.details or {}
     stated = details.get("action_source")
     if isinstance(stated, str) and stated in ACTION_SOURCES:
         return stated
-    if "client_user_agent" in user_data and text(known.visitor, "url"):
+    if is_seen:
         return "website"
     return "system_generated" if details.get("origin") == "stripe" else "other"
 

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from dispatcher.records import Mapping as StepMapping
+from outbox.page import clean_url
 
 SHA256 = re.compile(r"[0-9a-f]{64}(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?")
 """A hash as Meta takes it, with or without the suffix of its parameter builder (destinations.md 1.3)."""
@@ -88,6 +89,12 @@ def ip(values: Mapping[str, Any]) -> str | None:
         return str(ip_address(address))
     except ValueError:
         return None
+
+
+def url(values: Mapping[str, Any], name: str) -> str | None:
+    """Give a web address, without secrets and personal data in its query (a SQL writer's has not been cleaned yet)."""
+    address = text(values, name, 4000)
+    return clean_url(address) if address else None
 
 
 def looks_personal(value: str) -> bool:

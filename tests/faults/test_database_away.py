@@ -117,3 +117,22 @@ async def test_a_dropped_listening_connection_is_made_anew(own_server, dispatch,
         await until(lambda: arrived(sandbox) == both("while deaf"))
         await until(lambda: (row := connection.execute(listening).fetchone()) and row[0] != first)
     await stop(dispatcher)
+
+
+async def test_a_full_disk_is_waited_for(own_server, dispatch, sandbox):
+    with psycopg.connect(own_server.url, autocommit=True) as connection:
+        connection.execute(
+            """
+            CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN RAISE disk_full USING MESSAGE = 'could not extend file: No space left on device'; END $$;
+            CREATE TRIGGER full BEFORE INSERT ON outbox.receipt EXECUTE FUNCTION full();
+            """
+        )
+        dispatcher = dispatch(own_server.url)
+        record(own_server.url, "e")
+        await until(lambda: arrived(sandbox) == both("e"))
+        await until(lambda: dispatcher.said("database away"))
+        connection.execute("DROP FUNCTION full CASCADE")
+        await until(lambda: connection.execute("SELECT count(*) FROM outbox.receipt").fetchone() == (2,))
+    assert arrived(sandbox) == both("e")
+    await stop(dispatcher)

@@ -116,6 +116,11 @@ def test_action_source_says_where_it_happened(visitor, details, mapping, source)
     assert payload(mapping, visitor=visitor, details=details)["action_source"] == source
 
 
+def test_an_address_goes_without_its_secrets():
+    visitor = BROWSER | {"url": "https://a.example/reset?token=s3cret&email=ada@example.com&utm_source=fb#frag"}
+    assert payload(visitor=visitor)["event_source_url"] == "https://a.example/reset?utm_source=fb"
+
+
 def test_fbc_is_made_from_fbclid_with_the_time_it_was_first_seen_and_only_without_a_cookie():
     click = {"ip": "203.0.113.7", "fbclid": "IwAR0_CaseSensitive", "fbclid_at": "2026-11-20T10:00:00+00:00"}
     assert user_data(visitor=click)["fbc"] == "fb.1.1795168800000.IwAR0_CaseSensitive"
