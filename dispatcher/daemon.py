@@ -84,7 +84,7 @@ class Daemon:
         """Deliver until `stop`."""
         loops = [
             asyncio.create_task(self._repeat("intake", self._take_in)),
-            asyncio.create_task(self._repeat("reclaim", self._reclaim, self._lease.total_seconds() / 4)),
+            asyncio.create_task(self._repeat("sweep", self._sweep, self._lease.total_seconds() / 4)),
             *(asyncio.create_task(self._repeat(sender.destination.name, sender.step)) for sender in self.senders),
         ]
         listening = asyncio.create_task(listen(self._database_url, self._wakes["intake"].set))
@@ -102,7 +102,7 @@ class Daemon:
         """Deliver what is due; give how many deliveries (and intakes) are then still owed."""
         moved = True
         while moved and not self._stop.is_set():
-            moved = await self._reclaim()
+            moved = await self._sweep()
             while not self._stop.is_set() and await self._take_in():
                 moved = True
             for sender in self.senders:
@@ -123,12 +123,14 @@ class Daemon:
             self._wakes[sender.destination.name].set()
         return True
 
-    async def _reclaim(self) -> bool:
+    async def _sweep(self) -> bool:
+        """Take back what dead processes held, and end what has become too old where nothing is claimed."""
         rows = await self.database.run("reclaim_leases")
         count = int(rows[0][0])
         if count:
             log.warning("leases expired and were taken back", deliveries=count)
-        return count > 0
+        ended = [await sender.expire() for sender in self.senders]
+        return count > 0 or any(ended)
 
     async def _repeat(self, name: str, step: Callable[[], Awaitable[bool]], seconds: float = POLL_SECONDS) -> None:
         """Take steps for as long as there is something to do; look again every `seconds`, or when woken."""

@@ -14,6 +14,7 @@ from typing import Protocol
 from psycopg.types.json import Jsonb
 
 from dispatcher.database import Database
+from dispatcher.destinations import Limits
 from dispatcher.records import Delivery, Event, Lease, Settlement
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,6 +23,9 @@ SLACK = timedelta(minutes=2)
 REWIND_SECONDS = 60.0
 """How often a claim starts from the beginning again, for whatever turned up later still; when idle, every second."""
 IDLE_REWIND_SECONDS = 1.0
+
+
+EXPIRE_BATCH = 5000
 
 
 class DeliveryQueue(Protocol):
@@ -37,6 +41,10 @@ class DeliveryQueue(Protocol):
 
     async def extend(self, lease: Lease) -> bool:
         """Hold a lease for longer; False: it was lost."""
+        ...
+
+    async def expire(self, limits: Limits) -> int:
+        """End what is due longest if its window has closed, where nothing is claimed; give how many."""
         ...
 
 
@@ -94,3 +102,16 @@ class PostgresQueue:
         """Hold a lease for longer."""
         parameters = {"id": lease.id, "holder": self._holder, "lease": self._lease}
         return bool(await self._database.run("extend_lease", parameters))
+
+    async def expire(self, limits: Limits) -> int:
+        """End what is due longest if its window has closed."""
+        rows = await self._database.run(
+            "expire_deliveries",
+            {
+                "destination": self._destination,
+                "limit": EXPIRE_BATCH,
+                "window": limits.window,
+                "repeat": limits.repeat,
+            },
+        )
+        return int(rows[0][0])

@@ -94,6 +94,15 @@ class Sender:
         task.add_done_callback(self._done)
         return True
 
+    async def expire(self) -> bool:
+        """End what has become too old while the destination was paused or halted; else claiming does it."""
+        if self.state().state not in {"paused", State.HALTED}:
+            return False
+        ended = await self._queue.expire(self.destination.limits)
+        if ended:
+            log.warning("deliveries became too old", destination=self.destination.name, deliveries=ended)
+        return ended > 0
+
     def state(self) -> SenderState:
         """Tell whether the destination takes deliveries."""
         words = self._words.latest[self.destination.name]

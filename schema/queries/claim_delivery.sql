@@ -1,12 +1,14 @@
 -- Claims up to :limit due deliveries of one destination: moves them from the queue into one lease row, joined to their
 -- events. One statement, so there is no moment at which a row is in neither place. :since is the low watermark.
--- Relies on delivery_pkey (destination, due_at, …).
+-- Relies on delivery_pkey (destination, due_at, …). The bounds are pairs, one walk along the index, because a planner
+-- that knows nothing of a queue that has just filled expects two rows of three plain conditions, and sorts them all.
 WITH due AS (
     DELETE FROM outbox.delivery
     WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM outbox.delivery
-        WHERE destination = %(destination)s AND due_at <= outbox.clock() AND due_at >= %(since)s
-        ORDER BY due_at, event_id, revision
+        WHERE (destination, due_at) >= (%(destination)s, %(since)s)
+          AND (destination, due_at) <= (%(destination)s, outbox.clock())
+        ORDER BY destination, due_at, event_id, revision
         LIMIT %(limit)s
         FOR UPDATE SKIP LOCKED))
     RETURNING event_id, revision, tries, first_unknown_at, due_at

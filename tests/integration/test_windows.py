@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from schema.settings import Secret
 
 
 async def test_meta_is_tried_for_seven_days_and_then_the_event_is_dead(spine):
@@ -115,3 +118,19 @@ async def test_the_browsers_copy_stands_after_47_hours(spine):
     assert await spine.drain() == 0
     assert spine.receipts()["e", "meta"] == ("skipped", "browser copy stands")
     assert spine.arrivals("meta") == []
+
+
+async def test_what_becomes_too_old_while_a_destination_is_paused_or_halted_is_dead(spine):
+    spine.connection.execute("UPDATE outbox.destination SET paused = true WHERE name = 'meta'")
+    spine.settings = replace(spine.settings, ga4_secret=Secret())
+    spine.record(name="lead_submitted", event_id="e", lead_id="1")
+    assert await spine.drain() == 2
+    spine.clock.move(hours=71)
+    assert await spine.drain() == 2
+    spine.clock.move(hours=1)
+    assert await spine.drain() == 1
+    assert spine.receipts() == {("e", "ga4"): ("dead", "window closed")}
+    spine.clock.move(days=4)
+    assert await spine.drain() == 0
+    assert spine.receipts()["e", "meta"] == ("dead", "window closed")
+    assert not spine.sandbox.ledger.arrivals

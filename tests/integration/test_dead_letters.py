@@ -1,0 +1,89 @@
+"""`outbox dead list` and `outbox dead requeue`: by reason, destination, step; what was recorded stays."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def outbox(database_url):
+    async def run(*arguments):
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [Path(sys.executable).with_name("outbox"), *arguments],
+            env={"PATH": os.environ["PATH"], "OUTBOX_DATABASE_URL": database_url},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.fixture
+async def dead(spine):
+    """Two purchases without value (dead at both), a lead and a verified e-mail of nobody (dead at Meta)."""
+    spine.record(name="subscription_purchased", event_id="p1", lead_id="1")
+    spine.record(name="subscription_purchased", event_id="p2", lead_id="1")
+    spine.record(name="lead_submitted", event_id="l")
+    spine.record(name="email_verified", event_id="v")
+    await spine.drain()
+    assert [reason for _, reason in spine.receipts().values()].count("insufficient identity") == 2
+
+
+def owed(spine):
+    return sorted(spine.connection.execute("SELECT event_id, destination, revision FROM outbox.delivery").fetchall())
+
+
+@pytest.mark.usefixtures("dead")
+async def test_dead_letters_are_listed_in_groups_with_what_to_do(outbox):
+    code, listed, _ = await outbox("dead", "list")
+    assert code == 0
+    assert "record value and currency with this step" in listed
+    code, listed, _ = await outbox("dead", "list", "--json")
+    groups = {(group["destination"], group["name"], group["reason"]): group["count"] for group in json.loads(listed)}
+    assert groups == {
+        ("meta", "subscription_purchased", "missing value"): 2,
+        ("ga4", "subscription_purchased", "missing value"): 2,
+        ("meta", "lead_submitted", "insufficient identity"): 1,
+        ("meta", "email_verified", "insufficient identity"): 1,
+    }
+    _, listed, _ = await outbox("dead", "list", "--json", "--destination", "ga4", "--reason", "missing value")
+    assert [group["count"] for group in json.loads(listed)] == [2]
+
+
+@pytest.mark.usefixtures("dead")
+async def test_requeue_owes_them_once_more_and_keeps_their_history(spine, outbox):
+    assert (await outbox("dead", "requeue"))[0] == 2
+    assert owed(spine) == []
+    _, said, _ = await outbox("dead", "requeue", "--reason", "missing value", "--destination", "meta")
+    assert said == "2 requeued\n"
+    assert owed(spine) == [(1, 1, 1), (2, 1, 1)]
+    _, said, _ = await outbox("dead", "requeue", "--reason", "missing value", "--destination", "meta")
+    assert said == "0 requeued\n"
+    # The funnel learns a default, and the next try is taken.
+    spine.connection.execute(
+        "UPDATE outbox.step SET value = 10, currency = 'EUR' WHERE name = 'subscription_purchased'"
+    )
+    assert await spine.drain() == 0
+    rows = spine.connection.execute(
+        "SELECT revision, outcome, reason FROM outbox.receipt WHERE event_id = 1 AND destination = 1 ORDER BY revision"
+    ).fetchall()
+    assert rows == [(0, "dead", "missing value"), (1, "delivered", None)]
+    _, listed, _ = await outbox("dead", "list", "--json", "--name", "subscription_purchased")
+    assert [(group["destination"], group["count"]) for group in json.loads(listed)] == [("ga4", 2)]
+
+
+@pytest.mark.usefixtures("dead")
+async def test_requeues_at_once_make_nothing_twice(spine, outbox):
+    said = await asyncio.gather(*(outbox("dead", "requeue", "--all") for _ in range(3)))
+    assert sum(int(text.split()[0]) for _, text, _ in said) == 6
+    assert len(owed(spine)) == len(set(owed(spine))) == 6
