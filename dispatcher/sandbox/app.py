@@ -1,0 +1,116 @@
+"""The sandbox as a server: its routes put together, its life from the first request to the last."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypedDict, Unpack
+
+from aiohttp import web
+
+from dispatcher.sandbox import ga4_endpoint, ledger_api, meta_endpoint, page, wire
+from dispatcher.sandbox.ledger import Ledger
+from dispatcher.sandbox.state import SANDBOX, Sandbox
+
+__all__ = ["Options", "create_app", "running", "serve"]
+
+SHUTDOWN_SECONDS = 2
+
+
+class Options(TypedDict, total=False):
+    """What `create_app` takes, and so `running` and `serve`. None: anything is accepted."""
+
+    clock: Callable[[], float]
+    pixel_ids: Collection[str] | None
+    token: str | None
+    measurement_ids: Collection[str] | None
+    api_secret: str | None
+    keep: int
+
+
+def create_app(
+    *,
+    clock: Callable[[], float] = time.time,
+    pixel_ids: Collection[str] | None = None,
+    token: str | None = None,
+    measurement_ids: Collection[str] | None = None,
+    api_secret: str | None = None,
+    keep: int = 10_000,
+) -> web.Application:
+    """Return the application. `clock` gives Unix seconds; `keep`: of how many events the payload is kept."""
+    app = web.Application(client_max_size=wire.MAX_BODY)
+    app[SANDBOX] = Sandbox(clock, Ledger(keep), pixel_ids, token, measurement_ids, api_secret)
+    page.add_routes(app)
+    ledger_api.add_routes(app)
+    ga4_endpoint.add_routes(app)
+    meta_endpoint.add_routes(app)
+    app.on_shutdown.append(_stop)
+    return app
+
+
+@asynccontextmanager
+async def running(host: str = "127.0.0.1", port: int = 0, **options: Unpack[Options]) -> AsyncIterator[Sandbox]:
+    """Run a sandbox in this process while the block lasts; port 0: any free one, which `.url` tells."""
+    app = create_app(**options)
+    runner = web.AppRunner(app, access_log=None, logger=_logger(), shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        app[SANDBOX].url = _url(runner.addresses[0])
+        yield app[SANDBOX]
+    finally:
+        await runner.cleanup()
+
+
+async def serve(
+    host: str = "127.0.0.1",
+    port: int = 8090,
+    *,
+    announce: Callable[[str], None] | None = None,
+    **options: Unpack[Options],
+) -> None:
+    """Run until SIGTERM or SIGINT. `announce` is called with the address, once; by default it is printed."""
+    gc.set_threshold(50_000, 20, 20)  # a request of 1000 events is 15,000 containers that all live: do not walk them
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError):  # Windows
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+    async with running(host, port, **options) as sandbox:
+        (announce or _print)(sandbox.url)
+        await stop.wait()
+
+
+def _print(url: str) -> None:
+    sys.stdout.write(f"Sandbox of Meta and GA4: {url}\n")
+    sys.stdout.flush()
+
+
+async def _stop(app: web.Application) -> None:
+    """Let go of the requests that a fault holds, so that shutting down does not wait for them."""
+    app[SANDBOX].stopping.set()
+
+
+def _url(address: Any) -> str:
+    host, port = address[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _logger() -> logging.Logger:
+    """Return a logger for aiohttp that never shows a request line, which may hold a secret in its query."""
+    logger = logging.getLogger("dispatcher.sandbox.http")
+    if not logger.filters:
+        logger.addFilter(_without_request_lines)
+    return logger
+
+
+def _without_request_lines(record: logging.LogRecord) -> bool:
+    if record.exc_info and record.exc_info[0] is not None and record.exc_info[0].__module__.startswith("aiohttp."):
+        record.msg, record.args, record.exc_info = "a request could not be read", (), None
+    return True

@@ -1,0 +1,140 @@
+"""Faults on demand: what a destination, or the network before it, does to a sender on a bad day.
+
+A plan per destination, set by `PUT /faults`, says how often each fault happens, or in which order. The choice comes from
+a random generator seeded by the plan, so that the same requests in the same order meet the same faults.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, deque
+from itertools import accumulate
+from typing import Any, Literal
+from zlib import crc32
+
+import msgspec
+
+from dispatcher.sandbox.ledger import Destination
+
+__all__ = ["FAULTS", "HALTING", "Fault", "Faults", "Plan"]
+
+Stage = Literal["before", "instead", "after"]
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One kind of fault. Only those of stage `after` leave the events recorded.
+
+    before: the connection ends before the body is read. instead: the body is read, nothing is recorded, and another
+    answer comes. after: everything is recorded as usual; then the answer is late, lost or wrong.
+    """
+
+    stage: Stage
+    does: str
+    destinations: tuple[Destination, ...] = ("meta", "ga4")
+
+
+FAULTS: dict[str, Fault] = {
+    "reset_before": Fault("before", "resets the connection before reading the request"),
+    "http_500": Fault("instead", "HTTP 500; Meta: code 1, is_transient"),
+    "http_503": Fault("instead", "HTTP 503; Meta: code 2, is_transient"),
+    "html_502": Fault("instead", "HTTP 502 with a proxy's HTML page"),
+    "throttled": Fault("instead", "Meta: HTTP 400, code 4 or 613, with usage header; GA4: 429 with Retry-After"),
+    "token_invalid": Fault("instead", "HTTP 401, code 190", ("meta",)),
+    "permission_denied": Fault("instead", "HTTP 403, code 10", ("meta",)),
+    "pixel_missing": Fault("instead", "HTTP 400, code 100/33", ("meta",)),
+    "version_dead": Fault("instead", "HTTP 400, code 2635", ("meta",)),
+    "reset_after_accept": Fault("after", "records, then resets the connection instead of answering"),
+    "hang_after_accept": Fault("after", "records, then never answers; resets after `hang_seconds`"),
+    "garbage": Fault("after", "records, then answers 200 with something that is not JSON"),
+    "wrong_received_count": Fault("after", "records all, then says events_received one less", ("meta",)),
+    "slow": Fault("after", "records, then answers after `slow_ms`"),
+}
+# What a probe of a halted destination can meet as well.
+HALTING = ("token_invalid", "permission_denied", "pixel_missing", "version_dead")
+
+
+class Plan(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What one destination is to do. `script` comes first, one entry a request (`ok`: no fault); then `rates`.
+
+    `reject_event_ids`, `reject_modulo` (n: event ids whose crc32 is a multiple of n): Meta refuses a whole request that
+    holds such an event with 100/2804016, for as long as the plan stands.
+    """
+
+    seed: int = 0
+    rates: dict[str, float] = {}
+    script: list[str] = []
+    slow_ms: int = 2000
+    hang_seconds: float = 60
+    regain_minutes: int = 1
+    retry_after: int = 1
+    reject_event_ids: frozenset[str] = frozenset()
+    reject_modulo: int = 0
+
+    def check(self, destination: Destination) -> None:
+        """Raise ValueError with a sentence if the plan names what `destination` cannot do."""
+        possible = {kind for kind, fault in FAULTS.items() if destination in fault.destinations}
+        if unknown := sorted({*self.rates, *self.script} - possible - {"ok"}):
+            raise ValueError(f"{destination} has no fault {unknown[0]!r}; it has: {', '.join(sorted(possible))}")
+        if any(rate < 0 for rate in self.rates.values()) or sum(self.rates.values()) > 1 + 1e-9:
+            raise ValueError(f"the rates of {destination} must be at least 0 and add up to at most 1")
+
+    def rejects(self, event_id: str) -> bool:
+        """Return whether Meta is to refuse the request that holds this event."""
+        if event_id in self.reject_event_ids:
+            return True
+        return self.reject_modulo > 0 and crc32(event_id.encode()) % self.reject_modulo == 0
+
+
+class Faults:
+    """The faults of one destination: its plan, and how often it was carried out."""
+
+    def __init__(self, plan: Plan | None = None) -> None:
+        self.injected: Counter[str] = Counter()
+        self.requests = 0
+        self.follow(plan or Plan())
+
+    def follow(self, plan: Plan) -> None:
+        """Follow another plan from its beginning. What was injected so far stays counted."""
+        self.plan = plan
+        self._script = deque(plan.script)
+        self._kinds = [*plan.rates, "ok"]
+        self._bounds = list(accumulate(plan.rates.values()))
+        self._random = random.Random(plan.seed)
+        self._probes = random.Random(plan.seed + 1)  # so that probes do not disturb the order
+
+    def draw(self) -> str:
+        """Return the fault of the next request, or an empty string."""
+        self.requests += 1
+        if self._script:
+            return self._count(self._script.popleft())
+        if not self._bounds:
+            return ""
+        return self._count(self._choose(self._random))
+
+    def draw_probe(self) -> str:
+        """Return the fault of a probe: only one that halts, only by rates; the script is for requests with events."""
+        kind = self._choose(self._probes)
+        return self._count(kind) if kind in HALTING else ""
+
+    def toss(self) -> bool:
+        """Return one of two, from the plan's generator."""
+        return self._random.random() < 0.5
+
+    def report(self) -> dict[str, Any]:
+        """Return the JSON of `GET /faults` for this destination."""
+        return {
+            "requests": self.requests,
+            "injected": dict(sorted(self.injected.items())),
+            "script_left": len(self._script),
+            "plan": self.plan,
+        }
+
+    def _choose(self, generator: random.Random) -> str:
+        drawn = generator.random()
+        return next((kind for kind, bound in zip(self._kinds, self._bounds, strict=False) if drawn < bound), "ok")
+
+    def _count(self, kind: str) -> str:
+        if kind == "ok":
+            return ""
+        self.injected[kind] += 1
+        return kind
