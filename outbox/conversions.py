@@ -46,7 +46,7 @@ class Conversion:
     def all_details(self) -> dict[str, Any]:
         """Give `details` and this step's own fields (form, value, …) as one mapping; the step's own fields win."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _COMMON}
-        return {**self.details, **{name: value for name, value in own.items() if value is not None}}
+        return {**(self.details or {}), **{name: value for name, value in own.items() if value is not None}}
 
     def __repr__(self) -> str:
         """Show the step and its id; nothing of a person."""

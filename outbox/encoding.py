@@ -10,23 +10,32 @@ import math
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from outbox.campaign import Campaign
 from outbox.consent import read_consent
 from outbox.conversions import Conversion
 from outbox.errors import ConversionError
 from outbox.sealing import seal
+from outbox.visitor import Visitor
 
 MAX_KEY = 256  # characters of an id; GA4's user_id takes no more (destinations.md 2.2), an index row not much more
 MAX_TEXT = 2000  # characters of a text in details; GA4 cuts at 100, Meta names no limit
 MAX_ITEMS = 200  # entries of a list or mapping in details; GA4's limit on items
 MAX_DEPTH = 4  # `items` needs two levels
+MAX_DIGITS = 100  # of a decimal number; PostgreSQL takes many more, no destination more than a double's 17
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_PARTS = (
+    ("visitor", Visitor, "an outbox.Visitor"),
+    ("campaign", Campaign, "an outbox.Campaign"),
+    ("details", Mapping, "a mapping"),
+)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -36,10 +45,14 @@ def encode(conversion: Conversion, *, region: str | None = None) -> bytes:
         raise ConversionError("conversion", f"expected an outbox conversion, got {type(conversion).__name__}")
     if not isinstance(conversion.name, str) or not conversion.name:
         raise ConversionError("name", "expected the name of a funnel step")
+    for part, kind, expected in _PARTS:
+        value = getattr(conversion, part)
+        if value is not None and not isinstance(value, kind):
+            raise ConversionError(part, f"expected {expected}, got {type(value).__name__}")
     notes: list[str] = []
     visitor = conversion.visitor
     event: dict[str, Any] = {
-        "name": _UNSTORABLE.sub("", conversion.name),
+        "name": _UNSTORABLE.sub("", str.__str__(conversion.name)),
         "event_id": _key("event_id", conversion.event_id or (visitor and visitor.event_id), notes) or str(uuid.uuid4()),
         "occurred_at": _occurred_at(conversion.occurred_at),
         "handl_id": _key("handl_id", conversion.handl_id or (visitor and visitor.handl_id), notes),
@@ -48,7 +61,7 @@ def encode(conversion: Conversion, *, region: str | None = None) -> bytes:
         "details": clean(conversion.all_details(), "details", notes),
     }
     campaign = conversion.campaign or (visitor and visitor.campaign)
-    consent = read_consent(conversion.consent, notes) if conversion.consent else (visitor and visitor.consent)
+    consent = read_consent(conversion.consent, notes) or (visitor and visitor.consent)
     if campaign:
         event["campaign"] = clean(campaign.to_json(), "campaign", notes)
     if consent:
@@ -75,11 +88,13 @@ def _occurred_at(at: datetime | None) -> str | None:
         return None
     if not isinstance(at, datetime):
         raise ConversionError("occurred_at", f"expected a datetime, got {type(at).__name__}")
-    if at.tzinfo is None:
+    if at.utcoffset() is None:
         raise ConversionError("occurred_at", "expected an aware datetime; give it a time zone, e.g. datetime.now(UTC)")
-    if at - datetime.now(at.tzinfo) > timedelta(days=7):
+    if at < _EARLIEST:
+        raise ConversionError("occurred_at", "lies before 1970")
+    if at - datetime.now(UTC) > timedelta(days=7):
         raise ConversionError("occurred_at", "lies more than 7 days ahead")
-    return at.isoformat()
+    return at.astimezone(UTC).isoformat()
 
 
 def _key(field: str, value: Any, notes: list[str]) -> str | None:
@@ -92,10 +107,11 @@ def _key(field: str, value: Any, notes: list[str]) -> str | None:
     if isinstance(value, int) and value.bit_length() > 256:
         notes.append(f"{field}: number too large, left out")
         return None
-    return _text(str(value), field, notes)
+    return _text(value if isinstance(value, str) else str(value), field, notes)
 
 
 def _text(value: str, field: str, notes: list[str], limit: int | None = None) -> str:
+    value = str.__str__(value)  # of a subclass (a framework's safe string, say) the text alone
     if not value.isascii() or "\0" in value:
         value, removed = _UNSTORABLE.subn("", value)
         if removed:
@@ -116,14 +132,9 @@ def clean(value: Any, field: str, notes: list[str], depth: int = MAX_DEPTH) -> A
 
 
 def _clean_number(value: Any, field: str, notes: list[str], depth: int) -> Any:  # noqa: ARG001 - one signature for all
-    if isinstance(value, int):
-        in_range = value.bit_length() <= 256
-    elif isinstance(value, float):
-        in_range = math.isfinite(value)
-    else:
-        in_range = value.is_finite() and abs(value.adjusted()) <= 100
-    if in_range:
-        return value
+    for kind, in_range in _NUMBERS:
+        if isinstance(value, kind) and in_range(value):
+            return kind(value)  # of a subclass (NumPy's float64, say) the number alone
     notes.append(f"{field}: not a finite number of sensible size, left out")
     return None
 
@@ -137,7 +148,9 @@ def _clean_mapping(value: Mapping[Any, Any], field: str, notes: list[str], depth
         if len(result) == MAX_ITEMS:
             notes.append(f"{field}: only the first {MAX_ITEMS} entries were kept")
             break
-        name = _text(str(key), field, notes, 40)
+        name = _text(_key(field, key, notes) or "", field, notes, 40)
+        if not name:
+            continue
         kept = clean(item, f"{field}.{name}" if name.isidentifier() else field, notes, depth - 1)
         if kept is not None:
             result[name] = kept
@@ -153,6 +166,15 @@ def _clean_list(value: Sequence[Any], field: str, notes: list[str], depth: int) 
     kept = (clean(item, field, notes, depth - 1) for item in value[:MAX_ITEMS])
     return [item for item in kept if item is not None]
 
+
+_NUMBERS: tuple[tuple[Any, Callable[[Any], bool]], ...] = (
+    (int, lambda value: value.bit_length() <= 256),
+    (float, math.isfinite),
+    (
+        Decimal,
+        lambda value: value.is_finite() and abs(value.adjusted()) <= 100 and len(value.as_tuple().digits) <= MAX_DIGITS,
+    ),
+)
 
 # In this order: a bool is an int, a datetime is a date.
 _CONVERTERS: tuple[tuple[Any, Callable[[Any, str, list[str], int], Any]], ...] = (

@@ -55,10 +55,11 @@ def _execute(connection: Any, statement: str, event: bytes) -> Any:
     text = event.decode()
     if psycopg := sys.modules.get("psycopg"):
         if isinstance(connection, psycopg.Connection):
-            with connection.cursor(row_factory=psycopg.rows.tuple_row) as cursor:
+            # A cursor of our own: the connection's may be of a kind that writes parameters otherwise.
+            with psycopg.Cursor(connection, row_factory=psycopg.rows.tuple_row) as cursor:
                 return cursor.execute(statement.format("%s"), (text,)).fetchone()[0]
         if isinstance(connection, psycopg.AsyncConnection):
-            cursor = connection.cursor(row_factory=psycopg.rows.tuple_row)
+            cursor = psycopg.AsyncCursor(connection, row_factory=psycopg.rows.tuple_row)
             return _psycopg_async(cursor, statement.format("%s"), text)
     if sys.modules.get("sqlalchemy"):
         from sqlalchemy import Connection, bindparam  # noqa: PLC0415 - only where the caller uses SQLAlchemy

@@ -46,6 +46,8 @@ FORMS = [  # field, value, country, Meta's form; None: left out
     ("phone", "８ (495) 123-45-67", "ru", "74951234567"),
     ("phone", "+٤٩٣٠٩٠١٨٢٠", None, "4930901820"),
     ("phone", "06 6982 0000", "it", "390669820000"),
+    ("phone", "Ph (650) 555-1212", "us", "16505551212"),
+    ("phone", "NR (650) 555-1212", "us", "16505551212"),
     ("phone", "12345", "us", None),
     ("phone", "555-1212", "us", None),
     ("phone", "+999 123456789", None, None),

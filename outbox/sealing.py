@@ -1,0 +1,246 @@
+"""Sealing: a person's values are brought into normal form and hashed, and the values themselves forgotten.
+
+    sealed = seal(Person(email="Ann.Lee@gmail.com", phone="020 7946 0958", country="UK"))
+    sealed.meta["em"], sealed.google["sha256_email_address"], sealed.country
+
+A hash is SHA-256 over the UTF-8 of the normal form (`outbox.normal_forms`, `outbox.phone_numbers`, `outbox.places`),
+as 64 lower-case hexadecimal digits. Meta and Google hash different forms of e-mail addresses and phone numbers. Google
+gets nothing else: names and addresses are not sent there.
+
+A value that is such a hash already goes to Meta as it is, with the appendix that Meta's parameter builder adds if it
+has one. To Google an e-mail hash goes too, without the appendix: both hash the trimmed lower-case address, except at
+Gmail with dots, where Google finds nobody. A phone hash does not: with the `+` it would not be Meta's, without it not
+Google's. Other hashes (MD5, SHA-1) are of no use to either and are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from functools import lru_cache
+from hashlib import sha256
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from outbox import normal_forms
+from outbox.normal_forms import LeftOut, cleaned
+from outbox.person import Person
+from outbox.phone_numbers import e164
+from outbox.places import country_code, state
+
+
+class Sealed(msgspec.Struct, frozen=True, kw_only=True):
+    """What remains of a person: hashes, the country, and what was left out and why.
+
+    `meta` holds Meta's keys of `user_data` (em, ph, fn, ln, ct, st, zp, country, db, ge), `google` GA4's
+    (sha256_email_address, sha256_phone_number); every value is a list of hashes with something in it. `country` is the
+    lower-case alpha-2 code. `notes` never hold a value.
+    """
+
+    meta: dict[str, list[str]]
+    google: dict[str, list[str]]
+    country: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the shape that `outbox.record` takes as `sealed`; the notes are the event's own."""
+        return {"meta": self.meta, "google": self.google, "country": self.country}
+
+    def __repr__(self) -> str:
+        return f"Sealed({', '.join(f'{field}={shown}' for field, shown in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:  # a hash still stands for a person: say what there is, not which
+        return [
+            ("meta", list(self.meta)),
+            ("google", list(self.google)),
+            ("country", self.country),
+            ("notes", list(self.notes)),
+        ]
+
+
+def seal(person: Person | Mapping[str, object], *, region: str | None = None) -> Sealed:
+    """Seal a person, given as such or as a mapping with the same fields.
+
+    `region` (alpha-2) is where national phone numbers are dialled if the person has no country. If they have one that
+    we do not know, such a number is left out rather than read as somebody else's.
+
+    Never raises. What cannot be used is left out and noted; what is missing, None or blank is not worth a note.
+    """
+    draft = _Draft(region)
+    try:
+        values = _values(person, draft.notes)
+    except Exception:  # noqa: BLE001 - a mapping may run any code; the promise is that a conversion never fails for it
+        draft.notes.append("person: cannot be read, left out")
+        return draft.sealed()
+    for (field, key, read), value in zip(_FIELDS, values, strict=True):
+        if value is None:
+            continue
+        try:
+            if type(value) is str and value.isascii() and len(value) <= _LONGEST:  # nearly always, so without a detour
+                text = value.strip()
+            else:
+                text = cleaned(_text(field, value))
+            if text:
+                already = len(text) >= 32 and _already_hashed(draft, field, text)
+                draft.meta[key] = [already or read(draft, text)]
+        except LeftOut as why:
+            draft.notes.append(f"person.{field}: {why}, left out")
+        except Exception:  # noqa: BLE001 - a value may run any code, likewise
+            draft.notes.append(f"person.{field}: cannot be read, left out")
+    return draft.sealed()
+
+
+# Names that other systems have for our fields, so that a note can say which is meant. Names that are not in this table
+# are only counted: a name that nobody expected may itself be personal data.
+_MISNAMED = {
+    "birthday": "date_of_birth",
+    "country_code": "country",
+    "dob": "date_of_birth",
+    "email_address": "email",
+    "family_name": "last_name",
+    "firstname": "first_name",
+    "given_name": "first_name",
+    "lastname": "last_name",
+    "mobile": "phone",
+    "phone_number": "phone",
+    "postcode": "postal_code",
+    "province": "state",
+    "region": "state",
+    "sex": "gender",
+    "zip": "postal_code",
+    "zip_code": "postal_code",
+}
+
+
+def _values(person: object, notes: list[str]) -> tuple[object, ...]:
+    """Give a person's values in the order of `_FIELDS`; note what a mapping holds beside them."""
+    if isinstance(person, Person):
+        return _values_of_person(person)
+    if not isinstance(person, Mapping):
+        notes.append("person: neither a person nor a mapping, left out")
+        return (None,) * len(_FIELDS)
+    unknown = len(person) - sum(field in person for field in _NAMES)
+    if unknown > 0:
+        misnamed = [name for name in _MISNAMED if name in person]
+        notes += [f"person: no field {name}, left out; it is called {_MISNAMED[name]}" for name in misnamed]
+        if others := unknown - len(misnamed):
+            notes.append(f"person: unknown fields, left out: {others}")
+    return tuple(map(person.get, _NAMES))
+
+
+class _Draft:
+    """A seal in the making."""
+
+    __slots__ = ("country", "google", "meta", "notes", "region")
+
+    def __init__(self, region: object) -> None:
+        self.meta: dict[str, list[str]] = {}
+        self.google: dict[str, list[str]] = {}
+        self.country: str | None = None
+        self.region = str.__str__(region) if isinstance(region, str) else None
+        self.notes: list[str] = []
+
+    def sealed(self) -> Sealed:
+        return Sealed(meta=self.meta, google=self.google, country=self.country, notes=tuple(self.notes))
+
+
+_LONGEST = 512  # characters; no value that could match anybody is longer, and all that follows is quick within it
+_LARGEST = 10**15  # E.164 numbers have up to 15 digits
+_MAY_BE_NUMBERS = frozenset({"phone", "postal_code", "date_of_birth"})
+
+
+def _text(field: str, value: object) -> str:
+    """Give what stands for text as text."""
+    if isinstance(value, str):
+        if len(text := str.__str__(value)) > _LONGEST:  # a subclass may say what it likes about itself
+            raise LeftOut("too long")
+        return text
+    if field in _MAY_BE_NUMBERS and isinstance(value, int) and not isinstance(value, bool):
+        if not 0 <= value < _LARGEST:
+            raise LeftOut("out of range")
+        return str(value)
+    if field == "date_of_birth" and isinstance(value, date):
+        return f"{value.year:04}{value.month:02}{value.day:02}"
+    raise LeftOut("not text")
+
+
+def _hash(normal_form: str) -> str:
+    return sha256(normal_form.encode()).hexdigest()
+
+
+# Countries, states and genders are the same few again and again, and say nothing of a person by themselves.
+_hash_of_code = lru_cache(maxsize=512)(_hash)
+
+
+def _country(draft: _Draft, text: str) -> str:
+    draft.region = None  # a country that we cannot read is still another than the default
+    draft.country = draft.region = country_code(text)
+    return _hash_of_code(draft.country)
+
+
+def _email(draft: _Draft, text: str) -> str:
+    without_spaces = text.replace(" ", "")  # Google's rule; Meta's is to trim, and an address has no space in it
+    for_meta = normal_forms.email_for_meta(without_spaces)
+    for_google = normal_forms.email_for_google(for_meta)
+    digest = _hash(for_google)
+    draft.google["sha256_email_address"] = [digest]
+    if without_spaces != text:
+        raise LeftOut("an address with a space in it, which is none to Meta")
+    return digest if for_meta == for_google else _hash(for_meta)
+
+
+def _phone(draft: _Draft, text: str) -> str:
+    number = e164(text, draft.region)
+    draft.google["sha256_phone_number"] = [_hash(number)]
+    return _hash(number[1:])
+
+
+def _read_by(normal_form: Callable[[str], str]) -> Callable[[_Draft, str], str]:
+    return lambda _, text: sha256(normal_form(text).encode()).hexdigest()
+
+
+# A person's fields, Meta's key for each, and how the hash for Meta is made. Country first: phone number, state and
+# postal code are read by it.
+_FIELDS: tuple[tuple[str, str, Callable[[_Draft, str], str]], ...] = (
+    ("country", "country", _country),
+    ("email", "em", _email),
+    ("phone", "ph", _phone),
+    ("first_name", "fn", _read_by(normal_forms.name)),
+    ("last_name", "ln", _read_by(normal_forms.name)),
+    ("city", "ct", _read_by(normal_forms.city)),
+    ("state", "st", lambda draft, text: _hash_of_code(state(text, draft.country))),
+    ("postal_code", "zp", lambda draft, text: _hash(normal_forms.postal_code(text, draft.country))),
+    ("date_of_birth", "db", _read_by(normal_forms.date_of_birth)),
+    ("gender", "ge", lambda _, text: _hash_of_code(normal_forms.gender(text))),
+)
+_NAMES = tuple(field for field, _, _ in _FIELDS)
+_values_of_person = attrgetter(*_NAMES)
+
+
+# Meta's parameter builder appends 8 characters, formerly 2 (its Constants: APPENDIX_LENGTH_V2, _V1); their case counts.
+_SHA_256 = re.compile(r"([0-9A-Fa-f]{64})((?:\.[A-Za-z0-9_-]{2}(?:[A-Za-z0-9_-]{6})?)?)")
+_OF_NOTHING = sha256(b"").hexdigest()
+# MD5, SHA-1, SHA-512. One without any digit is rather a name, if a strange one.
+_OTHER_HASH = re.compile(r"(?=.*[0-9])(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{128})")
+
+
+def _already_hashed(draft: _Draft, field: str, text: str) -> str | None:
+    """Give the hash, with its appendix, if the text is one that can be used; what goes to Google goes into the draft."""
+    match = _SHA_256.fullmatch(text)
+    if not match:
+        if _OTHER_HASH.fullmatch(text):
+            raise LeftOut("a hash that is not SHA-256")
+        return None
+    digest = match[1].lower()
+    if digest == _OF_NOTHING:
+        raise LeftOut("the hash of an empty text")
+    if field == "country":
+        draft.region = None
+    elif field == "email":
+        draft.google["sha256_email_address"] = [digest]
+    elif field == "phone":
+        draft.notes.append("person.phone: hashed already, Google hashes another form, left out there")
+    return digest + match[2]
