@@ -104,6 +104,7 @@ class Server:
                 group=pwd.getpwnam(self._user).pw_gid if self._user else None,
                 extra_groups=[] if self._user else None,
                 cwd="/",
+                start_new_session=True,  # Ctrl-C reaches all that belongs to the terminal: it must not end these halfway
                 env={"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", ""), "TZ": "UTC"},
                 input=feed,
                 stdin=None if feed is not None else subprocess.DEVNULL,

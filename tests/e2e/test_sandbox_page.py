@@ -30,14 +30,6 @@ async def http(sandbox):
 
 
 @pytest.fixture
-async def browser():
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
 async def page(browser, sandbox):
     """A page that must not complain: no error, no violation of its policy, no request to anywhere else."""
     page = await browser.new_page(base_url=sandbox.url)

@@ -1,0 +1,20 @@
+"""Everything on this machine: a small CRM site, the database, the sandbox of Meta and GA4, and the dispatcher.
+
+    async with running(Path(".outbox/demo")) as demo:      # demo.site, demo.sandbox.url, …
+
+| file | holds |
+|---|---|
+| `crm` | the CRM's own tables: leads, accounts, orders |
+| `leads`, `accounts` | the site's handlers: each writes its row and its conversion in one transaction |
+| `browser` | what the scripts of a real page do in the browser: cookies, and the forwarding of a landing page |
+| `forms`, `pages`, `panel` | reading a form, rendering a page, and what each page shows of what was recorded |
+| `site`, `stack` | the site as a server; all parts together, from start to stop |
+| `once` | `outbox demo --once`: a visit (`story`), what arrived (`proof`), what leaked (`search`) |
+"""
+
+from __future__ import annotations
+
+from dispatcher.demo.once import once
+from dispatcher.demo.stack import Demo, DemoError, running, serve
+
+__all__ = ["Demo", "DemoError", "once", "running", "serve"]

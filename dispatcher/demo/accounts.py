@@ -1,0 +1,196 @@
+"""The site of an account: sign-up, sign-in, the verified address, the purchase. Written as in `leads`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from secrets import token_urlsafe
+from typing import Any
+
+from aiohttp import web
+from sqlalchemy import select
+
+import outbox
+from dispatcher.demo import crm, forms
+from dispatcher.demo.browser import visitor
+from dispatcher.demo.crm import Account, Order
+from dispatcher.demo.forms import Answers
+from dispatcher.demo.leads import PRODUCT
+from dispatcher.demo.pages import SESSION, SITE, account, handl_id, page, redirect
+
+CURRENCY = "EUR"
+PLANS: dict[str, tuple[str, Decimal, str]] = {
+    "solo": ("Solo", Decimal(490), "One seat, 3 axes, every postprocessor"),
+    "team": ("Team", Decimal(1290), "Three seats, 5 axes, shared tool library"),
+    "works": ("Works", Decimal(3900), "Ten seats, mill-turn and robots, on-site training"),
+}
+
+_SIGN_UP: dict[str, Any] = {
+    "title": "Create your account",
+    "intro": "Thirty days, every feature, no card.",
+    "submit": "Create account",
+    "fields": forms.SIGN_UP,
+    "aside": "sign-up",
+}
+_SIGN_IN: dict[str, Any] = {
+    "title": "Sign in",
+    "intro": "This demo asks for no password.",
+    "submit": "Sign in",
+    "fields": forms.SIGN_IN,
+    "aside": "sign-in",
+}
+
+
+def add_routes(app: web.Application) -> None:
+    """Add the pages and forms."""
+    app.router.add_get("/sign-up", sign_up_page)
+    app.router.add_post("/sign-up", sign_up)
+    app.router.add_get("/sign-in", sign_in_page)
+    app.router.add_post("/sign-in", sign_in)
+    app.router.add_post("/sign-out", sign_out)
+    app.router.add_get("/account", account_page)
+    app.router.add_get("/verify", verify)
+    app.router.add_get("/purchase", purchase_page)
+    app.router.add_post("/purchase", purchase)
+
+
+async def sign_up_page(request: web.Request) -> web.Response:
+    """Show the form, with what this browser's last lead told already."""
+    async with request.app[SITE].sessions() as session:
+        lead = await crm.newest_lead(session, handl_id(request))
+    known = {one.name: getattr(lead, one.name) for one in forms.SIGN_UP} if lead else {}
+    return await page(request, "form.html", answers=Answers(known), note="", **_SIGN_UP)
+
+
+async def sign_up(request: web.Request) -> web.Response:
+    """Create the account; from here on this browser and its leads are one person with it."""
+    answers = await forms.read(request, forms.SIGN_UP)
+    if not answers.errors:
+        answers.values["email"] = answers.values["email"].lower()
+        async with request.app[SITE].sessions.begin() as session:
+            if await crm.account_by_email(session, answers.values["email"]):
+                answers.errors["email"] = "There is an account with this address; sign in instead."
+            else:
+                lead = await crm.newest_lead(session, handl_id(request))
+                created = Account(**answers.values, handl_id=handl_id(request))
+                session.add(created)
+                conversion = outbox.AccountCreated(
+                    account_id=created.id,
+                    lead_id=lead.id if lead else None,
+                    product=PRODUCT,
+                    person=created.person(),
+                    visitor=visitor(request),
+                )
+                await outbox.record(session, conversion, region=request.app[SITE].region)
+    if answers.errors:
+        return await page(request, "form.html", status=422, answers=answers, note="", **_SIGN_UP)
+    return redirect("/sign-in?welcome=1")
+
+
+async def sign_in_page(request: web.Request) -> web.Response:
+    """Show the form, with the address of the account that this browser made."""
+    note = (
+        "Your account is there. Sign in for the first time to start your trial." if "welcome" in request.query else ""
+    )
+    async with request.app[SITE].sessions() as session:
+        known = await crm.newest_account(session, handl_id(request))
+    answers = Answers({"email": known.email} if known else {})
+    return await page(request, "form.html", answers=answers, note=note, **_SIGN_IN)
+
+
+async def sign_in(request: web.Request) -> web.Response:
+    """Sign somebody in: the first time their trial starts, later it only says whose browser this is."""
+    answers = await forms.read(request, forms.SIGN_IN)
+    async with request.app[SITE].sessions.begin() as session:
+        known = None if answers.errors else await crm.account_by_email(session, answers.values["email"])
+        if known:
+            if known.first_login_at is None:
+                known.first_login_at = datetime.now(UTC)
+                conversion: outbox.Conversion = outbox.TrialStarted(
+                    account_id=known.id, product=PRODUCT, person=known.person(), visitor=visitor(request)
+                )
+            else:
+                conversion = outbox.SignedIn(account_id=known.id, person=known.person(), visitor=visitor(request))
+            await outbox.record(session, conversion, region=request.app[SITE].region)
+    if not known:
+        answers.errors.setdefault("email", "There is no account with this address.")
+        return await page(request, "form.html", status=422, answers=answers, note="", **_SIGN_IN)
+    session_id = token_urlsafe()
+    request.app[SITE].logins[session_id] = known.id
+    response = redirect("/account")
+    response.set_cookie(SESSION, session_id, httponly=True, samesite="Lax")
+    return response
+
+
+async def sign_out(request: web.Request) -> web.Response:
+    """Forget who is signed in."""
+    request.app[SITE].logins.pop(request.cookies.get(SESSION, ""), None)
+    response = redirect("/")
+    response.del_cookie(SESSION)
+    return response
+
+
+async def account_page(request: web.Request) -> web.Response:
+    """Show the account, with the mail that a real CRM would have sent."""
+    async with request.app[SITE].sessions() as session:
+        known = await account(request, session)
+        if known is None:
+            return redirect("/sign-in")
+        order = await crm.newest_order(session, known.id)
+    plan = PLANS[order.plan][0] if order else None
+    return await page(request, "account.html", account=known, order=order, plan=plan)
+
+
+async def verify(request: web.Request) -> web.Response:
+    """Believe an address whose link was opened; opening it again changes nothing."""
+    token = request.query.get("token", "")
+    async with request.app[SITE].sessions.begin() as session:
+        known = await session.scalar(select(Account).where(Account.token == token).with_for_update())
+        if known is None:
+            return await page(
+                request, "message.html", status=404, title="This link is not valid", words="Perhaps it was cut short."
+            )
+        if known.verified_at is None:
+            known.verified_at = datetime.now(UTC)
+            conversion = outbox.EmailVerified(
+                account_id=known.id, person=known.person(), visitor=visitor(request, url=str(request.url))
+            )
+            await outbox.record(session, conversion, region=request.app[SITE].region)
+    return redirect("/account")
+
+
+async def purchase_page(request: web.Request) -> web.Response:
+    """Show the plans."""
+    async with request.app[SITE].sessions() as session:
+        known = await account(request, session)
+    if known is None:
+        return redirect("/sign-in")
+    answers = Answers({"city": known.city, "postal_code": known.postal_code, "plan": "team"})
+    return await page(request, "purchase.html", answers=answers, plans=PLANS, fields=forms.BILLING)
+
+
+async def purchase(request: web.Request) -> web.Response:
+    """Sell a subscription; here the payment always succeeds."""
+    answers = await forms.read(request, forms.BILLING)
+    plan = str((await request.post()).get("plan", ""))
+    if plan not in PLANS:
+        return redirect("/purchase")
+    async with request.app[SITE].sessions.begin() as session:
+        known = await account(request, session)
+        if known is None:
+            return redirect("/sign-in")
+        known.city = answers.values["city"] or known.city
+        known.postal_code = answers.values["postal_code"] or known.postal_code
+        order = Order(account_id=known.id, plan=plan, amount=PLANS[plan][1], currency=CURRENCY)
+        session.add(order)
+        conversion = outbox.SubscriptionPurchased(
+            account_id=known.id,
+            value=order.amount,
+            currency=order.currency,
+            order_id=order.id,
+            product=f"{PRODUCT}-{plan}",
+            person=known.person(),
+            visitor=visitor(request),
+        )
+        await outbox.record(session, conversion, region=request.app[SITE].region)
+    return redirect("/account")

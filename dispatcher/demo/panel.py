@@ -1,0 +1,60 @@
+"""What each page shows of this browser's conversions: what was recorded, and how far each has come.
+
+A CRM that may only record cannot read this; the demo owns its database, and looks into the log and the receipts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+SHOWN = 20
+
+_RECORDED = text("""
+    SELECT event.id, event.name, event.event_id, destination.name, receipt.outcome, receipt.reason
+    FROM (
+        SELECT id, name, event_id FROM outbox.event WHERE handl_id = :handl_id ORDER BY id DESC LIMIT :shown
+    ) AS event
+    CROSS JOIN outbox.destination
+    LEFT JOIN outbox.receipt
+        ON receipt.event_id = event.id AND receipt.destination = destination.id AND receipt.revision = 0
+    ORDER BY event.id DESC, destination.id
+""")
+
+_WORDS = {
+    None: ("owed", "on its way"),
+    "delivered": ("delivered", "arrived"),
+    "skipped": ("skipped", "not told"),
+    "dead": ("dead", "refused"),
+}
+
+
+class State(msgspec.Struct, frozen=True):
+    """How far a conversion has come at one destination: `state` is the receipt's outcome, or `owed`."""
+
+    destination: str
+    state: str
+    words: str
+    reason: str
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """One conversion: its row, step and event id, and its state at each destination."""
+
+    id: int
+    step: str
+    event_id: str
+    states: list[State]
+
+
+async def recorded(session: AsyncSession, handl_id: str | None) -> list[Recorded]:
+    """Give what was recorded of a browser, newest first."""
+    found: dict[int, Recorded] = {}
+    rows: Any = await session.execute(_RECORDED, {"handl_id": handl_id, "shown": SHOWN})
+    for id_, step, event_id, destination, outcome, reason in rows:
+        one = found.setdefault(id_, Recorded(id_, step, event_id, []))
+        one.states.append(State(destination, *_WORDS[outcome], reason or ""))
+    return list(found.values())

@@ -1,0 +1,57 @@
+"""Looking for what must not be there: raw personal data and secrets, in everything but the CRM's own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import aiohttp
+import psycopg
+from psycopg import sql
+
+from dispatcher.demo import crm
+from schema.tables import SCHEMA
+
+PATHS = ("/", "/ledger", "/ledger/requests", "/ledger/summary")
+"""The sandbox's page, and all that its ledger tells."""
+
+
+async def leaks(database_url: str, sandbox: str, logs: str, needles: Mapping[str, str]) -> tuple[list[str], int]:
+    """Give where one of `needles` (what it is called → its text) was found, a sentence each, and in how many places it was looked for."""
+    haystacks: dict[str, str] = {"the demo's log": logs}
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        haystacks |= _tables(connection, SCHEMA)
+        haystacks |= {"PostgreSQL's log": _server_log(connection)}
+        own = "".join(_tables(connection, crm.SCHEMA).values())
+    async with aiohttp.ClientSession() as session:
+        for path in PATHS:
+            async with session.get(f"{sandbox}{path}", params={"limit": "10000"}) as answer:
+                haystacks[f"the sandbox's {path}"] = (await answer.text()).lower()
+    found = [
+        f"{name} is in {place}."
+        for name, needle in needles.items()
+        for place, text in haystacks.items()
+        if needle.lower() in text.lower()
+    ]
+    if not any(needle.lower() in own for needle in needles.values()):
+        found.append("The search finds nothing in the CRM's own tables either, so it proves nothing.")
+    return found, len(haystacks)
+
+
+def _tables(connection: psycopg.Connection, schema: str) -> dict[str, str]:
+    """Give all rows of all tables of a schema, as text."""
+    names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", (schema,)).fetchall()
+    tables: dict[str, str] = {}
+    for (name,) in names:
+        rows = connection.execute(
+            sql.SQL("SELECT lower(row::text) FROM {} AS row").format(sql.Identifier(schema, name))
+        ).fetchall()
+        tables[f"{schema}.{name}"] = "\n".join(row[0] for row in rows)
+    return tables
+
+
+def _server_log(connection: psycopg.Connection) -> str:
+    """Give the embedded server's log, which lies beside its data."""
+    row = connection.execute("SHOW data_directory").fetchone()
+    assert row
+    return (Path(row[0]).parent / "postgres.log").read_text("utf-8", "replace")

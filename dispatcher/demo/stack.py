@@ -1,0 +1,182 @@
+"""All parts of the demo together: database, sandbox, dispatcher, site; started in this order, stopped in the reverse.
+
+Each run has a database of its own on the embedded server, so that two demos side by side do not deliver each other's
+conversions, and each begins with nothing recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from secrets import token_hex
+from types import FrameType
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+
+import migrations
+from dispatcher import daemon
+from dispatcher import sandbox as sandbox_server
+from dispatcher.demo import site
+from dispatcher.sandbox import Sandbox
+from schema import embedded
+from schema.settings import Settings
+
+HOME = Path(".outbox/demo")
+SITE_PORT = 8080
+SANDBOX_PORT = 8090
+REGION = "CY"
+"""Where a phone number without a country is dialled (`OUTBOX_PHONE_REGION`)."""
+
+_PREFIX = "demo_"
+_LOCK = 0x64656D6F  # "demo": an advisory lock of our own
+
+
+class DemoError(RuntimeError):
+    """The demo cannot do what was asked; the message says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """A running demo. `dispatcher` ends only when it is told to."""
+
+    site: str
+    sandbox: Sandbox
+    settings: Settings
+    database_url: str
+    dispatcher: asyncio.Task[None] = field(repr=False)
+
+
+@asynccontextmanager
+async def running(
+    home: Path = HOME, *, host: str = "127.0.0.1", port: int | None = None, sandbox_port: int | None = None
+) -> AsyncIterator[Demo]:
+    """Run everything in this process while the block lasts. Ports: None takes the default, or a free one; 0 any."""
+    port = choose_port(host, port, SITE_PORT, "--port")
+    sandbox_port = choose_port(host, sandbox_port, SANDBOX_PORT, "--sandbox-port")
+    token, secret = f"demo-token-{token_hex(12)}", f"demo-secret-{token_hex(12)}"
+    with embedded.running(home) as server_url, _database(server_url) as database_url:
+        migrations.upgrade(database_url)
+        async with sandbox_server.running(host, sandbox_port, token=token, api_secret=secret) as sandbox:
+            settings = Settings.from_environment(
+                {
+                    "META_CAPI_TOKEN": token,
+                    "META_CAPI_BASE_URL": sandbox.url,
+                    "GA4_API_SECRET": secret,
+                    "GA4_MP_BASE_URL": sandbox.url,
+                    "OUTBOX_PHONE_REGION": REGION,
+                }
+            )
+            async with (
+                _dispatching(settings, database_url) as dispatcher,
+                site.running(
+                    database_url, settings, host=host, port=port, sandbox_port=urlsplit(sandbox.url).port or 0
+                ) as address,
+            ):
+                yield Demo(
+                    site=address,
+                    sandbox=sandbox,
+                    settings=settings,
+                    database_url=database_url,
+                    dispatcher=dispatcher,
+                )
+
+
+async def serve(
+    *, host: str, port: int | None, sandbox_port: int | None, announce: Callable[[Demo], None], home: Path = HOME
+) -> None:
+    """Run until told to stop."""
+    stop = heed_signals()
+    async with running(home, host=host, port=port, sandbox_port=sandbox_port) as demo:
+        announce(demo)
+        await until(stop, demo.dispatcher)
+
+
+def heed_signals() -> asyncio.Event:
+    """Give what is set by Ctrl-C, SIGTERM, or a terminal that closes; from now on none of them ends the process.
+
+    So one that comes while the database is being started, which blocks, is heeded as soon as it is there, and one that
+    is sent again and again interrupts nothing that is being stopped.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def heed(_number: int, _frame: FrameType | None) -> None:
+        with suppress(RuntimeError):  # the loop is closed, and the process about to end
+            loop.call_soon_threadsafe(stop.set)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, heed)
+    return stop
+
+
+async def until(stop: asyncio.Event, *tasks: asyncio.Task[Any]) -> None:
+    """Wait until `stop` is set or one of the tasks ends."""
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+
+
+def choose_port(host: str, asked: int | None, default: int, option: str) -> int:
+    """Give the port that was asked for, else the default, or 0 (any free one) if that is taken."""
+    port = default if asked is None else asked
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            return port
+    except (OSError, OverflowError) as error:
+        if asked is None and getattr(error, "errno", None) == errno.EADDRINUSE:
+            return 0
+        raise DemoError(
+            f"cannot listen on {host}, port {port}; choose another with {option}, or another --host"
+        ) from error
+
+
+@asynccontextmanager
+async def _dispatching(settings: Settings, database_url: str) -> AsyncIterator[asyncio.Task[None]]:
+    async with daemon.running(settings, database_url) as dispatcher:
+        task = asyncio.create_task(dispatcher.run())
+        try:
+            yield task
+        finally:
+            dispatcher.stop()
+            await task
+
+
+@contextmanager
+def _database(server_url: str) -> Iterator[str]:
+    """Give the address of a new database; drop it in the end, and first what a killed demo left behind."""
+    name = _PREFIX + token_hex(6)
+    url = f"{server_url.rsplit('/', 1)[0]}/{name}"
+    with psycopg.connect(server_url, autocommit=True) as server:
+        # Under the lock, as a database is another's leftover only if nobody is connected to it.
+        server.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        for leftover in _leftovers(server):
+            server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(leftover)))
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            with psycopg.connect(url, autocommit=True):
+                server.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+                yield url
+        finally:
+            server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _leftovers(server: psycopg.Connection) -> list[str]:
+    rows = server.execute(
+        """
+        SELECT datname FROM pg_database
+        WHERE starts_with(datname, %s) AND NOT EXISTS (
+            SELECT FROM pg_stat_activity WHERE pg_stat_activity.datname = pg_database.datname
+        )
+        """,
+        (_PREFIX,),
+    )
+    return [row[0] for row in rows]
