@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import aiohttp
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from dispatcher.sandbox import running
 
