@@ -22,7 +22,7 @@ import structlog
 
 from dispatcher.database import Database
 from dispatcher.destinations import registry
-from dispatcher.identity import EventAlone
+from dispatcher.identity.resolver import PersonResolver
 from dispatcher.intake import Intake
 from dispatcher.queue import PostgresQueue
 from dispatcher.send import Sender
@@ -70,7 +70,9 @@ class Daemon:
         for words in (await self._words.destinations()).values():
             destination = registry.create(words.kind, words.name, self._settings)
             queue = PostgresQueue(self.database, words.id, self._holder, self._lease)
-            self.senders.append(Sender(destination, queue, EventAlone(), self._words, lease=self._lease))
+            self.senders.append(
+                Sender(destination, queue, PersonResolver(self.database), self._words, lease=self._lease)
+            )
             if missing := destination.missing():
                 log.warning("destination halted: a setting is missing", destination=words.name, setting=missing)
 

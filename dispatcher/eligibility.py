@@ -57,5 +57,10 @@ def consent_of(known: AnyMapping[str, Any], default: str) -> dict[str, str]:
 def _granted_or_denied(value: Any, default: str) -> str:
     if value is None:
         return default
+    return "denied" if states_denial(value) else "granted"
+
+
+def states_denial(value: Any) -> bool:
+    """Tell whether a stated consent is a no; what is stated and not understood is one."""
     stated = value.strip().lower() if isinstance(value, str) else value
-    return "granted" if stated is True or stated == "granted" else "denied"
+    return value is not None and not (stated is True or stated == "granted")

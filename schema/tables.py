@@ -1,9 +1,10 @@
 """The tables of the PostgreSQL schema `outbox`, as they are declared; migrations bring a database here.
 
     log       event, revision, attempt, receipt     immutable facts, the truth
-    queue     intake, delivery                      only what is still owed; inserted and deleted, never updated
+    queue     intake, delivery, merge               only what is still owed; inserted and deleted, never updated
     lease     what one dispatcher holds right now
     raw       persons that a SQL writer sent raw, until intake seals them
+    persons   facet, facet_event, sign_in             a projection: the log folded by the keys that events carry
     words     step, destination, mapping            the funnel, and what the operator switches
 
 Columns stand widest first (8-byte, 4-byte, 2-byte, then what varies), so that no padding is stored.
@@ -20,6 +21,7 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Identity,
+    Index,
     Integer,
     MetaData,
     Numeric,
@@ -221,4 +223,51 @@ receipt = Table(
     PrimaryKeyConstraint("event_id", "destination", "revision"),
     CheckConstraint("outcome IN ('delivered', 'skipped', 'dead')", name="outcome"),
     comment="The end of a delivery; sent: the names of the fields, with a short digest of each identifier (name:digest)",
+)
+
+_KEY = text("''")  # an empty text: no such key. NULLs would not be equal to each other.
+
+facet = Table(
+    "facet",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    Column("account_id", Text, nullable=False, server_default=_KEY),
+    Column("handl_id", Text, nullable=False, server_default=_KEY),
+    Column("lead_id", Text, nullable=False, server_default=_KEY),
+    Column("newest", JSONB, nullable=False),
+    PrimaryKeyConstraint("account_id", "handl_id", "lead_id"),
+    # Updates touch nothing that is indexed and find room on their page.
+    postgresql_with={"fillfactor": "80"},
+    comment="The events that carry the same keys; newest: by field, the (time, id) of the one that told it last",
+)
+Index("facet_handl", facet.c.handl_id, postgresql_where=facet.c.handl_id != "")
+Index("facet_lead", facet.c.lead_id, postgresql_where=facet.c.lead_id != "")
+
+facet_event = Table(
+    "facet_event",
+    metadata,
+    Column("facet_id", BigInteger, nullable=False),
+    Column("event_id", BigInteger, nullable=False),
+    PrimaryKeyConstraint("facet_id", "event_id"),
+    comment="Which events a facet is of",
+)
+
+sign_in = Table(
+    "sign_in",
+    metadata,
+    Column("at", BigInteger, nullable=False),
+    Column("event_id", BigInteger, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    PrimaryKeyConstraint("kind", "key", "at", "event_id"),
+    comment="Who signed in where and when: kind 2, a handlID; 3, a lead; at in microseconds since 1970",
+)
+
+merge = Table(
+    "merge",
+    metadata,
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    postgresql_with=_QUEUE,
+    comment="Events that tied keys together for the first time: what was sent before may have gained an identifier",
 )

@@ -17,6 +17,8 @@ WITH due AS (
     HAVING count(*) > 0
     RETURNING id, claimed_at
 )
-SELECT leased.id, leased.claimed_at, due.tries,
-       event.id, event.occurred_at, event.recorded_at, event.name, raw.person
+SELECT leased.id, leased.claimed_at, due.tries, raw.person,
+       event.id, event.occurred_at, event.recorded_at, event.name, event.event_id,
+       event.handl_id, event.lead_id, event.account_id,
+       event.sealed, event.visitor, event.campaign, event.details, event.consent
 FROM leased CROSS JOIN due JOIN outbox.event ON event.id = due.event_id LEFT JOIN outbox.raw ON raw.event_id = due.event_id

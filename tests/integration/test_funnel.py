@@ -106,8 +106,8 @@ async def test_sealed_by_python_or_at_intake_is_the_same(spine):
 
 async def test_what_is_known_to_be_refused_is_never_sent(spine):
     long_ago = (datetime.now(UTC) - timedelta(days=8)).isoformat()
-    spine.record(name="lead_submitted", event_id="old", lead_id="1", occurred_at=long_ago)
-    spine.record(name="subscription_purchased", event_id="no money", lead_id="1")
+    spine.record(name="lead_submitted", event_id="old", lead_id="2", occurred_at=long_ago)
+    spine.record(name="subscription_purchased", event_id="no money", lead_id="3")
     spine.record(name="lead_submitted", event_id="nobody")
     spine.record(name="lead_submitted", event_id="no consent", lead_id="1", consent={"ad_user_data": "denied"})
     assert await spine.drain() == 0

@@ -1,7 +1,7 @@
 """Who an event is about: what is known of its person and browser, as of now.
 
-`Known` is all that building needs; where it comes from (the event alone, or everything the log tells of the person) is
-the business of a `Resolver`.
+`facets` folds the log, `meaning` says who belongs together, `lend` what an event borrows from its person, and `resolver`
+does it for a batch, from the tables. `Known` is all that building needs of it.
 """
 
 from __future__ import annotations
@@ -42,14 +42,6 @@ class Resolver(Protocol):
     async def resolve(self, events: Sequence[Event]) -> list[Known]:
         """Give what is known for each event, in their order."""
         ...
-
-
-class EventAlone:
-    """The resolver that knows nothing but the event itself."""
-
-    async def resolve(self, events: Sequence[Event]) -> list[Known]:
-        """Give what each event tells."""
-        return [known_from(event) for event in events]
 
 
 def known_from(event: Event) -> Known:

@@ -1,0 +1,125 @@
+"""What an event lacks, and which event of its person lends it: the most recent one that has it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from dispatcher.eligibility import states_denial
+from dispatcher.identity import Known, known_from
+from dispatcher.identity.facets import BROWSER, CONSENTS, FIRST, GOOGLE_TRAITS, TRAITS, Stamp
+from dispatcher.identity.meaning import Facet, Key, Kind, Relation, first_seen, links, seen
+from dispatcher.records import Event
+
+MOST_KEYS = 10
+"""So many handlIDs, and so many leads, go into external_id: the newest."""
+
+
+class Lender(msgspec.Struct, frozen=True):
+    """What an event can lend, as it lies in the log."""
+
+    id: int
+    occurred_at: datetime
+    sealed: Mapping[str, Any] | None
+    visitor: Mapping[str, Any] | None
+    consent: Mapping[str, Any] | None
+
+
+def wanted(event: Event, relation: Relation) -> dict[str, int]:
+    """Give, for each field that the event lacks and somebody can lend, the id of the event to borrow it from."""
+    own_browser = (
+        [facet for facet in relation.lenders if facet.keys.handl_id == event.handl_id] if event.handl_id else []
+    )
+    found: dict[str, int] = {}
+    for field, from_browser in _lacking(event):
+        newest = (from_browser and _newest(own_browser, field)) or _newest(relation.lenders, field)
+        if newest and newest[1] != event.id:
+            found[field] = newest[1]
+    return found
+
+
+def known(event: Event, relation: Relation, borrowed: Mapping[str, int], lenders: Mapping[int, Lender]) -> Known:
+    """Give all that is known of the event's person; `lenders` holds the events that `borrowed` names."""
+    alone = known_from(event)
+    lent = {field: lenders[event_id] for field, event_id in borrowed.items() if event_id in lenders}
+    consent = dict(alone.consent)
+    for kind in CONSENTS:
+        if kind in lent:
+            consent[kind] = (lent[kind].consent or {}).get(kind)
+    if states_denial(consent.get("ad_user_data")):
+        lent = {field: lender for field, lender in lent.items() if field == "ga_client_id"}
+    meta, google = dict(alone.meta), dict(alone.google)
+    for names, form, traits in ((TRAITS, "meta", meta), (GOOGLE_TRAITS, "google", google)):
+        traits.update({name: _trait(lent[name], form, name) for name in names if name in lent})
+    visitor = dict(alone.visitor)
+    visited_at = alone.visited_at
+    for field, values in BROWSER:
+        if field in lent:
+            told = lent[field].visitor or {}
+            visitor |= {name: told[name] for name in values if name in told}
+            if field == "fbc":
+                visited_at = lent[field].occurred_at
+    country = alone.country
+    if country is None and "country" in lent:
+        country = (lent["country"].sealed or {}).get("country")
+    return msgspec.structs.replace(
+        alone,
+        keys=_keys(event, relation),
+        account_id=relation.account_id or None,
+        earliest_key=_earliest_key(relation) or alone.earliest_key,
+        meta=meta,
+        google=google,
+        country=country if isinstance(country, str) else None,
+        visitor=visitor,
+        visited_at=visited_at,
+        consent=consent,
+    )
+
+
+def _lacking(event: Event) -> Iterator[tuple[str, bool]]:
+    """Give the fields that the event does not tell itself, and whether a browser tells them."""
+    alone = known_from(event)
+    yield from ((name, False) for name in TRAITS if not alone.meta.get(name))
+    yield from ((name, False) for name in GOOGLE_TRAITS if not alone.google.get(name))
+    yield from ((kind, False) for kind in CONSENTS if alone.consent.get(kind) is None)
+    # An address belongs to the browser it was seen with: they are lent together, to an event that tells neither.
+    yield from ((field, True) for field, values in BROWSER if not any(alone.visitor.get(name) for name in values))
+
+
+def _newest(facets: Sequence[Facet], field: str) -> Stamp | None:
+    return max((facet.newest[field] for facet in facets if field in facet.newest), default=None)
+
+
+def _trait(lender: Lender, form: str, name: str) -> Any:
+    traits = (lender.sealed or {}).get(form)
+    return traits.get(name) if isinstance(traits, dict) else None
+
+
+def _keys(event: Event, relation: Relation) -> tuple[str, ...]:
+    """Give the identifiers for external_id: the account, then handlIDs, then leads, newest first (design, part 6.4)."""
+    newest: dict[Key, Stamp] = {}
+    for facet in relation.lenders:
+        for key in links(facet.keys):
+            if key not in relation.shared:
+                newest[key] = max(newest.get(key, seen(facet)), seen(facet))
+    own = {Key(Kind.HANDL, event.handl_id or ""), Key(Kind.LEAD, event.lead_id or "")}
+    chosen = [relation.account_id] if relation.account_id else []
+    for kind in (Kind.HANDL, Kind.LEAD):
+        others = sorted(
+            (key for key in newest if key.kind is kind and key not in own), key=newest.__getitem__, reverse=True
+        )
+        mine = [key for key in own if key.kind is kind and key.value]
+        chosen += [key.value for key in (mine + others)[:MOST_KEYS]]
+    return tuple(chosen)
+
+
+def _earliest_key(relation: Relation) -> str | None:
+    """Give the key under which the person was seen first."""
+    facets = [facet for facet in relation.lenders if FIRST in facet.newest and any(facet.keys[1:])]
+    if not facets:
+        return relation.account_id or None
+    earliest = min(facets, key=lambda facet: (first_seen(facet), facet.keys))
+    return earliest.keys.handl_id or earliest.keys.lead_id

@@ -1,0 +1,197 @@
+"""Who belongs together: whose event this is, and which facets may lend it what it lacks. Pure.
+
+An account is a boundary. An event with an account is that account's. One without belongs to the account that signed in
+on its own handlID or lead: the last before it, else the first after. If none did, the same over one handlID or lead
+between. If none did either, it is anonymous, and shares what the other anonymous facets of its keys know.
+
+A facet lends to the one person that all its keys point to; where they point to several, or one of its keys is crowded
+(carried in so many combinations that it says nothing about who somebody is: an office computer, a test lead), it lends
+nothing. So no trait crosses from one account to another, whatever is shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+import msgspec
+
+from dispatcher.identity.facets import FIRST, SEEN, Keys, Stamp
+
+CROWD = 32
+"""A handlID or lead of more facets than this is crowded; of an account so many are looked at."""
+
+
+class Kind(Enum):
+    """What a key is."""
+
+    ACCOUNT = 1
+    HANDL = 2
+    LEAD = 3
+
+
+class Key(NamedTuple):
+    """One identifier."""
+
+    kind: Kind
+    value: str
+
+
+class Facet(msgspec.Struct, frozen=True):
+    """The events that carry the same keys; for each field, the stamp of the one that told it last."""
+
+    keys: Keys
+    newest: Mapping[str, Stamp]
+
+
+class SignIns(msgspec.Struct, frozen=True):
+    """The account that last signed in on a key before an event, and the one that first did after, with when."""
+
+    before: tuple[Stamp, str] | None = None
+    after: tuple[Stamp, str] | None = None
+
+
+class Missing(Exception):  # noqa: N818 - it is a question, not an error
+    """What must be looked up before the question can be answered."""
+
+    def __init__(self, *, keys: set[Key] | None = None, sign_ins: set[tuple[Key, Stamp]] | None = None) -> None:
+        super().__init__()
+        self.keys = keys or set()
+        self.sign_ins = sign_ins or set()
+
+
+class Relation(msgspec.Struct, frozen=True):
+    """Whose an event is, and the facets that lend to it."""
+
+    account_id: str
+    lenders: Sequence[Facet]
+    shared: frozenset[Key]
+    """Keys of the lenders that others use as well: they identify nobody but the events that carry them."""
+
+
+class Neighbourhood:
+    """What has been looked up of the facets and sign-ins around some events."""
+
+    def __init__(self) -> None:
+        self.facets: dict[Key, Sequence[Facet]] = {}
+        self.sign_ins: dict[tuple[Key, Stamp], SignIns] = {}
+
+    def relate(self, keys: Keys, at: Stamp) -> Relation:
+        """Say whose the event with `keys` at `at` is, and who lends to it; raise `Missing` if more must be known."""
+        account = keys.account_id or self._owner(keys, at)
+        if account:
+            return self._of_account(account)
+        lenders: list[Facet] = []
+        for key in self._linking(links(keys)):
+            lenders += [facet for facet in self.facets[key] if self._person(facet.keys) == ""]
+        return Relation("", _distinct(lenders), frozenset())
+
+    def _of_account(self, account: str) -> Relation:
+        own = self._look([Key(Kind.ACCOUNT, account)])[:CROWD]
+        used = {key for facet in own for key in links(facet.keys)}
+        self._look(used)
+        shared = frozenset(key for key in used if self._is_shared(key))
+        lenders = list(own)
+        first = self._lenders(used - shared, account)
+        lenders += first
+        between = {key for facet in first for key in links(facet.keys)} - used
+        lenders += self._lenders(set(self._linking(between)), account)
+        return Relation(account, _distinct(lenders), shared)
+
+    def _lenders(self, keys: set[Key], account: str) -> list[Facet]:
+        """Give the facets without an account on `keys` that all the same are `account`'s."""
+        candidates = [facet for facet in self._look(keys) if not facet.keys.account_id]
+        self._look({key for facet in candidates for key in links(facet.keys)})
+        return [facet for facet in candidates if self._person(facet.keys) == account]
+
+    def _owner(self, keys: Keys, at: Stamp) -> str:
+        """Say whose an event without an account is, by who signed in when."""
+        own = links(keys)
+        self._look(own)
+        contested = [key for key in own if self._accounts(key) or self._is_crowded(key)]
+        if contested:
+            accounts = {account for key in contested for account in self._accounts(key)}
+            if len(accounts) == 1 and not any(self._is_crowded(key) for key in contested):
+                return accounts.pop()
+            if account := self._signed_in(contested, at):
+                return account
+        between = self._between(own)
+        accounts = {account for key in between for account in self._accounts(key)}
+        return accounts.pop() if len(accounts) == 1 else self._signed_in(between, at) if accounts else ""
+
+    def _person(self, keys: Keys) -> str | None:
+        """Say which account all of a facet's keys point to, by no time in particular; "": none, None: more than one."""
+        if keys.account_id:
+            return keys.account_id
+        own = links(keys)
+        self._look(own)
+        if any(self._is_crowded(key) for key in own):
+            return None
+        accounts = {account for key in own for account in self._accounts(key)}
+        if not accounts:
+            accounts = {account for key in self._between(own) for account in self._accounts(key)}
+        return next(iter(accounts), "") if len(accounts) <= 1 else None
+
+    def _between(self, own: Sequence[Key]) -> list[Key]:
+        """Give the other keys that facets without an account carry beside `own`."""
+        beside = {
+            key
+            for near in self._linking(own)
+            for facet in self.facets[near]
+            if not facet.keys.account_id
+            for key in links(facet.keys)
+        }
+        return sorted(self._linking(beside.difference(own)), key=lambda key: (key.kind.value, key.value))
+
+    def _linking(self, keys: Sequence[Key] | set[Key]) -> Iterator[Key]:
+        """Give those of `keys` that are not crowded."""
+        self._look(keys)
+        return (key for key in keys if not self._is_crowded(key))
+
+    def _signed_in(self, keys: Sequence[Key], at: Stamp) -> str:
+        asked = {(key, at) for key in keys}
+        if missing := asked - self.sign_ins.keys():
+            raise Missing(sign_ins=missing)
+        found = [self.sign_ins[question] for question in asked]
+        if before := [sign_in.before for sign_in in found if sign_in.before]:
+            return max(before)[1]
+        if after := [sign_in.after for sign_in in found if sign_in.after]:
+            return min(after)[1]
+        return ""
+
+    def _look(self, keys: Sequence[Key] | set[Key]) -> list[Facet]:
+        if missing := {key for key in keys if key not in self.facets}:
+            raise Missing(keys=missing)
+        return [facet for key in keys for facet in self.facets[key]]
+
+    def _accounts(self, key: Key) -> set[str]:
+        return {facet.keys.account_id for facet in self.facets[key] if facet.keys.account_id}
+
+    def _is_crowded(self, key: Key) -> bool:
+        return len(self.facets[key]) > CROWD
+
+    def _is_shared(self, key: Key) -> bool:
+        return self._is_crowded(key) or len(self._accounts(key)) > 1
+
+
+def links(keys: Keys) -> list[Key]:
+    """Give the handlID and the lead, which lead from one event to another."""
+    pairs = ((Kind.HANDL, keys.handl_id), (Kind.LEAD, keys.lead_id))
+    return [Key(kind, value) for kind, value in pairs if value]
+
+
+def seen(facet: Facet) -> Stamp:
+    """Give when a facet was last seen."""
+    return facet.newest[SEEN]
+
+
+def first_seen(facet: Facet) -> Stamp:
+    """Give when a facet was first seen."""
+    at, event_id = facet.newest[FIRST]
+    return -at, -event_id
+
+
+def _distinct(facets: list[Facet]) -> list[Facet]:
+    """Give the facets once each, in an order that depends on nothing but themselves."""
+    return [facet for _, facet in sorted({facet.keys: facet for facet in facets}.items())]

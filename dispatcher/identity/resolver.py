@@ -1,0 +1,99 @@
+"""What is known of the persons of a batch of events, from the facets in PostgreSQL.
+
+Questions are asked for the whole batch at once, a round at a time, until every event's are answered: one round where
+nobody is known from elsewhere, two or three where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from dispatcher.database import Database
+from dispatcher.identity import Known
+from dispatcher.identity.facets import Keys, stamp
+from dispatcher.identity.lend import Lender, known, wanted
+from dispatcher.identity.meaning import CROWD, Facet, Key, Kind, Missing, Neighbourhood, Relation, SignIns, links
+from dispatcher.records import Event
+
+
+class PersonResolver:
+    """The resolver that knows everything the log tells."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def resolve(self, events: Sequence[Event]) -> list[Known]:
+        """Give what is known for each event, in their order."""
+        relations = await self.relate(events)
+        borrowed = [wanted(event, relation) for event, relation in zip(events, relations, strict=True)]
+        lenders = await self._lenders(events, {event_id for fields in borrowed for event_id in fields.values()})
+        return [
+            known(event, relation, fields, lenders)
+            for event, relation, fields in zip(events, relations, borrowed, strict=True)
+        ]
+
+    async def relate(self, events: Sequence[Event]) -> list[Relation]:
+        """Say for each event whose it is, and who lends to it."""
+        around = Neighbourhood()
+        relations: dict[int, Relation] = {}
+        wait = Missing(keys={key for event in events for key in _all(keys_of(event))})
+        while len(relations) < len(events):
+            await self._look_up(around, wait)
+            wait = Missing()
+            for number, event in enumerate(events):
+                if number not in relations:
+                    try:
+                        relations[number] = around.relate(keys_of(event), stamp(event.occurred_at, event.id))
+                    except Missing as missing:
+                        wait.keys |= missing.keys
+                        wait.sign_ins |= missing.sign_ins
+        return [relations[number] for number in range(len(events))]
+
+    async def _look_up(self, around: Neighbourhood, missing: Missing) -> None:
+        if missing.keys:
+            asked = list(missing.keys)
+            rows = await self._database.run(
+                "facets",
+                {"kinds": [key.kind.value for key in asked], "keys": [key.value for key in asked], "limit": CROWD + 1},
+            )
+            found: dict[Key, list[Facet]] = {key: [] for key in asked}
+            for kind, value, account_id, handl_id, lead_id, newest in rows:
+                facet = Facet(Keys(account_id, handl_id, lead_id), {name: tuple(at) for name, at in newest.items()})
+                found[Key(Kind(kind), value)].append(facet)
+            around.facets.update(found)
+        if missing.sign_ins:
+            questions = list(missing.sign_ins)
+            rows = await self._database.run(
+                "sign_ins",
+                {
+                    "kinds": [key.kind.value for key, _ in questions],
+                    "keys": [key.value for key, _ in questions],
+                    "ats": [at for _, (at, _) in questions],
+                    "ids": [event_id for _, (_, event_id) in questions],
+                },
+            )
+            for number, *before, after_at, after_id, after in rows:
+                around.sign_ins[questions[number - 1]] = SignIns(
+                    ((before[0], before[1]), before[2]) if before[2] is not None else None,
+                    ((after_at, after_id), after) if after is not None else None,
+                )
+
+    async def _lenders(self, events: Iterable[Event], wanted: set[int]) -> Mapping[int, Lender]:
+        lenders = {
+            event.id: Lender(event.id, event.occurred_at, event.sealed, event.visitor, event.consent)
+            for event in events
+            if event.id in wanted
+        }
+        if others := wanted - lenders.keys():
+            rows = await self._database.run("lenders", {"ids": list(others)})
+            lenders |= {row[0]: Lender(*row) for row in rows}
+        return lenders
+
+
+def keys_of(event: Event) -> Keys:
+    """Give what an event carries of whom it is about."""
+    return Keys(event.account_id or "", event.handl_id or "", event.lead_id or "")
+
+
+def _all(keys: Keys) -> list[Key]:
+    return [*([Key(Kind.ACCOUNT, keys.account_id)] if keys.account_id else []), *links(keys)]
