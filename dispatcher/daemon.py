@@ -25,6 +25,7 @@ from dispatcher.destinations import registry
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.intake import Intake
 from dispatcher.queue import PostgresQueue
+from dispatcher.resend import Resender
 from dispatcher.send import Sender
 from dispatcher.wake import listen
 from dispatcher.words import Words
@@ -33,6 +34,7 @@ from schema.settings import Settings
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.2
+MERGE_SECONDS = 1.0
 FAILED_SECONDS = 5.0
 GRACE_SECONDS = 18.0
 """How long what is in flight may take when the daemon stops; with what follows, less than the 25 s promised."""
@@ -76,6 +78,8 @@ class Daemon:
             if missing := destination.missing():
                 log.warning("destination halted: a setting is missing", destination=words.name, setting=missing)
 
+        self.resender = Resender(self.database, self._words, [sender.destination for sender in self.senders])
+
     def stop(self) -> None:
         """Ask the daemon to stop; `run` then returns when what is in flight is settled."""
         self._stop.set()
@@ -86,6 +90,7 @@ class Daemon:
         """Deliver until `stop`."""
         loops = [
             asyncio.create_task(self._repeat("intake", self._take_in)),
+            asyncio.create_task(self._repeat("merges", self.resender.step, MERGE_SECONDS)),
             asyncio.create_task(self._repeat("sweep", self._sweep, self._lease.total_seconds() / 4)),
             *(asyncio.create_task(self._repeat(sender.destination.name, sender.step)) for sender in self.senders),
         ]
@@ -111,6 +116,8 @@ class Daemon:
                 while not self._stop.is_set() and await sender.step():
                     moved = True
             await asyncio.gather(*(sender.finish() for sender in self.senders))
+            while not self._stop.is_set() and await self.resender.step():
+                moved = True
         await self.close()
         return sum(queued + leased for _, queued, _, leased in await self.database.run("owed"))
 

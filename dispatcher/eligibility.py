@@ -21,15 +21,15 @@ NO_CONSENT = Refusal("skipped", "consent")
 
 
 def refuse(delivery: Delivery, mapping: Mapping | None, limits: Limits, now: datetime) -> Refusal | None:
-    """Say why `delivery` is not to be sent at `now`, or None."""
+    """Say why `delivery` is not to be sent at `now`, or None. Without a mapping only a merge may be told of."""
     event = delivery.event
-    if mapping is None:
+    if mapping is None and delivery.revision == 0:
         return NO_MAPPING
-    if not mapping.enabled:
+    if mapping and not mapping.enabled:
         return DISABLED
     if now >= deadline(delivery, limits):
         return TOO_OLD if event.recorded_at >= event.occurred_at + limits.window else WINDOW_CLOSED
-    if now >= event.occurred_at + BROWSER_PAIR and is_browser_pair(event, mapping):
+    if mapping and now >= event.occurred_at + BROWSER_PAIR and is_browser_pair(event, mapping):
         return BROWSER_COPY
     return None
 

@@ -161,22 +161,21 @@ class Sender:
         payloads: list[Payload] = []
         for delivery, known in zip(lease.deliveries, persons, strict=True):
             mapping = mappings.get(delivery.event.name)
-            refusal = refuse(delivery, mapping, self.destination.limits, lease.claimed_at)
-            if refusal is None and mapping is not None:
-                if mapping.paused:
-                    settling.add(returned(delivery, lease.claimed_at + PAUSED))
-                    continue
-                built = self._build_one(delivery, known, mapping, lease.claimed_at)
-                if isinstance(built, Payload):
-                    payloads.append(built)
-                    continue
-                refusal = built
-            assert refusal is not None
-            settling.add(refused(delivery, refusal, known.account_id))
+            built: Payload | Refusal | None = refuse(delivery, mapping, self.destination.limits, lease.claimed_at)
+            if built is None and mapping and mapping.paused:
+                settling.add(returned(delivery, lease.claimed_at + PAUSED))
+                continue
+            built = built or self._build_one(delivery, known, mapping, lease.claimed_at)
+            if isinstance(built, Payload):
+                payloads.append(built)
+            else:
+                settling.add(refused(delivery, built, known.account_id))
         return payloads
 
-    def _build_one(self, delivery: Delivery, known: Known, mapping: Mapping, now: datetime) -> Payload | Refusal:
+    def _build_one(self, delivery: Delivery, known: Known, mapping: Mapping | None, now: datetime) -> Payload | Refusal:
         try:
+            if mapping is None:
+                return self.destination.build_merge(delivery, known, now)
             return self.destination.build(delivery, known, mapping, now)
         except Exception as error:  # noqa: BLE001 - whatever one event does to us, it harms itself only
             log.error("an event cannot be built", id=delivery.event.id, error=type(error).__name__)

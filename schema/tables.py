@@ -268,6 +268,7 @@ merge = Table(
     "merge",
     metadata,
     Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    _time("due_at", now=True),
     postgresql_with=_QUEUE,
     comment="Events that tied keys together for the first time: what was sent before may have gained an identifier",
 )

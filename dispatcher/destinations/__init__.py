@@ -54,7 +54,7 @@ class Payload(msgspec.Struct, frozen=True):
     """One event as one destination takes it.
 
     `body`: its JSON. `sent`: the names of its fields, identifiers with a digest. `account_id`: whom it is sent for.
-    `envelope`: what only events of the same envelope may share a request with.
+    An empty `body` sends the envelope alone. `envelope`: what only events of the same envelope may share a request with.
     """
 
     delivery: Delivery
@@ -91,6 +91,10 @@ class Destination(Protocol):
 
     def build(self, delivery: Delivery, known: Known, mapping: Mapping, now: datetime) -> Payload | Refusal:
         """Give the payload of one event with what is known of its person; pure."""
+        ...
+
+    def build_merge(self, delivery: Delivery, known: Known, now: datetime) -> Payload | Refusal:
+        """Give what tells the destination of a merge without sending any event, where it takes that; pure."""
         ...
 
     def requests(self, payloads: Iterable[Payload]) -> Iterable[Sequence[Payload]]:

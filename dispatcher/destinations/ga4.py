@@ -17,7 +17,7 @@ import msgspec
 from dispatcher.destinations import Answer, Limits, Outcome, Payload, Refusal, values
 from dispatcher.destinations.http import Client, Reply
 from dispatcher.destinations.values import digest, hashes, looks_personal, number, text
-from dispatcher.eligibility import consent_of
+from dispatcher.eligibility import NO_CONSENT, NO_MAPPING, consent_of
 from dispatcher.identity import Known
 from dispatcher.records import Delivery, Event
 from dispatcher.records import Mapping as StepMapping
@@ -82,6 +82,16 @@ class GA4:
         """Give the payload of one event, or why it would be refused."""
         return build(delivery, known, mapping, now, consent_default=self._settings.consent_default)
 
+    def build_merge(self, delivery: Delivery, known: Known, now: datetime) -> Payload | Refusal:  # noqa: ARG002
+        """Give the identity alone: GA4 takes user_id and user_data for a client without any event (2.4)."""
+        consent = consent_of(known.consent, self._settings.consent_default)
+        if consent["ad_user_data"] == "denied":
+            return NO_CONSENT
+        envelope, sent = _envelope(delivery.event, known, consent)
+        if not {"user_id", "user_data"} & envelope.keys():
+            return NO_MAPPING
+        return Payload(delivery, b"", sent, known.account_id, _encode(envelope))
+
     def requests(self, payloads: Iterable[Payload]) -> Iterator[Sequence[Payload]]:
         """Put up to 25 events of one envelope into each request, within its size."""
         waiting: dict[bytes, list[Payload]] = defaultdict(list)
@@ -99,7 +109,9 @@ class GA4:
 
     async def send(self, payloads: Sequence[Payload]) -> Answer:
         """Send one request."""
-        body = payloads[0].envelope[:-1] + b',"events":[' + b",".join(payload.body for payload in payloads) + b"]}"
+        body = payloads[0].envelope
+        if events := b",".join(payload.body for payload in payloads if payload.body):
+            body = body[:-1] + b',"events":[' + events + b"]}"
         return await self._client.post(body, classify)
 
     async def close(self) -> None:

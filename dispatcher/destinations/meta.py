@@ -14,7 +14,7 @@ from dispatcher.destinations import Answer, Limits, Payload, Refusal, values
 from dispatcher.destinations.http import Client
 from dispatcher.destinations.meta_answers import classify
 from dispatcher.destinations.values import PERSONAL_NAMES, digest, hash_key, hashes, looks_personal, number, text
-from dispatcher.eligibility import NO_CONSENT, consent_of
+from dispatcher.eligibility import NO_CONSENT, NO_MAPPING, consent_of
 from dispatcher.identity import Known
 from dispatcher.records import Delivery, Event
 from dispatcher.records import Mapping as StepMapping
@@ -88,6 +88,10 @@ class Meta:
     def build(self, delivery: Delivery, known: Known, mapping: StepMapping, now: datetime) -> Payload | Refusal:
         """Give the payload of one event, or why it would be refused."""
         return build(delivery, known, mapping, now, consent_default=self._settings.consent_default)
+
+    def build_merge(self, delivery: Delivery, known: Known, now: datetime) -> Payload | Refusal:  # noqa: ARG002
+        """Meta takes no identity without an event: what was sent is sent again instead, see `dispatcher.resend`."""
+        return NO_MAPPING
 
     def requests(self, payloads: Iterable[Payload]) -> Iterator[Sequence[Payload]]:
         """Put up to a thousand into each request."""

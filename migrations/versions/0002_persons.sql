@@ -49,6 +49,7 @@ COMMENT ON TABLE outbox.sign_in IS 'Who signed in where and when: kind 2, a hand
 
 CREATE TABLE outbox.merge (
     event_id BIGINT NOT NULL,
+    due_at TIMESTAMP WITH TIME ZONE DEFAULT outbox.clock() NOT NULL,
     CONSTRAINT merge_pkey PRIMARY KEY (event_id)
 )
  WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);

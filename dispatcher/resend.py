@@ -1,0 +1,207 @@
+"""Re-sends after a merge (design, part 6.8): once more where that adds an identifier and cannot count twice.
+
+A merge is an event that ties keys together for the first time. To a destination that recognises a repeat (Meta), each
+event of the person that was delivered is built again as of now; if it would carry an identifier that was not sent yet,
+it is owed as a new revision, with the same event_id and event_time. A destination that recognises none (GA4) is told of
+the merge itself, without any event.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+import structlog
+from psycopg.types.json import Jsonb
+
+from dispatcher.database import Database
+from dispatcher.destinations import Destination, Payload
+from dispatcher.eligibility import refuse
+from dispatcher.identity import Known
+from dispatcher.identity.meaning import Relation
+from dispatcher.identity.resolver import PersonResolver
+from dispatcher.records import Delivery, Event, Mapping
+from dispatcher.words import Words
+
+log = structlog.get_logger()
+
+MERGES = 100
+EVENTS_A_FACET = 200
+"""So many of a facet's events are looked at, the newest: older ones are outside every window."""
+IN_FLIGHT = timedelta(seconds=10)
+"""When a merge is looked at again whose events were just being sent, by what was known before it."""
+
+
+class Verdict(StrEnum):
+    """What is to be done about one delivered event at one destination."""
+
+    RESEND = "resend"
+    NOTHING_GAINED = "nothing gained"
+    WINDOW_CLOSED = "window closed: it would count twice"
+    OTHER_ACCOUNT = "sent under another account"
+    NOT_DELIVERED = "not delivered"  # whatever is still owed is built with all that is known anyway
+    STILL_OWED = "still owed"
+    IN_FLIGHT = "in flight"
+    REFUSED = "would be refused"
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What one destination was told of one event."""
+
+    revision: int | None
+    ended_revision: int | None
+    in_flight: bool
+    delivered: bool
+    account_id: str | None
+    sent: list[str] | None
+    first_at: datetime | None
+    event: Event
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """A verdict on one event at one destination, and the identifiers that a re-send would add."""
+
+    destination: int
+    told: Told
+    verdict: Verdict
+    gained: Sequence[str] = ()
+
+
+def judge(
+    told: Told, known: Known, destination: Destination, mapping: Mapping | None, now: datetime
+) -> tuple[Verdict, Sequence[str]]:
+    """Say what is to be done about one event, and which identifiers it gained. Pure."""
+    if told.in_flight:
+        return Verdict.IN_FLIGHT, ()
+    if told.revision != told.ended_revision:
+        return Verdict.STILL_OWED, ()
+    if not told.delivered or told.revision is None or told.first_at is None or mapping is None:
+        return Verdict.NOT_DELIVERED, ()
+    again = Delivery(told.event, told.revision + 1, 0, told.first_at)
+    built = destination.build(again, known, mapping, now)
+    if not isinstance(built, Payload):
+        return Verdict.REFUSED, ()
+    gained = sorted({field for field in built.sent if ":" in field}.difference(told.sent or ()))
+    if not gained:
+        return Verdict.NOTHING_GAINED, ()
+    if told.account_id is not None and told.account_id != known.account_id:
+        return Verdict.OTHER_ACCOUNT, gained
+    if refuse(again, mapping, destination.limits, now):
+        return Verdict.WINDOW_CLOSED, gained
+    return Verdict.RESEND, gained
+
+
+class Resender:
+    """Finds what a merge has made worth sending again, and owes it."""
+
+    def __init__(self, database: Database, words: Words, destinations: Sequence[Destination]) -> None:
+        self._database = database
+        self._words = words
+        self._destinations = destinations
+        self._resolver = PersonResolver(database)
+
+    async def step(self) -> bool:
+        """Deal with the merges that are due; tell whether there were any."""
+        claimed = [row[0] for row in await self._database.run("claim_merges", {"limit": MERGES})]
+        if not claimed:
+            return False
+        merges = await self.events(claimed)
+        relations = await self._resolver.relate(merges)
+        nearby = {event.id: await self.events_of(relation) for event, relation in zip(merges, relations, strict=True)}
+        decisions = await self.consider(await self.events(set().union(*nearby.values())))
+        in_flight = {decision.told.event.id for decision in decisions if decision.verdict is Verdict.IN_FLIGHT}
+        later = [merge for merge, events in nearby.items() if events & in_flight]
+        owed = await self._owe(
+            [*_resends(decisions), *await self._tell(merges, relations)],
+            done=set(claimed).difference(later),
+            later=later,
+        )
+        log.info("merges dealt with", merges=len(claimed), owed=owed, **summary(decisions))
+        return True
+
+    async def consider(self, events: Sequence[Event]) -> list[Decision]:
+        """Say for each event, at each destination that recognises a repeat, what is to be done."""
+        if not events:
+            return []
+        persons = await self._resolver.resolve(events)
+        known = {event.id: person for event, person in zip(events, persons, strict=True)}
+        now = (await self._database.run("clock"))[0][0]
+        decisions: list[Decision] = []
+        for destination in self._destinations:
+            words = (await self._words.destinations())[destination.name]
+            if destination.limits.repeat is None or not words.enabled:
+                continue
+            asked = {"destination": words.id, "ids": list(known)}
+            for row in await self._database.run("resend_candidates", asked):
+                told = Told(*row[:7], event=Event(*row[7:]))
+                mapping = words.mappings.get(told.event.name)
+                verdict, gained = judge(told, known[told.event.id], destination, mapping, now)
+                decisions.append(Decision(words.id, told, verdict, gained))
+        return decisions
+
+    async def resend(self, decisions: Iterable[Decision]) -> int:
+        """Owe what was decided to be sent again; give how many, which others have not owed already."""
+        return await self._owe(_resends(decisions), done=(), later=())
+
+    async def events(self, ids: Iterable[int]) -> list[Event]:
+        """Read some events."""
+        return [Event(*row) for row in await self._database.run("events", {"ids": list(ids)})]
+
+    async def events_of(self, relation: Relation) -> set[int]:
+        """Give the ids of the newest events of a person."""
+        facets = [facet.keys for facet in relation.lenders]
+        asked = {
+            "accounts": [keys.account_id for keys in facets],
+            "handls": [keys.handl_id for keys in facets],
+            "leads": [keys.lead_id for keys in facets],
+            "limit": EVENTS_A_FACET,
+        }
+        return {row[0] for row in await self._database.run("facet_events", asked)}
+
+    async def _tell(self, merges: Sequence[Event], relations: Sequence[Relation]) -> list[dict[str, Any]]:
+        """Owe the merges themselves to the destinations that are told of them without an event.
+
+        A merge that the destination receives as an event of its own has told it all already.
+        """
+        told: list[dict[str, Any]] = []
+        for destination in self._destinations:
+            words = (await self._words.destinations())[destination.name]
+            if destination.limits.repeat is not None or not words.enabled:
+                continue
+            told += [
+                {"event_id": event.id, "destination": words.id, "revision": 1}
+                for event, relation in zip(merges, relations, strict=True)
+                if relation.account_id and event.name not in words.mappings
+            ]
+        return told
+
+    async def _owe(self, resends: Iterable[dict[str, Any]], *, done: Iterable[int], later: Iterable[int]) -> int:
+        rows = await self._database.run(
+            "resend",
+            {"resends": Jsonb(list(resends)), "done": list(done), "later": list(later), "pause": IN_FLIGHT},
+        )
+        return int(rows[0][0])
+
+
+def summary(decisions: Iterable[Decision]) -> dict[str, int]:
+    """Count decisions by verdict; what was not delivered is none of a merge's business."""
+    return dict(
+        Counter(str(decision.verdict) for decision in decisions if decision.verdict is not Verdict.NOT_DELIVERED)
+    )
+
+
+def _resends(decisions: Iterable[Decision]) -> list[dict[str, Any]]:
+    return [
+        {
+            "event_id": decision.told.event.id,
+            "destination": decision.destination,
+            "revision": (decision.told.revision or 0) + 1,
+            "first_at": decision.told.first_at,
+        }
+        for decision in decisions
+        if decision.verdict is Verdict.RESEND
+    ]

@@ -1,0 +1,8 @@
+-- The newest :limit events of each of some facets. Relies on facet_pkey, facet_event_pkey.
+SELECT DISTINCT recent.event_id
+FROM unnest(%(accounts)s::text[], %(handls)s::text[], %(leads)s::text[]) AS asked (account_id, handl_id, lead_id)
+JOIN outbox.facet USING (account_id, handl_id, lead_id)
+CROSS JOIN LATERAL (
+    SELECT event_id FROM outbox.facet_event
+    WHERE facet_id = facet.id ORDER BY event_id DESC LIMIT %(limit)s
+) AS recent

@@ -1,0 +1,22 @@
+-- Owes re-sends, and deals with the merges that led to them, in one statement; a revision that is there already (another
+-- dispatcher, a backfill, a requeue) is not made twice. The time of the first attempt travels along as if its outcome
+-- were unknown, so that the destination gets no repeat that it would count. Returns how many were owed.
+-- Relies on revision_pkey, merge_pkey. :resends is a JSON array of event_id, destination, revision, first_at.
+WITH given AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(resends)s)
+        AS given (event_id bigint, destination smallint, revision smallint, first_at timestamptz)
+), decided AS (
+    INSERT INTO outbox.revision (event_id, destination, revision, reason)
+    SELECT event_id, destination, revision, 'merge' FROM given
+    ON CONFLICT (event_id, destination, revision) DO NOTHING
+    RETURNING event_id, destination, revision
+), owed AS (
+    INSERT INTO outbox.delivery (event_id, destination, revision, due_at, first_unknown_at)
+    SELECT event_id, destination, revision, outbox.clock(), first_at
+    FROM decided JOIN given USING (event_id, destination, revision)
+), done AS (
+    DELETE FROM outbox.merge WHERE event_id = ANY (%(done)s)
+), later AS (
+    UPDATE outbox.merge SET due_at = outbox.clock() + %(pause)s WHERE event_id = ANY (%(later)s)
+)
+SELECT count(*) FROM decided

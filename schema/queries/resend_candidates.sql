@@ -1,0 +1,28 @@
+-- What one destination was told of some events: the last revision decided and the last ended, whether one is in flight,
+-- whether any was delivered, for whom first, the fields that were sent, and when it was first tried.
+-- Relies on event_pkey, receipt_pkey, attempt_pkey, revision_pkey; lease holds a few rows.
+SELECT greatest(told.revision, decided.revision), told.revision,
+       EXISTS (SELECT FROM outbox.lease WHERE destination = %(destination)s AND event.id = ANY (event_ids)),
+       coalesce(told.delivered, false), told.account_id, sent.fields, least(told.at, tried.at),
+       event.id, event.occurred_at, event.recorded_at, event.name, event.event_id,
+       event.handl_id, event.lead_id, event.account_id,
+       event.sealed, event.visitor, event.campaign, event.details, event.consent
+FROM outbox.event
+CROSS JOIN LATERAL (
+    SELECT max(revision) AS revision, bool_or(outcome = 'delivered') AS delivered,
+           (array_agg(account_id ORDER BY revision) FILTER (WHERE account_id IS NOT NULL))[1] AS account_id,
+           min(at) FILTER (WHERE status IS NOT NULL) AS at
+    FROM outbox.receipt WHERE event_id = event.id AND destination = %(destination)s
+) AS told
+CROSS JOIN LATERAL (
+    SELECT array_agg(DISTINCT field) AS fields
+    FROM outbox.receipt, unnest(receipt.sent) AS field
+    WHERE event_id = event.id AND destination = %(destination)s AND outcome = 'delivered'
+) AS sent
+CROSS JOIN LATERAL (
+    SELECT min(at) AS at FROM outbox.attempt WHERE event_id = event.id AND destination = %(destination)s
+) AS tried
+CROSS JOIN LATERAL (
+    SELECT max(revision) AS revision FROM outbox.revision WHERE event_id = event.id AND destination = %(destination)s
+) AS decided
+WHERE event.id = ANY (%(ids)s)
