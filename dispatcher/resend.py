@@ -22,8 +22,8 @@ from dispatcher.database import Database
 from dispatcher.destinations import Destination, Payload
 from dispatcher.eligibility import refuse
 from dispatcher.identity import Known
-from dispatcher.identity.meaning import Relation
-from dispatcher.identity.resolver import PersonResolver
+from dispatcher.identity.meaning import Relation, first_seen, links
+from dispatcher.identity.resolver import PersonResolver, keys_of
 from dispatcher.records import Delivery, Event, Mapping
 from dispatcher.words import Words
 
@@ -52,6 +52,7 @@ class Verdict(StrEnum):
 class Told(msgspec.Struct, frozen=True):
     """What one destination was told of one event."""
 
+    event: Event
     revision: int | None
     ended_revision: int | None
     in_flight: bool
@@ -59,7 +60,6 @@ class Told(msgspec.Struct, frozen=True):
     account_id: str | None
     sent: list[str] | None
     first_at: datetime | None
-    event: Event
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -116,7 +116,7 @@ class Resender:
         in_flight = {decision.told.event.id for decision in decisions if decision.verdict is Verdict.IN_FLIGHT}
         later = [merge for merge, events in nearby.items() if events & in_flight]
         owed = await self._owe(
-            [*_resends(decisions), *await self._tell(merges, relations)],
+            [*_resends(decisions), *await self.tellings(merges, relations)],
             done=set(claimed).difference(later),
             later=later,
         )
@@ -129,6 +129,7 @@ class Resender:
             return []
         persons = await self._resolver.resolve(events)
         known = {event.id: person for event, person in zip(events, persons, strict=True)}
+        by_id = {event.id: event for event in events}
         now = (await self._database.run("clock"))[0][0]
         decisions: list[Decision] = []
         for destination in self._destinations:
@@ -136,16 +137,26 @@ class Resender:
             if destination.limits.repeat is None or not words.enabled:
                 continue
             asked = {"destination": words.id, "ids": list(known)}
-            for row in await self._database.run("resend_candidates", asked):
-                told = Told(*row[:7], event=Event(*row[7:]))
+            for *answer, event_id in await self._database.run("resend_candidates", asked):
+                told = Told(by_id[event_id], *answer)
                 mapping = words.mappings.get(told.event.name)
                 verdict, gained = judge(told, known[told.event.id], destination, mapping, now)
                 decisions.append(Decision(words.id, told, verdict, gained))
         return decisions
 
-    async def resend(self, decisions: Iterable[Decision]) -> int:
-        """Owe what was decided to be sent again; give how many, which others have not owed already."""
-        return await self._owe(_resends(decisions), done=(), later=())
+    async def merges_among(self, events: Sequence[Event]) -> tuple[list[Event], list[Relation]]:
+        """Give those of `events` that were the first to carry their keys together, and whose they are."""
+        relations = await self._resolver.relate(events)
+        found = [
+            (event, relation)
+            for event, relation in zip(events, relations, strict=True)
+            if any(facet.keys == keys_of(event) and first_seen(facet)[1] == event.id for facet in relation.lenders)
+        ]
+        return [event for event, _ in found], [relation for _, relation in found]
+
+    async def owe(self, decisions: Iterable[Decision], tellings: Iterable[dict[str, Any]]) -> int:
+        """Owe what was decided; give how much of it nobody else had owed already."""
+        return await self._owe([*_resends(decisions), *tellings], done=(), later=())
 
     async def events(self, ids: Iterable[int]) -> list[Event]:
         """Read some events."""
@@ -162,22 +173,29 @@ class Resender:
         }
         return {row[0] for row in await self._database.run("facet_events", asked)}
 
-    async def _tell(self, merges: Sequence[Event], relations: Sequence[Relation]) -> list[dict[str, Any]]:
-        """Owe the merges themselves to the destinations that are told of them without an event.
+    async def tellings(self, merges: Sequence[Event], relations: Sequence[Relation]) -> list[dict[str, Any]]:
+        """Give the merges that are to be told to destinations without an event.
 
         A merge that the destination receives as an event of its own has told it all already.
         """
-        told: list[dict[str, Any]] = []
+        now = (await self._database.run("clock"))[0][0]
+        tellings: list[dict[str, Any]] = []
         for destination in self._destinations:
             words = (await self._words.destinations())[destination.name]
             if destination.limits.repeat is not None or not words.enabled:
                 continue
-            told += [
-                {"event_id": event.id, "destination": words.id, "revision": 1}
+            untold = {
+                event.id
                 for event, relation in zip(merges, relations, strict=True)
-                if relation.account_id and event.name not in words.mappings
-            ]
-        return told
+                if relation.account_id
+                and links(keys_of(event))
+                and event.name not in words.mappings
+                and not refuse(Delivery(event, 1), None, destination.limits, now)
+            }
+            rows = await self._database.run("resend_candidates", {"destination": words.id, "ids": list(untold)})
+            untold -= {event_id for revision, *_, event_id in rows if revision}
+            tellings += [{"event_id": event_id, "destination": words.id, "revision": 1} for event_id in untold]
+        return tellings
 
     async def _owe(self, resends: Iterable[dict[str, Any]], *, done: Iterable[int], later: Iterable[int]) -> int:
         rows = await self._database.run(

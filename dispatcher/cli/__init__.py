@@ -9,7 +9,7 @@ import typer
 from sqlalchemy.exc import OperationalError
 
 from dispatcher import logs
-from dispatcher.cli import dead, deliver, local
+from dispatcher.cli import backfill, dead, deliver, local
 from schema.embedded import EmbeddedError
 from schema.settings import SettingsError
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a pretty traceback shows local variables, and in them secrets
 )
 deliver.add_to(app)
+backfill.add_to(app)
 dead.add_to(app)
 local.add_to(app)
 

@@ -10,10 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from dispatcher.database import Database
 from dispatcher.identity import Known
-from dispatcher.identity.facets import Keys, stamp
+from dispatcher.identity.facets import Keys, Stamp, stamp
 from dispatcher.identity.lend import Lender, known, wanted
 from dispatcher.identity.meaning import CROWD, Facet, Key, Kind, Missing, Neighbourhood, Relation, SignIns, links
 from dispatcher.records import Event
+
+END: Stamp = (2**62, 0)
+"""After everything that ever happened."""
 
 
 class PersonResolver:
@@ -48,6 +51,17 @@ class PersonResolver:
                         wait.keys |= missing.keys
                         wait.sign_ins |= missing.sign_ins
         return [relations[number] for number in range(len(events))]
+
+    async def relate_keys(self, keys: Keys) -> Relation:
+        """Say who lends to the owner of `keys` (an account, a handlID or a lead), by all that is known."""
+        around = Neighbourhood()
+        wait = Missing(keys=set(_all(keys)))
+        while True:
+            await self._look_up(around, wait)
+            try:
+                return around.relate(keys, END)
+            except Missing as missing:
+                wait = missing
 
     async def _look_up(self, around: Neighbourhood, missing: Missing) -> None:
         if missing.keys:

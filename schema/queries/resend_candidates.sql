@@ -4,9 +4,7 @@
 SELECT greatest(told.revision, decided.revision), told.revision,
        EXISTS (SELECT FROM outbox.lease WHERE destination = %(destination)s AND event.id = ANY (event_ids)),
        coalesce(told.delivered, false), told.account_id, sent.fields, least(told.at, tried.at),
-       event.id, event.occurred_at, event.recorded_at, event.name, event.event_id,
-       event.handl_id, event.lead_id, event.account_id,
-       event.sealed, event.visitor, event.campaign, event.details, event.consent
+       event.id
 FROM outbox.event
 CROSS JOIN LATERAL (
     SELECT max(revision) AS revision, bool_or(outcome = 'delivered') AS delivered,

@@ -1,0 +1,83 @@
+"""`outbox backfill`: re-sends after merges, on demand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from dispatcher import daemon
+from dispatcher.backfill import backfill as scan
+from dispatcher.cli import context
+from dispatcher.resend import Verdict, summary
+from schema.settings import Settings
+
+DAYS = 7  # no destination takes an event that is older
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(backfill)
+
+
+def backfill(
+    since: Annotated[
+        datetime | None, typer.Option(help="Events recorded since then (UTC); default: 7 days ago.")
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="Only what belongs to this account.")] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be sent again; owe nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
+) -> None:
+    """Send again what was delivered, where a merge has added an identifier and it cannot count twice.
+
+    Idempotent, and safe beside running dispatchers, which deliver what it owes.
+    """
+    since = since or datetime.now(UTC) - timedelta(days=DAYS)
+    since = since if since.tzinfo else since.replace(tzinfo=UTC)
+    with context.migrated_database() as (settings, url):
+        counts = asyncio.run(_scan(settings, url, since, account, dry_run=dry_run, quiet=json))
+    if json:
+        typer.echo(msgspec.json.encode(counts))
+        return
+    for verdict, count in sorted(counts.items()):
+        typer.echo(f"{count:8}  {verdict}")
+    if not counts:
+        typer.echo("nothing was delivered that could have gained an identifier")
+
+
+async def _scan(
+    settings: Settings, url: str, since: datetime, account: str | None, *, dry_run: bool, quiet: bool
+) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    console = Console(stderr=True)
+    async with daemon.running(settings, url) as running:
+        with Progress(console=console) if console.is_terminal and not quiet else nullcontext() as bar:
+            task = bar.add_task("events", total=None) if bar else None
+            async for part in scan(
+                running.database, running.resender, since=since, account_id=account, dry_run=dry_run
+            ):
+                counts.update(summary(part.decisions))
+                counts["owed now"] += part.owed
+                if part.tellings:
+                    counts["merge to be told"] += part.tellings
+                if bar and task is not None:
+                    bar.update(task, completed=part.done, total=part.total)
+                if dry_run and not quiet:
+                    for decision in part.decisions:
+                        if decision.verdict is Verdict.RESEND:
+                            event, gained = (
+                                decision.told.event,
+                                sorted({field.split(":")[0] for field in decision.gained}),
+                            )
+                            typer.echo(f"{event.name} {event.event_id}: would add {', '.join(gained)}")
+    if dry_run:
+        del counts["owed now"]
+    return +counts
