@@ -12,7 +12,8 @@ nothing. So no trait crosses from one account to another, whatever is shared.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from enum import Enum
+from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -23,7 +24,7 @@ CROWD = 32
 """A handlID or lead of more facets than this is crowded; of an account so many are looked at."""
 
 
-class Kind(Enum):
+class Kind(IntEnum):
     """What a key is."""
 
     ACCOUNT = 1
@@ -175,10 +176,11 @@ class Neighbourhood:
         return self._is_crowded(key) or len(self._accounts(key)) > 1
 
 
-def links(keys: Keys) -> list[Key]:
+@lru_cache(maxsize=4096)
+def links(keys: Keys) -> tuple[Key, ...]:
     """Give the handlID and the lead, which lead from one event to another."""
     pairs = ((Kind.HANDL, keys.handl_id), (Kind.LEAD, keys.lead_id))
-    return [Key(kind, value) for kind, value in pairs if value]
+    return tuple(Key(kind, value) for kind, value in pairs if value)
 
 
 def seen(facet: Facet) -> Stamp:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
+
 from dispatcher.database import Database
-from dispatcher.identity import Known
+from dispatcher.identity import Known, known_from
 from dispatcher.identity.facets import Keys, Stamp, stamp
 from dispatcher.identity.lend import Lender, known, wanted
 from dispatcher.identity.meaning import CROWD, Facet, Key, Kind, Missing, Neighbourhood, Relation, SignIns, links
 from dispatcher.records import Event
+
+_stamps = msgspec.json.Decoder(dict[str, Stamp]).decode
 
 END: Stamp = (2**62, 0)
 """After everything that ever happened."""
@@ -26,14 +30,26 @@ class PersonResolver:
         self._database = database
 
     async def resolve(self, events: Sequence[Event]) -> list[Known]:
-        """Give what is known for each event, in their order."""
-        relations = await self.relate(events)
-        borrowed = [wanted(event, relation) for event, relation in zip(events, relations, strict=True)]
+        """Give what is known for each event, in their order.
+
+        Most conversions of most funnels are the first of their person: these are told apart by one cheap question.
+        """
+        everything = [known_from(event) for event in events]
+        numbers = await self._acquainted(events)
+        acquainted = [events[number] for number in numbers]
+        relations = await self.relate(acquainted)
+        borrowed = [wanted(event, relation) for event, relation in zip(acquainted, relations, strict=True)]
         lenders = await self._lenders(events, {event_id for fields in borrowed for event_id in fields.values()})
-        return [
-            known(event, relation, fields, lenders)
-            for event, relation, fields in zip(events, relations, borrowed, strict=True)
-        ]
+        for number, relation, fields in zip(numbers, relations, borrowed, strict=True):
+            everything[number] = known(events[number], relation, fields, lenders)
+        return everything
+
+    async def _acquainted(self, events: Sequence[Event]) -> list[int]:
+        """Give the numbers of those events that share a key with another one."""
+        keys = [keys_of(event) for event in events]
+        accounts, handls, leads = zip(*keys, strict=True) if keys else ((), (), ())
+        asked = {"accounts": list(accounts), "handls": list(handls), "leads": list(leads)}
+        return [row[0] - 1 for row in await self._database.run("acquainted", asked)]
 
     async def relate(self, events: Sequence[Event]) -> list[Relation]:
         """Say for each event whose it is, and who lends to it."""
@@ -72,7 +88,7 @@ class PersonResolver:
             )
             found: dict[Key, list[Facet]] = {key: [] for key in asked}
             for kind, value, account_id, handl_id, lead_id, newest in rows:
-                facet = Facet(Keys(account_id, handl_id, lead_id), {name: tuple(at) for name, at in newest.items()})
+                facet = Facet(Keys(account_id, handl_id, lead_id), _stamps(newest))
                 found[Key(Kind(kind), value)].append(facet)
             around.facets.update(found)
         if missing.sign_ins:

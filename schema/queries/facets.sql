@@ -1,6 +1,6 @@
 -- The facets of each of some keys, at most :limit a key (one more than a crowd); an account's in the order of their
 -- other keys, so that it is always the same ones. Relies on facet_pkey, facet_handl, facet_lead.
-SELECT asked.kind, asked.key, facet.account_id, facet.handl_id, facet.lead_id, facet.newest
+SELECT asked.kind, asked.key, facet.account_id, facet.handl_id, facet.lead_id, facet.newest::text
 FROM unnest(%(kinds)s::smallint[], %(keys)s::text[]) AS asked (kind, key)
 CROSS JOIN LATERAL (
     (SELECT * FROM outbox.facet WHERE asked.kind = 1 AND account_id = asked.key
