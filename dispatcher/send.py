@@ -183,13 +183,12 @@ class Sender:
 
     async def _send(self, group: Sequence[Payload], batch: _Batch) -> None:
         """Send a group; if it is refused, find which of it is to blame."""
-        answer = await self._request(group, batch)
-        if answer is None:
+        if (reply := await self._request(group, batch)) is None:
             return
-        if answer.outcome is Outcome.REJECTED and len(group) > 1:
+        if reply.is_refusal and len(group) > 1:
             await self._bisect(group, batch)
         else:
-            self._settle(group, answer, batch)
+            self._settle(group, reply, batch)
 
     async def _bisect(self, group: Sequence[Payload], batch: _Batch) -> None:
         """Send the halves of a refused group. If the first is taken whole, the blame lies in the second.
@@ -201,28 +200,29 @@ class Sender:
         halves = [group[:middle], group[middle:]]
         random.shuffle(halves)
         first, second = halves
-        answer = await self._request(first, batch)
-        if answer is not None and answer.outcome is Outcome.REJECTED and len(first) > 1:
+        reply = await self._request(first, batch)
+        if reply and reply.is_refusal and len(first) > 1:
             await self._bisect(first, batch)
-        elif answer is not None:
-            self._settle(first, answer, batch)
-        if answer is not None and answer.outcome is Outcome.DELIVERED and len(second) > 1:
+        elif reply:
+            self._settle(first, reply, batch)
+        if reply and reply.answer.outcome is Outcome.DELIVERED and len(second) > 1:
             await self._bisect(second, batch)
         else:
             await self._send(second, batch)
 
-    async def _request(self, group: Sequence[Payload], batch: _Batch) -> Answer | None:
+    async def _request(self, group: Sequence[Payload], batch: _Batch) -> _Reply | None:
         """Make one request; None if it may not be made any more, and its deliveries were given back."""
         async with self._requests:
             if self._stopping or batch.settling.is_lost or self.circuit.pause():
                 due_at = batch.now() + timedelta(seconds=0 if self._stopping else self.circuit.pause())
                 batch.settling.add(*(returned(payload.delivery, due_at) for payload in group))
                 return None
-            batch.sent_at = batch.now()
+            sent_at = batch.now()
             try:
                 answer = await self.destination.send(group)
             except asyncio.CancelledError:
-                self._settle(group, Answer(Outcome.UNCERTAIN, "stopped while it was sent"), batch)
+                unknown = Answer(Outcome.UNCERTAIN, "stopped while it was sent")
+                self._settle(group, _Reply(unknown, sent_at), batch)
                 raise
         if self.circuit.heard(answer):
             log.info(
@@ -231,24 +231,31 @@ class Sender:
                 state=str(self.circuit.state),
                 reason=self.circuit.reason,
             )
-        return answer
+        return _Reply(answer, sent_at)
 
-    def _settle(self, group: Sequence[Payload], answer: Answer, batch: _Batch) -> None:
-        now = batch.now()
+    def _settle(self, group: Sequence[Payload], reply: _Reply, batch: _Batch) -> None:
+        limits, now = self.destination.limits, batch.now()
         batch.settling.add(
             *(
-                answered(
-                    payload, answer, self.destination.limits, sent_at=batch.sent_at, now=now, jitter=random.random()
-                )
+                answered(payload, reply.answer, limits, sent_at=reply.sent_at, now=now, jitter=random.random())
                 for payload in group
             )
         )
 
 
-class _Batch:
-    """What the requests of one lease share."""
+class _Batch(msgspec.Struct, frozen=True):
+    """What the requests of one lease share; `now` is the database's clock."""
 
-    def __init__(self, settling: Settling, now: Callable[[], datetime]) -> None:
-        self.settling = settling
-        self.now = now
-        self.sent_at = now()
+    settling: Settling
+    now: Callable[[], datetime]
+
+
+class _Reply(msgspec.Struct, frozen=True):
+    """An answer, and when its request was sent."""
+
+    answer: Answer
+    sent_at: datetime
+
+    @property
+    def is_refusal(self) -> bool:
+        return self.answer.outcome is Outcome.REJECTED
