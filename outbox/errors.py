@@ -2,7 +2,8 @@
 
 OutboxError
 ├── ConversionError   the conversion itself cannot be written as it is
-└── ConnectionTypeError   what was given to `record` is no connection that it knows
+├── ConnectionTypeError   what was given to `record` is no connection that it knows
+└── SignatureError   what claims to come from Stripe does not, or cannot be shown to
 """
 
 from __future__ import annotations
@@ -22,3 +23,7 @@ class ConversionError(OutboxError, ValueError):
 
 class ConnectionTypeError(OutboxError, TypeError):
     """`record` was given something that is no database connection that it knows."""
+
+
+class SignatureError(OutboxError, ValueError):
+    """A webhook's signature does not prove that Stripe sent it just now: answer 400, and do nothing else."""

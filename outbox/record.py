@@ -47,11 +47,12 @@ def record(connection: Any, conversions: Conversion | Iterable[Conversion], *, r
     """
     region = region or phone_region()
     if isinstance(conversions, Conversion):
-        return _execute(connection, _ONE, encode(conversions, region=region))
-    return _execute(connection, _MANY, encode_all(list(conversions), region=region))
+        return execute(connection, _ONE, encode(conversions, region=region))
+    return execute(connection, _MANY, encode_all(list(conversions), region=region))
 
 
-def _execute(connection: Any, statement: str, event: bytes) -> Any:
+def execute(connection: Any, statement: str, event: bytes) -> Any:
+    """Run `statement`, whose `{}` is the only parameter, and give its only value; to be awaited where `record` is."""
     text = event.decode()
     if psycopg := sys.modules.get("psycopg"):
         if isinstance(connection, psycopg.Connection):

@@ -14,9 +14,17 @@ from sqlalchemy.schema import CreateSchema
 from schema.tables import SCHEMA, metadata
 
 # In this order: `clock` stands in column defaults; those after the tables use them and each other.
-BEFORE_TABLES = ("clock", "unusable")
-AFTER_TABLES = ("parse_event", "record", "record_many", "event_recorded", "event_recorded_trigger",
-                "event_notify", "event_notify_trigger")
+BEFORE_TABLES = ("clock", "unusable", "newest")
+AFTER_TABLES = (
+    "parse_event",
+    "record",
+    "record_many",
+    "stripe_remember",
+    "event_recorded",
+    "event_recorded_trigger",
+    "event_notify",
+    "event_notify_trigger",
+)
 
 
 def create_all(connection: Connection) -> None:

@@ -57,6 +57,7 @@ class Settings:
     """All that the environment says. Absent or empty variables take the default."""
 
     database_url: Secret = field(default=Secret(), metadata={"variable": "OUTBOX_DATABASE_URL"})
+    config: str = field(default="", metadata={"variable": "OUTBOX_CONFIG"})
     meta_token: Secret = field(default=Secret(), metadata={"variable": "META_CAPI_TOKEN"})
     meta_test_code: str = field(default="", metadata={"variable": "META_CAPI_TEST_CODE"})
     meta_pixel_id: str = field(default="1530042020969436", metadata={"variable": "META_PIXEL_ID"})

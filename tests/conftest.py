@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -18,6 +19,7 @@ from dispatcher.database import Database
 from dispatcher.sandbox import Sandbox
 from schema import embedded
 from schema.settings import Settings
+from tests import processes
 from tests.support import Clock, Spine
 
 TEMPLATE = "outbox_template"
@@ -56,6 +58,12 @@ def empty_database(server: embedded.Server) -> Iterator[str]:
 @pytest.fixture
 def database_url(server: embedded.Server, template: str) -> Iterator[str]:
     """The address of a migrated database."""
+    yield from _database(server, template)
+
+
+@pytest.fixture(scope="module")
+def shared_database_url(server: embedded.Server, template: str) -> Iterator[str]:
+    """The address of a migrated database that the tests of a module share, for those that leave nothing in it."""
     yield from _database(server, template)
 
 
@@ -106,6 +114,43 @@ async def spine(
 ) -> Spine:
     """The whole way of the data, to be driven step by step."""
     return Spine(database_url, settings, sandbox, connection, clock)
+
+
+@pytest.fixture
+def outbox(database_url: str) -> Callable[..., Awaitable[tuple[int, str, str]]]:
+    """Run an `outbox` command on the database; its exit code, output and errors. `answer`: typed on a terminal."""
+
+    async def run(*arguments: str, answer: str | None = None) -> tuple[int, str, str]:
+        environment = {"OUTBOX_DATABASE_URL": database_url}
+        return await asyncio.to_thread(processes.run, environment, *arguments, answer=answer)
+
+    return run
+
+
+@pytest.fixture
+def dispatch(settings: Settings) -> Iterator[Callable[..., processes.Dispatcher]]:
+    """Start `outbox dispatch` against a database."""
+    started: list[processes.Dispatcher] = []
+
+    def start(database_url: str, *arguments: str, **environment: str) -> processes.Dispatcher:
+        dispatcher = processes.Dispatcher(
+            {
+                "OUTBOX_DATABASE_URL": database_url,
+                "META_CAPI_TOKEN": "test-token",
+                "META_CAPI_BASE_URL": settings.meta_base_url,
+                "GA4_API_SECRET": "test-secret",
+                "GA4_MP_BASE_URL": settings.ga4_base_url,
+                "OUTBOX_LEASE_SECONDS": "5",
+                **environment,
+            },
+            *arguments,
+        )
+        started.append(dispatcher)
+        return dispatcher
+
+    yield start
+    for dispatcher in started:
+        dispatcher.kill()
 
 
 def _database(server: embedded.Server, template: str) -> Iterator[str]:

@@ -6,10 +6,13 @@ LANGUAGE plpgsql VOLATILE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    local CONSTANT text := '^[0-9]{4}(-[0-9]{2}){2}[Tt ][0-9]{2}(:[0-9]{2}){1,2}([.][0-9]+)?';
+    zone CONSTANT text := '[Zz]|[+-][0-9]{2}(:?[0-9]{2})?';
     parsed outbox.event;
     field text;
     value jsonb;
     at text;
+    problem text;
     noted text[] := '{}';
 BEGIN
     IF event IS NULL OR jsonb_typeof(event) <> 'object' THEN
@@ -45,11 +48,11 @@ BEGIN
             WHEN 'account_id' THEN parsed.account_id := at;
             ELSE
                 BEGIN
-                    -- PostgreSQL would also take 'tomorrow' and 'infinity'.
-                    IF at !~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d' THEN
+                    -- PostgreSQL would also take 'tomorrow' and 'infinity', and pass over a zone's name in silence.
+                    IF at !~ (local || '( ?(' || zone || '))?$') THEN
                         RAISE invalid_datetime_format;
                     END IF;
-                    IF at ~ '(Z|z|[+-]\d\d(:?\d\d)?)$' THEN
+                    IF at ~ ('(' || zone || ')$') THEN
                         parsed.occurred_at := at::timestamptz;
                     ELSE
                         parsed.occurred_at := at::timestamp AT TIME ZONE 'UTC';
@@ -63,8 +66,9 @@ BEGIN
             IF jsonb_typeof(value) <> 'object' THEN
                 RAISE EXCEPTION '%: expected a JSON object', field USING ERRCODE = '22023';
             END IF;
-            IF pg_column_size(value) > 65536 THEN
-                noted := noted || (field || ': larger than 64 kB, left out');
+            problem := outbox.unusable(value);
+            IF problem IS NOT NULL THEN
+                noted := noted || (field || ': ' || problem || ', left out');
                 CONTINUE;
             END IF;
             CASE field

@@ -22,7 +22,7 @@ BEGIN
         ON CONFLICT (name, event_id) DO NOTHING
         RETURNING id INTO recorded;
         IF recorded IS NOT NULL THEN
-            IF event -> 'person' <> 'null' THEN
+            IF event -> 'person' <> 'null' AND outbox.unusable(event -> 'person') IS NULL THEN
                 INSERT INTO outbox.raw (event_id, person) VALUES (recorded, event -> 'person');
             END IF;
             RETURN recorded;

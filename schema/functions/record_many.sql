@@ -21,16 +21,20 @@ BEGIN
         SELECT occurred_at, name, event_id, handl_id, lead_id, account_id,
                sealed, visitor, campaign, details, consent, notes
         FROM given
-        -- In one order for every writer, so that two that record the same events cannot deadlock.
-        ORDER BY name, event_id
+        -- In one order for every writer, so that two that record the same events cannot deadlock. Of repeats within
+        -- the array the first counts.
+        ORDER BY name, event_id, ordinality
         ON CONFLICT (name, event_id) DO NOTHING
         RETURNING id, name, event_id
     ), persons AS (
         INSERT INTO outbox.raw (event_id, person)
-        SELECT DISTINCT ON (inserted.id) inserted.id, person
-        FROM inserted JOIN given USING (name, event_id)
-        WHERE person <> 'null'
-        ORDER BY inserted.id, ordinality
+        SELECT id, person
+        FROM (
+            SELECT DISTINCT ON (inserted.id) inserted.id, person
+            FROM inserted JOIN given USING (name, event_id)
+            ORDER BY inserted.id, ordinality
+        ) AS first
+        WHERE person <> 'null' AND outbox.unusable(person) IS NULL
     )
     SELECT array_agg(inserted.id ORDER BY ordinality), count(*) FILTER (WHERE inserted.id IS NULL)
     INTO recorded, missing

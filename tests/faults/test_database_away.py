@@ -123,16 +123,16 @@ async def test_a_full_disk_is_waited_for(own_server, dispatch, sandbox):
     with psycopg.connect(own_server.url, autocommit=True) as connection:
         connection.execute(
             """
-            CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS $$
+            CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN RAISE disk_full USING MESSAGE = 'could not extend file: No space left on device'; END $$;
-            CREATE TRIGGER full BEFORE INSERT ON outbox.receipt EXECUTE FUNCTION full();
+            CREATE TRIGGER no_space BEFORE INSERT ON outbox.receipt FOR EACH ROW EXECUTE FUNCTION no_space();
             """
         )
         dispatcher = dispatch(own_server.url)
         record(own_server.url, "e")
         await until(lambda: arrived(sandbox) == both("e"))
         await until(lambda: dispatcher.said("database away"))
-        connection.execute("DROP FUNCTION full CASCADE")
+        connection.execute("DROP FUNCTION no_space CASCADE")
         await until(lambda: connection.execute("SELECT count(*) FROM outbox.receipt").fetchone() == (2,))
     assert arrived(sandbox) == both("e")
     await stop(dispatcher)

@@ -1,0 +1,133 @@
+"""Seeding: the tables of words follow the funnel, and leave the operator's switches alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from outbox.taxonomy import FUNNEL, Step, Target
+from schema.seed import DESTINATIONS, seed
+
+
+@pytest.fixture
+def sow(database_url):
+    """Seed as a migration does."""
+    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+
+    def sow(*words, **more_words):
+        with engine.begin() as connection:
+            seed(connection, *words, **more_words)
+
+    return sow
+
+
+def rows(connection):
+    """Give every row of the tables of words, with the transaction that wrote it."""
+    return {
+        row
+        for table in ("step", "destination", "mapping")
+        for row in connection.execute(
+            f"SELECT '{table}', xmin::text, words::text FROM outbox.{table} AS words"
+        ).fetchall()
+    }
+
+
+def names_at(connection, destination):
+    """Give what each step is called at a destination."""
+    found = connection.execute(
+        """
+        SELECT step, event_name, parameters FROM outbox.mapping JOIN outbox.destination ON id = destination
+        WHERE name = %s
+        """,
+        (destination,),
+    )
+    return {step: (name, parameters) for step, name, parameters in found}
+
+
+def changed(name, **changes):
+    """Give the funnel with one step changed."""
+    return [replace(step, **changes) if step.name == name else step for step in FUNNEL]
+
+
+def test_the_funnel_table_is_what_is_seeded(connection):
+    for destination in ("meta", "ga4"):
+        assert names_at(connection, destination) == {
+            step.name: (target.event_name, target.parameters)
+            for step in FUNNEL
+            for name, target in step.targets.items()
+            if name == destination
+        }
+    assert connection.execute("SELECT id, name, kind FROM outbox.destination ORDER BY id").fetchall() == [
+        (1, "meta", "meta"),
+        (2, "ga4", "ga4"),
+    ]
+    assert connection.execute(
+        "SELECT action_source FROM outbox.step WHERE name = 'subscription_renewed'"
+    ).fetchone() == ("system_generated",)
+
+
+def test_seeding_again_writes_no_row(connection, sow):
+    before = rows(connection)
+    sow()
+    sow()
+    assert rows(connection) == before
+
+
+def test_an_operator_s_switches_survive(connection, sow):
+    connection.execute("UPDATE outbox.destination SET enabled = false, paused = true WHERE name = 'meta'")
+    connection.execute("UPDATE outbox.mapping SET enabled = false WHERE step = 'lead_submitted'")
+    connection.execute("UPDATE outbox.mapping SET paused = true WHERE step = 'account_created'")
+    switched = rows(connection)
+    sow()
+    assert rows(connection) == switched
+    sow(changed("lead_submitted", targets={"meta": Target(event_name="Contact"), "ga4": Target(event_name="contact")}))
+    assert names_at(connection, "meta")["lead_submitted"] == ("Contact", {})
+    assert connection.execute(
+        "SELECT DISTINCT enabled, paused FROM outbox.mapping WHERE step = 'lead_submitted'"
+    ).fetchall() == [(False, False)]
+
+
+def test_only_what_changed_is_written(connection, sow):
+    before = rows(connection)
+    sow(changed("trial_started", action_source="system_generated", value=12.5, currency="USD"))
+    assert len(rows(connection) - before) == 1
+    assert connection.execute(
+        "SELECT action_source, value, currency, browser_pair FROM outbox.step WHERE name = 'trial_started'"
+    ).fetchone() == ("system_generated", 12.5, "USD", False)
+    sow()
+    assert {row[2] for row in rows(connection)} == {row[2] for row in before}
+
+
+def test_a_new_step_is_recordable_and_told(connection, sow):
+    sow([*FUNNEL, Step(name="demo_booked", targets={"meta": Target(event_name="Schedule", parameters={"a": [1]})})])
+    assert names_at(connection, "meta")["demo_booked"] == ("Schedule", {"a": [1]})
+    assert "demo_booked" not in names_at(connection, "ga4")
+    connection.execute("""SELECT outbox.record('{"name": "demo_booked"}')""")
+
+
+def test_a_step_that_the_funnel_no_longer_names_is_recordable_and_told_to_nobody(connection, sow):
+    sow([step for step in FUNNEL if step.name != "lead_submitted"])
+    assert "lead_submitted" not in names_at(connection, "meta")
+    assert "lead_submitted" not in names_at(connection, "ga4")
+    connection.execute("""SELECT outbox.record('{"name": "lead_submitted"}')""")
+
+
+def test_a_destination_that_a_step_no_longer_names_is_not_told_of_it(connection, sow):
+    sow(changed("trial_started", targets={"meta": Target(event_name="StartTrial")}))
+    assert "trial_started" in names_at(connection, "meta")
+    assert "trial_started" not in names_at(connection, "ga4")
+
+
+def test_a_second_pixel_gets_the_next_id_and_its_own_names(connection, sow):
+    funnel = changed(
+        "lead_submitted", targets={"meta": Target(event_name="Lead"), "dealers": Target(event_name="Dealer")}
+    )
+    sow(funnel, destinations=[*DESTINATIONS, ("dealers", "meta")])
+    sow(funnel, destinations=[*DESTINATIONS, ("dealers", "meta")])
+    assert connection.execute("SELECT id, kind FROM outbox.destination WHERE name = 'dealers'").fetchall() == [
+        (3, "meta")
+    ]
+    assert names_at(connection, "dealers") == {"lead_submitted": ("Dealer", {})}
