@@ -17,7 +17,8 @@ BEGIN
     REVOKE ALL ON ALL FUNCTIONS IN SCHEMA outbox FROM PUBLIC;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'outbox_recorder') THEN
         GRANT USAGE ON SCHEMA outbox TO outbox_recorder;
-        GRANT EXECUTE ON FUNCTION outbox.record(jsonb), outbox.record_many(jsonb) TO outbox_recorder;
+        GRANT EXECUTE ON FUNCTION outbox.record(jsonb), outbox.record_many(jsonb), outbox.stripe_remember(jsonb)
+            TO outbox_recorder;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'outbox_dispatcher') THEN
         GRANT USAGE ON SCHEMA outbox TO outbox_dispatcher;

@@ -6,6 +6,8 @@
     raw       persons that a SQL writer sent raw, until intake seals them
     persons   facet, facet_event, sign_in             a projection: the log folded by the keys that events carry
     words     step, destination, mapping            the funnel, and what the operator switches
+    keeping   erasure, election                     that somebody was forgotten; who sweeps up
+    stripe    stripe_payment, _invoice, _free       what one of Stripe's events must know of those before it
 
 Columns stand widest first (8-byte, 4-byte, 2-byte, then what varies), so that no padding is stored.
 """
@@ -32,7 +34,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
 
 SCHEMA = "outbox"
 
@@ -271,4 +273,57 @@ merge = Table(
     _time("due_at", now=True),
     postgresql_with=_QUEUE,
     comment="Events that tied keys together for the first time: what was sent before may have gained an identifier",
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _time("at", now=True),
+    Column("events", Integer, nullable=False),
+    comment="When somebody was forgotten, and how many events were theirs; no word of who",
+)
+
+election = Table(
+    "election",
+    metadata,
+    _time("expires_at"),
+    Column("office", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    comment="The one dispatcher that holds an office (schedule), until a time",
+)
+
+stripe_payment = Table(
+    "stripe_payment",
+    metadata,
+    _time("told_at"),
+    Column("payment", Text, primary_key=True),
+    Column("order_id", Text),
+    Column("customer", Text),
+    Column("refunded", INT8MULTIRANGE, nullable=False, server_default=text("'{}'::int8multirange")),
+    Column("waiting", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    comment="Which order a payment at Stripe belongs to, what was refunded of it in all, and refunds that wait for the order",
+)
+
+stripe_invoice = Table(
+    "stripe_invoice",
+    metadata,
+    _time("told_at"),
+    Column("invoice", Text, primary_key=True),
+    Column("customer", Text),
+    Column("free", JSONB, nullable=False),
+    comment="The free time of its subscription that was known when an invoice came first: by it the invoice is judged",
+)
+
+stripe_free = Table(
+    "stripe_free",
+    metadata,
+    Column("starts_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    _time("told_at"),
+    Column("opens", Boolean, nullable=False),
+    Column("subscription", Text, nullable=False),
+    Column("customer", Text),
+    PrimaryKeyConstraint("subscription", "starts_at"),
+    comment="Time of a subscription at Stripe that cost nothing, in seconds since 1970; opens: it began with that (a trial)",
 )

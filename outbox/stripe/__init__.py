@@ -1,0 +1,32 @@
+"""Stripe's events as conversions, written in the CRM's own transaction. `outbox.stripe.events` has the table.
+
+    import outbox.stripe
+
+    with Session.begin() as session:
+        outbox.stripe.record(session, request.body, request.headers["Stripe-Signature"], secret=WEBHOOK_SECRET)
+
+A handler that the CRM has already, and that has verified the event, calls `record_event(session, event)`. What Checkout
+must be given, so that a payment finds its account and its browser, `checkout_metadata(…)` makes.
+
+Each object counts once, however often and in whatever order Stripe delivers. Persons are sealed before anything reaches
+the database. `import outbox` alone imports neither this nor the package `stripe`.
+"""
+
+from outbox.errors import SignatureError
+from outbox.stripe.checkout import checkout_metadata
+from outbox.stripe.events import conversions_of
+from outbox.stripe.memory import Memory
+from outbox.stripe.recording import Outcome, record, record_event, verified
+from outbox.stripe.rules import Rules
+
+__all__ = [
+    "Memory",
+    "Outcome",
+    "Rules",
+    "SignatureError",
+    "checkout_metadata",
+    "conversions_of",
+    "record",
+    "record_event",
+    "verified",
+]

@@ -1,0 +1,52 @@
+"""What to give Stripe Checkout along, so that what it tells later can be put down to an account and a browser."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from outbox.cookies import parse_id
+from outbox.stripe.rules import Rules
+from outbox.stripe.values import is_opaque
+
+MAX_REFERENCE = 200  # characters of client_reference_id
+
+# Neither a subscription nor a PaymentIntent inherits its session's metadata: each is given its own.
+_ALSO = {"subscription": "subscription_data", "payment": "payment_intent_data"}
+
+
+def checkout_metadata(
+    mode: Literal["subscription", "payment"],
+    *,
+    account_id: str | int | None = None,
+    handl_id: str | None = None,
+    product: str | None = None,
+    rules: Rules | None = None,
+) -> dict[str, Any]:
+    """Give the parameters that tell a Checkout Session whose it is.
+
+        stripe.checkout.Session.create(mode="subscription", line_items=…, success_url=…,
+            **outbox.stripe.checkout_metadata("subscription", account_id=account.id, handl_id=visitor.handl_id))
+
+    `handl_id` is the one opaque id by which the log finds the browser, and with it the click: any id that an earlier
+    conversion carried as `handl_id`. `product` names what is bought, for a session of mode `payment`, whose event does
+    not tell. A value that Stripe would not take or should not hold (over 500 characters, an e-mail address, an id that
+    is none) is left out. Do not pass `metadata`, `subscription_data` or `payment_intent_data` beside these parameters;
+    merge them.
+    """
+    rules = rules or Rules()
+    account = str(account_id).strip() if account_id is not None else ""
+    given = {
+        rules.account_key: account,
+        rules.handl_key: parse_id(handl_id.strip()) or "" if handl_id else "",
+    }
+    known = {key: value for key, value in given.items() if is_opaque(value)}
+    named = {rules.product_key: product} if product and is_opaque(product) else {}
+    parameters: dict[str, Any] = {}
+    if known or named:
+        parameters["metadata"] = {**known, **named}
+    if known:
+        parameters[_ALSO[mode]] = {"metadata": known}
+    reference = {"account_id": rules.account_key, "handl_id": rules.handl_key}.get(rules.client_reference, "")
+    if 0 < len(known.get(reference, "")) <= MAX_REFERENCE:
+        parameters["client_reference_id"] = known[reference]
+    return parameters

@@ -1,0 +1,132 @@
+"""An invoice, as any version of Stripe's API writes it. Pure.
+
+| what                    | before 2025-03-31 (basil)         | since                                                       |
+|-------------------------|-----------------------------------|-------------------------------------------------------------|
+| the subscription        | `subscription`                    | `parent.subscription_details.subscription`                  |
+| its metadata, as it was | `subscription_details.metadata`,  | `parent.subscription_details.metadata`                      |
+|                         | from June 2023                    |                                                             |
+| what paid it            | `payment_intent`, else `charge`   | `payments`, which events leave out: `invoice_payment.paid`  |
+|                         |                                   | tells it                                                    |
+| a line of the           | `type` is `subscription`          | `parent.type` is `subscription_item_details`                |
+| subscription itself     |                                   |                                                             |
+| a line is a proration   | `proration`                       | `parent.*_details.proration`                                |
+| its price's nickname    | `price.nickname`, `plan.nickname` | not told                                                    |
+
+Source: https://docs.stripe.com/changelog/basil; events of 2018-11-08, 2023-10-16, 2025-08-27.basil and 2025-11-17.clover.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from outbox.stripe.values import entries, identifier, inner, metadata, text, whole
+
+_QUANTITY = re.compile("^[0-9.,]+ \u00d7 ")
+_PRICE = re.compile(r" \([^()]*[0-9][^()]* / [^()]*\)$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line: what of, for which period (seconds since 1970), and how much in minor units."""
+
+    amount: int
+    starts_at: int
+    ends_at: int
+    is_cycle: bool
+    subscription: str | None
+    product: str | None
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoice:
+    """What counts of an invoice. `payments` are PaymentIntents, or charges of before there were any."""
+
+    id: str | None
+    reason: str | None
+    paid: int
+    attempts: int
+    currency: Any
+    paid_at: int
+    customer: str | None
+    subscription: str | None
+    payments: tuple[str, ...]
+    lines: tuple[Line, ...]
+    metadata: dict[str, str]
+
+    @property
+    def starts_at(self) -> int:
+        """The start of the latest period that something was charged for; 0 if nothing was."""
+        return max((line.starts_at for line in self.lines if line.amount > 0), default=0)
+
+    @property
+    def product(self) -> str | None:
+        """The product of the line that costs most, as far as it is told."""
+        lines = sorted(self.lines, key=lambda line: -line.amount)
+        return next((line.product for line in lines if line.product), None)
+
+
+def read_invoice(invoice: Mapping[str, Any]) -> Invoice:
+    """Read an invoice."""
+    lines = tuple(_read_line(line) for line in entries(invoice.get("lines")))
+    of_subscription = inner(invoice, "parent", "subscription_details") or inner(invoice, "subscription_details")
+    subscription = identifier(of_subscription.get("subscription")) or identifier(invoice.get("subscription"))
+    return Invoice(
+        id=identifier(invoice.get("id")),
+        reason=text(invoice.get("billing_reason")),
+        paid=whole(invoice.get("amount_paid")),
+        attempts=whole(invoice.get("attempt_count")),
+        currency=invoice.get("currency"),
+        paid_at=whole(inner(invoice, "status_transitions").get("paid_at")),
+        customer=identifier(invoice.get("customer")),
+        subscription=subscription or next((line.subscription for line in lines if line.subscription), None),
+        payments=tuple(dict.fromkeys(_payments(invoice))),
+        lines=lines,
+        metadata=metadata(invoice.get("metadata"), of_subscription.get("metadata"), *(line.metadata for line in lines)),
+    )
+
+
+def paid_by(payment: Mapping[str, Any]) -> str | None:
+    """Give the PaymentIntent, else the charge, that `payment` (an invoice of old, or an InvoicePayment's) names."""
+    return identifier(payment.get("payment_intent")) or identifier(payment.get("charge"))
+
+
+def _payments(invoice: Mapping[str, Any]) -> Iterator[str]:
+    if found := paid_by(invoice):
+        yield found
+    for entry in entries(invoice.get("payments")):
+        if entry.get("status") == "paid" and (found := paid_by(inner(entry, "payment"))):
+            yield found
+
+
+def _read_line(line: Mapping[str, Any]) -> Line:
+    of_item = inner(line, "parent", "subscription_item_details") or inner(line, "parent", "invoice_item_details")
+    is_proration = bool(line.get("proration") or of_item.get("proration"))
+    kind = inner(line, "parent").get("type") or line.get("type")
+    period = inner(line, "period")
+    return Line(
+        amount=whole(line.get("amount")),
+        starts_at=whole(period.get("start")),
+        ends_at=whole(period.get("end")),
+        is_cycle=kind in ("subscription", "subscription_item_details") and not is_proration,
+        subscription=identifier(line.get("subscription")) or identifier(of_item.get("subscription")),
+        product=_product(line, is_proration=is_proration),
+        metadata=metadata(line.get("metadata")),
+    )
+
+
+def _product(line: Mapping[str, Any], *, is_proration: bool) -> str | None:
+    """Give the product's name: its own, else the description's without quantity and price, else the price's.
+
+    Stripe describes a line as quantity, a multiplication sign, the product's name and, in brackets, its price.
+    What describes a proration ("Remaining time on Pro after 5 May 2026") is another text each time, and no name.
+    """
+    name = text(inner(line, "price", "product").get("name"))
+    described = None if is_proration else text(line.get("description"))
+    if described:
+        described = text(_PRICE.sub("", _QUANTITY.sub("", described)))
+    prices = (inner(line, "price"), inner(line, "plan"))
+    return name or described or next((found for price in prices if (found := text(price.get("nickname")))), None)
