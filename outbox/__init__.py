@@ -23,6 +23,12 @@ from outbox.conversions import (
     TrialStarted,
 )
 from outbox.errors import ConnectionTypeError, ConversionError, OutboxError
+from outbox.frameworks import (
+    visitor_from_aiohttp,
+    visitor_from_django,
+    visitor_from_flask,
+    visitor_from_starlette,
+)
 from outbox.person import Person
 from outbox.record import record
 from outbox.visitor import Visitor
@@ -47,4 +53,8 @@ __all__ = [
     "TrialStarted",
     "Visitor",
     "record",
+    "visitor_from_aiohttp",
+    "visitor_from_django",
+    "visitor_from_flask",
+    "visitor_from_starlette",
 ]

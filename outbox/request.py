@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 MAX_READ = 65_536  # characters of a header or query string; servers themselves allow 8 to 64 kB
 MAX_NAMES = 2_000  # entries of a mapping
@@ -29,7 +29,7 @@ def read_headers(headers: object) -> dict[str, str]:
     lines: dict[str, list[str]] = {}
     for name, value in _items(headers):
         if (text := as_text(value)) and len(name) <= MAX_NAME:
-            lines.setdefault(name.lower(), []).append(text)
+            lines.setdefault(name.lower(), []).append(_as_sent(text))
     return {name: ("; " if name == "cookie" else ", ").join(texts) for name, texts in lines.items()}
 
 
@@ -54,11 +54,11 @@ def read_query(query: object, notes: list[str]) -> Values:
     """Give the parameters out of a mapping (whose values may be lists) or out of a query string."""
     values: Values = {}
     if isinstance(query, str):
-        for name, text in parse_qsl(_beginning(query.removeprefix("?"), "&", "query", notes), errors="replace"):
-            _keep(values, name, text)
-        return values
-    for name, value in _items(query):
-        for item in islice(value, MAX_VALUES) if isinstance(value, list | tuple) else (value,):
+        text = _as_sent(_beginning(query.removeprefix("?"), "&", "query", notes))
+        for name, value in parse_qsl(text, errors="replace"):
+            _keep(values, name, value)
+    else:
+        for name, item in _items(query):
             _keep(values, name, as_text(item))
     return values
 
@@ -85,10 +85,38 @@ def is_placeholder(text: str) -> bool:
     return len(text) <= 20 and text.lower() in _PLACEHOLDERS
 
 
-def _items(mapping: object) -> Iterable[tuple[str, object]]:
-    """Give the entries of a mapping; a framework's multi-mapping gives those of one name one by one."""
-    items = getattr(mapping, "items", None)
-    return ((str(key), value) for key, value in islice(items(), MAX_NAMES) if isinstance(key, str)) if items else ()
+# How a framework's mapping gives all values of a name: Starlette; Werkzeug and Django; aiohttp, as a plain one does.
+_ALL_ITEMS = ("multi_items", "lists", "items")
+
+
+def _items(mapping: object) -> Iterator[tuple[str, object]]:
+    """Give the entries of a mapping, the several values of a name (of a multi-mapping, or in a list) one by one."""
+    items = next((found for name in _ALL_ITEMS if callable(found := getattr(mapping, name, None))), None)
+    for key, value in islice(items(), MAX_NAMES) if items else ():
+        if isinstance(key, str):
+            for item in islice(value, MAX_VALUES) if isinstance(value, list | tuple) else (value,):
+                yield str(key), item
+
+
+def _as_sent(text: str) -> str:
+    """Give what a browser wrote, UTF-8, however a framework turned its bytes into text.
+
+    WSGI (PEP 3333) and Starlette pass them on as if they were Latin-1; aiohttp escapes what is no UTF-8. What is none is
+    taken for Latin-1, which old clients write.
+    """
+    if text.isascii():
+        return text
+    try:
+        sent = text.encode("latin-1")
+    except UnicodeEncodeError:
+        try:
+            sent = text.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            return text
+    try:
+        return sent.decode("utf-8")
+    except UnicodeDecodeError:
+        return sent.decode("latin-1")
 
 
 def _keep(values: Values, name: str, text: str) -> None:

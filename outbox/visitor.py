@@ -18,9 +18,8 @@
 | `campaign`      | parameters `utm_*`, else cookies `utm_*`; parameters `fb_source`, `fb_loc`                  |
 | `consent`       | the argument `consent`, else parameters, else cookies `ad_user_data`, `ad_personalization`  |
 
-Parameters are those of `query` (form fields may be among them), then those in the address of the page: the argument
-`url`, or a `Referer` on the request's own host, as a form's own address often still carries what the landing page
-forwarded.
+Parameters are the fields of `form`, then those of `query`, then those in the address of the page: the argument `url`, or
+a `Referer` on the request's own host, as a form's own address often still carries what the landing page forwarded.
 """
 
 from __future__ import annotations
@@ -103,6 +102,7 @@ class Visitor:
         headers: Mapping[str, str],
         cookies: Mapping[str, str] | None = None,
         query: Mapping[str, str | Sequence[str]] | str | None = None,
+        form: Mapping[str, Any] | None = None,
         remote: str | None = None,
         url: str | None = None,
         trusted_proxies: Sequence[str] = TRUSTED_PROXIES,
@@ -113,7 +113,8 @@ class Visitor:
     ) -> Self:
         """Give the visitor of one HTTP request. Never raises for what is in the request, and costs microseconds.
 
-        `cookies` absent: the header `Cookie` is read. `query` is a mapping (values may be lists) or a query string.
+        `cookies` absent: the header `Cookie` is read. `query` is a mapping (values may be lists) or a query string,
+        `form` the fields of the form that was sent; of both, only the parameters above are looked at.
         `remote` is the address of the connection; of a Unix socket, give that of the proxy behind it ("127.0.0.1").
         `url` is the page where the event happened, if it is not the `Referer`. `trusted_proxies` are networks, and
         `ip_headers` the headers that those proxies are known to set, the first to count first. `ga_stream` is the
@@ -125,6 +126,7 @@ class Visitor:
         given, referer = as_text(url), sent.get("referer", "")
         page = given or referer
         origins = (
+            read_query(form, notes),
             read_query(query, notes),
             read_query(query_of(page, host=None if given else sent.get("host", "")), notes),
         )

@@ -47,6 +47,7 @@ requests = st.fixed_dictionaries(
     optional={
         "cookies": st.one_of(anything, pairs, st.dictionaries(st.one_of(st.sampled_from(COOKIES), wild), anything)),
         "query": st.one_of(anything, query_strings, st.dictionaries(st.sampled_from(PARAMETERS), anything, max_size=4)),
+        "form": st.one_of(anything, query_strings, st.dictionaries(st.sampled_from(PARAMETERS), anything, max_size=4)),
         "remote": anything,
         "url": anything,
         "trusted_proxies": st.one_of(texts, st.lists(texts, max_size=3), st.just(["0.0.0.0/0"])),

@@ -232,6 +232,57 @@ def test_of_several_cookies_of_one_name_the_first_well_formed_one_counts():
     assert visitor.notes == ("fbp: not of the form fb.<n>.<ms>.<id>, left out",)
 
 
+def test_fields_of_the_form_come_before_the_query_and_its_campaign_is_not_mixed_with_the_querys():
+    visitor = seen(
+        form={"fb_event_id": "form", "fbp": ["", "junk", FBP], "utm_source": "form"},
+        query=f"fb_event_id=query&fbp={OTHER_FBP}&utm_source=query&utm_medium=query&handlID=7",
+    )
+    assert (visitor.event_id, visitor.fbp, visitor.handl_id) == ("form", FBP, "7")
+    assert visitor.campaign == Campaign(source="form")
+
+
+class MultiDict(dict):
+    """As frameworks have them: `items` gives one value of each name."""
+
+    def items(self):
+        return [(name, values[-1]) for name, values in super().items()]
+
+
+class OfStarlette(MultiDict):
+    def multi_items(self):
+        return [(name, value) for name, values in super(MultiDict, self).items() for value in values]
+
+
+class OfDjango(MultiDict):
+    def lists(self):
+        return super(MultiDict, self).items()
+
+
+@pytest.mark.parametrize("kind", [dict, OfStarlette, OfDjango])
+def test_all_values_of_a_name_are_seen_in_the_mappings_of_every_framework(kind):
+    values = kind({"fbp": [FBP, "", "junk"], "utm_source": ["a", "b"]})
+    for given in ({"query": values}, {"form": values}):
+        assert (seen(**given).fbp, seen(**given).campaign) == (FBP, Campaign(source="a"))
+    assert seen(cookies=kind({"_fbp": ["junk", FBP]})).fbp == FBP
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Frühling 日本", "Frühling 日本"),
+        ("Frühling", "Frühling"),
+        ("Frühling 日本".encode().decode("latin-1"), "Frühling 日本"),  # WSGI and Starlette
+        (b"Fr\xfchling".decode("latin-1"), "Frühling"),
+        (b"Fr\xfchling".decode("utf-8", "surrogateescape"), "Frühling"),  # aiohttp
+        ("Fr\ud800hling", "Frhling"),
+    ],
+)
+def test_text_is_what_the_browser_wrote_however_a_framework_decoded_it(text, expected):
+    assert seen(headers={"User-Agent": text}).user_agent == expected
+    assert seen(headers={"Cookie": f"utm_source={text}"}).campaign == Campaign(source=expected)
+    assert seen(query=f"utm_source={text}").campaign == Campaign(source=expected)
+
+
 def test_half_a_cookie_at_the_end_of_what_is_read_is_not_taken_for_a_whole_one():
     header = "x=" + "y" * 65_510 + f"; _ga={GA}"
     visitor = seen(headers={"Cookie": header})
@@ -249,7 +300,7 @@ def test_the_user_agent_is_kept_without_what_cannot_be_stored():
 )
 def test_arguments_of_the_wrong_type_tell_nothing(junk):
     visitor = Visitor.from_request(
-        headers=junk, cookies=junk, query=junk, remote=junk, url=junk, trusted_proxies=junk, ip_headers=junk,
+        headers=junk, cookies=junk, query=junk, form=junk, remote=junk, url=junk, trusted_proxies=junk, ip_headers=junk,
         ga_stream=junk, now=junk,
     )  # fmt: skip
     assert visitor.to_json() == {}
