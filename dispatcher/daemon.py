@@ -26,9 +26,11 @@ from dispatcher.identity.resolver import PersonResolver
 from dispatcher.intake import Intake
 from dispatcher.queue import PostgresQueue
 from dispatcher.resend import Resender
+from dispatcher.schedule import Schedule
 from dispatcher.send import Sender
 from dispatcher.wake import listen
 from dispatcher.words import Words
+from schema.config import Config
 from schema.settings import Settings
 
 log = structlog.get_logger()
@@ -46,11 +48,12 @@ class Daemon:
     `moved_at` tells when each loop took its last step (monotonic seconds).
     """
 
-    def __init__(self, database: Database, settings: Settings, database_url: str) -> None:
+    def __init__(self, database: Database, settings: Settings, database_url: str, config: Config | None = None) -> None:
         self.database = database
         self.senders: list[Sender] = []
         self.moved_at: dict[str, float] = {}
         self._settings = settings
+        self._config = config or Config()
         self._database_url = database_url
         self._words = Words(database)
         self._lease = timedelta(seconds=settings.lease_seconds)
@@ -66,11 +69,12 @@ class Daemon:
             lease=self._lease,
             region=settings.phone_region or None,
         )
+        self.schedule = Schedule(database, settings, holder=self._holder, term=self._lease)
 
     async def open(self) -> None:
         """Read the destinations and make their senders."""
         for words in (await self._words.destinations()).values():
-            destination = registry.create(words.kind, words.name, self._settings)
+            destination = registry.create(words.kind, words.name, self._settings, self._config)
             queue = PostgresQueue(self.database, words.id, self._holder, self._lease)
             self.senders.append(
                 Sender(destination, queue, PersonResolver(self.database), self._words, lease=self._lease)
@@ -92,6 +96,7 @@ class Daemon:
             asyncio.create_task(self._repeat("intake", self._take_in)),
             asyncio.create_task(self._repeat("merges", self.resender.step, MERGE_SECONDS)),
             asyncio.create_task(self._repeat("sweep", self._sweep, self._lease.total_seconds() / 4)),
+            asyncio.create_task(self._repeat("schedule", self.schedule.step, self._lease.total_seconds() / 3)),
             *(asyncio.create_task(self._repeat(sender.destination.name, sender.step)) for sender in self.senders),
         ]
         listening = asyncio.create_task(listen(self._database_url, self._wakes["intake"].set))
@@ -103,6 +108,7 @@ class Daemon:
             for task in (listening, *loops):
                 task.cancel()
             await asyncio.gather(listening, *loops, return_exceptions=True)
+            await self.schedule.close()
             await self.close()
 
     async def drain(self) -> int:
@@ -159,10 +165,10 @@ class Daemon:
 
 
 @asynccontextmanager
-async def running(settings: Settings, database_url: str) -> AsyncIterator[Daemon]:
-    """Give a daemon that is connected and knows its destinations."""
+async def running(settings: Settings, database_url: str, config: Config | None = None) -> AsyncIterator[Daemon]:
+    """Give a daemon that is connected and knows its destinations; `config` absent: the defaults."""
     async with Database.connect(database_url) as database:
-        daemon = Daemon(database, settings, database_url)
+        daemon = Daemon(database, settings, database_url, config)
         await daemon.open()
         try:
             yield daemon

@@ -1,17 +1,18 @@
 """The dispatcher's connections to PostgreSQL. This module and the queues are all that talks to the database.
 
 Every statement is a transaction of its own, so none stays open while something is sent. When the database is away, a
-statement waits and is tried again, with backoff, until it succeeds or the caller gives up; that is said once.
+statement waits and is tried again, with backoff, until it succeeds or the caller gives up; that is said once. What must
+be done as a whole (erase, rebuild, retention) takes a `Transaction`, in which nothing is tried again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import psycopg
@@ -47,6 +48,36 @@ _OPTIONS: dict[str, Any] = {
     "keepalives_count": 3,
     "target_session_attrs": "read-write",  # with several hosts in the address, the one that takes writes
 }
+
+
+class Queries(Protocol):
+    """What runs the queries of `schema/queries` by name: `Database`, or a `Transaction`."""
+
+    async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a query; give its rows."""
+        ...
+
+
+class Transaction:
+    """Several statements that take effect together, or not at all; none is tried again."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        self._connection = connection
+
+    async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a query of `schema/queries`; give its rows, or raise one of `AWAY`."""
+        async with self._connection.cursor(binary=True) as cursor:
+            await cursor.execute(load(query), parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+    async def stream(
+        self, query: str, parameters: Mapping[str, Any] | None = None, *, size: int = 1000
+    ) -> AsyncGenerator[list[tuple[Any, ...]]]:
+        """Give the rows of a query `size` at a time, however many there are."""
+        async with self._connection.cursor(name="outbox_stream") as cursor:
+            await cursor.execute(load(query), parameters, binary=True)
+            while rows := await cursor.fetchmany(size):
+                yield rows
 
 
 class Database:
@@ -103,6 +134,21 @@ class Database:
         async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
             await cursor.execute(load(query), parameters)
             return await cursor.fetchall() if cursor.description else []
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, is_reading: bool = False, seconds: int = STATEMENT_TIMEOUT
+    ) -> AsyncIterator[Transaction]:
+        """Open a transaction, in which no statement may run for longer than `seconds` (0: any time).
+
+        One that only reads sees everything as of its beginning; another sees at each statement what was committed
+        before that one, which is what `exclude_dispatchers` relies on.
+        """
+        async with self._pool.connection() as connection, connection.transaction():
+            if is_reading:
+                await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            await connection.execute(f"SET LOCAL statement_timeout = '{seconds:d}s'")
+            yield Transaction(connection)
 
     def _lost(self, error: Exception) -> None:
         if self.reachable:

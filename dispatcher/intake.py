@@ -14,8 +14,7 @@ from psycopg.types.json import Jsonb
 from dispatcher.database import Database
 from dispatcher.destinations import Limits
 from dispatcher.eligibility import DISABLED, NO_MAPPING, TOO_OLD
-from dispatcher.identity.facets import Fact, fold
-from dispatcher.identity.resolver import keys_of
+from dispatcher.identity.facets import Fact, fold, keys_of
 from dispatcher.queue import IDLE_REWIND_SECONDS
 from dispatcher.records import Event
 from dispatcher.words import DestinationWords, Words

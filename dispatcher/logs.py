@@ -22,6 +22,7 @@ def configure(*, level: int = logging.INFO) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    # aiohttp and psycopg log what they meet, addresses included; what we want to tell is told by us.
+    # They log what they meet, addresses included; what we want to tell is told by us.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
+    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)

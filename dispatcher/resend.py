@@ -22,8 +22,9 @@ from dispatcher.database import Database
 from dispatcher.destinations import Destination, Payload
 from dispatcher.eligibility import refuse
 from dispatcher.identity import Known
+from dispatcher.identity.facets import keys_of
 from dispatcher.identity.meaning import Relation, first_seen, links
-from dispatcher.identity.resolver import PersonResolver, keys_of
+from dispatcher.identity.resolver import PersonResolver
 from dispatcher.records import Delivery, Event, Mapping
 from dispatcher.words import Words
 

@@ -28,6 +28,7 @@ class Settling:
         self._lease = lease
         self._waiting: list[Settlement] = []
         self._open = len(lease.deliveries)
+        self._flushing = asyncio.Lock()
         self._beat_seconds = held_for.total_seconds() / 3
         self._beats = asyncio.create_task(self._beat())
         self.is_lost = False
@@ -57,11 +58,15 @@ class Settling:
                 beats = asyncio.get_running_loop().time() + self._beat_seconds
 
     async def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if not waiting or self.is_lost:
-            return
-        settled = await self._queue.settle(self._lease, waiting)
-        self._open -= settled
-        if settled < len(waiting):
-            self.is_lost = True
-            log.warning("a lease was lost before it was settled", lost=len(waiting) - settled)
+        """Settle what has come in; one settlement at a time, so that closing waits for the one under way."""
+        async with self._flushing:
+            waiting, self._waiting = self._waiting, []
+            if not waiting or self.is_lost:
+                return
+            settled = await self._queue.settle(self._lease, waiting)
+            self._open -= len(waiting)
+            # If the lease is still ours, it ended otherwise: a settlement whose answer the network swallowed had taken
+            # effect before, or it was erased.
+            if not settled and not await self._queue.extend(self._lease):
+                self.is_lost = True
+                log.warning("a lease was lost before it was settled", lost=len(waiting))

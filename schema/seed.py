@@ -19,8 +19,14 @@ DESTINATIONS: tuple[tuple[str, str], ...] = (("meta", "meta"), ("ga4", "ga4"))
 
 def seed(
     connection: Connection, funnel: Sequence[Step] = FUNNEL, destinations: Sequence[tuple[str, str]] = DESTINATIONS
-) -> None:
-    """Write what differs, in the transaction of `connection`."""
+) -> list[str]:
+    """Write what differs, in the transaction of `connection`; give what that was, a phrase each."""
+    before = _words(connection)
+    _write(connection, funnel, destinations)
+    return _differences(before, _words(connection))
+
+
+def _write(connection: Connection, funnel: Sequence[Step], destinations: Sequence[tuple[str, str]]) -> None:
     run = connection.exec_driver_sql
     for name, kind in destinations:
         run(
@@ -76,3 +82,33 @@ def seed(
         """,
         {"kept": [f"{destination} {step.name}" for step in funnel for destination in step.targets]},
     )
+
+
+def _words(connection: Connection) -> dict[str, str]:
+    """Give what the tables say, as phrases; the operator's switches are none of it."""
+    rows = connection.exec_driver_sql(
+        """
+        SELECT 'destination ' || name, kind FROM outbox.destination
+        UNION ALL
+        SELECT 'step ' || name,
+               concat_ws(' ', value, currency, action_source, CASE WHEN browser_pair THEN 'browser_pair' END)
+        FROM outbox.step
+        UNION ALL
+        SELECT step || ' at ' || name, event_name || coalesce(' ' || nullif(parameters::text, '{}'), '')
+        FROM outbox.mapping JOIN outbox.destination ON id = destination
+        """
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    changed = [
+        f"{subject}: {before[subject] or 'nothing'} is now {after[subject] or 'nothing'}"
+        for subject in before.keys() & after.keys()
+        if before[subject] != after[subject]
+    ]
+    new = [
+        f"{subject}: {says}".removesuffix(": ") + " is new" for subject, says in after.items() if subject not in before
+    ]
+    gone = [f"{subject}: {says} is told no more" for subject, says in before.items() if subject not in after]
+    return sorted(changed + new + gone)

@@ -9,7 +9,8 @@ import typer
 from sqlalchemy.exc import OperationalError
 
 from dispatcher import logs
-from dispatcher.cli import backfill, dead, deliver, local
+from dispatcher.cli import backfill, dead, deliver, local, persons, serve
+from schema.config import ConfigError
 from schema.embedded import EmbeddedError
 from schema.settings import SettingsError
 
@@ -21,6 +22,8 @@ app = typer.Typer(
 )
 deliver.add_to(app)
 backfill.add_to(app)
+persons.add_to(app)
+serve.add_to(app)
 dead.add_to(app)
 local.add_to(app)
 
@@ -30,6 +33,8 @@ def main() -> None:
     logs.configure()
     try:
         app()
+    except ConfigError as error:
+        _fail(str(error), 2)
     except SettingsError as error:
         _fail(f"a setting cannot be used: {error}", 2)
     except EmbeddedError as error:

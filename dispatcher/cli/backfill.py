@@ -58,7 +58,7 @@ async def _scan(
 ) -> dict[str, int]:
     counts: Counter[str] = Counter()
     console = Console(stderr=True)
-    async with daemon.running(settings, url) as running:
+    async with daemon.running(settings, url, context.config()) as running:
         with Progress(console=console) if console.is_terminal and not quiet else nullcontext() as bar:
             task = bar.add_task("events", total=None) if bar else None
             async for part in scan(

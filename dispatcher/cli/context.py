@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 import typer
@@ -15,7 +16,10 @@ from sqlalchemy.exc import OperationalError
 
 import migrations
 from schema import embedded
+from schema.config import Config, find
 from schema.settings import Settings
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -37,16 +41,38 @@ def migrated_database(*, wait: bool = False) -> Iterator[tuple[Settings, str]]:
     """
     known = settings()
     with database(known) as url:
-        if pending := _pending(url, wait=wait):
+        if pending := _answer(lambda: migrations.pending(url), wait=wait):
             typer.echo(f"outbox: the database lacks {', '.join(pending)}; run `outbox migrate`", err=True)
             raise typer.Exit(2)
         yield known, url
 
 
-def _pending(url: str, *, wait: bool) -> list[str]:
+def config() -> Config:
+    """Read `outbox.toml`, where there is one."""
+    return find(settings().config, os.environ)
+
+
+def keep_in_step(url: str, config: Config, *, wait: bool) -> None:
+    """Bring the tables of words in step with `outbox.toml`, and log what changes.
+
+    Without a file the tables are left as they are: a daemon that was started in the wrong folder must not take another
+    company's funnel back to the default, and so tell nobody of its conversions.
+    """
+    is_file = config.path is not None
+    changes = _answer(lambda: migrations.keep_in_step(url, config, write=is_file), wait=wait)
+    for change in changes if is_file else ():
+        log.warning("the funnel has changed", change=change)
+    if changes and not is_file:
+        log.warning(
+            "the funnel in the database is not the default, and there is no outbox.toml here: it is left as it is",
+            differences=len(changes),
+        )
+
+
+def _answer(ask: Callable[[], T], *, wait: bool) -> T:
     for failures in itertools.count(1):
         try:
-            return migrations.pending(url)
+            return ask()
         except OperationalError as error:
             if not wait:
                 raise

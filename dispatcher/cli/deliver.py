@@ -13,6 +13,7 @@ import typer
 import migrations
 from dispatcher import daemon, health
 from dispatcher.cli import context
+from schema.config import Config
 from schema.settings import Settings
 
 log = structlog.get_logger()
@@ -28,8 +29,9 @@ def add_to(app: typer.Typer) -> None:
 
 def migrate() -> None:
     """Bring the database to the current schema; safe to repeat, and beside others that do."""
+    config = context.config()
     with context.database(context.settings()) as url:
-        before, after = migrations.upgrade(url)
+        before, after = migrations.upgrade(url, config=config, tell=lambda change: typer.echo(f"funnel: {change}"))
     typer.echo(f"schema at {after}" if before == after else f"schema brought from {before or 'nothing'} to {after}")
 
 
@@ -42,16 +44,18 @@ def dispatch(
     port: Annotated[int | None, typer.Option(help="Port for /healthz and /readyz (none: not served).")] = None,
 ) -> None:
     """Deliver conversions until told to stop (SIGTERM or Ctrl-C; a second one ends at once)."""
+    config = context.config()
     with context.migrated_database(wait=not drain) as (settings, url):
-        left = asyncio.run(_dispatch(settings, url, drain=drain, host=host, port=port))
+        context.keep_in_step(url, config, wait=not drain)
+        left = asyncio.run(_dispatch(settings, url, config, drain=drain, host=host, port=port))
     if left:
         typer.echo(f"{left} deliveries wait for a later try", err=True)
         raise typer.Exit(WORK_IS_LEFT)
 
 
-async def _dispatch(settings: Settings, url: str, *, drain: bool, host: str, port: int | None) -> int:
+async def _dispatch(settings: Settings, url: str, config: Config, *, drain: bool, host: str, port: int | None) -> int:
     async with AsyncExitStack() as stack:
-        running = await stack.enter_async_context(daemon.running(settings, url))
+        running = await stack.enter_async_context(daemon.running(settings, url, config))
         if port is not None:
             address = await stack.enter_async_context(health.listening(running, host, port))
             log.info("health is served", address=address)

@@ -63,8 +63,9 @@ class GA4:
 
     limits = LIMITS
 
-    def __init__(self, settings: Settings, *, name: str = "ga4") -> None:
+    def __init__(self, settings: Settings, *, name: str = "ga4", variable: str = "GA4_API_SECRET") -> None:
         self.name = name
+        self._variable = variable
         self._settings = settings
         self._client = Client(
             f"{settings.ga4_base_url.rstrip('/')}/mp/collect",
@@ -76,7 +77,7 @@ class GA4:
 
     def missing(self) -> str | None:
         """Say which setting is missing without which nothing can be sent."""
-        return None if self._settings.ga4_secret else "GA4_API_SECRET"
+        return None if self._settings.ga4_secret else self._variable
 
     def build(self, delivery: Delivery, known: Known, mapping: StepMapping, now: datetime) -> Payload | Refusal:
         """Give the payload of one event, or why it would be refused."""
@@ -232,7 +233,7 @@ def _parameters(event: Event, known: Known, mapping: StepMapping, now: datetime)
         "product": text(details, "product"),
         "content_category": values.category(details, mapping),
         "campaign": text(campaign, "campaign"),
-        "items": _items(details, value) if mapping.event_name in _MONEY_NEEDED or "items" in details else None,
+        "items": _items(event, mapping, value) if mapping.event_name in _MONEY_NEEDED or "items" in details else None,
         **{name: fixed for name, fixed in mapping.parameters.items() if name != "content_category"},
     }
     parameters = {name: _cut(found) for name, found in candidates.items() if found is not None and found != ""}
@@ -276,13 +277,20 @@ def _session_id(event: Event, known: Known, now: datetime) -> str | None:
     return session if is_fresh else None
 
 
-def _items(details: Mapping[str, Any], value: float | None) -> list[dict[str, Any]] | None:
-    """Give the items of an order; one made from the product where none are given."""
+def _items(event: Event, mapping: StepMapping, value: float | None) -> list[dict[str, Any]] | None:
+    """Give the items of an order; one made from the product where none are given.
+
+    A purchase is required to have some (2.5): without a product, what was bought is called by the step's name.
+    """
+    details = event.details or {}
     given = details.get("items")
     if isinstance(given, list):
-        kept = [_item(item) for item in given[:ITEMS] if isinstance(item, dict)]
-        return [item for item in kept if "item_id" in item or "item_name" in item] or None
+        items = [_item(item) for item in given[:ITEMS] if isinstance(item, dict)]
+        if kept := [item for item in items if "item_id" in item or "item_name" in item]:
+            return kept
     product = text(details, "product", PARAMETER_CHARACTERS)
+    if mapping.event_name == "purchase":
+        product = product or event.name
     if not product:
         return None
     item: dict[str, Any] = {"item_id": product, "item_name": product, "quantity": 1}

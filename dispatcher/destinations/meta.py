@@ -70,8 +70,9 @@ class Meta:
 
     limits = LIMITS
 
-    def __init__(self, settings: Settings, *, name: str = "meta") -> None:
+    def __init__(self, settings: Settings, *, name: str = "meta", variable: str = "META_CAPI_TOKEN") -> None:
         self.name = name
+        self._variable = variable
         self._settings = settings
         self._client = Client(
             f"{settings.meta_base_url.rstrip('/')}/{settings.meta_api_version}/{settings.meta_pixel_id}/events",
@@ -83,7 +84,7 @@ class Meta:
 
     def missing(self) -> str | None:
         """Say which setting is missing without which nothing can be sent."""
-        return None if self._settings.meta_token else "META_CAPI_TOKEN"
+        return None if self._settings.meta_token else self._variable
 
     def build(self, delivery: Delivery, known: Known, mapping: StepMapping, now: datetime) -> Payload | Refusal:
         """Give the payload of one event, or why it would be refused."""

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dispatcher.destinations import Destination, Limits, ga4, meta
+from dispatcher.destinations.unnamed import Unnamed
+from schema.config import Config
 from schema.settings import Settings
 
 KINDS: dict[str, Callable[..., Destination]] = {"meta": meta.Meta, "ga4": ga4.GA4}
 LIMITS: dict[str, Limits] = {"meta": meta.LIMITS, "ga4": ga4.LIMITS}
 
 
-def create(kind: str, name: str, settings: Settings) -> Destination:
-    """Give the destination `name` of `kind`."""
-    return KINDS[kind](settings, name=name)
+def create(kind: str, name: str, settings: Settings, config: Config) -> Destination:
+    """Give the destination `name` of `kind`, with the account that is configured for it."""
+    account = config.account(name)
+    if account is None or account.kind != kind:
+        return Unnamed(name, LIMITS[kind], is_retired=config.path is not None)
+    secret = {} if account.secret_variable is None else {"variable": account.secret_variable}
+    return KINDS[kind](account.apply(settings), name=name, **secret)

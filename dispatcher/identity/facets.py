@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import msgspec
 
 from dispatcher.eligibility import states_denial
+from dispatcher.records import Event
 
 Stamp = tuple[int, int]
 """When an event happened, in microseconds since 1970, and its id: a total order of the log."""
+
+MOST_BYTES = 512
+"""A longer key stands by its hash: whatever a writer put there, every event can be folded."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -44,6 +49,18 @@ class Keys(NamedTuple):
     account_id: str = ""
     handl_id: str = ""
     lead_id: str = ""
+
+
+def keys_of(event: Event) -> Keys:
+    """Give what an event carries of whom it is about."""
+    return Keys(_indexable(event.account_id), _indexable(event.handl_id), _indexable(event.lead_id))
+
+
+def _indexable(key: str | None) -> str:
+    """Give the key, or its hash if three such keys would not fit into an index row (2704 bytes)."""
+    if not key or len(key) <= MOST_BYTES // 4 or len(encoded := key.encode("utf-8", "replace")) <= MOST_BYTES:
+        return key or ""
+    return sha256(encoded).hexdigest()
 
 
 class Fact(msgspec.Struct, frozen=True):

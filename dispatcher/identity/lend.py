@@ -10,10 +10,12 @@ import msgspec
 
 from dispatcher.eligibility import states_denial
 from dispatcher.identity import Known, known_from
-from dispatcher.identity.facets import BROWSER, CONSENTS, FIRST, GOOGLE_TRAITS, TRAITS, Stamp
+from dispatcher.identity.facets import BROWSER, CONSENTS, GOOGLE_TRAITS, TRAITS, Stamp, keys_of, stamp
 from dispatcher.identity.meaning import Facet, Key, Kind, Relation, first_seen, links, seen
 from dispatcher.records import Event
 
+LATEST_CONSENT = "ad_user_data"
+"""Looked up even where the event states its own: who refused since then lends nothing any more."""
 MOST_KEYS = 10
 """So many handlIDs, and so many leads, go into external_id: the newest."""
 
@@ -30,14 +32,16 @@ class Lender(msgspec.Struct, frozen=True):
 
 def wanted(event: Event, relation: Relation) -> dict[str, int]:
     """Give, for each field that the event lacks and somebody can lend, the id of the event to borrow it from."""
-    own_browser = (
-        [facet for facet in relation.lenders if facet.keys.handl_id == event.handl_id] if event.handl_id else []
-    )
+    handl_id = keys_of(event).handl_id
+    own_browser = [facet for facet in relation.lenders if handl_id and facet.keys.handl_id == handl_id]
     found: dict[str, int] = {}
     for field, from_browser in _lacking(event):
         newest = (from_browser and _newest(own_browser, field)) or _newest(relation.lenders, field)
         if newest and newest[1] != event.id:
             found[field] = newest[1]
+    latest = _newest(relation.lenders, LATEST_CONSENT)
+    if latest and latest > stamp(event.occurred_at, event.id):
+        found[LATEST_CONSENT] = latest[1]
     return found
 
 
@@ -46,10 +50,12 @@ def known(event: Event, relation: Relation, borrowed: Mapping[str, int], lenders
     alone = known_from(event)
     lent = {field: lenders[event_id] for field, event_id in borrowed.items() if event_id in lenders}
     consent = dict(alone.consent)
+    latest = lent.get(LATEST_CONSENT, event).consent or {}
     for kind in CONSENTS:
-        if kind in lent:
+        if kind in lent and consent.get(kind) is None:
             consent[kind] = (lent[kind].consent or {}).get(kind)
-    if states_denial(consent.get("ad_user_data")):
+    # A refusal holds for all that the person told, also for what an event that granted before would borrow.
+    if states_denial(consent.get("ad_user_data")) or states_denial(latest.get("ad_user_data")):
         lent = {field: lender for field, lender in lent.items() if field == "ga_client_id"}
     meta, google = dict(alone.meta), dict(alone.google)
     for names, form, traits in ((TRAITS, "meta", meta), (GOOGLE_TRAITS, "google", google)):
@@ -105,21 +111,23 @@ def _keys(event: Event, relation: Relation) -> tuple[str, ...]:
         for key in links(facet.keys):
             if key not in relation.shared:
                 newest[key] = max(newest.get(key, seen(facet)), seen(facet))
-    own = {Key(Kind.HANDL, event.handl_id or ""), Key(Kind.LEAD, event.lead_id or "")}
+    own = links(keys_of(event))
     chosen = [relation.account_id] if relation.account_id else []
     for kind in (Kind.HANDL, Kind.LEAD):
         others = sorted(
             (key for key in newest if key.kind is kind and key not in own), key=newest.__getitem__, reverse=True
         )
-        mine = [key for key in own if key.kind is kind and key.value]
+        mine = [key for key in own if key.kind is kind]
         chosen += [key.value for key in (mine + others)[:MOST_KEYS]]
     return tuple(chosen)
 
 
 def _earliest_key(relation: Relation) -> str | None:
-    """Give the key under which the person was seen first."""
-    facets = [facet for facet in relation.lenders if FIRST in facet.newest and any(facet.keys[1:])]
-    if not facets:
-        return relation.account_id or None
-    earliest = min(facets, key=lambda facet: (first_seen(facet), facet.keys))
-    return earliest.keys.handl_id or earliest.keys.lead_id
+    """Give the key under which the person was seen first, of those that are nobody else's."""
+    found = [
+        (first_seen(facet), key)
+        for facet in relation.lenders
+        for key in links(facet.keys)
+        if key not in relation.shared
+    ]
+    return min(found)[1].value if found else relation.account_id or None

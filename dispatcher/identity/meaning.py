@@ -6,12 +6,13 @@ between. If none did either, it is anonymous, and shares what the other anonymou
 
 A facet lends to the one person that all its keys point to; where they point to several, or one of its keys is crowded
 (carried in so many combinations that it says nothing about who somebody is: an office computer, a test lead), it lends
-nothing. So no trait crosses from one account to another, whatever is shared.
+nothing. So no trait crosses from one account to another, whatever is shared. Nor does a key: it stands for a person only
+while nothing that carries it points to anybody else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
 from typing import NamedTuple
@@ -77,34 +78,48 @@ class Neighbourhood:
     def __init__(self) -> None:
         self.facets: dict[Key, Sequence[Facet]] = {}
         self.sign_ins: dict[tuple[Key, Stamp], SignIns] = {}
+        self._pointing: dict[Keys, str | None] = {}
 
     def relate(self, keys: Keys, at: Stamp) -> Relation:
         """Say whose the event with `keys` at `at` is, and who lends to it; raise `Missing` if more must be known."""
         account = keys.account_id or self._owner(keys, at)
         if account:
             return self._of_account(account)
-        lenders: list[Facet] = []
-        for key in self._linking(links(keys)):
-            lenders += [facet for facet in self.facets[key] if self._person(facet.keys) == ""]
-        return Relation("", _distinct(lenders), frozenset())
+        return self._relation("", self._lenders(links(keys), ""))
 
     def _of_account(self, account: str) -> Relation:
         own = self._look([Key(Kind.ACCOUNT, account)])[:CROWD]
         used = {key for facet in own for key in links(facet.keys)}
-        self._look(used)
-        shared = frozenset(key for key in used if self._is_shared(key))
-        lenders = list(own)
-        first = self._lenders(used - shared, account)
-        lenders += first
-        between = {key for facet in first for key in links(facet.keys)} - used
-        lenders += self._lenders(set(self._linking(between)), account)
-        return Relation(account, _distinct(lenders), shared)
+        direct = self._lenders(used, account)
+        between = {key for facet in direct for key in links(facet.keys)} - used
+        return self._relation(account, [*own, *direct, *self._lenders(between, account)])
 
-    def _lenders(self, keys: set[Key], account: str) -> list[Facet]:
-        """Give the facets without an account on `keys` that all the same are `account`'s."""
-        candidates = [facet for facet in self._look(keys) if not facet.keys.account_id]
-        self._look({key for facet in candidates for key in links(facet.keys)})
-        return [facet for facet in candidates if self._person(facet.keys) == account]
+    def _relation(self, account: str, lenders: Sequence[Facet]) -> Relation:
+        keys = {key for facet in lenders for key in links(facet.keys)}
+        only = set(self._unshared(keys, account))
+        for carried, person in self._persons(self._without_account(only)).items():
+            if person not in {account, ""}:
+                only.difference_update(links(carried))
+        return Relation(account, _distinct(lenders), frozenset(keys - only))
+
+    def _lenders(self, keys: Collection[Key], account: str) -> list[Facet]:
+        """Give the facets without an account on `keys` that all the same are `account`'s; "": nobody's."""
+        candidates = self._without_account(self._unshared(keys, account))
+        pointing = self._persons(candidates)
+        return [facet for facet in candidates if pointing[facet.keys] == account]
+
+    def _persons(self, facets: Iterable[Facet]) -> dict[Keys, str | None]:
+        """Say of each facet to whom it points; what is missing to say so of any is asked for at once."""
+        missing = Missing()
+        for facet in facets:
+            if facet.keys not in self._pointing:
+                try:
+                    self._pointing[facet.keys] = self._person(facet.keys)
+                except Missing as more:
+                    missing.keys |= more.keys
+        if missing.keys:
+            raise missing
+        return {facet.keys: self._pointing[facet.keys] for facet in facets}
 
     def _owner(self, keys: Keys, at: Stamp) -> str:
         """Say whose an event without an account is, by who signed in when."""
@@ -145,10 +160,17 @@ class Neighbourhood:
         }
         return sorted(self._linking(beside.difference(own)), key=lambda key: (key.kind.value, key.value))
 
-    def _linking(self, keys: Sequence[Key] | set[Key]) -> Iterator[Key]:
+    def _linking(self, keys: Collection[Key]) -> Iterator[Key]:
         """Give those of `keys` that are not crowded."""
         self._look(keys)
         return (key for key in keys if not self._is_crowded(key))
+
+    def _unshared(self, keys: Collection[Key], account: str) -> list[Key]:
+        """Give those of `keys` that are not crowded, and on which no other account signed in."""
+        return [key for key in self._linking(keys) if self._accounts(key) <= {account}]
+
+    def _without_account(self, keys: Collection[Key]) -> list[Facet]:
+        return [facet for facet in self._look(keys) if not facet.keys.account_id]
 
     def _signed_in(self, keys: Sequence[Key], at: Stamp) -> str:
         asked = {(key, at) for key in keys}
@@ -161,7 +183,7 @@ class Neighbourhood:
             return min(after)[1]
         return ""
 
-    def _look(self, keys: Sequence[Key] | set[Key]) -> list[Facet]:
+    def _look(self, keys: Collection[Key]) -> list[Facet]:
         if missing := {key for key in keys if key not in self.facets}:
             raise Missing(keys=missing)
         return [facet for key in keys for facet in self.facets[key]]
@@ -171,9 +193,6 @@ class Neighbourhood:
 
     def _is_crowded(self, key: Key) -> bool:
         return len(self.facets[key]) > CROWD
-
-    def _is_shared(self, key: Key) -> bool:
-        return self._is_crowded(key) or len(self._accounts(key)) > 1
 
 
 @lru_cache(maxsize=4096)
@@ -194,6 +213,6 @@ def first_seen(facet: Facet) -> Stamp:
     return -at, -event_id
 
 
-def _distinct(facets: list[Facet]) -> list[Facet]:
+def _distinct(facets: Iterable[Facet]) -> list[Facet]:
     """Give the facets once each, in an order that depends on nothing but themselves."""
     return [facet for _, facet in sorted({facet.keys: facet for facet in facets}.items())]

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from dispatcher.database import Database
+from dispatcher.database import Queries
 from dispatcher.identity import Known, known_from
-from dispatcher.identity.facets import Keys, Stamp, stamp
+from dispatcher.identity.facets import Keys, Stamp, keys_of, stamp
 from dispatcher.identity.lend import Lender, known, wanted
 from dispatcher.identity.meaning import CROWD, Facet, Key, Kind, Missing, Neighbourhood, Relation, SignIns, links
 from dispatcher.records import Event
@@ -26,7 +26,7 @@ END: Stamp = (2**62, 0)
 class PersonResolver:
     """The resolver that knows everything the log tells."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Queries) -> None:
         self._database = database
 
     async def resolve(self, events: Sequence[Event]) -> list[Known]:
@@ -118,11 +118,6 @@ class PersonResolver:
             rows = await self._database.run("lenders", {"ids": list(others)})
             lenders |= {row[0]: Lender(*row) for row in rows}
         return lenders
-
-
-def keys_of(event: Event) -> Keys:
-    """Give what an event carries of whom it is about."""
-    return Keys(event.account_id or "", event.handl_id or "", event.lead_id or "")
 
 
 def _all(keys: Keys) -> list[Key]:

@@ -6,7 +6,8 @@ FROM unnest(%(accounts)s::text[], %(handls)s::text[], %(leads)s::text[])
 WHERE EXISTS (
         SELECT FROM outbox.facet
         WHERE facet.account_id = asked.account_id AND facet.handl_id = asked.handl_id AND facet.lead_id = asked.lead_id
-          AND facet.newest -> 'seen' -> 1 <> to_jsonb(-(facet.newest -> 'first' ->> 1)::bigint))
+          AND facet.newest -> 'seen' -> 1 <> to_jsonb(-(facet.newest -> 'first' ->> 1)::bigint)
+        OFFSET 0) -- so that it is looked up for each, never read as a whole into a hash
    OR (asked.account_id <> '' AND EXISTS (
         SELECT FROM outbox.facet
         WHERE facet.account_id = asked.account_id AND (facet.handl_id, facet.lead_id) <> (asked.handl_id, asked.lead_id)

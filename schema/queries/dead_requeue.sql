@@ -1,13 +1,16 @@
 -- Owes up to :limit dead letters once more, as a new revision; filters as in dead_list, and only
 -- what died before :before, so that a loop over it ends. A revision that another
--- requeue made at the same moment is not made twice. An unknown outcome is not forgotten: the time of the first one
--- travels along, so that a destination which recognises repeats gets none that it would count. Returns how many.
-WITH dead AS (
+-- requeue made at the same moment is not made twice. What was delivered, or may have been, is not forgotten: the
+-- time of the first of these travels along, so that a destination which recognises repeats gets none that it would
+-- count (a re-send that died was delivered before). Returns how many.
+WITH shared AS (
+    SELECT FROM outbox.lease WHERE false FOR UPDATE -- see exclude_dispatchers
+), dead AS (
     SELECT receipt.event_id, receipt.destination, receipt.revision
     FROM outbox.receipt
     JOIN outbox.event ON event.id = receipt.event_id
     JOIN outbox.destination ON destination.id = receipt.destination
-    WHERE receipt.outcome = 'dead' AND receipt.at < %(before)s
+    WHERE receipt.outcome = 'dead' AND receipt.at < %(before)s AND event.notes IS DISTINCT FROM '{erased}'
       AND (%(reason)s::text IS NULL OR receipt.reason = %(reason)s)
       AND (%(destination)s::text IS NULL OR destination.name = %(destination)s)
       AND (%(name)s::text IS NULL OR event.name = %(name)s)
@@ -25,9 +28,13 @@ WITH dead AS (
 ), owed AS (
     INSERT INTO outbox.delivery (event_id, destination, revision, due_at, first_unknown_at)
     SELECT event_id, destination, revision, outbox.clock(),
-           (SELECT min(at) FROM outbox.attempt
-            WHERE attempt.event_id = decided.event_id AND attempt.destination = decided.destination
-              AND attempt.outcome = 'uncertain')
+           least(
+               (SELECT min(at) FROM outbox.attempt
+                WHERE attempt.event_id = decided.event_id AND attempt.destination = decided.destination
+                  AND attempt.outcome = 'uncertain'),
+               (SELECT min(at) FROM outbox.receipt
+                WHERE receipt.event_id = decided.event_id AND receipt.destination = decided.destination
+                  AND receipt.outcome = 'delivered'))
     FROM decided
 )
 SELECT count(*) FROM decided

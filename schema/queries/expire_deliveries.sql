@@ -1,7 +1,9 @@
 -- Ends what is owed to a destination that nothing is claimed for (paused, halted) and whose window has closed, looking at
 -- the :limit that are due longest. Returns how many. Relies on delivery_pkey (destination, due_at, …), event_pkey. The
 -- bounds are pairs as in claim_delivery.
-WITH oldest AS MATERIALIZED (
+WITH shared AS (
+    SELECT FROM outbox.lease WHERE false FOR UPDATE -- see exclude_dispatchers
+), oldest AS MATERIALIZED (
     SELECT ctid AS place, event_id, revision, tries, first_unknown_at
     FROM outbox.delivery
     WHERE (destination, due_at) >= (%(destination)s, '-infinity') AND (destination, due_at) <= (%(destination)s, outbox.clock())

@@ -1,12 +1,16 @@
 -- The facets of each of some keys, at most :limit a key (one more than a crowd); an account's in the order of their
 -- other keys, so that it is always the same ones. Relies on facet_pkey, facet_handl, facet_lead.
+-- The limit stands in a SELECT of its own: were it known, a plan that first collects all facets of a key (a bitmap, a
+-- sort) might seem as good as one that stops, and for an office browser with a million it is not.
 SELECT asked.kind, asked.key, facet.account_id, facet.handl_id, facet.lead_id, facet.newest::text
 FROM unnest(%(kinds)s::smallint[], %(keys)s::text[]) AS asked (kind, key)
 CROSS JOIN LATERAL (
     (SELECT * FROM outbox.facet WHERE asked.kind = 1 AND account_id = asked.key
-     ORDER BY account_id, handl_id, lead_id LIMIT %(limit)s)
+     ORDER BY account_id, handl_id, lead_id LIMIT (SELECT %(limit)s::bigint))
     UNION ALL
-    (SELECT * FROM outbox.facet WHERE asked.kind = 2 AND handl_id = asked.key AND handl_id <> '' LIMIT %(limit)s)
+    (SELECT * FROM outbox.facet WHERE asked.kind = 2 AND handl_id = asked.key AND handl_id <> ''
+     LIMIT (SELECT %(limit)s::bigint))
     UNION ALL
-    (SELECT * FROM outbox.facet WHERE asked.kind = 3 AND lead_id = asked.key AND lead_id <> '' LIMIT %(limit)s)
+    (SELECT * FROM outbox.facet WHERE asked.kind = 3 AND lead_id = asked.key AND lead_id <> ''
+     LIMIT (SELECT %(limit)s::bigint))
 ) AS facet

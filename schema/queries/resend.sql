@@ -2,12 +2,16 @@
 -- dispatcher, a backfill, a requeue) is not made twice. The time of the first attempt travels along as if its outcome
 -- were unknown, so that the destination gets no repeat that it would count. Returns how many were owed.
 -- Relies on revision_pkey, merge_pkey. :resends is a JSON array of event_id, destination, revision, first_at.
-WITH given AS MATERIALIZED (
+WITH shared AS (
+    SELECT FROM outbox.lease WHERE false FOR UPDATE -- see exclude_dispatchers
+), given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(resends)s)
         AS given (event_id bigint, destination smallint, revision smallint, first_at timestamptz)
 ), decided AS (
     INSERT INTO outbox.revision (event_id, destination, revision, reason)
-    SELECT event_id, destination, revision, 'merge' FROM given
+    SELECT given.event_id, destination, revision, 'merge'
+    -- An event that was erased since it was looked at, or that is gone, is not sent again.
+    FROM given JOIN outbox.event ON event.id = given.event_id AND event.notes IS DISTINCT FROM '{erased}'
     ON CONFLICT (event_id, destination, revision) DO NOTHING
     RETURNING event_id, destination, revision
 ), owed AS (

@@ -15,7 +15,7 @@ WITH held AS MATERIALIZED (
     FROM jsonb_to_recordset(%(sealed)s) AS given (event_id bigint, sealed jsonb, notes text[]) JOIN fold USING (event_id)
     WHERE event.id = given.event_id
 ), forgotten AS (
-    DELETE FROM outbox.raw USING fold WHERE raw.event_id = fold.event_id
+    DELETE FROM outbox.raw WHERE event_id = ANY (ARRAY(SELECT event_id FROM fold))
 ), owed AS (
     INSERT INTO outbox.delivery (event_id, destination, due_at)
     SELECT event_id, destination, due_at

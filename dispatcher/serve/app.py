@@ -1,0 +1,116 @@
+"""`outbox serve` as a server: its routes put together, its life from the first request to the last.
+
+async with running(settings, database_url, config, host="127.0.0.1", port=8080) as address: ...
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib import resources
+
+from aiohttp import web
+
+from dispatcher.serve.access import access
+from dispatcher.serve.forms import Forms
+from dispatcher.serve.recorder import Recorder
+from dispatcher.serve.refusal import answer
+from dispatcher.serve.repeats import Repeats
+from dispatcher.serve.stripe import Webhook
+from schema.config import Config
+from schema.settings import Settings
+
+MAX_HEADER = 32 * 1024  # bytes; a browser's cookies alone pass the 8 kB that aiohttp takes by itself
+SHUTDOWN_SECONDS = 10.0
+LINGERING_SECONDS = 2.0  # how long the rest of a body that was refused is read and thrown away
+KEEP_ALIVE_SECONDS = 75.0  # longer than a reverse proxy keeps an idle connection to us
+
+INDEX = """\
+conversion-outbox
+
+POST /forms/{form}      takes a form; docs/forms.md
+POST /stripe/webhook    takes what Stripe tells; docs/stripe.md
+GET  /outbox.js         the snippet for a page; docs/browser.md
+GET  /healthz, /readyz  whether this process, and its database, are well
+"""
+
+SNIPPET = resources.files("outbox").joinpath("browser/outbox.js").read_text(encoding="utf-8")
+
+_SILENT = logging.getLogger("dispatcher.serve.http")
+_SILENT.disabled = True  # what aiohttp would log of a connection holds its address
+
+
+def create_app(settings: Settings, config: Config, recorder: Recorder, secret: str) -> web.Application:
+    """Return the application; `secret` keys the ids of submissions that bring none."""
+    app = web.Application(middlewares=[access])
+    region = settings.phone_region or None
+    webhook = Webhook(config, settings.stripe_secret, recorder, region)
+    forms = Forms(config.forms, config.serve, recorder, Repeats(secret), settings.ga4_measurement_id)
+
+    async def mark(request: web.Request, response: web.StreamResponse) -> None:
+        forms.origins.mark(request, response)
+
+    app.on_response_prepare.append(mark)
+    app.add_routes(
+        [
+            web.get("/", _index),
+            web.post("/forms/{form}", forms.submit),
+            web.options("/forms/{form}", forms.preflight),
+            web.post("/stripe/webhook", webhook.take),
+            web.get("/outbox.js", _snippet),
+            web.get("/healthz", _healthz),
+            web.get("/readyz", _readyz(recorder)),
+        ]
+    )
+    return app
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, database_url: str, config: Config, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[str]:
+    """Serve while the block lasts; give the address (port 0: any free one). In the end, what was begun is answered."""
+    async with Recorder.connect(database_url, settings.phone_region or None) as recorder:
+        app = create_app(settings, config, recorder, database_url)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=_SILENT,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
+            max_line_size=MAX_HEADER,
+            max_field_size=MAX_HEADER,
+            lingering_time=LINGERING_SECONDS,
+            auto_decompress=False,  # a small body that becomes a large one is refused, not unpacked
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port).start()
+            yield _address(host, runner.addresses[0][1])
+        finally:
+            await runner.cleanup()
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _index(_: web.Request) -> web.Response:
+    return web.Response(text=INDEX)
+
+
+async def _snippet(_: web.Request) -> web.Response:
+    return web.Response(text=SNIPPET, content_type="text/javascript", headers={"Cache-Control": "public, max-age=3600"})
+
+
+async def _healthz(_: web.Request) -> web.Response:
+    return answer(200, {"healthy": True})
+
+
+def _readyz(recorder: Recorder) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def readyz(_: web.Request) -> web.Response:
+        problem = await recorder.problem()
+        return answer(503 if problem else 200, {"ready": not problem, "reasons": [problem] if problem else []})
+
+    return readyz

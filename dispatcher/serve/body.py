@@ -1,0 +1,128 @@
+"""Reading what a form sent: its fields as texts, from a body of bounded size, whatever is in it.
+
+application/x-www-form-urlencoded   as a browser sends a form
+multipart/form-data                 likewise, or `new FormData(form)`; without files
+application/json                    an object of texts, numbers, booleans, and lists of these
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from email.message import Message
+from urllib.parse import parse_qsl
+
+import msgspec
+from aiohttp import web
+
+from dispatcher.serve.refusal import RefusedError
+
+MAX_BODY = 64 * 1024
+MAX_FIELDS = 200
+MAX_NAME = 100  # characters of a field's name
+READ_SECONDS = 15
+"""How long a whole body may take; who is slower holds a connection and nothing else."""
+
+Fields = dict[str, list[str]]
+"""The values of each field that has any, in the order in which they were sent."""
+
+# What a form may be written in, beside UTF-8; never just any codec of Python's.
+_CHARSETS = {
+    "utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "ascii": "utf-8",
+    "iso-8859-1": "cp1252", "latin1": "cp1252", "windows-1252": "cp1252",
+}  # fmt: skip
+_DISPOSITION = re.compile(rb"^content-disposition:(.*)$", re.IGNORECASE | re.MULTILINE)
+_PARAMETER = re.compile(rb';\s*(name|filename\*?)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^\s;"]*))', re.IGNORECASE)
+
+
+async def read_fields(request: web.Request) -> Fields:
+    """Give the fields of a form; raise `RefusedError` for what is none."""
+    header = Message()
+    header["Content-Type"] = request.headers.get("Content-Type", "")
+    charset = _CHARSETS.get(str(header.get_param("charset") or "utf-8").lower())
+    if charset is None or request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise RefusedError(415, "send it in UTF-8, and not compressed")
+    body = await read_body(request, MAX_BODY)
+    if not body:
+        return {}
+    match request.content_type:
+        case "application/x-www-form-urlencoded":
+            pairs: Iterator[tuple[str, str]] = _urlencoded(body, charset)
+        case "multipart/form-data":
+            pairs = _multipart(body, str(header.get_param("boundary") or ""), charset)
+        case "application/json":
+            pairs = _json(body)
+        case _:
+            raise RefusedError(415, "send application/x-www-form-urlencoded, multipart/form-data or application/json")
+    fields: Fields = {}
+    for count, (name, value) in enumerate(pairs):
+        if count == MAX_FIELDS:
+            raise RefusedError(400, f"more than {MAX_FIELDS} fields")
+        if value.strip() and 0 < len(name) <= MAX_NAME:
+            fields.setdefault(name, []).append(value)
+    return fields
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """Give the body; raise `RefusedError` as soon as it is seen to be larger than `limit`, or too slow."""
+    too_large = RefusedError(413, f"larger than {limit // 1024} kB")
+    if (request.content_length or 0) > limit:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > limit:
+                    raise too_large
+    except TimeoutError as error:
+        raise RefusedError(408, "the body did not come in time") from error
+    except web.RequestPayloadError as error:
+        raise RefusedError(400, "the body cannot be read") from error
+    return bytes(body)
+
+
+def _urlencoded(body: bytes, charset: str) -> Iterator[tuple[str, str]]:
+    try:
+        text = body.decode(charset, "replace")
+        yield from parse_qsl(text, encoding=charset, errors="replace", max_num_fields=MAX_FIELDS)
+    except ValueError as error:
+        raise RefusedError(400, f"more than {MAX_FIELDS} fields") from error
+
+
+def _multipart(body: bytes, boundary: str, charset: str) -> Iterator[tuple[str, str]]:
+    """Give the fields of a multipart body (RFC 7578). It is small and in memory, so it is simply cut at its boundary."""
+    if not 0 < len(boundary) <= 200 or not boundary.isascii():
+        raise RefusedError(400, "a multipart body without its boundary")
+    _, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode())
+    if not parts or not parts[-1].startswith(b"--"):
+        raise RefusedError(400, "a multipart body that was cut short")
+    for part in parts[:-1]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        disposition = _DISPOSITION.search(head)
+        stated = {
+            key.lower(): re.sub(rb"\\(.)", rb"\1", quoted) or plain
+            for key, quoted, plain in _PARAMETER.findall(disposition[1] if disposition else b"")
+        }
+        name = stated.get(b"name", b"").decode("utf-8", "replace")
+        if content and (b"filename" in stated or b"filename*" in stated):
+            raise RefusedError(415, "no files are taken", {name[:MAX_NAME]: "a file"})
+        yield name, content.decode(charset, "replace")
+
+
+def _json(body: bytes) -> Iterator[tuple[str, str]]:
+    try:
+        sent = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RefusedError(400, "not JSON") from error
+    if not isinstance(sent, dict):
+        raise RefusedError(400, "expected a JSON object, a field each")
+    for name, value in sent.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is None:
+                continue
+            if not isinstance(one, str | int | float):
+                says = "expected a text, a number, or true or false"
+                raise RefusedError(422, "some fields cannot be used", {name[:MAX_NAME]: says})
+            yield name, str(one).lower() if isinstance(one, bool) else str(one)

@@ -1,0 +1,70 @@
+"""`POST /stripe/webhook`: what Stripe tells, verified and recorded in one transaction.
+
+200   recorded, remembered, or nothing that counts (`outbox.stripe.Outcome`)
+400   not signed by Stripe for this endpoint, now
+503   the database is away, or STRIPE_WEBHOOK_SECRET is not set: Stripe comes back for three days
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import structlog
+from aiohttp import web
+
+from dispatcher.serve.access import FORM
+from dispatcher.serve.body import read_body
+from dispatcher.serve.recorder import Connection, Recorder
+from dispatcher.serve.refusal import RefusedError, UnavailableError, answer
+from schema.config import Config
+from schema.settings import Secret
+
+log = structlog.get_logger()
+
+MAX_BODY = 1024 * 1024
+"""Stripe names no limit; the largest events are invoices with many lines, of some 100 kB."""
+
+STEPS = (
+    "subscription_purchased", "subscription_renewed", "subscription_upgraded", "subscription_refunded", "signed_in",
+)  # fmt: skip
+"""What Stripe's events are recorded as (`outbox.stripe.events`), beside `trial_started` where trials count."""
+
+
+class Webhook:
+    """The endpoint; without a secret nothing can be verified, and so nothing is taken."""
+
+    def __init__(self, config: Config, secret: Secret, recorder: Recorder, region: str | None) -> None:
+        self._config = config
+        self._secret = secret
+        self._recorder = recorder
+        self._region = region
+        steps = {*STEPS, *(("trial_started",) if config.stripe.trials else ())}
+        if secret and (missing := sorted(steps - {step.name for step in config.steps})):
+            log.warning("the funnel lacks steps that Stripe's events are recorded as", steps=missing)
+
+    async def take(self, request: web.Request) -> web.Response:
+        """Take one event."""
+        import outbox.stripe  # noqa: PLC0415 - half a second that only whoever uses it should pay
+
+        request[FORM] = "stripe"
+        if not self._secret:
+            log.error("a webhook came, and STRIPE_WEBHOOK_SECRET is not set")
+            raise UnavailableError
+        payload = await read_body(request, MAX_BODY)
+        rules = outbox.stripe.Rules(**asdict(self._config.stripe))
+        try:
+            event = outbox.stripe.verified(
+                payload, request.headers.get("Stripe-Signature"), secret=self._secret.reveal()
+            )
+        except outbox.stripe.SignatureError as error:
+            raise RefusedError(400, "not signed by Stripe for this endpoint, now") from error
+
+        async def record(connection: Connection) -> outbox.stripe.Outcome:
+            async with connection.transaction():
+                done: outbox.stripe.Outcome = await outbox.stripe.record_event(
+                    connection, event, rules=rules, region=self._region
+                )
+                return done
+
+        outcome = await self._recorder.run(record)
+        return answer(200, {"status": outcome.status, "events": outcome.ids})

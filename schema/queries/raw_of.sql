@@ -1,0 +1,2 @@
+-- What SQL writers sent raw with some events. Relies on raw_pkey.
+SELECT event_id, person FROM outbox.raw WHERE event_id = ANY (%(ids)s)

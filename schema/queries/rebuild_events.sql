@@ -1,0 +1,8 @@
+-- The next :limit events after :after that intake has folded, for rebuild. Relies on event_pkey, intake_pkey; the leases
+-- are few.
+SELECT id, occurred_at, recorded_at, name, event_id, handl_id, lead_id, account_id, sealed, visitor, NULL, NULL, consent
+FROM outbox.event
+WHERE id > %(after)s
+  AND NOT EXISTS (SELECT FROM outbox.intake WHERE intake.event_id = event.id)
+  AND id NOT IN (SELECT unnest(event_ids) FROM outbox.lease WHERE destination = 0)
+ORDER BY id LIMIT %(limit)s

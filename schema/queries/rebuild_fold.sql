@@ -1,0 +1,19 @@
+-- Folds some events into the facets, as settle_intake does; :facets and :facts as there.
+-- Only under exclude_dispatchers. Relies on facet_pkey.
+WITH facets AS (
+    INSERT INTO outbox.facet (account_id, handl_id, lead_id, newest)
+    SELECT account_id, handl_id, lead_id, newest
+    FROM jsonb_to_recordset(%(facets)s) AS given (account_id text, handl_id text, lead_id text, newest jsonb)
+    ON CONFLICT (account_id, handl_id, lead_id) DO UPDATE SET newest = outbox.newest(facet.newest, excluded.newest)
+    RETURNING id, account_id, handl_id, lead_id
+), facts AS MATERIALIZED (
+    SELECT *
+    FROM jsonb_to_recordset(%(facts)s) AS fact (event_id bigint, at bigint, account_id text, handl_id text, lead_id text)
+), facet_events AS (
+    INSERT INTO outbox.facet_event (facet_id, event_id)
+    SELECT facets.id, facts.event_id FROM facts JOIN facets USING (account_id, handl_id, lead_id)
+)
+INSERT INTO outbox.sign_in (kind, key, at, event_id, account_id)
+SELECT kind, key, at, event_id, account_id
+FROM facts, LATERAL (VALUES (2, handl_id), (3, lead_id)) AS used (kind, key)
+WHERE account_id <> '' AND key <> ''

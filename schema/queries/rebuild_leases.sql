@@ -1,0 +1,18 @@
+-- Takes back every lease of deliveries, expired or not, as reclaim_leases does: what was leased for sending may have been
+-- sent, so it is an unknown outcome at the time of its claim. Leases of intake stay: what they hold is not folded yet.
+-- Returns the number of rows taken back. Only under exclude_dispatchers.
+WITH taken AS MATERIALIZED (
+    DELETE FROM outbox.lease WHERE destination > 0 RETURNING *
+), rows AS MATERIALIZED (
+    SELECT taken.destination, taken.claimed_at, rows.*
+    FROM taken, unnest(event_ids, revisions, tries, first_unknown_ats) AS rows (event_id, revision, tries, first_unknown_at)
+), deliveries AS (
+    INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, first_unknown_at)
+    SELECT destination, outbox.clock(), event_id, revision, tries + 1, coalesce(first_unknown_at, claimed_at) FROM rows
+    ON CONFLICT DO NOTHING
+), attempts AS (
+    INSERT INTO outbox.attempt (event_id, at, destination, revision, try, outcome, reason)
+    SELECT event_id, claimed_at, destination, revision, tries + 1, 'uncertain', 'lease taken by rebuild' FROM rows
+    ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM rows

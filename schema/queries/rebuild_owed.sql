@@ -1,0 +1,52 @@
+-- Owes what some events are still to be told of, as the logs say: each destination without a receipt, while any window
+-- may be open (:open, an interval), and each revision without one. Tries and unknown outcomes are those of the attempts;
+-- a revision carries along what it did when it was decided (dead_requeue, resend): when the event was delivered before,
+-- and a re-send, when it was first tried. What a destination does not take any more is skipped, as at intake. Returns how
+-- much is owed. Only under exclude_dispatchers.
+-- Relies on event_pkey, receipt_pkey, revision_pkey, attempt_pkey.
+WITH asked AS MATERIALIZED (
+    SELECT id, name, occurred_at, recorded_at FROM outbox.event WHERE id = ANY (%(ids)s::bigint[])
+), untold AS MATERIALIZED (
+    SELECT asked.id AS event_id, destination.id AS destination,
+           CASE WHEN mapping.step IS NULL THEN 'no mapping'
+                WHEN NOT (destination.enabled AND mapping.enabled) THEN 'disabled' END AS reason
+    FROM asked CROSS JOIN outbox.destination
+    LEFT JOIN outbox.mapping ON mapping.destination = destination.id AND mapping.step = asked.name
+    WHERE greatest(asked.occurred_at, asked.recorded_at) > outbox.clock() - %(open)s
+      AND NOT EXISTS (SELECT FROM outbox.receipt
+                      WHERE receipt.event_id = asked.id AND receipt.destination = destination.id
+                        AND receipt.revision = 0)
+), skipped AS (
+    INSERT INTO outbox.receipt (event_id, destination, revision, tries, outcome, reason)
+    SELECT event_id, destination, 0, 0, 'skipped', reason FROM untold WHERE reason IS NOT NULL
+), owed AS (
+    SELECT event_id, destination, 0::smallint AS revision, false AS is_resend FROM untold WHERE reason IS NULL
+    UNION ALL
+    SELECT revision.event_id, revision.destination, revision.revision, revision.reason = 'merge'
+    FROM asked JOIN outbox.revision ON revision.event_id = asked.id
+    WHERE NOT EXISTS (SELECT FROM outbox.receipt
+                      WHERE receipt.event_id = revision.event_id AND receipt.destination = revision.destination
+                        AND receipt.revision = revision.revision)
+), queued AS (
+    INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, first_unknown_at)
+    SELECT owed.destination,
+           CASE WHEN asked.occurred_at > outbox.clock() + interval '60 s' THEN asked.occurred_at ELSE outbox.clock() END,
+           owed.event_id, owed.revision, tried.tries, least(tried.first_unknown_at, told.first_at)
+    FROM owed JOIN asked ON asked.id = owed.event_id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(max(try) FILTER (WHERE revision = owed.revision), 0) AS tries,
+               min(at) FILTER (WHERE outcome = 'uncertain' OR owed.is_resend AND revision < owed.revision)
+                   AS first_unknown_at
+        FROM outbox.attempt
+        WHERE attempt.event_id = owed.event_id AND attempt.destination = owed.destination
+    ) AS tried
+    CROSS JOIN LATERAL (
+        SELECT min(at) AS first_at
+        FROM outbox.receipt
+        WHERE receipt.event_id = owed.event_id AND receipt.destination = owed.destination
+          AND receipt.revision < owed.revision
+          AND (outcome = 'delivered' OR owed.is_resend AND status IS NOT NULL)
+    ) AS told
+    RETURNING event_id
+)
+SELECT count(*) FROM queued

@@ -1,0 +1,21 @@
+-- The next :limit events after :after: their keys, whether they are older than :age (an interval), and if so, whether
+-- there is anything of them to be removed: a log of what became of them, or the event itself, unless a facet refers to
+-- it as the one that told a field last. Changes nothing. Relies on event_pkey, receipt_pkey, facet_pkey.
+SELECT event.id, event.occurred_at, event.account_id, event.handl_id, event.lead_id, event.is_old,
+       event.is_old
+       AND (EXISTS (SELECT FROM outbox.receipt WHERE event_id = event.id)
+            OR NOT EXISTS (
+                SELECT FROM outbox.facet, jsonb_each(newest) AS told (field, stamp)
+                WHERE facet.account_id = coalesce(event.account_id, '')
+                  AND facet.handl_id = coalesce(event.handl_id, '') AND facet.lead_id = coalesce(event.lead_id, '')
+                  AND field <> 'first' AND (stamp ->> 1)::bigint = event.id)
+            AND NOT EXISTS (
+                SELECT FROM outbox.facet, jsonb_each(newest) AS told (field, stamp)
+                WHERE facet.account_id = event.account_id AND facet.handl_id = '' AND facet.lead_id = ''
+                  AND field <> 'first' AND (stamp ->> 1)::bigint = event.id))
+       AND NOT EXISTS (SELECT FROM outbox.receipt WHERE event_id = event.id AND at > outbox.clock() - %(age)s)
+FROM (
+    SELECT *, greatest(occurred_at, recorded_at) <= outbox.clock() - %(age)s AS is_old
+    FROM outbox.event WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
+) AS event
+ORDER BY event.id

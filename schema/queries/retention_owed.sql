@@ -1,0 +1,7 @@
+-- Which of some events are owed to anybody, or just being taken in or sent. Looks through the deliveries and leases,
+-- once. Relies on intake_pkey.
+SELECT event_id FROM outbox.delivery WHERE event_id = ANY (%(ids)s::bigint[])
+UNION
+SELECT event_id FROM outbox.intake WHERE event_id = ANY (%(ids)s::bigint[])
+UNION
+SELECT held FROM outbox.lease, unnest(event_ids) AS held WHERE held = ANY (%(ids)s::bigint[])
