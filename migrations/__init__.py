@@ -5,19 +5,20 @@ Several may migrate at once: they wait for each other. All of one upgrade is one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 from alembic import command
-from alembic.config import Config
+from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
 
+from schema.config import Config
 from schema.seed import seed
 from schema.settings import conninfo
 from schema.tables import SCHEMA
@@ -25,15 +26,35 @@ from schema.tables import SCHEMA
 _LOCK = 0x6F7574626F78  # "outbox": an advisory lock of our own
 
 
-def upgrade(database_url: str, revision: str = "head") -> tuple[str | None, str | None]:
-    """Bring the database to `revision`, at the head with the funnel's words; give the revision before and after (None: nothing of ours there)."""
+def upgrade(
+    database_url: str,
+    revision: str = "head",
+    *,
+    config: Config | None = None,
+    tell: Callable[[str], object] = str,
+) -> tuple[str | None, str | None]:
+    """Bring the database to `revision`, at the head with the words of `config` (None: the defaults).
+
+    Gives the revision before and after (None: nothing of ours there). Each word that changes is told to `tell`.
+    """
     with _connection(database_url) as connection:
         before = _current(connection)
         connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
         command.upgrade(_config(connection), revision)
         if revision == "head":
-            seed(connection)
+            for change in _seed(connection, config or Config()):
+                if before:
+                    tell(change)
         return before, _current(connection)
+
+
+def keep_in_step(database_url: str, config: Config, *, write: bool = True) -> list[str]:
+    """Bring the tables of words in step with `config`, if `write`; give what differed, a phrase each."""
+    with _connection(database_url) as connection, connection.begin_nested() as savepoint:
+        differences = _seed(connection, config)
+        if not write:
+            savepoint.rollback()
+        return differences
 
 
 def downgrade(database_url: str, revision: str = "base") -> None:
@@ -55,6 +76,10 @@ def pending(database_url: str) -> list[str]:
     return [script.revision for script in scripts.iterate_revisions("head", current or "base")][::-1]
 
 
+def _seed(connection: Connection, config: Config) -> list[str]:
+    return seed(connection, config.steps, config.destinations())
+
+
 @contextmanager
 def _connection(database_url: str) -> Iterator[Connection]:
     # psycopg reads the address itself: libpq knows several hosts, SQLAlchemy's address does not.
@@ -72,8 +97,8 @@ def _current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
 
 
-def _config(connection: Connection | None) -> Config:
-    config = Config()
+def _config(connection: Connection | None) -> AlembicConfig:
+    config = AlembicConfig()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection

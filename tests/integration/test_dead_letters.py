@@ -4,28 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-
-@pytest.fixture
-def outbox(database_url):
-    async def run(*arguments):
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [Path(sys.executable).with_name("outbox"), *arguments],
-            env={"PATH": os.environ["PATH"], "OUTBOX_DATABASE_URL": database_url},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.returncode, done.stdout, done.stderr
-
-    return run
 
 
 @pytest.fixture

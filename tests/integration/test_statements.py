@@ -25,6 +25,9 @@ CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": BATCH}
 TOLD = [{"event_id": number, "revision": 0, "outcome": "delivered", "status": 200} for number in range(1, BATCH + 1)]
 OWED = [{"event_id": number, "destination": 1, "due_at": SOON.isoformat()} for number in range(1, BATCH + 1)]
 SEALED = [{"event_id": number, "sealed": {"meta": {}}, "notes": []} for number in range(1, BATCH + 1)]
+KEYS = [{"account_id": f"a{number}", "handl_id": f"h{number}", "lead_id": ""} for number in range(1, BATCH + 1)]
+FACETS = [{**keys, "newest": {}} for keys in KEYS]
+FACTS = [{**keys, "event_id": number, "at": 1} for number, keys in enumerate(KEYS, 1)]
 
 # Query → its parameters; the indexes by which it reads. Nothing is read in any other way; but the leases, a handful, may
 # be looked through where `lease_pkey` is not named.
@@ -32,16 +35,35 @@ STATEMENTS = {
     "claim_intake": ({**CLAIM, "since": 0}, {"intake_pkey", "event_pkey", "raw_pkey"}),
     "claim_delivery": ({**CLAIM, "destination": 1, "since": BEGINNING}, {"delivery_pkey", "event_pkey"}),
     "settle_intake": (
-        {"lease": 1, "holder": "one", "sealed": Jsonb(SEALED), "owed": Jsonb(OWED), "skipped": Jsonb([])},
+        {
+            "lease": 1,
+            "holder": "one",
+            "sealed": Jsonb(SEALED),
+            "owed": Jsonb(OWED),
+            "skipped": Jsonb([]),
+            "facets": Jsonb(FACETS),
+            "facts": Jsonb(FACTS),
+        },
         {"lease_pkey", "event_pkey", "raw_pkey"},
     ),
     "settle_delivery": ({"lease": 2, "holder": "one", "told": Jsonb(TOLD)}, {"lease_pkey"}),
     "extend_lease": ({"id": 2, "holder": "one", "lease": timedelta(seconds=60)}, {"lease_pkey"}),
+    "expire_deliveries": (
+        {"destination": 1, "limit": BATCH, "window": timedelta(hours=72), "repeat": None},
+        {"delivery_pkey", "event_pkey"},
+    ),
     "oldest_owed": ({}, {"intake_pkey", "delivery_pkey", "event_pkey"}),
     "reclaim_leases": ({}, set()),
 }
 # As psycopg sends them.
-TYPES = {int: "bigint", str: "text", datetime: "timestamptz", timedelta: "interval", Jsonb: "jsonb"}
+TYPES = {
+    int: "bigint",
+    str: "text",
+    datetime: "timestamptz",
+    timedelta: "interval",
+    Jsonb: "jsonb",
+    type(None): "unknown",
+}
 OWN_TYPES = {"destination": "smallint"}
 
 FILL = """
@@ -104,9 +126,10 @@ def test_a_statement_reads_every_table_by_its_index(backlog, query, mode):
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-@pytest.mark.parametrize("query", ["claim_intake", "claim_delivery"])
-def test_a_claim_reads_no_more_of_its_queue_than_it_takes(backlog, query, mode):
-    queue = query.removeprefix("claim_")
+@pytest.mark.parametrize(
+    ("query", "queue"), [("claim_intake", "intake"), ("claim_delivery", "delivery"), ("expire_deliveries", "delivery")]
+)
+def test_a_claim_reads_no_more_of_its_queue_than_it_takes(backlog, query, queue, mode):
     nodes = explain(backlog, query, STATEMENTS[query][0], mode, analyze=True)
     assert not [node for node in nodes if "Sort" in node["Node Type"]]
     scans = [node for node in nodes if node["Node Type"] == "Index Scan" and node["Relation Name"] == queue]

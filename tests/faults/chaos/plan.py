@@ -1,0 +1,109 @@
+"""What will happen in a run, drawn from its seed: who is struck when, and how the destinations fail. Pure."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any, NamedTuple
+from zlib import crc32
+
+META_TOKEN = "chaos-meta-token"
+GA4_SECRET = "chaos-ga4-secret"
+LEASE_SECONDS = 5
+REJECTED_OF = 97
+"""Meta refuses an event whose id has a checksum that this divides."""
+
+EVERY = {"kill": 4.0, "terminate": 10.0, "cut": 6.0, "restart": 18.0, "crash": 24.0, "weather": 2.9}
+"""Seconds between two blows of a kind.
+
+kill: SIGKILL to a dispatcher. terminate: SIGTERM to one. cut: pg_terminate_backend for all of the dispatchers' connections.
+restart: PostgreSQL is stopped fast and started. crash: it is stopped at once, and recovers. weather: other faults at the
+destinations.
+"""
+
+# How often a request meets a fault. Meta takes a thousand events in one, GA4 hardly more than one.
+META = {
+    "reset_before": 0.03,
+    "http_500": 0.04,
+    "http_503": 0.03,
+    "html_502": 0.03,
+    "reset_after_accept": 0.06,
+    "hang_after_accept": 0.03,
+    "garbage": 0.04,
+    "wrong_received_count": 0.04,
+    "slow": 0.05,
+}
+GA4 = {
+    "reset_before": 0.01,
+    "http_500": 0.02,
+    "http_503": 0.01,
+    "html_502": 0.01,
+    "reset_after_accept": 0.02,
+    "hang_after_accept": 0.004,
+    "garbage": 0.01,
+    "throttled": 0.002,
+    "slow": 0.01,
+}
+WEATHERS: tuple[dict[str, dict[str, Any]], ...] = (
+    {"meta": {"rates": META}, "ga4": {"rates": GA4}},
+    {
+        "meta": {"rates": {"reset_after_accept": 0.3, "hang_after_accept": 0.2, "garbage": 0.2}},
+        "ga4": {"rates": GA4},
+    },
+    {
+        "meta": {"rates": META},
+        "ga4": {"rates": {"reset_after_accept": 0.1, "hang_after_accept": 0.05, "html_502": 0.1}},
+    },
+    {"meta": {"rates": {"http_503": 1.0}}, "ga4": {}},
+    {"meta": {}, "ga4": {"rates": {"reset_before": 0.5, "http_500": 0.5}}},
+    {"meta": {"rates": META, "script": ["token_invalid"]}, "ga4": {"rates": GA4}},
+    {"meta": {"rates": META, "script": ["ok", "throttled"]}, "ga4": {"rates": GA4, "script": ["throttled"]}},
+)
+ALWAYS = {
+    "meta": {"slow_ms": 400, "hang_seconds": 1.5, "reject_modulo": REJECTED_OF},
+    "ga4": {"slow_ms": 400, "hang_seconds": 1.5},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long and how hard. The same plan draws the same blows; what they meet depends on the machine."""
+
+    events: int = 1500
+    dispatchers: int = 3
+    seed: int = 1
+    seconds: float = 20
+    fsync: bool = False
+
+
+class Blow(NamedTuple):
+    """Something that is done to the system, `at` seconds after the beginning."""
+
+    at: float
+    kind: str
+    weather: dict[str, dict[str, Any]] | None = None
+
+
+def blows(plan: Plan) -> list[Blow]:
+    """Draw all blows in order; of each kind at least one."""
+    lots = random.Random(plan.seed)
+    drawn: list[Blow] = []
+    for kind, every in EVERY.items():
+        count = max(1, round(plan.seconds / every))
+        drawn += [Blow(plan.seconds / count * (number + lots.random()), kind) for number in range(count)]
+    weathers = cycle(lots.sample(WEATHERS, len(WEATHERS)))
+    return [
+        blow._replace(weather=faults(next(weathers), lots.randrange(2**31))) if blow.kind == "weather" else blow
+        for blow in sorted(drawn)
+    ]
+
+
+def faults(weather: dict[str, dict[str, Any]], seed: int) -> dict[str, dict[str, Any]]:
+    """Give a weather as the sandbox takes it; an empty one is calm."""
+    return {name: {"seed": seed, **always, **weather.get(name, {})} for name, always in ALWAYS.items()}
+
+
+def is_rejected(event_id: str) -> bool:
+    """Tell whether Meta refuses this event whenever it comes."""
+    return crc32(event_id.encode()) % REJECTED_OF == 0

@@ -1,0 +1,177 @@
+"""The processes of a run: PostgreSQL, the sandbox, and dispatchers that somebody starts again whenever one ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from schema import embedded
+from tests.faults.chaos.plan import GA4_SECRET, LEASE_SECONDS, META_TOKEN, Plan
+
+OUTBOX = Path(sys.executable).with_name("outbox")
+ROOT = Path(__file__).parents[3]
+
+
+def postgres(folder: Path, plan: Plan) -> embedded.Server:
+    """Give a server whose address stays the same, whenever it is started."""
+    home = folder / "postgres"
+    home.mkdir(mode=0o755)
+    return embedded.Server(home, options={} if plan.fsync else {"fsync": "off"}, port=_settled_port())
+
+
+def _settled_port() -> int:
+    """Give a free port that nobody gets by chance while the server is down: below those of outgoing connections."""
+    while True:
+        port = random.randrange(20000, 30000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+
+
+class Sandbox:
+    """The sandbox, in a process of its own."""
+
+    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
+        self.url = url
+        self._http = http
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls) -> AsyncIterator[Sandbox]:
+        """Start it, and stop it at the end."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "dispatcher.sandbox", "--port", "0", cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            assert process.stdout
+            said = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+            async with aiohttp.ClientSession() as http:
+                yield cls(said.split()[-1], http)
+        finally:
+            process.terminate()
+            await process.wait()
+
+    async def follow(self, plans: dict[str, dict[str, Any]]) -> None:
+        """Let both destinations fail by these plans from now on."""
+        async with self._http.put(f"{self.url}/faults", json=plans) as answer:
+            assert answer.status == 200, await answer.text()
+
+    async def read(self, path: str) -> Any:
+        """Read JSON."""
+        async with self._http.get(self.url + path) as answer:
+            return await answer.json()
+
+    async def lines(self, path: str) -> list[list[Any]]:
+        """Read JSON lines."""
+        async with self._http.get(self.url + path) as answer:
+            return [json.loads(line) for line in (await answer.text()).splitlines()]
+
+
+@dataclass(eq=False)
+class Dispatcher:
+    """One `outbox dispatch`: what it said, which signals it got, how it ended."""
+
+    process: asyncio.subprocess.Process
+    log: Path
+    signals: list[signal.Signals] = field(default_factory=list)
+    signalled_at: float = 0
+    stopped_in: float = 0
+    code: int | None = None
+
+    @classmethod
+    async def start(cls, environment: dict[str, str], log: Path) -> Dispatcher:
+        """Start one; its log goes to a file."""
+        with log.open("w") as said:
+            process = await asyncio.create_subprocess_exec(
+                OUTBOX, "dispatch", "--port", "0", cwd=log.parent, env=environment, stderr=said
+            )
+        return cls(process, log)
+
+    @property
+    def health(self) -> str | None:
+        """The address of its health; None while it is not at work yet."""
+        for line in self.log.read_text().splitlines():
+            if "health is served" in line:
+                return str(json.loads(line)["address"])
+        return None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, if it still lives."""
+        if self.process.returncode is None:
+            self.signals.append(number)
+            self.signalled_at = time.time()
+            self.process.send_signal(number)
+
+    async def wait(self) -> None:
+        """Wait for its end."""
+        self.code = await self.process.wait()
+        self.stopped_in = time.time() - self.signalled_at if self.signals else 0
+
+
+class Fleet:
+    """So many dispatchers at once. One that ends is replaced, as a supervisor does it."""
+
+    def __init__(self, plan: Plan, database_url: str, sandbox: Sandbox, folder: Path) -> None:
+        self.ended: list[Dispatcher] = []
+        self.living: list[Dispatcher] = []
+        self._size = plan.dispatchers
+        self._folder = folder
+        self._started = 0
+        self._keepers: list[asyncio.Task[None]] = []
+        self._is_closing = False
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "OUTBOX_DATABASE_URL": database_url,
+            "OUTBOX_LEASE_SECONDS": str(LEASE_SECONDS),
+            "META_CAPI_TOKEN": META_TOKEN,
+            "META_CAPI_BASE_URL": sandbox.url,
+            "GA4_API_SECRET": GA4_SECRET,
+            "GA4_MP_BASE_URL": sandbox.url,
+        }
+
+    @property
+    def at_work(self) -> list[Dispatcher]:
+        """Those that have begun to deliver and were not told to stop."""
+        return [one for one in self.living if not one.signals and one.health]
+
+    def start(self) -> None:
+        """Start all."""
+        self._keepers = [asyncio.create_task(self._keep()) for _ in range(self._size)]
+
+    async def _keep(self) -> None:
+        while not self._is_closing:
+            self._started += 1
+            one = await Dispatcher.start(self._environment, self._folder / f"dispatcher-{self._started:03}.log")
+            self.living.append(one)
+            await one.wait()
+            self.living.remove(one)
+            self.ended.append(one)
+
+    async def stop(self) -> None:
+        """Tell all to stop, and wait until they have."""
+        self._is_closing = True
+        for one in self.living:
+            one.send(signal.SIGTERM)
+        await asyncio.wait(self._keepers, timeout=40)
+
+    async def kill(self) -> None:
+        """End whatever is left."""
+        self._is_closing = True
+        for one in self.living:
+            one.send(signal.SIGKILL)
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)

@@ -1,0 +1,395 @@
+"""Identity in PostgreSQL: however the log comes to the tables, they hold the same, and the resolver says the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from collections import Counter
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from dispatcher.database import Database
+from dispatcher.destinations import registry
+from dispatcher.identity.facets import Fact, fold, keys_of
+from dispatcher.identity.meaning import CROWD
+from dispatcher.identity.resolver import PersonResolver
+from dispatcher.intake import Intake
+from dispatcher.records import Event
+from dispatcher.words import Words
+from schema.queries import load
+from tests.properties import identity_oracle as oracle
+
+BEGIN = datetime(2026, 11, 24, 12, tzinfo=UTC)
+LEASE = timedelta(hours=1)
+EMPTY = """
+TRUNCATE outbox.event, outbox.raw, outbox.intake, outbox.delivery, outbox.lease, outbox.receipt,
+         outbox.facet, outbox.facet_event, outbox.sign_in, outbox.merge
+"""
+TRAITS = ("em", "ph", "fn", "country")
+BROWSER = ("fbp", "fbc", "fbclid", "user_agent", "ip", "url", "ga_client_id")
+
+
+@pytest.fixture
+def database_url(shared_database_url):
+    """The address of an empty database."""
+    with psycopg.connect(shared_database_url, autocommit=True) as connection:
+        connection.execute(EMPTY)
+    return shared_database_url
+
+
+# Logs
+
+
+def random_log(lots, size=60):
+    """What is recorded: few keys, so that they collide; some have a crowd; now and then a raw person or a refusal."""
+    accounts, handls, leads = (lots.randint(2, 5) for _ in range(3))
+    crowded = lots.choice([{}, {"handl_id": "h0"}, {"lead_id": "l0"}, {"account_id": "a0"}])
+    beside = lots.choice([name for name in ("account_id", "handl_id", "lead_id") if name not in crowded])
+    log = []
+    for number in range(size):
+        event = happened(lots, number, lots.randrange(size // 2))
+        if crowded and number < CROWD + 4:
+            event |= {**crowded, beside: f"{beside[0]}{number}"}
+        else:
+            keys = {"account_id": (0.25, accounts), "handl_id": (0.6, handls), "lead_id": (0.5, leads)}
+            event |= {name: f"{name[0]}{lots.randrange(n)}" for name, (p, n) in keys.items() if lots.random() < p}
+        log.append(event)
+    return log
+
+
+def happened(lots, number, minute):
+    """An event but for its keys."""
+    event = {
+        "name": "signed_in",
+        "event_id": str(number),
+        "occurred_at": (BEGIN + timedelta(minutes=minute)).isoformat(),
+    }
+    traits = {name: [f"{name} of {number}"] for name in TRAITS if lots.random() < 0.3}
+    if traits and lots.random() < 0.2:
+        event["person"] = {"email": f"{number}@example.com"}
+    elif traits:
+        event["sealed"] = {
+            "meta": traits,
+            "google": {"sha256_email_address": [f"google of {number}"]},
+            "country": f"country of {number}" if "country" in traits else None,
+        }
+    if browser := {name: f"{name} of {number}" for name in BROWSER if lots.random() < 0.2}:
+        event["visitor"] = browser
+    if lots.random() < 0.15:
+        event["consent"] = {kind: lots.choice(["granted", "denied"]) for kind in oracle.CONSENTS}
+    return event
+
+
+# How it comes to the tables
+
+
+class Faltering:
+    """A dispatcher's connections; now and then it stops before it settles, until its lease has expired."""
+
+    def __init__(self, database, lots):
+        self.database = database
+        self.lots = lots
+        self.left = 5
+
+    async def run(self, query, parameters=None):
+        if query == "settle_intake" and self.left and self.lots.random() < 0.3:
+            self.left -= 1
+            async with self.database._pool.connection() as connection:
+                await connection.execute(
+                    "UPDATE outbox.lease SET expires_at = outbox.clock() - interval '1 s' WHERE id = %s",
+                    (parameters["lease"],),
+                )
+            await self.database.run("reclaim_leases")
+        return await self.database.run(query, parameters)
+
+
+def intake(database, holder):
+    return Intake(database, Words(database), registry.LIMITS, holder=holder, lease=LEASE, region=None)
+
+
+async def take_in(intakes):
+    """Let all take in at the same time, until nothing is owed."""
+
+    async def repeat(one):
+        while await one.step():
+            pass
+
+    while True:
+        await asyncio.gather(*map(repeat, intakes))
+        if await asyncio.gather(*(one.step() for one in intakes)) == [0] * len(intakes):
+            return
+
+
+def record(connection, log):
+    for event in log:
+        connection.execute("SELECT outbox.record(%s)", (json.dumps(event),))
+
+
+def recorded(connection):
+    """The log, as it lies there."""
+    rows = connection.execute(
+        """
+        SELECT id, occurred_at, recorded_at, name, event_id, handl_id, lead_id, account_id,
+               sealed, visitor, campaign, details, consent
+        FROM outbox.event
+        """
+    )
+    return [Event(*row) for row in rows]
+
+
+def facets(connection):
+    rows = connection.execute("SELECT account_id, handl_id, lead_id, newest FROM outbox.facet")
+    return {tuple(keys): {field: tuple(at) for field, at in newest.items()} for *keys, newest in rows}
+
+
+def facet_events(connection):
+    rows = connection.execute(
+        "SELECT account_id, handl_id, lead_id, event_id FROM outbox.facet_event JOIN outbox.facet ON id = facet_id"
+    )
+    return Counter((tuple(keys), event) for *keys, event in rows)
+
+
+def sign_ins(connection):
+    rows = connection.execute("SELECT kind, key, at, event_id, account_id FROM outbox.sign_in")
+    return Counter(tuple(row) for row in rows)
+
+
+def expected_sign_ins(events):
+    kinds = {"handl": 2, "lead": 3}
+    return Counter(
+        (kinds[kind], key, oracle.micros(event), event.id, event.account_id)
+        for event in events
+        if event.account_id
+        for kind, key in oracle.keys(event)
+    )
+
+
+@pytest.fixture
+def failures(monkeypatch):
+    """What went wrong with any statement: `Database.run` would just try again after a deadlock."""
+    seen = []
+    run_once = Database.run_once
+
+    async def watched(self, query, parameters=None):
+        try:
+            return await run_once(self, query, parameters)
+        except Exception as error:
+            seen.append((query, error))
+            raise
+
+    monkeypatch.setattr(Database, "run_once", watched)
+    return seen
+
+
+@pytest.mark.parametrize("seed", range(24))
+async def test_any_order_any_split_and_lost_leases_give_what_the_whole_log_says(
+    database, connection, monkeypatch, failures, seed
+):
+    lots = random.Random(seed)
+    monkeypatch.setattr("dispatcher.intake.BATCH", lots.randint(3, 12))
+    log = random_log(lots)
+    lots.shuffle(log)
+    intakes = [intake(Faltering(database, lots), f"holder {number}") for number in range(3)]
+    while log:
+        size = lots.randint(1, len(log))
+        record(connection, log[:size])
+        log = log[size:]
+        await asyncio.gather(*(one.step() for one in intakes))
+    await take_in(intakes)
+
+    events = recorded(connection)
+    assert facets(connection) == oracle.facets(events)
+    assert facet_events(connection) == Counter(
+        (oracle.combination(e), e.id) for e in events if any(oracle.combination(e))
+    )
+    assert sign_ins(connection) == expected_sign_ins(events)
+    whole = oracle.Log(events)
+    for event, known in zip(events, await PersonResolver(database).resolve(events), strict=True):
+        fields = {name: getattr(known, name) for name in oracle.Person.__dataclass_fields__}
+        assert fields | {"account_id": known.account_id or oracle.NOBODY} == asdict(whole.person(event))
+    assert not failures
+
+
+def by_name(connection):
+    """The tables, with each event called by its own name."""
+    names = {event.id: event.event_id for event in recorded(connection)}
+    return (
+        {
+            keys: {field: (at, names[abs(number)]) for field, (at, number) in newest.items()}
+            for keys, newest in facets(connection).items()
+        },
+        Counter((keys, names[number]) for keys, number in facet_events(connection).elements()),
+        Counter((*key, names[number], account) for *key, number, account in sign_ins(connection).elements()),
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_log_recorded_in_another_order_gives_the_same_tables(database, connection, seed):
+    lots = random.Random(seed)
+    log = [
+        event | {"occurred_at": (BEGIN + timedelta(seconds=number)).isoformat()}
+        for number, event in enumerate(random_log(lots))
+    ]
+    seen = []
+    for _ in range(2):
+        record(connection, log)
+        await take_in([intake(database, "one")])
+        seen.append(by_name(connection))
+        connection.execute(EMPTY)
+        lots.shuffle(log)
+    assert seen[0] == seen[1]
+
+
+async def test_many_dispatchers_over_the_same_few_keys_never_block_each_other_for_good(
+    database, connection, monkeypatch, failures
+):
+    monkeypatch.setattr("dispatcher.intake.BATCH", 40)
+    connection.execute(
+        """
+        INSERT INTO outbox.event (name, occurred_at, account_id, handl_id, lead_id)
+        SELECT 'signed_in', now() - n * interval '1 s', CASE WHEN n % 3 = 0 THEN 'a' || n * 7 % 11 END,
+               'h' || n * 13 % 17, CASE WHEN n % 2 = 0 THEN 'l' || n * 5 % 23 END
+        FROM generate_series(1, 2400) AS n ORDER BY md5(n::text)
+        """
+    )
+    await take_in([intake(database, f"holder {number}") for number in range(8)])
+    events = recorded(connection)
+    assert facets(connection) == fold(Fact(e.id, e.occurred_at, keys_of(e)) for e in events)
+    assert not failures
+
+
+@pytest.mark.parametrize(("first", "length"), [(0x10000, 256), (0x4E00, 3000)])
+async def test_keys_too_long_for_an_index_row_are_taken_in_and_tell_persons_apart(
+    database, connection, failures, first, length
+):
+    lots = random.Random(0)
+    long = "".join(chr(first + lots.randrange(20_000)) for _ in range(length))  # nothing that could be compressed
+    for account in ("a", "b"):
+        connection.execute(
+            "INSERT INTO outbox.event (name, account_id, handl_id, lead_id) VALUES ('signed_in', %s, %s, %s)",
+            (account + long, long, account + long),
+        )
+    connection.execute("INSERT INTO outbox.event (name, account_id) VALUES ('signed_in', %s)", ("a" + long,))
+    await take_in([intake(database, "one")])
+    first, second, again = await PersonResolver(database).resolve(recorded(connection))
+    assert first.account_id == again.account_id != second.account_id
+    assert set(again.keys) < set(first.keys)
+    assert not failures
+
+
+# What it costs
+
+# handl_id, lead_id, account_id of the n-th event of a person. Each size has its own: `size` is a text.
+PERSONS = {
+    "a test lead": "'h' || size || n, 'test' || size, CASE WHEN n % 3 = 0 THEN 'a' || size || n END",
+    "an office browser": "'office' || size, 'l' || size || n, CASE WHEN n % 2 = 0 THEN 'a' || size || n END",
+    "an account": "'h' || size || n / 2, CASE WHEN n % 2 = 0 THEN 'l' || size || n / 3 END, 'a' || size",
+}
+SIZES = [1, 10, 1000, 20_000]
+
+
+@pytest.mark.parametrize("person", PERSONS)
+async def test_a_thousand_events_cost_the_same_few_queries_however_many_share_a_key(
+    database, connection, monkeypatch, person
+):
+    connection.execute(
+        f"""
+        INSERT INTO outbox.event (event_id, name, occurred_at, sealed, visitor, handl_id, lead_id, account_id)
+        SELECT size || n, 'signed_in', now() - n * interval '1 s',
+               CASE WHEN n % 5 = 0 THEN '{{"meta": {{"em": ["x"]}}}}'::jsonb END,
+               CASE WHEN n % 7 = 0 THEN '{{"fbp": "x"}}'::jsonb END, {PERSONS[person]}
+        FROM unnest(array{SIZES}) AS sized (most), LATERAL (SELECT most || ' ' AS size) AS named, generate_series(1, most) AS n
+        """
+    )
+    await take_in([intake(database, "one")])
+    events = recorded(connection)
+    asked = Counter()
+    run = Database.run
+
+    async def counted(self, query, parameters=None):
+        asked[query] += 1
+        return await run(self, query, parameters)
+
+    monkeypatch.setattr(Database, "run", counted)
+    lots = random.Random(0)
+    for size in SIZES:
+        mine = [event for event in events if event.event_id.startswith(f"{size} ")]
+        for batch in (lots.choices(mine, k=1000), mine[:1]):
+            asked.clear()
+            await PersonResolver(database).resolve(batch)
+            assert asked["facets"] <= 4
+            assert max(asked[query] for query in ("acquainted", "sign_ins", "lenders")) <= 1
+
+
+FILL = """
+INSERT INTO outbox.facet (account_id, handl_id, lead_id, newest)
+SELECT CASE WHEN n % 2 = 0 THEN 'a' || n / 20 ELSE '' END,
+       CASE WHEN n % 10 = 1 THEN 'office' ELSE 'h' || n / 3 END,
+       CASE WHEN n % 10 = 3 THEN 'test' ELSE 'l' || n END,
+       jsonb_build_object('seen', jsonb_build_array(n, n), 'first', jsonb_build_array(-n, -n))
+FROM generate_series(1, 100000) AS n;
+INSERT INTO outbox.sign_in (kind, key, at, event_id, account_id)
+SELECT 2 + n % 2, CASE WHEN n % 5 = 0 THEN 'office' ELSE 'h' || n / 3 END, n, n, 'a' || n / 20
+FROM generate_series(1, 100000) AS n;
+INSERT INTO outbox.event (name) SELECT 'signed_in' FROM generate_series(1, 20000);
+"""
+KEYS = ["office", "test", *(f"{kind}{number}" for kind in "ahl" for number in range(300))]
+KINDS = [{"o": 2, "t": 3, "a": 1, "h": 2, "l": 3}[key[0]] for key in KEYS]
+ASKED = {
+    "acquainted": {"accounts": KEYS, "handls": KEYS, "leads": KEYS},
+    "facets": {"kinds": KINDS, "keys": KEYS, "limit": CROWD + 1},
+    "sign_ins": {"kinds": KINDS, "keys": KEYS, "ats": [50_000] * len(KEYS), "ids": [50_000] * len(KEYS)},
+    "lenders": {"ids": list(range(1, 1000))},
+}
+TYPES = {"kinds": "smallint[]", "ats": "bigint[]", "ids": "bigint[]", "limit": "bigint"}
+
+
+@pytest.fixture(scope="module")
+def hundred_thousand(server, template):
+    """A connection to a database with as many facets, a test lead and an office browser among them."""
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE hundred_thousand TEMPLATE {template} STRATEGY file_copy")
+        address = server.url.rsplit("/", 1)[0] + "/hundred_thousand"
+        with psycopg.connect(address, autocommit=True, prepare_threshold=None) as connection:
+            connection.execute(FILL)
+            connection.execute("VACUUM ANALYZE outbox.facet, outbox.sign_in, outbox.event")
+            yield connection
+        admin.execute("DROP DATABASE hundred_thousand WITH (FORCE)")
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("query", ASKED)
+def test_a_question_reads_by_the_indexes_that_it_names_and_no_more_of_a_crowd_than_says_so(
+    hundred_thousand, query, mode
+):
+    comment = " ".join(line for line in load(query).splitlines() if line.startswith("--"))
+    nodes = list(explain(hundred_thousand, query, mode))
+    scans = [node for node in nodes if "Index Name" in node]
+    assert {node["Index Name"] for node in scans} == set(re.findall(r"\w+_(?:pkey|handl|lead)\b", comment))
+    assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
+    if query != "lenders":
+        assert max(node["Actual Rows"] for node in scans) <= CROWD + 1
+
+
+def explain(connection, query, mode):
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", load(query))))
+    text = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", load(query))
+    values = sql.SQL(", ").join(sql.Literal(ASKED[query][name]) for name in names)
+    with connection.transaction(force_rollback=True):
+        connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        connection.execute(f"PREPARE examined ({', '.join(TYPES.get(name, 'text[]') for name in names)}) AS {text}")
+        (plans,) = connection.execute(
+            sql.SQL("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) EXECUTE examined ({})").format(values)
+        ).fetchone()
+        connection.execute("DEALLOCATE examined")
+    waiting = [plans[0]["Plan"]]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += node.get("Plans", ())

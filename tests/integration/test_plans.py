@@ -1,0 +1,86 @@
+"""What person, erase, rebuild and retention ask of PostgreSQL reads the log and the persons by index, a batch at a time."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from dispatcher.rebuild import OPEN
+from schema.queries import load
+
+FILL = """
+ALTER TABLE outbox.event DISABLE TRIGGER event_recorded;
+INSERT INTO outbox.event (name, handl_id, lead_id, account_id, details, occurred_at, recorded_at)
+SELECT 'lead_submitted', 'h' || n, 'l' || n, CASE WHEN n % 2 = 0 THEN 'a' || n END, '{"value": 1}', at, at
+FROM generate_series(1, 100000) AS n, LATERAL (SELECT outbox.clock() - n * interval '20 s' AS at) AS time;
+INSERT INTO outbox.receipt (event_id, destination, revision, tries, outcome)
+SELECT id, destination, 0, 1, 'delivered' FROM outbox.event, generate_series(1, 2) AS destination;
+INSERT INTO outbox.attempt (event_id, destination, revision, try, outcome) SELECT id, 1, 0, 1, 'transient' FROM outbox.event;
+INSERT INTO outbox.revision (event_id, destination, revision, reason) SELECT id, 1, 1, 'merge' FROM outbox.event;
+INSERT INTO outbox.merge (event_id) SELECT id FROM outbox.event;
+INSERT INTO outbox.raw (event_id, person) SELECT id, '{}' FROM outbox.event;
+INSERT INTO outbox.intake (event_id) SELECT id FROM outbox.event WHERE id % 1000 = 0;
+INSERT INTO outbox.facet (account_id, handl_id, lead_id, newest)
+SELECT coalesce(account_id, ''), handl_id, lead_id, jsonb_build_object('seen', jsonb_build_array(1, id)) FROM outbox.event
+UNION ALL
+SELECT account_id, '', '', jsonb_build_object('seen', jsonb_build_array(1, id)) FROM outbox.event WHERE account_id > '';
+INSERT INTO outbox.facet_event SELECT facet.id, event.id FROM outbox.event JOIN outbox.facet USING (handl_id, lead_id);
+INSERT INTO outbox.sign_in (kind, key, at, event_id, account_id)
+SELECT kind, CASE kind WHEN 2 THEN handl_id ELSE lead_id END, 1, id, account_id
+FROM outbox.event, generate_series(2, 3) AS kind WHERE account_id > '';
+VACUUM ANALYZE
+"""
+IDS = list(range(1, 51))
+KEYS = {"accounts": [f"a{n}" for n in IDS], "handls": [f"h{n}" for n in IDS], "leads": [f"l{n}" for n in IDS]}
+FACTS = {"facets": Jsonb([{"account_id": "x", "handl_id": "", "lead_id": "", "newest": {}}]), "facts": Jsonb([])}
+SIGN_INS = {"kinds": [2] * 50, "values": KEYS["handls"], "ats": [1] * 50, "signed": IDS}
+
+# Query → its parameters; what it looks through whole.
+STATEMENTS = {
+    "unfolded": (KEYS | {"longest": 512}, {"intake", "lease"}),
+    "events_of_keys": ({"kinds": [1, 2, 3], "keys": ["a2", "h3", "l4"], "anonymous": False}, set()),
+    "events_with_email": ({"after": 5000, "upto": 6000, "for_meta": "x", "for_google": "y"}, set()),
+    "deliveries_of": ({"ids": IDS}, {"intake", "delivery", "lease", "destination"}),
+    "raw_of": ({"ids": IDS}, set()),
+    "erase_owed": ({"ids": IDS}, {"intake", "delivery", "lease", "destination"}),
+    "erase_log": ({"ids": IDS, "telling": IDS}, set()),
+    "erase_persons": (KEYS | SIGN_INS | {"ids": IDS}, set()),
+    "facts_of_facet": ({"facet": 7}, set()),
+    "refold_facet": ({"handl_id": "h1", "lead_id": "l1", "newest": Jsonb({})}, set()),
+    "rebuild_events": ({"after": 100, "limit": 50}, {"lease"}),
+    "rebuild_fold": (FACTS, set()),
+    "rebuild_owed": ({"ids": IDS, "open": OPEN}, {"destination", "mapping"}),
+    "retention_events": ({"after": 100, "limit": 50, "age": OPEN}, set()),
+    "retention_unended": ({"ids": IDS}, {"destination"}),
+    "retention_owed": ({"ids": IDS}, {"intake", "delivery", "lease"}),
+    "retention_remove": (KEYS | {"ids": IDS, "age": OPEN}, set()),
+    "retention_facets": ({"account_id": "a1", "handl_id": "h1", "lead_id": "", "limit": 50}, set()),
+    "retention_persons": (KEYS | {"before": 1}, set()),
+    "elect": ({"office": "schedule", "holder": "one", "term": OPEN}, set()),
+}
+
+
+@pytest.fixture(scope="module")
+def filled(shared_database_url):
+    with psycopg.connect(shared_database_url, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
+        for statement in FILL.split(";"):
+            connection.execute(statement)
+        yield connection
+
+
+@pytest.mark.parametrize("query", STATEMENTS)
+def test_a_statement_looks_through_no_more_than_it_says(filled, query):
+    parameters, whole = STATEMENTS[query]
+    (plans,) = filled.execute("EXPLAIN (FORMAT JSON) " + load(query), parameters).fetchone()
+    nodes = list(walk(plans[0]["Plan"]))
+    assert {node["Relation Name"] for node in nodes if node["Node Type"].endswith("Seq Scan")} <= whole
+    # An index that is read from end to end is no better; but what waits for intake lies at the end of the log.
+    full = [node for node in nodes if "Index Name" in node and not node.keys() & {"Index Cond", "Filter"}]
+    assert not [node for node in full if node["Plan Rows"] > 1000 and node["Relation Name"] != "intake"]
+
+
+def walk(node):
+    yield node
+    for child in node.get("Plans", ()):
+        yield from walk(child)

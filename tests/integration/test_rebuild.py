@@ -1,0 +1,295 @@
+"""`outbox rebuild`: the logs folded again give the same, while dispatchers run, and nothing that ended is sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from dispatcher.database import Database
+from dispatcher.destinations import registry
+from dispatcher.rebuild import BATCH, OPEN, rebuild
+from schema.queries import load
+from schema.settings import Settings
+from tests import processes
+from tests.support import until
+
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10}
+PROJECTIONS = {
+    "facet": "SELECT account_id, handl_id, lead_id, newest FROM outbox.facet ORDER BY 1, 2, 3",
+    "facet_event": """
+        SELECT event_id, account_id, handl_id, lead_id
+        FROM outbox.facet_event JOIN outbox.facet ON facet.id = facet_id ORDER BY 1
+    """,
+    "sign_in": "SELECT kind, key, at, event_id, account_id FROM outbox.sign_in ORDER BY 1, 2, 3, 4",
+    "delivery": """
+        SELECT event_id, destination, revision, tries, first_unknown_at FROM outbox.delivery ORDER BY 1, 2, 3
+    """,
+}
+LOGS = ("event", "revision", "attempt", "receipt")
+
+
+def ago(**time):
+    return (datetime.now(UTC) - timedelta(**time)).isoformat()
+
+
+def projections(connection):
+    return {name: connection.execute(query).fetchall() for name, query in PROJECTIONS.items()}
+
+
+def logs(connection):
+    return {table: sorted(map(str, connection.execute(f"SELECT * FROM outbox.{table}").fetchall())) for table in LOGS}
+
+
+def record_many(spine, count):
+    spine.connection.execute(
+        "INSERT INTO outbox.event (name, event_id, handl_id, lead_id) "
+        "SELECT 'lead_submitted', 'e' || n, 'h' || n %% 100, n FROM generate_series(1, %s) AS n",
+        (count,),
+    )
+
+
+async def random_log(spine, lots, size):
+    """A log in the middle of everything: delivered, dead, owed with and without tries, re-sent, requeued."""
+
+    def record(number):
+        spine.record(
+            name=lots.choice(["lead_submitted", "signed_in", "subscription_purchased", "trial_started"]),
+            event_id=f"e{number}", account_id=lots.choice([None, None, "A1", "A2"]),
+            handl_id=lots.choice([None, "H1", "H2", "H3"]), lead_id=lots.choice([None, None, "L1", "L2"]),
+            occurred_at=ago(minutes=lots.randrange(-4000, 4000)),
+            **lots.choice([{}, {"person": {"email": f"{lots.randrange(4)}@b.co"}}, {"visitor": {"fbp": "fb.1.1.2"}}]),
+            **lots.choice([{}, {"details": {"value": 1, "currency": "EUR"}}]),
+        )  # fmt: skip
+
+    for part in range(3):
+        spine.faults("meta", rates=lots.choice([{}, {"http_500": 1.0}, {"reset_after_accept": 0.5}]))
+        spine.faults("ga4", rates=lots.choice([{}, {"http_503": 0.5}]))
+        for number in range(size):
+            record(f"{part}-{number}")
+        await spine.drain()
+        spine.clock.move(minutes=lots.choice([0, 1, 120]))
+        if part == 1:
+            async with Database.connect(spine.database_url, connections=1) as database:
+                before = (await database.run("clock"))[0][0] + timedelta(seconds=1)
+                which = {"reason": None, "destination": None, "name": None, "limit": 100, "before": before}
+                await database.run("dead_requeue", which)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_the_logs_folded_again_are_what_intake_and_delivery_made_of_them(spine, database, seed):
+    lots = random.Random(seed)
+    await random_log(spine, lots, 15)
+    before, told = projections(spine.connection), logs(spine.connection)
+    assert all(before.values())
+    spine.connection.execute("DELETE FROM outbox.facet_event; UPDATE outbox.facet SET newest = '{\"em\": [1, 1]}'")
+    spine.connection.execute("DELETE FROM outbox.delivery WHERE event_id % 2 = 0; DELETE FROM outbox.sign_in")
+    spine.connection.execute("UPDATE outbox.delivery SET tries = 99, first_unknown_at = NULL")
+    done = await rebuild(database)
+    assert projections(spine.connection) == before
+    assert logs(spine.connection) == told
+    assert (done.owed, done.taken) == (len(before["delivery"]), 0)
+    # A delivery is due when it was at first: now, or at its event's time.
+    late = """
+        SELECT count(*) FROM outbox.delivery JOIN outbox.event ON id = delivery.event_id
+        WHERE due_at > greatest(outbox.clock(), occurred_at) OR due_at < outbox.clock() - interval '1 minute'
+    """
+    assert spine.connection.execute(late).fetchone() == (0,)
+
+
+async def test_what_is_leased_for_sending_becomes_an_unknown_outcome_and_its_holder_is_fenced_off(spine, database):
+    spine.connection.execute("UPDATE outbox.destination SET paused = true")
+    record_many(spine, 3)
+    await spine.drain()
+    rows = await database.run("claim_delivery", CLAIM | {"destination": 1, "since": BEGINNING, "limit": 2})
+    lease, claimed_at = rows[0][:2]
+    assert (await rebuild(database)).taken == 2
+    assert spine.attempts("meta") == [("uncertain", "lease taken by rebuild")] * 2
+    told = [{"event_id": row[6], "revision": 0, "outcome": "delivered", "status": 200} for row in rows]
+    assert await database.run("settle_delivery", {"lease": lease, "holder": "one", "told": Jsonb(told)}) == [(0,)]
+    again = await database.run("claim_delivery", CLAIM | {"destination": 1, "since": BEGINNING})
+    assert sorted(row[4:6] for row in again if row[5]) == [(1, claimed_at)] * 2
+    assert [row[4:6] for row in again if not row[5]] == [(0, None)]
+
+
+async def test_what_is_not_taken_in_yet_is_left_to_intake(spine, database):
+    record_many(spine, 3)
+    rows = await database.run("claim_intake", CLAIM | {"since": 0, "limit": 2})
+    assert (await rebuild(database)).events == 0
+    assert [spine.count(table) for table in ("facet", "delivery", "intake")] == [0, 0, 1]
+    assert spine.connection.execute("SELECT id FROM outbox.lease").fetchall() == [(rows[0][0],)]
+    spine.clock.move(minutes=2)
+    assert await spine.drain() == 0
+    assert spine.count("receipt") == 6
+
+
+async def test_a_destination_that_takes_no_more_is_skipped(spine, database):
+    spine.connection.execute("UPDATE outbox.destination SET paused = true")
+    record_many(spine, 2)
+    await spine.drain()
+    spine.connection.execute("UPDATE outbox.destination SET enabled = false WHERE name = 'ga4'")
+    assert (await rebuild(database)).owed == 2
+    assert set(spine.receipts().items()) == {((f"e{n}", "ga4"), ("skipped", "disabled")) for n in (1, 2)}
+
+
+async def test_an_old_event_without_receipts_is_not_owed_unless_it_still_lay_in_the_queue(spine, database):
+    spine.connection.execute("UPDATE outbox.destination SET paused = true")
+    record_many(spine, 2)
+    spine.record(name="lead_submitted", event_id="ahead", lead_id="9", occurred_at=ago(days=-7))
+    await spine.drain()
+    spine.connection.execute("DELETE FROM outbox.delivery WHERE event_id = 1")  # as if retention had taken its receipts
+    spine.clock.move(days=9)
+    assert (await rebuild(database)).owed == 2
+    assert spine.connection.execute("SELECT DISTINCT event_id FROM outbox.delivery").fetchall() == [(3,)]
+    assert spine.receipts() == {("e2", name): ("dead", "window closed") for name in ("meta", "ga4")}
+
+
+def test_no_window_is_open_when_retention_may_begin():
+    least = Settings.from_environment({"OUTBOX_RETENTION_DAYS": "8"}).retention_days
+    assert max(limits.window for limits in registry.LIMITS.values()) < OPEN <= timedelta(days=least)
+
+
+async def test_beside_running_dispatchers_nothing_is_lost_and_meta_counts_nothing_twice(spine, dispatch, outbox):
+    spine.faults("meta", rates={"slow": 0.3, "http_500": 0.05}, slow_ms=300)
+    spine.faults("ga4", rates={"slow": 0.3}, slow_ms=50)
+    record_many(spine, 1500)
+    for _ in range(2):
+        dispatch(spine.database_url)
+    await until(lambda: len(spine.arrivals("ga4")) > 100)
+    for _ in range(2):
+        code, said, errors = await outbox("rebuild")
+        assert code == 0, errors
+        assert "events folded" in said
+        record_many_more = (
+            "INSERT INTO outbox.event (name, lead_id) SELECT 'lead_submitted', n FROM generate_series(1, 100) AS n"
+        )
+        spine.connection.execute(record_many_more)
+    spine.faults("meta")
+    spine.faults("ga4")
+    await until(lambda: spine.count("receipt") == 3400, 60)
+    assert {outcome for outcome, _ in spine.receipts().values()} == {"delivered"}
+    counted = [arrival.event_id for arrival in spine.arrivals("meta") if arrival.verdict == "counted"]
+    assert len(counted) == len(set(counted)) == 1700
+    assert spine.count("delivery") == spine.count("intake") == 0
+
+
+async def test_two_at_once_do_it_one_after_the_other(spine, database):
+    spine.connection.execute("UPDATE outbox.destination SET paused = true")
+    record_many(spine, 2 * BATCH + 10)
+    await spine.drain()
+    before = projections(spine.connection)
+    async with Database.connect(spine.database_url) as other:
+        first, second = await asyncio.gather(rebuild(database), rebuild(other))
+    assert first == second
+    assert first.events == 2 * BATCH + 10
+    assert projections(spine.connection) == before
+
+
+async def test_killed_in_the_middle_it_leaves_everything_as_it_was(spine, database_url):
+    spine.connection.execute("UPDATE outbox.destination SET paused = true")
+    record_many(spine, 200)
+    await spine.drain()
+    before, told = projections(spine.connection), logs(spine.connection)
+    with psycopg.connect(database_url) as other:
+        # It comes as far as dropping the facets, and waits for this one.
+        other.execute("SELECT FROM outbox.facet WHERE handl_id = 'h7' LIMIT 1 FOR UPDATE")
+        process = processes.start({"OUTBOX_DATABASE_URL": database_url}, "rebuild")
+        waiting = "pg_locks WHERE NOT granted AND locktype IN ('tuple', 'transactionid')"
+        await until(lambda: spine.connection.execute(f"SELECT count(*) FROM {waiting}").fetchone()[0])
+        assert spine.connection.execute(
+            "SELECT count(*) FROM pg_locks WHERE relation = 'outbox.lease'::regclass AND mode = 'ExclusiveLock' AND granted"
+        ).fetchone() == (1,)
+        process.kill()
+        process.wait()
+    assert projections(spine.connection) == before
+    assert logs(spine.connection) == told
+
+
+# The lock that rebuild, erase and retention work under
+
+UNDER_THE_LOCK = re.compile(r"(erase|rebuild|retention|refold)_")
+
+
+def writers():
+    """The queries that write to queues, logs or persons, and are not those of the ones that exclude the others."""
+    names = sorted(file.name.removesuffix(".sql") for file in resources.files("schema.queries").iterdir())
+    writing = re.compile(r"(INSERT INTO|DELETE FROM|UPDATE) outbox\.(?!merge\b|election\b)")
+    return [name for name in names if not name.startswith("_") and writing.search(load_or_nothing(name))]
+
+
+def load_or_nothing(name):
+    try:
+        return load(name)
+    except (FileNotFoundError, IsADirectoryError):
+        return ""
+
+
+def prepared(name):
+    """A query as PREPARE takes it."""
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", load(name))))
+    return re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", load(name))
+
+
+def test_who_excludes_dispatchers_says_so():
+    for name in writers():
+        assert bool(UNDER_THE_LOCK.match(name)) == ("under exclude_dispatchers" in " ".join(load(name).split())), name
+
+
+@pytest.mark.parametrize("name", [name for name in writers() if not UNDER_THE_LOCK.match(name)])
+def test_every_other_writer_takes_the_lock_before_it_looks_at_anything(connection, name):
+    with connection.transaction(force_rollback=True):
+        connection.execute(f"PREPARE examined AS {prepared(name)}")
+        modes = connection.execute(
+            "SELECT mode FROM pg_locks WHERE relation = 'outbox.lease'::regclass AND pid = pg_backend_pid()"
+        ).fetchall()
+        connection.execute("DEALLOCATE examined")
+    assert {mode for (mode,) in modes} & {"RowShareLock", "RowExclusiveLock"}
+
+
+def test_the_writers_are_found():
+    assert {name.split("_")[0] for name in writers()} >= {
+        "claim",
+        "settle",
+        "reclaim",
+        "expire",
+        "dead",
+        "resend",
+        "extend",
+    }
+
+
+async def test_who_waited_for_it_sees_what_was_done_meanwhile(spine, database, database_url):
+    spine.connection.execute("UPDATE outbox.destination SET paused = true")
+    record_many(spine, 2)
+    await spine.drain()
+    record_many_more = "INSERT INTO outbox.event (name, event_id, lead_id) VALUES ('lead_submitted', 'late', 'L')"
+    spine.connection.execute(record_many_more)
+    (lease, *_), *_ = await database.run("claim_delivery", CLAIM | {"destination": 2, "since": BEGINNING, "limit": 1})
+    told = [{"event_id": 1, "revision": 0, "outcome": "delivered", "status": 200}]
+    asked = {
+        "claim_delivery": CLAIM | {"destination": 1, "since": BEGINNING},
+        "claim_intake": CLAIM | {"since": 0},
+        "settle_delivery": {"lease": lease, "holder": "one", "told": Jsonb(told)},
+        "reclaim_leases": {},
+    }
+    with psycopg.connect(database_url) as other:
+        other.execute(load("exclude_dispatchers"))
+        other.execute("UPDATE outbox.event SET lead_id = 'erased'")
+        other.execute("DELETE FROM outbox.delivery WHERE destination = 1 AND event_id = 1")
+        other.execute("DELETE FROM outbox.lease")
+        tasks = {name: asyncio.create_task(database.run_once(name, given)) for name, given in asked.items()}
+        waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'outbox.lease'::regclass AND NOT granted"
+        await until(lambda: spine.connection.execute(waiting).fetchone() == (len(asked),))
+        other.commit()
+    answers = {name: await task for name, task in tasks.items()}
+    assert [(row[6], row[12]) for row in answers["claim_delivery"]] == [(2, "erased")]
+    assert [row[10] for row in answers["claim_intake"]] == ["erased"]
+    assert answers["settle_delivery"] == answers["reclaim_leases"] == [(0,)]
+    assert spine.count("receipt") == 0
