@@ -123,7 +123,8 @@ class Database:
                 rows = await self.run_once(query, parameters)
             except AWAY as error:
                 failures += 1
-                self._lost(error)
+                if failures > 1:  # a single connection may have been cut; the next one tells
+                    self._lost(error)
                 await asyncio.sleep(min(LONGEST_PAUSE, 0.1 * 2**failures) * (0.5 + random.random()))
             else:
                 self._found()
