@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import shutil
 import sys
 from typing import Annotated
@@ -12,6 +13,7 @@ import typer
 from rich.console import Console
 
 from dispatcher import demo as demo_site
+from dispatcher import logs
 from dispatcher import sandbox as sandbox_server
 
 
@@ -41,6 +43,7 @@ def demo(
     ] = None,
 ) -> None:
     """Run everything on this machine: a CRM site, its database, the dispatcher, and a sandbox of Meta and GA4."""
+    logs.configure(level=logging.WARNING)  # the pages show what goes on
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no ✅ shows something else
     try:

@@ -53,7 +53,7 @@ async def _show(console: Console, demo: Demo, logs: io.StringIO) -> bool:
         console.print(f"❌ {sentence}", highlight=False, markup=False)
     if not wrong:
         console.print(
-            f"✅ {len(proofs)} conversions arrived at Meta and at GA4, each exactly once and without a problem.\n"
+            f"✅ {len(proofs)} conversions arrived at Meta and at GA4, each counted exactly once and without a problem.\n"
             f"✅ The lead carries the event_id of the landing page, {seen.event_id}.",
             highlight=False,
         )
