@@ -312,12 +312,20 @@ async def test_the_proof_objects_to_what_is_missing_doubled_or_wrong():
     seen = Visit("shared", [Recorded(1, "lead_submitted", "other", [State("meta", "owed", "", "")])])
     request = ledger.open("meta", "pixel", 0.0, "")
     ledger.take(request, [Offer("Lead", "other", NOTHING), Offer("Lead", "other", NOTHING)], NOTHING)
+    assert "at meta" not in "\n".join(
+        proof.objections(seen, proof.proofs(ledger, seen), ledger)
+    )  # a re-send is welcome
+    ledger.take(ledger.open("meta", "pixel", 49 * 3600.0, ""), [Offer("Lead", "other", NOTHING)], NOTHING)
+    request = ledger.open("ga4", "stream", 0.0, "")
+    ledger.take(request, [Offer("generate_lead", "other", NOTHING), Offer("generate_lead", "other", NOTHING)], NOTHING)
     sentences = "\n".join(proof.objections(seen, proof.proofs(ledger, seen), ledger))
     assert "The log holds lead_submitted of this visit" in sentences
     assert "The lead does not carry the event_id of the landing page." in sentences
-    assert "lead_submitted at meta: arrived 2 times instead of once." in sentences
-    assert "lead_submitted at meta: duplicate." in sentences
-    assert "lead_submitted at ga4: arrived 0 times instead of once." in sentences
+    assert "lead_submitted at meta: counted 2 times instead of once." in sentences
+    assert "lead_submitted at ga4: counted 2 times instead of once." in sentences
+    assert "The sandbox counted 4 events where 2 were expected." in sentences
+    missing = "\n".join(proof.objections(seen, proof.proofs(Ledger(), seen), Ledger()))
+    assert "lead_submitted at meta: counted 0 times instead of once." in missing
 
 
 def test_a_port_that_is_taken_is_replaced_only_if_nobody_asked_for_it():
