@@ -62,7 +62,9 @@ class Circuit:
                 self._opens_at = max(self._opens_at, self._clock() + (answer.wait or 1.0))
             case Outcome.TRANSIENT | Outcome.UNCERTAIN:
                 self._failures += 1
-                if self._failures >= FAILURES and self.state is not State.HALTED and not self.pause():
+                if self.state is State.HALTED and not self.pause():
+                    self._probe_later(State.HALTED, self.reason)  # the probe did not even get through
+                elif self._failures >= FAILURES and not self.pause():
                     self._probe_later(State.FAILING, answer.reason)
             case Outcome.DELIVERED if answer.wait:
                 self._failures = 0

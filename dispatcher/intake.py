@@ -15,7 +15,7 @@ from dispatcher.database import Database
 from dispatcher.destinations import Limits
 from dispatcher.eligibility import DISABLED, NO_MAPPING, TOO_OLD
 from dispatcher.identity.facets import Fact, fold, keys_of
-from dispatcher.queue import IDLE_REWIND_SECONDS
+from dispatcher.queue import IDLE_REWIND_SECONDS, REWIND_SECONDS
 from dispatcher.records import Event
 from dispatcher.words import DestinationWords, Words
 from outbox.sealing import seal
@@ -87,6 +87,9 @@ class Intake:
         return len(arrivals)
 
     async def _claim(self) -> list[tuple[Any, ...]]:
+        if monotonic() - self._rewound_at > REWIND_SECONDS:
+            self._watermark = 0
+            self._rewound_at = monotonic()
         rows = await self._claim_from(self._watermark)
         if rows:
             self._watermark = max(self._watermark, max(row[4] for row in rows) - SLACK)

@@ -60,7 +60,7 @@ class Settlement(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of one delivery; with `due_at` it is still owed, and `outcome` says how the attempt ended.
 
     outcome, ended: delivered, skipped, dead. Outcome, still owed: transient, throttled, uncertain, or returned (it was
-    never tried). `sent` names the fields that were sent, identifiers with a digest (`em:62a14e44`).
+    never tried). `sent_at`: when the request was made, from which a destination counts a repeat. `sent` names the fields that were sent, identifiers with a digest (`em:62a14e44`).
     """
 
     event_id: int
@@ -75,3 +75,4 @@ class Settlement(msgspec.Struct, frozen=True, omit_defaults=True):
     sent: list[str] | None = None
     due_at: datetime | None = None
     unknown_at: datetime | None = None
+    sent_at: datetime | None = None

@@ -83,7 +83,11 @@ def judge(
     if not told.delivered or told.revision is None or told.first_at is None or mapping is None:
         return Verdict.NOT_DELIVERED, ()
     again = Delivery(told.event, told.revision + 1, 0, told.first_at)
-    built = destination.build(again, known, mapping, now)
+    try:
+        built = destination.build(again, known, mapping, now)
+    except Exception as error:  # noqa: BLE001 - whatever one event does to us, it harms itself only
+        log.error("an event cannot be built", id=told.event.id, error=type(error).__name__)
+        return Verdict.REFUSED, ()
     if not isinstance(built, Payload):
         return Verdict.REFUSED, ()
     gained = sorted({field for field in built.sent if ":" in field}.difference(told.sent or ()))

@@ -13,12 +13,12 @@ import structlog
 
 from dispatcher.circuit import Circuit, State
 from dispatcher.destinations import Answer, Destination, Outcome, Payload, Refusal
-from dispatcher.eligibility import refuse
+from dispatcher.eligibility import DISABLED, refuse
 from dispatcher.identity import Known, Resolver
 from dispatcher.queue import DeliveryQueue
 from dispatcher.records import Delivery, Lease, Mapping
 from dispatcher.settle import answered, refused, returned
-from dispatcher.settling import Settling
+from dispatcher.settling import Settling, clock
 from dispatcher.words import Words
 
 log = structlog.get_logger()
@@ -79,6 +79,7 @@ class Sender:
         except TimeoutError:
             return False
         lease = None
+        asked = clock()
         try:
             probing = self.circuit.is_probing
             if not (probing and self._tasks):
@@ -89,7 +90,7 @@ class Sender:
                 self._leases.release()
         if lease is None:
             return False
-        task = asyncio.create_task(self._deliver(lease))
+        task = asyncio.create_task(self._deliver(lease, asked))
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return True
@@ -137,9 +138,10 @@ class Sender:
             # The lease expires and its deliveries come back: nothing is lost, but somebody should look.
             log.error("a lease could not be delivered", destination=self.destination.name, error=type(error).__name__)
 
-    async def _deliver(self, lease: Lease) -> None:
+    async def _deliver(self, lease: Lease, asked: float) -> None:
+        """Deliver a lease that was asked for at `asked`."""
         claimed = monotonic()
-        settling = Settling(self._queue, lease, self._lease)
+        settling = Settling(self._queue, lease, self._lease, asked)
         # The database's clock, carried on from the claim.
         batch = _Batch(settling, lambda: lease.claimed_at + timedelta(seconds=monotonic() - claimed))
         try:
@@ -156,12 +158,14 @@ class Sender:
             await settling.close()
 
     async def _build(self, lease: Lease, settling: Settling) -> list[Payload]:
-        mappings = (await self._words.destinations())[self.destination.name].mappings
+        words = (await self._words.destinations())[self.destination.name]
         persons = await self._resolver.resolve([delivery.event for delivery in lease.deliveries])
         payloads: list[Payload] = []
         for delivery, known in zip(lease.deliveries, persons, strict=True):
-            mapping = mappings.get(delivery.event.name)
-            built: Payload | Refusal | None = refuse(delivery, mapping, self.destination.limits, lease.claimed_at)
+            mapping = words.mappings.get(delivery.event.name)
+            built: Payload | Refusal | None = (
+                refuse(delivery, mapping, self.destination.limits, lease.claimed_at) if words.enabled else DISABLED
+            )
             if built is None and mapping and mapping.paused:
                 settling.add(returned(delivery, lease.claimed_at + PAUSED))
                 continue
@@ -213,7 +217,7 @@ class Sender:
     async def _request(self, group: Sequence[Payload], batch: _Batch) -> _Reply | None:
         """Make one request; None if it may not be made any more, and its deliveries were given back."""
         async with self._requests:
-            if self._stopping or batch.settling.is_lost or self.circuit.pause():
+            if self._stopping or not batch.settling.may_send or self.circuit.pause():
                 due_at = batch.now() + timedelta(seconds=0 if self._stopping else self.circuit.pause())
                 batch.settling.add(*(returned(payload.delivery, due_at) for payload in group))
                 return None
@@ -225,7 +229,8 @@ class Sender:
                 self._settle(group, _Reply(unknown, sent_at), batch)
                 raise
         if self.circuit.heard(answer):
-            log.info(
+            tell = {State.HALTED: log.error, State.RUNNING: log.info}.get(self.circuit.state, log.warning)
+            tell(
                 "destination changed state",
                 destination=self.destination.name,
                 state=str(self.circuit.state),

@@ -42,9 +42,9 @@ def answered(
     delivery = payload.delivery
     match answer.outcome:
         case Outcome.DELIVERED:
-            return _ended(payload, answer, "delivered", None)
+            return _ended(payload, answer, "delivered", None, sent_at)
         case Outcome.REJECTED:
-            return _ended(payload, answer, "dead", answer.reason or "rejected")
+            return _ended(payload, answer, "dead", answer.reason or "rejected", sent_at)
         case Outcome.THROTTLED | Outcome.HALTED:
             return returned(delivery, now + timedelta(seconds=answer.wait or 0))
     unknown_at = sent_at if answer.outcome is Outcome.UNCERTAIN else None
@@ -52,7 +52,7 @@ def answered(
     if unknown_at and delivery.first_unknown_at is None and limits.repeat is not None:
         closes = min(closes, unknown_at + limits.repeat)
     if now >= closes:
-        return _ended(payload, answer, WINDOW_CLOSED.outcome, WINDOW_CLOSED.reason)
+        return _ended(payload, answer, WINDOW_CLOSED.outcome, WINDOW_CLOSED.reason, sent_at)
     return Settlement(
         event_id=delivery.event.id,
         revision=delivery.revision,
@@ -67,7 +67,7 @@ def answered(
     )
 
 
-def _ended(payload: Payload, answer: Answer, outcome: str, reason: str | None) -> Settlement:
+def _ended(payload: Payload, answer: Answer, outcome: str, reason: str | None, sent_at: datetime) -> Settlement:
     return Settlement(
         event_id=payload.delivery.event.id,
         revision=payload.delivery.revision,
@@ -79,4 +79,5 @@ def _ended(payload: Payload, answer: Answer, outcome: str, reason: str | None) -
         trace=answer.trace,
         account_id=payload.account_id,
         sent=payload.sent,
+        sent_at=sent_at,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -13,6 +14,12 @@ from dispatcher.records import Lease, Settlement
 
 log = structlog.get_logger()
 
+
+def clock() -> float:
+    """Seconds that go on while the machine sleeps, where the system can tell."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 COLLECT_SECONDS = 1.0
 """How long a settlement may wait for others (design, part 7)."""
 
@@ -20,18 +27,26 @@ COLLECT_SECONDS = 1.0
 class Settling:
     """The settlements of one lease, and its heartbeat while they come in.
 
-    `is_lost` becomes true when another process has taken the lease: nothing more may be sent from it.
+    `is_lost` becomes true when another process has taken the lease. `may_send` ends before that can happen: a process
+    that cannot reach the database, or was frozen, does not know.
     """
 
-    def __init__(self, queue: DeliveryQueue, lease: Lease, held_for: timedelta) -> None:
+    def __init__(self, queue: DeliveryQueue, lease: Lease, held_for: timedelta, claimed: float) -> None:
         self._queue = queue
         self._lease = lease
         self._waiting: list[Settlement] = []
         self._open = len(lease.deliveries)
         self._flushing = asyncio.Lock()
-        self._beat_seconds = held_for.total_seconds() / 3
+        self._held_seconds = held_for.total_seconds()
+        self._held_until = claimed + self._held_seconds
+        self._beat_seconds = self._held_seconds / 3
         self._beats = asyncio.create_task(self._beat())
         self.is_lost = False
+
+    @property
+    def may_send(self) -> bool:
+        """Tell whether the lease is surely still ours."""
+        return not self.is_lost and clock() < self._held_until
 
     def add(self, *settlements: Settlement) -> None:
         """Take note of what became of some deliveries."""
@@ -52,10 +67,15 @@ class Settling:
         beats = asyncio.get_running_loop().time() + self._beat_seconds
         while not self.is_lost:
             await asyncio.sleep(COLLECT_SECONDS)
-            await asyncio.shield(self._flush())
-            if self._open and asyncio.get_running_loop().time() >= beats:
-                self.is_lost = not await self._queue.extend(self._lease)
-                beats = asyncio.get_running_loop().time() + self._beat_seconds
+            try:
+                await asyncio.shield(self._flush())
+                if self._open and asyncio.get_running_loop().time() >= beats:
+                    asked = clock()
+                    self.is_lost = not await self._queue.extend(self._lease)
+                    self._held_until = asked + self._held_seconds
+                    beats = asyncio.get_running_loop().time() + self._beat_seconds
+            except Exception as error:  # noqa: BLE001 - what was noted is kept, and tried again
+                log.error("a settlement failed, it is tried again", error=type(error).__name__)
 
     async def _flush(self) -> None:
         """Settle what has come in; one settlement at a time, so that closing waits for the one under way."""
@@ -63,7 +83,11 @@ class Settling:
             waiting, self._waiting = self._waiting, []
             if not waiting or self.is_lost:
                 return
-            settled = await self._queue.settle(self._lease, waiting)
+            try:
+                settled = await self._queue.settle(self._lease, waiting)
+            except Exception:
+                self._waiting = waiting + self._waiting
+                raise
             self._open -= len(waiting)
             # If the lease is still ours, it ended otherwise: a settlement whose answer the network swallowed had taken
             # effect before, or it was erased.

@@ -16,7 +16,7 @@ import msgspec
 
 from dispatcher.destinations import Answer, Limits, Outcome, Payload, Refusal, values
 from dispatcher.destinations.http import Client, Reply
-from dispatcher.destinations.values import digest, hashes, looks_personal, number, text
+from dispatcher.destinations.values import digest, hashes, looks_personal, number, text, words
 from dispatcher.eligibility import NO_CONSENT, NO_MAPPING, consent_of
 from dispatcher.identity import Known
 from dispatcher.records import Delivery, Event
@@ -176,7 +176,7 @@ def _envelope(event: Event, known: Known, consent: Mapping[str, str]) -> tuple[d
     phones = _bare_hashes(known, "sha256_phone_number")
     properties: dict[str, str | None] = {
         "user_country": known.country,
-        "lead_source": text(event.campaign or {}, "source", PROPERTY_CHARACTERS),
+        "lead_source": words(event.campaign or {}, "source", PROPERTY_CHARACTERS),
     }
     if shares_identity:
         user_data = {
@@ -229,10 +229,10 @@ def _parameters(event: Event, known: Known, mapping: StepMapping, now: datetime)
         "value": value,
         "currency": code,
         "transaction_id": _transaction_id(event, mapping),
-        "method": text(details, "form"),
-        "product": text(details, "product"),
+        "method": words(details, "form"),
+        "product": words(details, "product"),
         "content_category": values.category(details, mapping),
-        "campaign": text(campaign, "campaign"),
+        "campaign": words(campaign, "campaign"),
         "items": _items(event, mapping, value) if mapping.event_name in _MONEY_NEEDED or "items" in details else None,
         **{name: fixed for name, fixed in mapping.parameters.items() if name != "content_category"},
     }
@@ -288,7 +288,7 @@ def _items(event: Event, mapping: StepMapping, value: float | None) -> list[dict
         items = [_item(item) for item in given[:ITEMS] if isinstance(item, dict)]
         if kept := [item for item in items if "item_id" in item or "item_name" in item]:
             return kept
-    product = text(details, "product", PARAMETER_CHARACTERS)
+    product = words(details, "product", PARAMETER_CHARACTERS)
     if mapping.event_name == "purchase":
         product = product or event.name
     if not product:
@@ -303,7 +303,7 @@ def _item(given: Mapping[str, Any]) -> dict[str, Any]:
         found = (
             number(given, name)
             if name in {"price", "quantity", "discount", "index"}
-            else text(given, name, PARAMETER_CHARACTERS)
+            else words(given, name, PARAMETER_CHARACTERS)
         )
         if found is not None:
             item[name] = found

@@ -60,6 +60,8 @@ class Client:
             return Answer(Outcome.TRANSIENT, _name(error))
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             return Answer(Outcome.UNCERTAIN, _name(error))
+        except Exception:  # noqa: BLE001 - an answer that nobody can judge is one that nobody understood
+            return Answer(Outcome.UNCERTAIN, "answer not understood")
 
     async def close(self) -> None:
         """Close the connections."""

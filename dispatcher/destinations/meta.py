@@ -13,7 +13,7 @@ import msgspec
 from dispatcher.destinations import Answer, Limits, Payload, Refusal, values
 from dispatcher.destinations.http import Client
 from dispatcher.destinations.meta_answers import classify
-from dispatcher.destinations.values import PERSONAL_NAMES, digest, hash_key, hashes, looks_personal, number, text
+from dispatcher.destinations.values import PERSONAL_NAMES, digest, hash_key, hashes, looks_personal, number, text, words
 from dispatcher.eligibility import NO_CONSENT, NO_MAPPING, consent_of
 from dispatcher.identity import Known
 from dispatcher.records import Delivery, Event
@@ -213,13 +213,13 @@ def _custom_data(event: Event, mapping: StepMapping, *, is_website: bool) -> dic
     candidates: dict[str, Any] = {
         "value": value,
         "currency": code,
-        "content_name": text(details, "content_name") or text(details, "form") or text(details, "product"),
+        "content_name": words(details, "content_name") or words(details, "form") or words(details, "product"),
         "content_category": values.category(details, mapping),
-        **{name: text(details, name) for name in _TEXTS},
+        **{name: words(details, name) for name in _TEXTS},
         **{name: number(details, name) for name in _NUMBERS},
         "contents": _list_of(dict, details.get("contents")),
         "content_ids": _list_of((str, int), details.get("content_ids")),
-        **{parameter: text(campaign, name) for parameter, name in _CAMPAIGN},
+        **{parameter: words(campaign, name) for parameter, name in _CAMPAIGN},
     }
     if is_website and not candidates["lead_source"]:
         candidates["lead_source"] = "direct"  # owner's spec, 4.4
@@ -230,7 +230,9 @@ def _custom_data(event: Event, mapping: StepMapping, *, is_website: bool) -> dic
 
 
 def _list_of(kind: type | tuple[type, ...], value: Any) -> list[Any] | None:
-    return value if isinstance(value, list) and value and all(isinstance(item, kind) for item in value) else None
+    if isinstance(value, list) and value and all(isinstance(item, kind) for item in value):
+        return None if looks_personal(str(value)) else value
+    return None
 
 
 def _add_others(custom: dict[str, Any], others: Mapping[str, Any]) -> None:
@@ -243,5 +245,5 @@ def _add_others(custom: dict[str, Any], others: Mapping[str, Any]) -> None:
         elif isinstance(value, int | float):
             if (amount := number(others, name)) is not None:
                 custom[name] = amount
-        elif (found := text(others, name)) and not looks_personal(found):
+        elif found := words(others, name):
             custom[name] = found

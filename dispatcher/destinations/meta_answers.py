@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 import msgspec
 
@@ -23,15 +23,10 @@ CODES: tuple[tuple[int, int | None, Outcome, str], ...] = (
     (17, None, Outcome.THROTTLED, "user rate limit"),
     (32, None, Outcome.THROTTLED, "page rate limit"),
     (613, None, Outcome.THROTTLED, "rate limit"),
-    (80000, None, Outcome.THROTTLED, "rate limit"),
-    (80003, None, Outcome.THROTTLED, "rate limit"),
-    (80004, None, Outcome.THROTTLED, "rate limit"),
-    (80014, None, Outcome.THROTTLED, "rate limit"),
     (190, None, Outcome.HALTED, "access token invalid or expired"),
     (102, None, Outcome.HALTED, "access token invalid or expired"),
     (3, None, Outcome.HALTED, "permission missing"),
     (10, None, Outcome.HALTED, "permission missing"),
-    (200, None, Outcome.HALTED, "permission missing"),
     (100, 33, Outcome.HALTED, "pixel unknown, or the token may not use it"),
     (100, 34, Outcome.HALTED, "pixel unknown, or the token may not use it"),
     (2044055, None, Outcome.HALTED, "data set does not exist"),
@@ -43,6 +38,11 @@ CODES: tuple[tuple[int, int | None, Outcome, str], ...] = (
     (100, 2804050, Outcome.REJECTED, "insufficient identity"),
     (100, None, Outcome.REJECTED, "invalid parameter"),
 )
+FAMILIES: tuple[tuple[range, Outcome, str], ...] = (
+    (range(200, 300), Outcome.HALTED, "permission missing"),
+    (range(80000, 80100), Outcome.THROTTLED, "rate limit"),
+)
+"""Codes that stand for a kind: API permissions, and the rate limits of Meta's business use cases."""
 _BY_NUMBER = {(code, subcode): (outcome, reason) for code, subcode, outcome, reason in CODES}
 
 THROTTLE_SECONDS = 60.0
@@ -51,7 +51,6 @@ ALMOST_ALL = 95.0
 """Percent of a rate limit from which it is wise to wait before Meta says so."""
 _BUSINESS_USAGE = "X-Business-Use-Case-Usage"
 LONGEST_WAIT = 3600.0
-_REFUSED = frozenset({400, 403, 404, 405, 413, 414, 415, 422})
 _TRACE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -95,13 +94,23 @@ def classify(reply: Reply, *, sent: int) -> Answer:
 
 def _by_code(reply: Reply, error: _Error) -> Answer:
     assert error.code is not None
-    unknown = (Outcome.REJECTED if reply.status in _REFUSED else Outcome.TRANSIENT, "error unknown to us")
-    outcome, reason = _BY_NUMBER.get((error.code, error.error_subcode)) or _BY_NUMBER.get((error.code, None), unknown)
+    outcome, reason = _known(error.code, error.error_subcode)
     if error.is_transient and outcome is Outcome.REJECTED:
         outcome = Outcome.TRANSIENT
     wait = _wait(reply) if outcome is Outcome.THROTTLED else None
     trace = _trace(error.fbtrace_id)
     return Answer(outcome, reason, reply.status, error.code, error.error_subcode, trace, wait)
+
+
+def _known(code: int, subcode: int | None) -> tuple[Outcome, str]:
+    """Look an error up. One that nobody has heard of says nothing against the events: they are tried again."""
+    for listed in ((code, subcode), (code, None)):
+        if found := _BY_NUMBER.get(listed):
+            return found
+    for family, outcome, reason in FAMILIES:
+        if code in family:
+            return outcome, reason
+    return Outcome.TRANSIENT, "error unknown to us"
 
 
 def _by_status(reply: Reply) -> Answer:
@@ -129,7 +138,7 @@ def _wait(reply: Reply) -> float:
     if (stated := reply.headers.get("Retry-After", "")).isdecimal():
         return min(float(stated), LONGEST_WAIT)
     regain = [usage.get("estimated_time_to_regain_access") for usage in _usages(reply.headers.get(_BUSINESS_USAGE))]
-    minutes = max((float(value) for value in regain if isinstance(value, int | float)), default=0.0)
+    minutes = max((float(value) for value in regain if _is_share(value)), default=0.0)
     return min(minutes * 60 or THROTTLE_SECONDS, LONGEST_WAIT)
 
 
@@ -141,9 +150,13 @@ def _used(reply: Reply) -> float:
             shares.extend(
                 float(usage[name])
                 for name in ("call_count", "total_cputime", "total_time", "acc_id_util_pct")
-                if isinstance(usage.get(name), int | float)
+                if _is_share(usage.get(name))
             )
     return max(shares)
+
+
+def _is_share(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and 0 <= value < 1e9
 
 
 def _usages(header: str | None) -> list[dict[str, Any]]:

@@ -17,7 +17,12 @@ SHA256 = re.compile(r"[0-9a-f]{64}(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?")
 
 EMPTY_HASH = sha256(b"").hexdigest()
 
-PERSONAL_NAMES = frozenset({"email", "phone", "first_name", "last_name", "date_of_birth"})
+PERSONAL_NAMES = frozenset(
+    {
+        "email", "e_mail", "mail", "phone", "phone_number", "mobile", "tel", "telephone", "name", "first_name", "last_name",
+        "full_name", "address", "street", "date_of_birth", "birthday",
+    }
+)  # fmt: skip
 """Details that no destination may have in the clear, whatever a writer put there."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
@@ -33,6 +38,12 @@ def text(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)[:limit]
     return None
+
+
+def words(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | None:
+    """Give `values[name]` as `text` does, unless it seems to hold an e-mail address."""
+    found = text(values, name, limit)
+    return None if found is None or looks_personal(found) else found
 
 
 def number(values: Mapping[str, Any], name: str) -> float | int | None:
@@ -66,7 +77,8 @@ def money(details: Mapping[str, Any], step: StepMapping) -> tuple[float | None, 
 
 def category(details: Mapping[str, Any], step: StepMapping) -> str | None:
     """Give content_category: the event's own, else the funnel's, else the product."""
-    return text(details, "content_category") or step.parameters.get("content_category") or text(details, "product")
+    own = words(details, "content_category") or step.parameters.get("content_category")
+    return own or words(details, "product")
 
 
 def hashes(values: Mapping[str, Any], name: str) -> list[str]:

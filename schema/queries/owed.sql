@@ -1,7 +1,9 @@
--- What is still owed: by destination (0: intake), how much is queued, how much of that is due, how much is leased.
+-- What is still owed: by destination (0: intake, and merges not dealt with yet), how much is queued, how much of that is due, how much is leased.
 SELECT destination, sum(queued)::bigint AS queued, sum(due)::bigint AS due, sum(leased)::bigint AS leased
 FROM (
     SELECT 0 AS destination, count(*) AS queued, count(*) AS due, 0 AS leased FROM outbox.intake
+    UNION ALL
+    SELECT 0, count(*), count(*) FILTER (WHERE due_at <= outbox.clock()), 0 FROM outbox.merge
     UNION ALL
     SELECT destination, count(*), count(*) FILTER (WHERE due_at <= outbox.clock()), 0
     FROM outbox.delivery GROUP BY destination

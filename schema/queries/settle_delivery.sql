@@ -13,12 +13,15 @@ WITH held AS MATERIALIZED (
     SELECT owed.destination, owed.tries, owed.first_unknown_at, told.*
     FROM jsonb_to_recordset(%(told)s) AS told (
         event_id bigint, revision smallint, outcome text, reason text, status smallint, code integer, subcode integer,
-        trace text, account_id text, sent text[], due_at timestamptz, unknown_at timestamptz)
+        trace text, account_id text, sent text[], due_at timestamptz, unknown_at timestamptz,
+        sent_at timestamptz)
     JOIN owed USING (event_id, revision)
 ), receipts AS (
-    INSERT INTO outbox.receipt (event_id, destination, revision, tries, outcome, reason, status, code, subcode, trace,
+    -- When it was sent, not when it is settled: the database may have been away in between, and a repeat is counted from
+    -- the first send.
+    INSERT INTO outbox.receipt (event_id, at, destination, revision, tries, outcome, reason, status, code, subcode, trace,
                                 account_id, sent)
-    SELECT event_id, destination, revision, tries + (status IS NOT NULL)::int, outcome, reason, status, code, subcode,
+    SELECT event_id, coalesce(sent_at, outbox.clock()), destination, revision, tries + (status IS NOT NULL)::int, outcome, reason, status, code, subcode,
            trace, account_id, sent
     FROM told WHERE due_at IS NULL
 ), attempts AS (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from dispatcher.queue import PostgresQueue
+from dispatcher.records import Settlement
 from schema.settings import Secret
 
 
@@ -134,3 +136,34 @@ async def test_what_becomes_too_old_while_a_destination_is_paused_or_halted_is_d
     assert await spine.drain() == 0
     assert spine.receipts()["e", "meta"] == ("dead", "window closed")
     assert not spine.sandbox.ledger.arrivals
+
+
+async def test_the_window_of_a_resend_counts_from_the_send_however_late_it_was_settled(spine, database):
+    """The database was away between the send and its settlement."""
+    spine.connection.execute("UPDATE outbox.destination SET enabled = (name = 'meta')")
+    spine.record(name="lead_submitted", event_id="e", lead_id="1", handl_id="H1")
+    spine.connection.execute("UPDATE outbox.destination SET paused = true")
+    await spine.drain()
+    spine.connection.execute("UPDATE outbox.destination SET paused = false")
+    queue = PostgresQueue(database, 1, "cut off", timedelta(days=1))
+    lease = await queue.claim(10)
+    sent_at = lease.claimed_at
+    spine.clock.move(hours=3)
+    told = Settlement(lease.deliveries[0].event.id, 0, "delivered", status=200, sent=["external_id:0"], sent_at=sent_at)
+    assert await queue.settle(lease, [told]) == 1
+    spine.clock.move(hours=45)
+    spine.record(name="signed_in", event_id="in", account_id="A1", handl_id="H1")
+    assert await spine.drain() == 0
+    assert spine.arrivals("meta") == []
+
+
+async def test_a_destination_that_is_switched_off_is_sent_nothing_more(spine):
+    spine.faults("meta", rates={"http_500": 1.0})
+    spine.record(name="lead_submitted", event_id="e", lead_id="1")
+    assert await spine.drain() == 1
+    spine.connection.execute("UPDATE outbox.destination SET enabled = false WHERE name = 'meta'")
+    spine.faults("meta")
+    spine.clock.move(minutes=1)
+    assert await spine.drain() == 0
+    assert spine.arrivals("meta") == []
+    assert spine.receipts()["e", "meta"] == ("skipped", "disabled")

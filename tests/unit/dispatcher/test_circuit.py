@@ -69,6 +69,15 @@ def test_an_outage_is_probed_and_a_single_failure_is_not_one(circuit, clock):
     assert circuit.state is State.RUNNING
 
 
+def test_a_halted_destination_that_cannot_be_reached_is_probed_ever_more_rarely_too(circuit, clock):
+    circuit.heard(Answer(Outcome.HALTED, "access token invalid or expired"))
+    for _ in range(10):
+        clock.now += circuit.pause()
+        circuit.heard(FAILED)
+        assert (circuit.state, circuit.reason) == (State.HALTED, "access token invalid or expired")
+    assert circuit.pause() == LONGEST_PROBE["halted"]
+
+
 def test_a_rejected_event_says_that_the_destination_works(circuit):
     for _ in range(20):
         circuit.heard(Answer(Outcome.REJECTED))

@@ -9,7 +9,7 @@ import pytest
 
 from dispatcher import settling as module
 from dispatcher.records import Lease, Settlement
-from dispatcher.settling import Settling
+from dispatcher.settling import Settling, clock
 from tests.support import NOW, delivery, until
 
 
@@ -48,7 +48,7 @@ def at_once(monkeypatch):
 
 async def test_a_settlement_whose_answer_was_lost_does_not_lose_the_lease():
     queue = Queue(repeated=1)
-    settling = Settling(queue, LEASE, timedelta(seconds=60))
+    settling = Settling(queue, LEASE, timedelta(seconds=60), clock())
     settling.add(delivered(0))
     await until(lambda: queue.settled == [0])
     queue.repeated = 0
@@ -60,7 +60,7 @@ async def test_a_settlement_whose_answer_was_lost_does_not_lose_the_lease():
 
 async def test_a_lease_that_is_gone_is_lost():
     queue = Queue(repeated=1, is_held=False)
-    settling = Settling(queue, LEASE, timedelta(seconds=60))
+    settling = Settling(queue, LEASE, timedelta(seconds=60), clock())
     settling.add(delivered(0))
     await until(lambda: settling.is_lost)
     settling.add(delivered(1))
@@ -71,7 +71,7 @@ async def test_a_lease_that_is_gone_is_lost():
 async def test_closing_waits_for_the_settlement_under_way():
     queue = Queue()
     queue.may_answer.clear()
-    settling = Settling(queue, LEASE, timedelta(seconds=60))
+    settling = Settling(queue, LEASE, timedelta(seconds=60), clock())
     settling.add(delivered(0))
     await until(lambda: queue.is_asked)
     closing = asyncio.create_task(settling.close())

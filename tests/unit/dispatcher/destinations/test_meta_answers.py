@@ -41,7 +41,10 @@ def test_every_code_of_the_table(code, subcode, outcome, reason):
         (613, 1487742, Outcome.THROTTLED),
         (100, 2804016, Outcome.REJECTED),
         (100, 2804007, Outcome.REJECTED),
-        (99999, None, Outcome.REJECTED),
+        (99999, None, Outcome.TRANSIENT),
+        (294, None, Outcome.HALTED),
+        (80005, 1, Outcome.THROTTLED),
+        (2500, None, Outcome.TRANSIENT),
     ],
 )
 def test_a_subcode_that_is_not_listed_falls_back_to_its_code(code, subcode, expected):
@@ -104,6 +107,7 @@ def test_throttling_lasts_as_long_as_meta_says(headers, seconds):
         ({"X-Ad-Account-Usage": '{"acc_id_util_pct":99.5}'}, THROTTLE_SECONDS),
         ({"X-Business-Use-Case-Usage": '{"1":[{"call_count":100,"estimated_time_to_regain_access":2}]}'}, 120),
         ({"X-App-Usage": "[1]"}, None),
+        ({"X-App-Usage": '{"call_count":' + "9" * 400 + "}"}, None),
         ({"X-App-Usage": '{"call_count":"many"}'}, None),
     ],
 )
