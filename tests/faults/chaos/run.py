@@ -102,7 +102,9 @@ class Run:
             with suppress(TimeoutError):  # what is left then is for the verdict
                 await self.drain()
             drained_at = time.time()
-            deaf = [name for one in list(self.fleet.living) if (name := await self.deafness(one))]
+            # Who was told to stop in the last moment has ended by then, and been replaced.
+            await self.wait_for(lambda: len(self.fleet.at_work) == self.plan.dispatchers, 120)
+            deaf = [name for one in self.fleet.at_work if (name := await self.deafness(one))]
             await self.fleet.stop()
             return await Evidence.gather(self, began=began, calm_at=calm_at, drained_at=drained_at, deaf=deaf)
 
@@ -176,7 +178,6 @@ class Run:
 
     async def deafness(self, one: Dispatcher) -> str | None:
         """Say what is wrong with a dispatcher that looks alive and takes nothing."""
-        await self.wait_for(lambda: one.health, 30)
         async with aiohttp.ClientSession() as http:
             for _ in range(100):
                 async with http.get(f"{one.health}/readyz") as answer:
