@@ -36,7 +36,7 @@ GA4_KEYS = {
     "session_id": "ses",
 }  # fmt: skip
 LEGEND = """\
-once                  counted exactly once; +: sent again, enriched, after the sign-up, and dropped as a repeat
+once                  counted exactly once (+: also sent again, enriched, and dropped as a repeat)
 em ph fn ln ct zp co  e-mail, phone, first and last name, city, postal code, country: hashed
 id fbc fbp ip ua      external_id (account, handlID, lead: hashed), click, browser, address, agent
 cid uid ses           client, user and session, as GA4 knows them
