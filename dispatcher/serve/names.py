@@ -19,7 +19,7 @@ def split_name(text: str) -> tuple[str | None, str | None]:
     """
     last, comma, first = text.partition(",")
     if comma and _bare(first) not in _SUFFIXES:
-        return _words(first), _words(last)
+        return _words(first.replace(",", " ")), _words(last)
     words = [word for word in text.replace(",", " ").split() if _bare(word) not in _TITLES]
     while len(words) > 1 and _bare(words[-1]) in _SUFFIXES:
         words.pop()

@@ -29,6 +29,8 @@ from tests.strategies import wild_text
         ("山田太郎", ("山田太郎", None)),
         ("please call me back as soon as you can", (None, None)),
         (",", (None, None)),
+        (",,", (None, None)),
+        ("Lovelace, Ada, King", ("Ada King", "Lovelace")),
     ],
 )
 def test_a_name_is_split(text, names):
