@@ -59,7 +59,7 @@ class Mapping(msgspec.Struct, frozen=True):
 class Settlement(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of one delivery; with `due_at` it is still owed, and `outcome` says how the attempt ended.
 
-    outcome, ended: delivered, skipped, dead. Outcome, still owed: transient, throttled, uncertain, or returned (it was
+    outcome, ended: delivered, skipped, dead. Outcome, still owed: transient, uncertain, or returned (it was
     never tried). `sent_at`: when the request was made, from which a destination counts a repeat. `sent` names the fields that were sent, identifiers with a digest (`em:62a14e44`).
     """
 
