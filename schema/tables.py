@@ -7,6 +7,7 @@
     persons   facet, facet_event, sign_in             a projection: the log folded by the keys that events carry
     words     step, destination, mapping            the funnel, and what the operator switches
     keeping   erasure, election                     that somebody was forgotten; who sweeps up
+    tallies   minute, coverage, circuit, alert      what pages and alerts ask, so that none of them scans a log
     stripe    stripe_payment, _invoice, _free       what one of Stripe's events must know of those before it
 
 Columns stand widest first (8-byte, 4-byte, 2-byte, then what varies), so that no padding is stored.
@@ -20,7 +21,9 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -326,4 +329,59 @@ stripe_free = Table(
     Column("customer", Text),
     PrimaryKeyConstraint("subscription", "starts_at"),
     comment="Time of a subscription at Stripe that cost nothing, in seconds since 1970; opens: it began with that (a trial)",
+)
+
+# Tallies are written to at every settlement, each row for a minute or a day: updates find room on their page.
+_TALLY = {"fillfactor": "50"}
+
+minute = Table(
+    "minute",
+    metadata,
+    _time("minute"),
+    Column("count", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False, server_default=text("0")),
+    Column("longest", Double, nullable=False, server_default=text("0")),
+    Column("destination", SmallInteger, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=_KEY),
+    PrimaryKeyConstraint("minute", "destination", "outcome", "reason"),
+    postgresql_with=_TALLY,
+    comment="How many deliveries ended or failed in a minute, by outcome and reason; seconds from recorded to delivered: sum, longest",
+)
+
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("events", BigInteger, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("destination", SmallInteger, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    PrimaryKeyConstraint("day", "destination", "step", "field"),
+    postgresql_with=_TALLY,
+    comment="How many events were delivered first (revision 0) on a day (UTC), and how many of them with a field; field empty: all",
+)
+
+circuit = Table(
+    "circuit",
+    metadata,
+    _time("since"),
+    _time("seen_at", now=True),
+    Column("destination", SmallInteger, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    PrimaryKeyConstraint("destination", "holder"),
+    comment="Whether a destination takes deliveries, as each dispatcher sees it (0: intake, its presence); seen_at: its last word",
+)
+
+alert = Table(
+    "alert",
+    metadata,
+    _time("raised_at", now=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    PrimaryKeyConstraint("kind", "subject"),
+    comment="What somebody was alerted to and what has not passed yet: told once, and once more when it is over",
 )
