@@ -20,7 +20,7 @@ from time import monotonic
 
 import structlog
 
-from dispatcher.database import Database
+from dispatcher.database import AWAY, Database
 from dispatcher.destinations import registry
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.intake import Intake
@@ -28,6 +28,7 @@ from dispatcher.queue import PostgresQueue
 from dispatcher.resend import Resender
 from dispatcher.schedule import Schedule
 from dispatcher.send import Sender
+from dispatcher.tallies import FLUSH_SECONDS, Standing, Tallies
 from dispatcher.wake import listen
 from dispatcher.words import Words
 from schema.config import Config
@@ -35,9 +36,12 @@ from schema.settings import Settings
 
 log = structlog.get_logger()
 
-POLL_SECONDS = 0.2
-MERGE_SECONDS = 1.0
+POLL_SECONDS = 0.25
+"""How often the queues are looked at when nothing was found; one statement for all of them."""
+CLAIM_SECONDS = 5.0
+"""How often a queue is claimed from though nothing was seen in it: what turned up behind the watermark is found then."""
 FAILED_SECONDS = 5.0
+LEAVE_SECONDS = 2.0
 GRACE_SECONDS = 18.0
 """How long what is in flight may take when the daemon stops; with what follows, less than the 25 s promised."""
 
@@ -52,33 +56,37 @@ class Daemon:
         self.database = database
         self.senders: list[Sender] = []
         self.moved_at: dict[str, float] = {}
-        self._settings = settings
-        self._config = config or Config()
-        self._database_url = database_url
+        self.settings = settings
+        self.config = config or Config()
+        self.database_url = database_url
         self._words = Words(database)
+        self._queues: list[PostgresQueue] = []
         self._lease = timedelta(seconds=settings.lease_seconds)
         # A name that no other process has, nor this one after a restart: it is part of the fence.
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._stop = asyncio.Event()
         self._wakes: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self.tallies = Tallies(database, self._holder, heartbeat=self._lease / 4)
         self.intake = Intake(
             database,
             self._words,
             registry.LIMITS,
+            self.tallies,
             holder=self._holder,
             lease=self._lease,
             region=settings.phone_region or None,
         )
-        self.schedule = Schedule(database, settings, holder=self._holder, term=self._lease)
+        self.intake.on_settled = self._wake_senders
+        self.schedule = Schedule(database, settings, self.config, holder=self._holder, term=self._lease)
 
     async def open(self) -> None:
         """Read the destinations and make their senders."""
         for words in (await self._words.destinations()).values():
-            destination = registry.create(words.kind, words.name, self._settings, self._config)
+            destination = registry.create(words.kind, words.name, self.settings, self.config)
             queue = PostgresQueue(self.database, words.id, self._holder, self._lease)
-            self.senders.append(
-                Sender(destination, queue, PersonResolver(self.database), self._words, lease=self._lease)
-            )
+            resolver = PersonResolver(self.database)
+            self._queues.append(queue)
+            self.senders.append(Sender(destination, queue, resolver, self._words, self.tallies, lease=self._lease))
             if missing := destination.missing():
                 log.warning("destination halted: a setting is missing", destination=words.name, setting=missing)
 
@@ -92,14 +100,17 @@ class Daemon:
 
     async def run(self) -> None:
         """Deliver until `stop`."""
-        loops = [
-            asyncio.create_task(self._repeat("intake", self._take_in)),
-            asyncio.create_task(self._repeat("merges", self.resender.step, MERGE_SECONDS)),
-            asyncio.create_task(self._repeat("sweep", self._sweep, self._lease.total_seconds() / 4)),
-            asyncio.create_task(self._repeat("schedule", self.schedule.step, self._lease.total_seconds() / 3)),
-            *(asyncio.create_task(self._repeat(sender.destination.name, sender.step)) for sender in self.senders),
-        ]
-        listening = asyncio.create_task(listen(self._database_url, self._wakes["intake"].set))
+        steps: dict[str, tuple[Callable[[], Awaitable[bool]], float]] = {
+            "look": (self._look, POLL_SECONDS),
+            "intake": (self._take_in, CLAIM_SECONDS),
+            "merges": (self.resender.step, CLAIM_SECONDS),
+            "tallies": (self._keep_tallies, FLUSH_SECONDS),
+            "sweep": (self._sweep, self._lease.total_seconds() / 4),
+            "schedule": (self.schedule.step, self._lease.total_seconds() / 3),
+            **{sender.destination.name: (sender.step, CLAIM_SECONDS) for sender in self.senders},
+        }
+        loops = [asyncio.create_task(self._repeat(name, *step)) for name, step in steps.items()]
+        listening = asyncio.create_task(listen(self.database_url, self._wakes["intake"].set))
         try:
             await self._stop.wait()
             # Loops end between two steps; one that waits for the database is cut off.
@@ -116,8 +127,9 @@ class Daemon:
         moved = True
         while moved and not self._stop.is_set():
             moved = await self._sweep()
-            while not self._stop.is_set() and await self._take_in():
+            while not self._stop.is_set() and await self.intake.step():
                 moved = True
+            await self.intake.finish()
             for sender in self.senders:
                 while not self._stop.is_set() and await sender.step():
                     moved = True
@@ -129,14 +141,36 @@ class Daemon:
 
     async def close(self) -> None:
         """Settle what is in flight, give the rest back; safe to repeat."""
-        await asyncio.gather(*(sender.stop(GRACE_SECONDS) for sender in self.senders))
+        await asyncio.gather(self.intake.stop(GRACE_SECONDS), *(sender.stop(GRACE_SECONDS) for sender in self.senders))
+        if self.database.reachable:
+            with contextlib.suppress(*AWAY, TimeoutError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    await self.tallies.leave()
 
     async def _take_in(self) -> bool:
-        if not await self.intake.step():
-            return False
+        return await self.intake.step() > 0
+
+    async def _look(self) -> bool:
+        """Wake whoever has something to do."""
+        asked = {
+            "intake": self.intake.since,
+            "destinations": [queue.destination for queue in self._queues],
+            "sinces": [queue.since for queue in self._queues],
+        }
+        names = {0: "intake", -1: "merges"} | {
+            queue.destination: sender.destination.name for queue, sender in zip(self._queues, self.senders, strict=True)
+        }
+        for (queue,) in await self.database.run("look", asked):
+            self._wakes[names[queue]].set()
+        return False
+
+    async def _keep_tallies(self) -> bool:
+        states = [sender.state() for sender in self.senders]
+        return await self.tallies.keep([Standing(0, "running"), *states])
+
+    def _wake_senders(self) -> None:
         for sender in self.senders:
             self._wakes[sender.destination.name].set()
-        return True
 
     async def _sweep(self) -> bool:
         """Take back what dead processes held, and end what has become too old where nothing is claimed."""
@@ -147,7 +181,7 @@ class Daemon:
         ended = [await sender.expire() for sender in self.senders]
         return count > 0 or any(ended)
 
-    async def _repeat(self, name: str, step: Callable[[], Awaitable[bool]], seconds: float = POLL_SECONDS) -> None:
+    async def _repeat(self, name: str, step: Callable[[], Awaitable[bool]], seconds: float) -> None:
         """Take steps for as long as there is something to do; look again every `seconds`, or when woken."""
         wake = self._wakes[name]
         while not self._stop.is_set():

@@ -41,7 +41,8 @@ LONGEST_PAUSE = 3.0
 
 _OPTIONS: dict[str, Any] = {
     "application_name": "outbox-dispatch",
-    "options": f"-c statement_timeout={STATEMENT_TIMEOUT}s -c idle_in_transaction_session_timeout=60s",
+    # In JSON times stand in the session's zone; UTC is one that every reader understands.
+    "options": f"-c statement_timeout={STATEMENT_TIMEOUT}s -c idle_in_transaction_session_timeout=60s -c timezone=UTC",
     "connect_timeout": CONNECT_TIMEOUT,
     "keepalives_idle": 15,
     "keepalives_interval": 5,

@@ -2,6 +2,7 @@
 
 `/healthz` is 200 while every loop of the process moves, and 503 when one hangs (restart it). `/readyz` is 200 when the
 database answers and every enabled destination takes deliveries, else 503, with the reasons; both as JSON.
+`/metrics` stands beside them, see `dispatcher.metrics`, and `/` is the console, see `dispatcher.console`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from dispatcher import console, metrics
 from dispatcher.circuit import State
 from dispatcher.daemon import Daemon
 from dispatcher.database import AWAY, STATEMENT_TIMEOUT
@@ -28,7 +30,15 @@ async def listening(daemon: Daemon, host: str, port: int) -> AsyncIterator[str]:
     """Serve health on `host`:`port` (0 chooses one); give its address."""
     health = Health(daemon)
     app = web.Application()
-    app.add_routes([web.get("/healthz", health.healthz), web.get("/readyz", health.readyz)])
+    gauges = metrics.Gauges(daemon.database, fresh=daemon.schedule.term)
+    app.add_routes(
+        [
+            web.get("/healthz", health.healthz),
+            web.get("/readyz", health.readyz),
+            web.get("/metrics", metrics.Exposition(gauges).answer),
+        ]
+    )
+    console.add_to(app, daemon.database_url, daemon.settings, daemon.config)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
@@ -64,7 +74,7 @@ class Health:
         destinations = {}
         for sender in self._daemon.senders:
             state = sender.state()
-            age = ages.get(state.id)
+            age = ages.get(state.destination)
             claimed = None if sender.claimed_at is None else round(monotonic() - sender.claimed_at, 1)
             destinations[sender.destination.name] = {
                 "state": state.state,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -11,18 +13,23 @@ import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
+from dispatcher import metrics
 from dispatcher.database import Database
 from dispatcher.destinations import Limits
 from dispatcher.eligibility import DISABLED, NO_MAPPING, TOO_OLD
-from dispatcher.identity.facets import Fact, fold, keys_of
+from dispatcher.identity.facets import Fact, Keys, fold, keys_of
+from dispatcher.identity.meaning import links
 from dispatcher.queue import IDLE_REWIND_SECONDS, REWIND_SECONDS
 from dispatcher.records import Event
+from dispatcher.tallies import Tallies
 from dispatcher.words import DestinationWords, Words
 from outbox.sealing import seal
 
 log = structlog.get_logger()
 
 BATCH = 1000
+BATCHES = 2
+"""Batches under way at once."""
 SLACK = 100_000
 """How many ids behind the last claim a row may turn up: an id is drawn before its transaction commits."""
 AHEAD = timedelta(seconds=60)
@@ -31,22 +38,29 @@ GIVE_UP = 3
 """A person whose sealing took a process down with it this often is left out, so that it harms no other event."""
 
 
-class Arrival(msgspec.Struct, frozen=True):
+class Arrival(msgspec.Struct, frozen=True, array_like=True):
     """An event that owes intake; `person` is what a SQL writer sent raw."""
 
-    tries: int
-    person: Any
     event: Event
+    tries: int
+    person: Any = None
+
+
+_arrivals = msgspec.json.Decoder(list[Arrival]).decode
 
 
 class Intake:
-    """Takes events from the queue `outbox.intake`, a batch at a time."""
+    """Takes events from the queue `outbox.intake`, a batch at a time; while one is settled, the next is claimed.
+
+    `on_settled` is called when deliveries were owed.
+    """
 
     def __init__(
         self,
         database: Database,
         words: Words,
         limits: dict[str, Limits],
+        tallies: Tallies,
         *,
         holder: str,
         lease: timedelta,
@@ -55,19 +69,65 @@ class Intake:
         self._database = database
         self._words = words
         self._limits = limits
+        self._tallies = tallies
         self._holder = holder
         self._lease = lease
         self._region = region
         self._watermark = 0
         self._rewound_at = monotonic()
+        self._batches = asyncio.Semaphore(BATCHES)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._error: BaseException | None = None
+        self.on_settled: Callable[[], object] = lambda: None
 
     async def step(self) -> int:
-        """Take in one batch; give how many events it held (0: nothing is owed)."""
-        rows = await self._claim()
-        if not rows:
+        """Claim one batch and start to take it in; give how many events it holds (0: nothing is owed).
+
+        Raises what an earlier batch could not be taken in for; its lease expires, and its events come back.
+        """
+        await self._batches.acquire()
+        claimed = None
+        try:
+            if error := self._error:
+                self._error = None
+                raise error
+            claimed = await self._claim()
+        finally:
+            if claimed is None:
+                self._batches.release()
+        if claimed is None:
             return 0
-        lease_id, now = rows[0][:2]
-        arrivals = [Arrival(row[2], row[3], Event(*row[4:])) for row in rows]
+        lease_id, now, arrivals = claimed
+        task = asyncio.create_task(self._take_in(lease_id, now, arrivals))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return len(arrivals)
+
+    @property
+    def since(self) -> int:
+        """From which event on something can be expected."""
+        return self._watermark
+
+    async def finish(self) -> None:
+        """Wait until what is under way is settled."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def stop(self, grace: float) -> None:
+        """Settle what is in flight within `grace` seconds; what is left comes back when its lease expires."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for task in self._tasks:
+            task.cancel()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._batches.release()
+        if not task.cancelled():
+            self._error = task.exception() or self._error
+
+    async def _take_in(self, lease_id: int, now: datetime, arrivals: Sequence[Arrival]) -> None:
+        began = monotonic()
         sealed = seal_all(arrivals, self._region)
         facts = facts_of(arrivals, sealed)
         destinations = (await self._words.destinations()).values()
@@ -80,24 +140,28 @@ class Intake:
                 "sealed": Jsonb(sealed),
                 "owed": Jsonb(owed),
                 "skipped": Jsonb(skipped),
-                "facets": Jsonb([{**keys._asdict(), "newest": newest} for keys, newest in fold(facts).items()]),
-                "facts": Jsonb([{"event_id": fact.id, "at": fact.stamp[0], **fact.keys._asdict()} for fact in facts]),
+                **folded(facts),
             },
         )
-        return len(arrivals)
+        metrics.took_in(len(arrivals), monotonic() - began)
+        for row in skipped:
+            self._tallies.ended(row["destination"], "skipped", row["reason"], len(row["event_ids"]))
+        self.on_settled()
 
-    async def _claim(self) -> list[tuple[Any, ...]]:
+    async def _claim(self) -> tuple[int, datetime, list[Arrival]] | None:
         if monotonic() - self._rewound_at > REWIND_SECONDS:
             self._watermark = 0
             self._rewound_at = monotonic()
         rows = await self._claim_from(self._watermark)
-        if rows:
-            self._watermark = max(self._watermark, max(row[4] for row in rows) - SLACK)
-        elif self._watermark and monotonic() - self._rewound_at > IDLE_REWIND_SECONDS:
+        if not rows and self._watermark and monotonic() - self._rewound_at > IDLE_REWIND_SECONDS:
             self._watermark = 0
             self._rewound_at = monotonic()
             rows = await self._claim_from(0)
-        return rows
+        if not rows:
+            return None
+        lease_id, now, last, arrivals = rows[0]
+        self._watermark = max(self._watermark, last - SLACK)
+        return lease_id, now, _arrivals(arrivals)
 
     async def _claim_from(self, since: int) -> list[tuple[Any, ...]]:
         return await self._database.run(
@@ -132,21 +196,53 @@ def facts_of(arrivals: Iterable[Arrival], sealed: Iterable[dict[str, Any]]) -> l
     ]
 
 
+def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
+    """Give the parameters `facets` and `sign_ins` of settle_intake."""
+    events: defaultdict[Keys, list[int]] = defaultdict(list)
+    for fact in facts:
+        events[fact.keys].append(fact.id)
+    return {
+        "facets": Jsonb(
+            [
+                {**keys._asdict(), "newest": newest, "event_ids": sorted(events[keys])}
+                for keys, newest in fold(facts).items()
+            ]
+        ),
+        "sign_ins": Jsonb(
+            [
+                {"kind": key.kind, "key": key.value, "at": at, "event_id": event_id, "account_id": fact.keys.account_id}
+                for fact in facts
+                if fact.keys.account_id
+                for (at, event_id) in [fact.stamp]
+                for key in links(fact.keys)
+            ]
+        ),
+    }
+
+
 def fan_out(
     events: Sequence[Event], destinations: Iterable[DestinationWords], limits: dict[str, Limits], now: datetime
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Give the deliveries that are owed, and the receipts of what nobody needs to be told. Pure."""
-    owed: list[dict[str, Any]] = []
-    skipped: list[dict[str, Any]] = []
+    """Give the deliveries that are owed, and the receipts of what nobody needs to be told, grouped. Pure."""
+    owed: defaultdict[tuple[int, datetime], list[int]] = defaultdict(list)
+    skipped: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
     for destination in destinations:
         for event in events:
-            row: dict[str, Any] = {"event_id": event.id, "destination": destination.id}
             if reason := _skip(event, destination, limits[destination.kind]):
-                skipped.append(row | {"reason": reason})
+                skipped[destination.id, reason].append(event.id)
             else:
                 due_at = event.occurred_at if event.occurred_at > now + AHEAD else now
-                owed.append(row | {"due_at": due_at})
-    return owed, skipped
+                owed[destination.id, due_at].append(event.id)
+    return (
+        [
+            {"destination": destination, "due_at": due_at, "event_ids": ids}
+            for (destination, due_at), ids in owed.items()
+        ],
+        [
+            {"destination": destination, "reason": reason, "event_ids": ids}
+            for (destination, reason), ids in skipped.items()
+        ],
+    )
 
 
 def _skip(event: Event, destination: DestinationWords, limits: Limits) -> str | None:

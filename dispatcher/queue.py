@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Protocol
 
+import msgspec
 from psycopg.types.json import Jsonb
 
 from dispatcher.database import Database
 from dispatcher.destinations import Limits
-from dispatcher.records import Delivery, Event, Lease, Settlement
+from dispatcher.records import Delivery, Lease, Settlement
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 SLACK = timedelta(minutes=2)
@@ -23,9 +24,9 @@ SLACK = timedelta(minutes=2)
 REWIND_SECONDS = 60.0
 """How often a claim starts from the beginning again, for whatever turned up later still; when idle, every second."""
 IDLE_REWIND_SECONDS = 1.0
-
-
 EXPIRE_BATCH = 5000
+
+_deliveries = msgspec.json.Decoder(list[Delivery]).decode
 
 
 class DeliveryQueue(Protocol):
@@ -53,11 +54,16 @@ class PostgresQueue:
 
     def __init__(self, database: Database, destination: int, holder: str, lease: timedelta) -> None:
         self._database = database
-        self._destination = destination
+        self.destination = destination
         self._holder = holder
         self._lease = lease
         self._watermark = BEGINNING
         self._rewound_at = monotonic()
+
+    @property
+    def since(self) -> datetime:
+        """From when on something due can be expected; what turns up before that is found now and then (`REWIND`)."""
+        return self._watermark
 
     async def claim(self, limit: int) -> Lease | None:
         """Take up to `limit` due deliveries, the longest due first; None if there are none."""
@@ -71,7 +77,7 @@ class PostgresQueue:
         rows = await self._database.run(
             "claim_delivery",
             {
-                "destination": self._destination,
+                "destination": self.destination,
                 "holder": self._holder,
                 "lease": self._lease,
                 "limit": limit,
@@ -80,9 +86,9 @@ class PostgresQueue:
         )
         if not rows:
             return None
-        lease_id, claimed_at = rows[0][:2]
-        self._watermark = max(self._watermark, max(row[2] for row in rows) - SLACK)
-        return Lease(lease_id, claimed_at, [Delivery(Event(*row[6:]), *row[3:6]) for row in rows])
+        lease_id, claimed_at, latest, deliveries = rows[0]
+        self._watermark = max(self._watermark, latest - SLACK)
+        return Lease(lease_id, claimed_at, _deliveries(deliveries))
 
     def _rewind(self, after: float) -> bool:
         if self._watermark == BEGINNING or monotonic() - self._rewound_at < after:
@@ -108,7 +114,7 @@ class PostgresQueue:
         rows = await self._database.run(
             "expire_deliveries",
             {
-                "destination": self._destination,
+                "destination": self.destination,
                 "limit": EXPIRE_BATCH,
                 "window": limits.window,
                 "repeat": limits.repeat,

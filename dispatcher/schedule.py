@@ -15,50 +15,121 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 
-from dispatcher import retention
+from dispatcher import daily, retention
+from dispatcher.alerts import Watch
 from dispatcher.database import AWAY, Database
+from dispatcher.tracing import span
+from schema.config import Config
 from schema.settings import Settings
 
 log = structlog.get_logger()
 
 OFFICE = "schedule"
-LATE_SECONDS = 3600
+LATE = timedelta(hours=1)
 """A job that could not start in time still starts within this time; several missed starts are one."""
+WATCH_SECONDS = 5
+MINUTES_KEPT = timedelta(days=35)
+DAYS_KEPT = 400
+"""How long tallies are kept: by the minute for a month, by the day for a year."""
+
+
+class Work(msgspec.Struct, frozen=True):
+    """What a job works with."""
+
+    database: Database
+    settings: Settings
+    config: Config
+    watch: Watch
 
 
 class Job(msgspec.Struct, frozen=True):
-    """Something to be done by the clock (UTC). `run` must bear to be cut off, and to be run twice."""
+    """Something to be done by the clock. `run` must bear to be cut off, and to be run twice.
+
+    `catches_up`: if its time came while nobody was elected, it is run within `LATE`.
+    """
 
     name: str
-    trigger: BaseTrigger
-    run: Callable[[Database, Settings], Awaitable[Any]]
+    trigger: Callable[[Config], BaseTrigger]
+    run: Callable[[Work], Awaitable[Any]]
+    catches_up: bool = False
 
 
-JOBS = (Job("retention", CronTrigger(hour="*/6", minute=17, timezone=UTC), retention.sweep),)
+async def _watch(work: Work) -> None:
+    await work.watch.check()
+
+
+async def _sweep(work: Work) -> None:
+    await retention.sweep(work.database, work.settings)
+
+
+async def _sweep_tallies(work: Work) -> None:
+    await work.database.run("retention_tallies", {"minutes": MINUTES_KEPT, "days": DAYS_KEPT})
+
+
+async def _report(work: Work) -> None:
+    text = await daily.quality_report(work.database, work.settings, work.config)
+    await work.watch.say(f"report of {_today(work.config)}", text)
+
+
+async def _dead_letters(work: Work) -> None:
+    if text := await daily.dead_letters(work.database):
+        await work.watch.say(f"dead letters of {_today(work.config)}", text)
+
+
+def _today(config: Config) -> str:
+    return str(datetime.now(ZoneInfo(config.schedule.zone)).date())
+
+
+def _daily(config: Config) -> BaseTrigger:
+    at = config.schedule.report_at
+    return CronTrigger(hour=at.hour, minute=at.minute, timezone=ZoneInfo(config.schedule.zone))
+
+
+JOBS = (
+    Job("alerts", lambda _: IntervalTrigger(seconds=WATCH_SECONDS, timezone=UTC), _watch),
+    Job("retention", lambda _: CronTrigger(hour="*/6", minute=17, timezone=UTC), _sweep),
+    Job("tallies", lambda _: CronTrigger(minute=7, timezone=UTC), _sweep_tallies),
+    Job("report", _daily, _report, catches_up=True),
+    Job("dead letters", _daily, _dead_letters, catches_up=True),
+)
 
 
 class Schedule:
-    """One dispatcher's part in the election, and the scheduler while it is elected."""
+    """One dispatcher's part in the election, and the scheduler while it is elected.
 
-    def __init__(self, database: Database, settings: Settings, *, holder: str, term: timedelta) -> None:
+    `term`: how long it is elected for; a dispatcher that was silent for so long counts as gone.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        config: Config | None = None,
+        *,
+        holder: str,
+        term: timedelta,
+    ) -> None:
+        config = config or Config()
+        self.term = term
         self._database = database
-        self._settings = settings
+        self._work = Work(database, settings, config, Watch(database, settings, config, fresh=term))
         self._me = {"office": OFFICE, "holder": holder}
-        self._term = term
         self._scheduler: AsyncIOScheduler | None = None
 
     async def step(self) -> bool:
         """Stand for election, or renew the term; start or stop the jobs accordingly."""
-        is_elected = bool(await self._database.run("elect", self._me | {"term": self._term}))
+        is_elected = bool(await self._database.run("elect", self._me | {"term": self.term}))
         if is_elected and self._scheduler is None:
             log.info("elected: this dispatcher runs the schedule", jobs=[job.name for job in JOBS])
             self._start()
@@ -78,10 +149,14 @@ class Schedule:
     def _start(self) -> None:
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": LATE_SECONDS},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": int(LATE.total_seconds())},
         )
+        now = datetime.now(UTC)
         for job in JOBS:
-            self._scheduler.add_job(self._run, job.trigger, args=[job], id=job.name)
+            trigger = job.trigger(self._work.config)
+            since = now - LATE if job.catches_up else now
+            first = trigger.get_next_fire_time(None, since)
+            self._scheduler.add_job(self._run, trigger, args=[job], id=job.name, next_run_time=first)
         self._scheduler.start()
 
     def _stop(self) -> None:
@@ -91,6 +166,7 @@ class Schedule:
 
     async def _run(self, job: Job) -> None:
         try:
-            await job.run(self._database, self._settings)
+            with span("job", job=job.name):
+                await job.run(self._work)
         except Exception as error:  # noqa: BLE001 - told by kind: its text may quote a person's data
             log.error("a job failed, it runs again at its next time", job=job.name, error=type(error).__name__)

@@ -6,25 +6,28 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
 
 import msgspec
 import structlog
 
+from dispatcher import metrics, tallies
 from dispatcher.circuit import Circuit, State
 from dispatcher.destinations import Answer, Destination, Outcome, Payload, Refusal
-from dispatcher.eligibility import DISABLED, refuse
+from dispatcher.eligibility import DISABLED, WINDOW_CLOSED, refuse
 from dispatcher.identity import Known, Resolver
 from dispatcher.queue import DeliveryQueue
 from dispatcher.records import Delivery, Lease, Mapping
 from dispatcher.settle import answered, refused, returned
 from dispatcher.settling import Settling, clock
+from dispatcher.tallies import Standing, Tallies
 from dispatcher.words import Words
 
 log = structlog.get_logger()
 
-LEASES = 2
-"""Leases under way at once: while one is sent, the next is claimed and built."""
+LEASES = 3
+"""Leases under way at once: while one is sent and one is settled, the next is claimed and built."""
 SLOT_SECONDS = 1.0
 """How long a step waits for one of them to end; a loop that moves can be told from one that hangs."""
 CLOSE_SECONDS = 3.0
@@ -36,14 +39,6 @@ UNBUILT = timedelta(minutes=1)
 CANNOT_BUILD = Refusal("dead", "cannot be built")
 
 
-class SenderState(msgspec.Struct, frozen=True):
-    """Whether a destination takes deliveries, as this process sees it; `reason`: why not."""
-
-    id: int
-    state: str
-    reason: str | None
-
-
 class Sender:
     """Delivers to one destination, a lease at a time. `claimed_at`: when it last asked for work (monotonic seconds)."""
 
@@ -53,6 +48,7 @@ class Sender:
         queue: DeliveryQueue,
         resolver: Resolver,
         words: Words,
+        counts: Tallies,
         *,
         lease: timedelta,
     ) -> None:
@@ -62,6 +58,7 @@ class Sender:
         self._queue = queue
         self._resolver = resolver
         self._words = words
+        self._tallies = counts
         self._lease = lease
         self._stopping = False
         self._requests = asyncio.Semaphore(destination.limits.concurrency)
@@ -101,19 +98,20 @@ class Sender:
             return False
         ended = await self._queue.expire(self.destination.limits)
         if ended:
+            self._tallies.ended(self.state().destination, WINDOW_CLOSED.outcome, WINDOW_CLOSED.reason, ended)
             log.warning("deliveries became too old", destination=self.destination.name, deliveries=ended)
         return ended > 0
 
-    def state(self) -> SenderState:
+    def state(self) -> Standing:
         """Tell whether the destination takes deliveries."""
         words = self._words.latest[self.destination.name]
         if not words.enabled:
-            return SenderState(words.id, "disabled", None)
+            return Standing(words.id, "disabled", None)
         if words.paused:
-            return SenderState(words.id, "paused", None)
+            return Standing(words.id, "paused", None)
         if missing := self.destination.missing():
-            return SenderState(words.id, State.HALTED, f"{missing} is not set")
-        return SenderState(words.id, self.circuit.state, self.circuit.reason)
+            return Standing(words.id, State.HALTED, f"{missing} is not set")
+        return Standing(words.id, self.circuit.state, self.circuit.reason)
 
     async def finish(self) -> None:
         """Wait until what is under way is settled."""
@@ -141,7 +139,8 @@ class Sender:
     async def _deliver(self, lease: Lease, asked: float) -> None:
         """Deliver a lease that was asked for at `asked`."""
         claimed = monotonic()
-        settling = Settling(self._queue, lease, self._lease, asked)
+        counted = tallies.Batch.of(self._words.latest[self.destination.name].id, self.destination.name, lease)
+        settling = Settling(self._queue, lease, self._lease, asked, partial(self._tallies.settled, counted))
         # The database's clock, carried on from the claim.
         batch = _Batch(settling, lambda: lease.claimed_at + timedelta(seconds=monotonic() - claimed))
         try:
@@ -150,6 +149,8 @@ class Sender:
             log.error("a lease could not be built", destination=self.destination.name, error=type(error).__name__)
             settling.replace(returned(delivery, lease.claimed_at + UNBUILT) for delivery in lease.deliveries)
             payloads = []
+        for payload in payloads:
+            counted.identifiers[payload.delivery.event.id, payload.delivery.revision] = payload.identifiers
         try:
             async with asyncio.TaskGroup() as requests:
                 for group in self.destination.requests(payloads):
@@ -222,12 +223,14 @@ class Sender:
                 batch.settling.add(*(returned(payload.delivery, due_at) for payload in group))
                 return None
             sent_at = batch.now()
+            began = monotonic()
             try:
                 answer = await self.destination.send(group)
             except asyncio.CancelledError:
                 unknown = Answer(Outcome.UNCERTAIN, "stopped while it was sent")
                 self._settle(group, _Reply(unknown, sent_at), batch)
                 raise
+        metrics.requested(self.destination.name, len(group), answer.outcome, monotonic() - began)
         if self.circuit.heard(answer):
             tell = {State.HALTED: log.error, State.RUNNING: log.info}.get(self.circuit.state, log.warning)
             tell(

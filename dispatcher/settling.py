@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -28,12 +28,21 @@ class Settling:
     """The settlements of one lease, and its heartbeat while they come in.
 
     `is_lost` becomes true when another process has taken the lease. `may_send` ends before that can happen: a process
-    that cannot reach the database, or was frozen, does not know.
+    that cannot reach the database, or was frozen, does not know. `settled` is told what took effect, and how many seconds
+    it took.
     """
 
-    def __init__(self, queue: DeliveryQueue, lease: Lease, held_for: timedelta, claimed: float) -> None:
+    def __init__(
+        self,
+        queue: DeliveryQueue,
+        lease: Lease,
+        held_for: timedelta,
+        claimed: float,
+        settled: Callable[[Sequence[Settlement], float], object] = lambda _settlements, _seconds: None,
+    ) -> None:
         self._queue = queue
         self._lease = lease
+        self._settled = settled
         self._waiting: list[Settlement] = []
         self._open = len(lease.deliveries)
         self._flushing = asyncio.Lock()
@@ -83,12 +92,15 @@ class Settling:
             waiting, self._waiting = self._waiting, []
             if not waiting or self.is_lost:
                 return
+            began = time.monotonic()
             try:
                 settled = await self._queue.settle(self._lease, waiting)
             except Exception:
                 self._waiting = waiting + self._waiting
                 raise
             self._open -= len(waiting)
+            if settled:
+                self._settled(waiting, time.monotonic() - began)
             # If the lease is still ours, it ended otherwise: a settlement whose answer the network swallowed had taken
             # effect before, or it was erased.
             if not settled and not await self._queue.extend(self._lease):

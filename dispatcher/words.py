@@ -6,7 +6,7 @@ from time import monotonic
 
 import msgspec
 
-from dispatcher.database import Database
+from dispatcher.database import Queries
 from dispatcher.records import Mapping
 
 FRESH_SECONDS = 2.0
@@ -26,7 +26,7 @@ class DestinationWords(msgspec.Struct, frozen=True):
 class Words:
     """The tables of words, cached; `latest` is what was read last."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Queries) -> None:
         self._database = database
         self._read_at = -FRESH_SECONDS
         self.latest: dict[str, DestinationWords] = {}

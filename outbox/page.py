@@ -8,6 +8,7 @@ So parameters go whose names say so, or whose values look like it; those of adve
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv6Address
 from urllib.parse import SplitResult, quote, unquote, unquote_plus, urlsplit
 
@@ -43,25 +44,40 @@ def clean_url(text: str) -> str | None:
 
     At most 1000 characters: of a longer one, the parameters that fit. Cleaning twice changes nothing more.
     """
-    split = _split(text)
-    if split is None:
-        return None
-    parts, origin = split
-    url = origin + quote("/".join(_clean_segment(segment) for segment in parts.path.split("/")), safe=_SAFE)
-    if len(url) > MAX_URL:
-        url = origin + "/"
+    page, _, query = _readable(text).partition("#")[0].partition("?")
+    url = _clean_page(page)
+    if url is None or not query:
+        return url
     separator = "?"
-    for pair in parts.query.split("&"):
-        kept = quote(pair, safe=_SAFE)
-        if pair and len(url) + 1 + len(kept) <= MAX_URL and not _is_telling(pair):
+    for pair in query.split("&"):
+        kept = _clean_pair(pair)
+        if kept and len(url) + 1 + len(kept) <= MAX_URL:
             url += separator + kept
             separator = "&"
     return url
 
 
+# A site has few pages, and most parameters come again and again.
+@lru_cache(maxsize=1024)
+def _clean_page(page: str) -> str | None:
+    """Give an address without its query, cleaned."""
+    split = _split(page)
+    if split is None:
+        return None
+    parts, origin = split
+    url = origin + quote("/".join(_clean_segment(segment) for segment in parts.path.split("/")), safe=_SAFE)
+    return url if len(url) <= MAX_URL else origin + "/"
+
+
+@lru_cache(maxsize=1024)
+def _clean_pair(pair: str) -> str:
+    """Give a parameter as it may be told; an empty text if it may not."""
+    return "" if not pair or _is_telling(pair) else quote(pair, safe=_SAFE)
+
+
 def query_of(text: str, *, host: str | None = None) -> str:
     """Give the query string of an address, if it is on `host` (any, if None); its port does not matter."""
-    split = _split(text)
+    split = _split(_readable(text))
     if split is None or (host is not None and split[0].hostname != _host_name(host)):
         return ""
     return split[0].query
@@ -72,14 +88,17 @@ def holds_email(text: str) -> bool:
     return "@" in text and _EMAIL.search(text) is not None
 
 
-def _split(text: str) -> tuple[SplitResult, str] | None:
-    """Give the parts of an absolute http(s) address, and its origin in canonical form."""
+def _readable(text: str) -> str:
+    """Give the address without control characters, and no more of it than is read."""
     text = text.strip()
     if len(text) > _MAX_READ:
         beginning = text[:_MAX_READ]
         text = beginning.rpartition("&")[0] or beginning.partition("?")[0]  # never half a parameter
-    if not text.isprintable():
-        text = "".join(char for char in text if char.isprintable())
+    return text if text.isprintable() else "".join(char for char in text if char.isprintable())
+
+
+def _split(text: str) -> tuple[SplitResult, str] | None:
+    """Give the parts of an absolute http(s) address, and its origin in canonical form."""
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port

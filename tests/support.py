@@ -13,9 +13,14 @@ from typing import Any
 import psycopg
 
 from dispatcher import daemon
+from dispatcher.database import Database
+from dispatcher.destinations import registry
+from dispatcher.intake import Intake
 from dispatcher.records import Delivery, Event
 from dispatcher.sandbox import Arrival, Sandbox
 from dispatcher.sandbox.faults import Plan
+from dispatcher.tallies import Tallies
+from dispatcher.words import Words
 from schema.settings import Settings
 
 
@@ -120,6 +125,19 @@ class Spine:
         row = self.connection.execute(f"SELECT count(*) FROM outbox.{table}").fetchone()
         assert row
         return row[0]
+
+
+def intake(database: Database, holder: str, *, lease: timedelta, words: Words | None = None) -> Intake:
+    """A dispatcher's intake, by itself."""
+    return Intake(
+        database,
+        words or Words(database),
+        registry.LIMITS,
+        Tallies(database, holder, heartbeat=lease),
+        holder=holder,
+        lease=lease,
+        region=None,
+    )
 
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

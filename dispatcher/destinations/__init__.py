@@ -50,10 +50,11 @@ class Refusal(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Payload(msgspec.Struct, frozen=True):
+class Payload(msgspec.Struct, frozen=True, gc=False):
     """One event as one destination takes it.
 
-    `body`: its JSON. `sent`: the names of its fields, identifiers with a digest. `account_id`: whom it is sent for.
+    `body`: its JSON. `sent`: the names of its fields, identifiers with a digest. `identifiers`: the names of those alone.
+    `account_id`: whom it is sent for.
     An empty `body` sends the envelope alone. `envelope`: what only events of the same envelope may share a request with.
     """
 
@@ -62,6 +63,7 @@ class Payload(msgspec.Struct, frozen=True):
     sent: list[str]
     account_id: str | None = None
     envelope: bytes = b""
+    identifiers: tuple[str, ...] = ()
 
 
 class Limits(msgspec.Struct, frozen=True):

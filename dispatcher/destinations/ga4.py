@@ -16,7 +16,7 @@ import msgspec
 
 from dispatcher.destinations import Answer, Limits, Outcome, Payload, Refusal, values
 from dispatcher.destinations.http import Client, Reply
-from dispatcher.destinations.values import digest, hashes, looks_personal, number, text, words
+from dispatcher.destinations.values import digest, hash_digest, hashes, looks_personal, number, text, words
 from dispatcher.eligibility import NO_CONSENT, NO_MAPPING, consent_of
 from dispatcher.identity import Known
 from dispatcher.records import Delivery, Event
@@ -149,13 +149,19 @@ def build(
     parameters = _parameters(event, known, mapping, now)
     if mapping.event_name in _MONEY_NEEDED and not {"value", "currency"} <= parameters.keys():
         return Refusal("dead", "missing value")
+    identifiers = _names(sent) + (("session_id",) if "session_id" in parameters else ())
     sent.extend(parameters)
     body = {
         "name": mapping.event_name,
         "timestamp_micros": _micros(min(event.occurred_at, now)),
         "params": parameters,
     }
-    return Payload(delivery, _encode(body), sent, known.account_id, _encode(envelope))
+    return Payload(delivery, _encode(body), sent, known.account_id, _encode(envelope), identifiers)
+
+
+def _names(sent: Iterable[str]) -> tuple[str, ...]:
+    """Give the names of the fields that stand there with a digest: the identifiers."""
+    return tuple(dict.fromkeys([field.partition(":")[0] for field in sent if ":" in field]))
 
 
 def _micros(at: datetime) -> int:
@@ -184,7 +190,7 @@ def _envelope(event: Event, known: Known, consent: Mapping[str, str]) -> tuple[d
         }
         if user_data:
             envelope["user_data"] = user_data
-            sent.extend(digest(name, value) for name, found in user_data.items() for value in found)
+            sent.extend([hash_digest(name, value) for name, found in user_data.items() for value in found])
         properties["user_email_hash"] = emails[0][:PROPERTY_CHARACTERS] if emails else None
         properties["user_phone_hash"] = phones[0][:PROPERTY_CHARACTERS] if phones else None
         properties["handlID"] = known.handl_id[:PROPERTY_CHARACTERS] if known.handl_id else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -13,7 +13,17 @@ import msgspec
 from dispatcher.destinations import Answer, Limits, Payload, Refusal, values
 from dispatcher.destinations.http import Client
 from dispatcher.destinations.meta_answers import classify
-from dispatcher.destinations.values import PERSONAL_NAMES, digest, hash_key, hashes, looks_personal, number, text, words
+from dispatcher.destinations.values import (
+    PERSONAL_NAMES,
+    digest,
+    hash_digest,
+    hash_key,
+    hashes,
+    looks_personal,
+    number,
+    text,
+    words,
+)
 from dispatcher.eligibility import NO_CONSENT, NO_MAPPING, consent_of
 from dispatcher.identity import Known
 from dispatcher.records import Delivery, Event
@@ -49,15 +59,18 @@ ACTION_SOURCES = {
     "email", "website", "app", "phone_call", "chat", "physical_store", "system_generated", "business_messaging", "other",
 }  # fmt: skip
 
-# These parameters have a meaning of their own (1.7); `details` holds them under the same names.
-_TEXTS = ("content_type", "order_id", "status", "search_string", "delivery_category", "item_number")
-_NUMBERS = ("net_revenue", "predicted_ltv", "num_items")
 _CAMPAIGN = (
     ("lead_source", "source"), ("lead_medium", "medium"), ("lead_campaign", "campaign"), ("lead_content", "content"),
     ("lead_term", "term"), ("fb_source", "fb_source"), ("fb_loc", "fb_loc"),
 )  # fmt: skip
-_NOT_CUSTOM = {"form", "product", "items", "action_source", "browser_pair", "origin"} | PERSONAL_NAMES
-"""Details that say something to us or to the other destination, or that nobody may have in the clear."""
+_NOT_CUSTOM = (
+    {"value", "currency", "content_name", "content_category"}
+    | {parameter for parameter, _ in _CAMPAIGN}
+    | {"form", "product", "items", "action_source", "browser_pair", "origin"}
+    | PERSONAL_NAMES
+)
+"""Details that are read by themselves, that say something to us or to the other destination, or that nobody may have in
+the clear."""
 
 _CUSTOM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _MAX_CUSTOM = 50
@@ -121,7 +134,7 @@ def build(
     if consent["ad_user_data"] == "denied":
         return NO_CONSENT
     user_data, sent = _user_data(known)
-    if any(user_data.keys() <= insufficient for insufficient in INSUFFICIENT):
+    if any(map(user_data.keys().__le__, INSUFFICIENT)):
         return Refusal("dead", "insufficient identity")
     addresses = {name: values.url(known.visitor, name) for name in ("url", "referrer")}
     is_seen = bool(addresses["url"]) and "client_user_agent" in user_data
@@ -142,7 +155,7 @@ def build(
     if custom_data:
         body["custom_data"] = custom_data
     sent.extend(custom_data)
-    return Payload(delivery, _encode(body), sent, known.account_id)
+    return Payload(delivery, _encode(body), sent, known.account_id, identifiers=tuple(user_data))
 
 
 def _user_data(known: Known) -> tuple[dict[str, Any], list[str]]:
@@ -150,9 +163,9 @@ def _user_data(known: Known) -> tuple[dict[str, Any], list[str]]:
     user_data: dict[str, Any] = {}
     sent: list[str] = []
     for name in TRAITS:
-        if found := hashes(known.meta, name):
+        if name in known.meta and (found := hashes(known.meta, name)):
             user_data[name] = found
-            sent.extend(digest(name, value) for value in found)
+            sent.extend([hash_digest(name, value) for value in found])
     visitor = known.visitor
     for name, value in (
         ("client_ip_address", values.ip(visitor)),
@@ -164,8 +177,8 @@ def _user_data(known: Known) -> tuple[dict[str, Any], list[str]]:
             user_data[name] = value
             sent.append(digest(name, value))
     if known.keys:
-        user_data["external_id"] = list(dict.fromkeys(hash_key(key) for key in known.keys))
-        sent.extend(digest("external_id", value) for value in user_data["external_id"])
+        user_data["external_id"] = list(dict.fromkeys([hash_key(key) for key in known.keys]))
+        sent.extend([hash_digest("external_id", value) for value in user_data["external_id"]])
     return user_data, sent
 
 
@@ -215,24 +228,41 @@ def _custom_data(event: Event, mapping: StepMapping, *, is_website: bool) -> dic
         "currency": code,
         "content_name": words(details, "content_name") or words(details, "form") or words(details, "product"),
         "content_category": values.category(details, mapping),
-        **{name: words(details, name) for name in _TEXTS},
-        **{name: number(details, name) for name in _NUMBERS},
-        "contents": _list_of(dict, details.get("contents")),
-        "content_ids": _list_of((str, int), details.get("content_ids")),
-        **{parameter: words(campaign, name) for parameter, name in _CAMPAIGN},
     }
-    if is_website and not candidates["lead_source"]:
+    others: dict[str, Any] = {}
+    for name, found in details.items():
+        if read := _READERS.get(name):
+            candidates[name] = read(details, name)
+        elif name not in _NOT_CUSTOM:
+            others[name] = found
+    for parameter, name in _CAMPAIGN:
+        if name in campaign:
+            candidates[parameter] = words(campaign, name)
+    if is_website and not candidates.get("lead_source"):
         candidates["lead_source"] = "direct"  # owner's spec, 4.4
     custom = {name: found for name, found in candidates.items() if found is not None}
-    others = {name: value for name, value in details.items() if name not in candidates and name not in _NOT_CUSTOM}
-    _add_others(custom, others)
+    if others:
+        _add_others(custom, others)
     return {**mapping.parameters, **custom}
 
 
-def _list_of(kind: type | tuple[type, ...], value: Any) -> list[Any] | None:
-    if isinstance(value, list) and value and all(isinstance(item, kind) for item in value):
-        return None if looks_personal(str(value)) else value
-    return None
+def _list_of(*kinds: type) -> Callable[[Mapping[str, Any], str], list[Any] | None]:
+    def read(details: Mapping[str, Any], name: str) -> list[Any] | None:
+        value = details[name]
+        if isinstance(value, list) and value and all(isinstance(item, kinds) for item in value):
+            return None if looks_personal(str(value)) else value
+        return None
+
+    return read
+
+
+# These parameters have a meaning of their own (1.7); `details` holds them under the same names.
+_READERS: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
+    **dict.fromkeys(("content_type", "order_id", "status", "search_string", "delivery_category", "item_number"), words),
+    **dict.fromkeys(("net_revenue", "predicted_ltv", "num_items"), number),
+    "contents": _list_of(dict),
+    "content_ids": _list_of(str, int),
+}
 
 
 def _add_others(custom: dict[str, Any], others: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from hashlib import sha256
-from ipaddress import ip_address
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Any
 
 from dispatcher.records import Mapping as StepMapping
@@ -84,22 +84,26 @@ def category(details: Mapping[str, Any], step: StepMapping) -> str | None:
 def hashes(values: Mapping[str, Any], name: str) -> list[str]:
     """Give the SHA-256 values of a list (or a single one), without repeats; anything else is not passed on."""
     listed = values.get(name)
-    if isinstance(listed, str):
-        listed = [listed]
     if not isinstance(listed, list):
-        return []
-    sound = (value for value in listed if isinstance(value, str) and SHA256.fullmatch(value) and value != EMPTY_HASH)
-    return list(dict.fromkeys(sound))
+        listed = [listed]
+    if len(listed) == 1:
+        return listed if _is_hash(listed[0]) else []
+    return list(dict.fromkeys(filter(_is_hash, listed)))
+
+
+def _is_hash(value: Any) -> bool:
+    return isinstance(value, str) and SHA256.fullmatch(value) is not None and value != EMPTY_HASH
 
 
 def ip(values: Mapping[str, Any]) -> str | None:
-    """Give `values["ip"]` if it is an IPv4 or IPv6 address."""
+    """Give `values["ip"]`, in its usual form, if it is an IPv4 or IPv6 address."""
     address = text(values, "ip", 64)
     if address is None:
         return None
+    family = AF_INET6 if ":" in address else AF_INET
     try:
-        return str(ip_address(address))
-    except ValueError:
+        return inet_ntop(family, inet_pton(family, address))
+    except (OSError, ValueError):  # ValueError: no ASCII
         return None
 
 
@@ -119,6 +123,11 @@ def hash_key(key: str) -> str:
     return sha256(key.strip().lower().encode("utf-8", "replace")).hexdigest()
 
 
+def hash_digest(name: str, hashed: str) -> str:
+    """Give what a receipt keeps of a hash: its field and eight hex digits, enough to tell whether it changed."""
+    return f"{name}:{hashed[:8]}"
+
+
 def digest(name: str, value: str) -> str:
-    """Give what a receipt keeps of an identifier: its field and eight hex digits, enough to tell whether it changed."""
-    return f"{name}:{value[:8] if SHA256.fullmatch(value) else sha256(value.encode()).hexdigest()[:8]}"
+    """Give what a receipt keeps of an identifier that is sent as it is, in the same form."""
+    return f"{name}:{sha256(value.encode()).hexdigest()[:8]}"

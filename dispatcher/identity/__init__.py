@@ -15,7 +15,7 @@ import msgspec
 from dispatcher.records import Event
 
 
-class Known(msgspec.Struct, frozen=True):
+class Known(msgspec.Struct, frozen=True, gc=False):
     """What is known of the person and browser of one event.
 
     `keys`: identifiers for external_id, strongest first, as written. `account_id`: whom it is sent for. `earliest_key`:

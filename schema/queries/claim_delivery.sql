@@ -1,5 +1,7 @@
 -- Claims up to :limit due deliveries of one destination: moves them from the queue into one lease row, joined to their
--- events. One statement, so there is no moment at which a row is in neither place. :since is the low watermark.
+-- events. One statement, so there is no moment at which a row is in neither place. :since is the low watermark. Gives one
+-- row, or none: the lease, and the deliveries as one JSON text of arrays (records.Delivery), which is read several times
+-- faster than so many rows of so many columns.
 -- Relies on delivery_pkey (destination, due_at, …). The bounds are pairs, one walk along the index, because a planner
 -- that knows nothing of a queue that has just filled expects two rows of three plain conditions, and sorts them all.
 WITH due AS (
@@ -20,8 +22,13 @@ WITH due AS (
     HAVING count(*) > 0
     RETURNING id, claimed_at
 )
-SELECT leased.id, leased.claimed_at, due.due_at, due.revision, due.tries, due.first_unknown_at,
-       event.id, event.occurred_at, event.recorded_at, event.name, event.event_id,
-       event.handl_id, event.lead_id, event.account_id,
-       event.sealed, event.visitor, event.campaign, event.details, event.consent
-FROM leased CROSS JOIN due JOIN outbox.event ON event.id = due.event_id
+SELECT leased.id, leased.claimed_at, held.due_at, held.deliveries
+FROM leased CROSS JOIN LATERAL (
+    SELECT max(due.due_at) AS due_at,
+           json_agg(json_build_array(
+               json_build_array(event.id, event.occurred_at, event.recorded_at, event.name, event.event_id, event.handl_id,
+                                event.lead_id, event.account_id, event.sealed, event.visitor, event.campaign, event.details,
+                                event.consent),
+               due.revision, due.tries, due.first_unknown_at))::text AS deliveries
+    FROM due JOIN outbox.event ON event.id = due.event_id
+) AS held

@@ -1,5 +1,5 @@
 -- Claims up to :limit events that still owe intake, with what SQL writers sent raw; as claim_delivery.
--- Relies on intake_pkey, raw_pkey, event_pkey. :since is the low watermark.
+-- One row, or none; the events as one JSON text (intake.Arrival). Relies on intake_pkey, raw_pkey, event_pkey. :since is the low watermark.
 WITH due AS (
     DELETE FROM outbox.intake
     WHERE ctid = ANY (ARRAY(
@@ -17,8 +17,12 @@ WITH due AS (
     HAVING count(*) > 0
     RETURNING id, claimed_at
 )
-SELECT leased.id, leased.claimed_at, due.tries, raw.person,
-       event.id, event.occurred_at, event.recorded_at, event.name, event.event_id,
-       event.handl_id, event.lead_id, event.account_id,
-       event.sealed, event.visitor, event.campaign, event.details, event.consent
-FROM leased CROSS JOIN due JOIN outbox.event ON event.id = due.event_id LEFT JOIN outbox.raw ON raw.event_id = due.event_id
+SELECT leased.id, leased.claimed_at, held.event_id, held.arrivals
+FROM leased CROSS JOIN LATERAL (
+    SELECT max(due.event_id) AS event_id,
+           json_agg(json_build_array(
+               json_build_array(event.id, event.occurred_at, event.recorded_at, event.name, event.event_id, event.handl_id,
+                                event.lead_id, event.account_id, event.sealed, event.visitor, NULL, NULL, event.consent),
+               due.tries, raw.person))::text AS arrivals
+    FROM due JOIN outbox.event ON event.id = due.event_id LEFT JOIN outbox.raw ON raw.event_id = due.event_id
+) AS held

@@ -15,7 +15,9 @@ from dispatcher.identity.facets import Fact, fold, keys_of, stamp
 from dispatcher.identity.meaning import Facet, Key, Kind, Missing, Neighbourhood, SignIns, links
 from dispatcher.identity.whole import all_keys, skeleton
 from dispatcher.person import By, Selector
+from dispatcher.queue import PostgresQueue
 from dispatcher.rebuild import rebuild
+from dispatcher.records import Settlement
 from tests.support import until
 
 MARK = "zqx"
@@ -165,9 +167,10 @@ async def test_what_is_still_owed_ends_as_erased_wherever_it_waits(spine, forget
     for event_id, lead in (("taken", "L1"), ("beside", "L2")):
         spine.record(name="lead_submitted", event_id=event_id, lead_id=lead, person={"email": "a@b.co"})
     claim = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10}
-    assert len(await database.run("claim_intake", claim | {"since": 0})) == 2
-    leased = await database.run("claim_delivery", claim | {"destination": 2, "since": datetime(2000, 1, 1, tzinfo=UTC)})
-    assert len(leased) == 2
+    assert len(json.loads((await database.run("claim_intake", claim | {"since": 0}))[0][3])) == 2
+    queue = PostgresQueue(database, 2, "one", timedelta(seconds=60))
+    lease = await queue.claim(10)
+    assert len(lease.deliveries) == 2
     spine.record(name="lead_submitted", event_id="waiting", lead_id="L1", person={"email": "a@b.co"})
     assert await forget(lead="L1") == 3
     receipts = spine.receipts()
@@ -181,13 +184,8 @@ async def test_what_is_still_owed_ends_as_erased_wherever_it_waits(spine, forget
     for table, expected in (("delivery", ["other"]), ("intake", ["beside"])):
         assert spine.connection.execute(owed.format(table, f"{table}.event_id")).fetchall() == [(e,) for e in expected]
     assert spine.connection.execute(owed.format("lease", "ANY (event_ids)")).fetchall() == [("other",)]
-    told = [
-        {"event_id": row[6], "revision": 0, "outcome": "delivered", "status": 200, "sent": ["em:1"]} for row in leased
-    ]
-    settled = await database.run(
-        "settle_delivery", {"lease": leased[0][0], "holder": "one", "told": psycopg.types.json.Jsonb(told)}
-    )
-    assert settled == [(1,)]
+    told = [Settlement(each.event.id, 0, "delivered", status=200, sent=["em:1"]) for each in lease.deliveries]
+    assert await queue.settle(lease, told) == 1
     assert spine.receipts()["queued", "ga4"] == ERASED
     assert spine.count("lease") == 0
 
@@ -204,8 +202,10 @@ async def test_what_was_being_taken_in_is_not_folded_from_memory(spine, forget, 
         {
             "lease": lease, "holder": "one", "owed": json_([]), "skipped": json_([]),
             "sealed": json_([{"event_id": 1, "sealed": {"meta": {"em": ["x"]}}, "notes": []}]),
-            "facets": json_([{"account_id": "", "handl_id": "", "lead_id": "L1", "newest": {"seen": [1, 1]}}]),
-            "facts": json_([{"event_id": 1, "at": 1, "account_id": "", "handl_id": "", "lead_id": "L1"}]),
+            "facets": json_(
+                [{"account_id": "", "handl_id": "", "lead_id": "L1", "newest": {"seen": [1, 1]}, "event_ids": [1]}]
+            ),
+            "sign_ins": json_([{"kind": 3, "key": "L1", "at": 1, "event_id": 1, "account_id": "A1"}]),
         },
     )  # fmt: skip
     assert settled == [(0,)]

@@ -15,15 +15,13 @@ import pytest
 from psycopg import sql
 
 from dispatcher.database import Database
-from dispatcher.destinations import registry
 from dispatcher.identity.facets import Fact, fold, keys_of
 from dispatcher.identity.meaning import CROWD
 from dispatcher.identity.resolver import PersonResolver
-from dispatcher.intake import Intake
 from dispatcher.records import Event
-from dispatcher.words import Words
 from schema.queries import load
 from tests.properties import identity_oracle as oracle
+from tests.support import intake
 
 BEGIN = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LEASE = timedelta(hours=1)
@@ -109,16 +107,13 @@ class Faltering:
         return await self.database.run(query, parameters)
 
 
-def intake(database, holder):
-    return Intake(database, Words(database), registry.LIMITS, holder=holder, lease=LEASE, region=None)
-
-
 async def take_in(intakes):
     """Let all take in at the same time, until nothing is owed."""
 
     async def repeat(one):
         while await one.step():
             pass
+        await one.finish()
 
     while True:
         await asyncio.gather(*map(repeat, intakes))
@@ -195,7 +190,7 @@ async def test_any_order_any_split_and_lost_leases_give_what_the_whole_log_says(
     monkeypatch.setattr("dispatcher.intake.BATCH", lots.randint(3, 12))
     log = random_log(lots)
     lots.shuffle(log)
-    intakes = [intake(Faltering(database, lots), f"holder {number}") for number in range(3)]
+    intakes = [intake(Faltering(database, lots), f"holder {number}", lease=LEASE) for number in range(3)]
     while log:
         size = lots.randint(1, len(log))
         record(connection, log[:size])
@@ -239,7 +234,7 @@ async def test_a_log_recorded_in_another_order_gives_the_same_tables(database, c
     seen = []
     for _ in range(2):
         record(connection, log)
-        await take_in([intake(database, "one")])
+        await take_in([intake(database, "one", lease=LEASE)])
         seen.append(by_name(connection))
         connection.execute(EMPTY)
         lots.shuffle(log)
@@ -258,7 +253,7 @@ async def test_many_dispatchers_over_the_same_few_keys_never_block_each_other_fo
         FROM generate_series(1, 2400) AS n ORDER BY md5(n::text)
         """
     )
-    await take_in([intake(database, f"holder {number}") for number in range(8)])
+    await take_in([intake(database, f"holder {number}", lease=LEASE) for number in range(8)])
     events = recorded(connection)
     assert facets(connection) == fold(Fact(e.id, e.occurred_at, keys_of(e)) for e in events)
     assert not failures
@@ -276,7 +271,7 @@ async def test_keys_too_long_for_an_index_row_are_taken_in_and_tell_persons_apar
             (account + long, long, account + long),
         )
     connection.execute("INSERT INTO outbox.event (name, account_id) VALUES ('signed_in', %s)", ("a" + long,))
-    await take_in([intake(database, "one")])
+    await take_in([intake(database, "one", lease=LEASE)])
     first, second, again = await PersonResolver(database).resolve(recorded(connection))
     assert first.account_id == again.account_id != second.account_id
     assert set(again.keys) < set(first.keys)
@@ -307,7 +302,7 @@ async def test_a_thousand_events_cost_the_same_few_queries_however_many_share_a_
         FROM unnest(array{SIZES}) AS sized (most), LATERAL (SELECT most || ' ' AS size) AS named, generate_series(1, most) AS n
         """
     )
-    await take_in([intake(database, "one")])
+    await take_in([intake(database, "one", lease=LEASE)])
     events = recorded(connection)
     asked = Counter()
     run = Database.run

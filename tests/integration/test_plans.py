@@ -57,6 +57,8 @@ STATEMENTS = {
     "retention_remove": (KEYS | {"ids": IDS, "age": OPEN}, set()),
     "retention_facets": ({"account_id": "a1", "handl_id": "h1", "lead_id": "", "limit": 50}, set()),
     "retention_persons": (KEYS | {"before": 1}, set()),
+    "find_events": ({"text": "x", "id": 7}, {"step"}),
+    "told_of": ({"id": 7}, {"destination"}),
     "elect": ({"office": "schedule", "holder": "one", "term": OPEN}, set()),
 }
 

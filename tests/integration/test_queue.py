@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 
 import pytest
@@ -172,7 +173,7 @@ async def test_a_lease_that_was_extended_does_not_expire(queue, owe, connection,
 async def test_an_expired_intake_lease_is_owed_again_whole(connection, database):
     connection.execute("INSERT INTO outbox.event (name) SELECT 'lead_submitted' FROM generate_series(1, 3)")
     parameters = {"holder": "gone", "lease": timedelta(seconds=0), "limit": 10, "since": 0}
-    assert len(await database.run("claim_intake", parameters)) == 3
+    assert len(json.loads((await database.run("claim_intake", parameters))[0][3])) == 3
     expire(connection)
     assert await reclaim(database) == 3
     assert connection.execute("SELECT array_agg(tries) FROM outbox.intake").fetchone() == ([1, 1, 1],)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import re
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from psycopg.types.json import Jsonb
 
 from dispatcher.database import Database
 from dispatcher.destinations import registry
+from dispatcher.queue import PostgresQueue
 from dispatcher.rebuild import BATCH, OPEN, rebuild
 from schema.queries import load
 from schema.settings import Settings
@@ -113,14 +115,19 @@ async def test_what_is_leased_for_sending_becomes_an_unknown_outcome_and_its_hol
     record_many(spine, 3)
     await spine.drain()
     rows = await database.run("claim_delivery", CLAIM | {"destination": 1, "since": BEGINNING, "limit": 2})
-    lease, claimed_at = rows[0][:2]
+    lease, claimed_at, _, claimed = rows[0]
     assert (await rebuild(database)).taken == 2
     assert spine.attempts("meta") == [("uncertain", "lease taken by rebuild")] * 2
-    told = [{"event_id": row[6], "revision": 0, "outcome": "delivered", "status": 200} for row in rows]
+    told = [
+        {"event_id": number, "revision": 0, "outcome": "delivered", "status": 200}
+        for (number, *_), *_ in json.loads(claimed)
+    ]
     assert await database.run("settle_delivery", {"lease": lease, "holder": "one", "told": Jsonb(told)}) == [(0,)]
-    again = await database.run("claim_delivery", CLAIM | {"destination": 1, "since": BEGINNING})
-    assert sorted(row[4:6] for row in again if row[5]) == [(1, claimed_at)] * 2
-    assert [row[4:6] for row in again if not row[5]] == [(0, None)]
+    again = await PostgresQueue(database, 1, "one", CLAIM["lease"]).claim(10)
+    assert (
+        sorted((each.tries, each.first_unknown_at) for each in again.deliveries if each.tries) == [(1, claimed_at)] * 2
+    )
+    assert [each.first_unknown_at for each in again.deliveries if not each.tries] == [None]
 
 
 async def test_what_is_not_taken_in_yet_is_left_to_intake(spine, database):
@@ -177,7 +184,8 @@ async def test_beside_running_dispatchers_nothing_is_lost_and_meta_counts_nothin
         spine.connection.execute(record_many_more)
     spine.faults("meta")
     spine.faults("ga4")
-    await until(lambda: spine.count("receipt") == 3400, 60)
+    # Beside these: what a merge made worth sending again.
+    await until(lambda: len(spine.receipts()) == 3400 and not spine.count("delivery") + spine.count("lease"), 60)
     assert {outcome for outcome, _ in spine.receipts().values()} == {"delivered"}
     counted = [arrival.event_id for arrival in spine.arrivals("meta") if arrival.verdict == "counted"]
     assert len(counted) == len(set(counted)) == 1700
@@ -224,7 +232,9 @@ UNDER_THE_LOCK = re.compile(r"(erase|rebuild|retention|refold)_")
 def writers():
     """The queries that write to queues, logs or persons, and are not those of the ones that exclude the others."""
     names = sorted(file.name.removesuffix(".sql") for file in resources.files("schema.queries").iterdir())
-    writing = re.compile(r"(INSERT INTO|DELETE FROM|UPDATE) outbox\.(?!merge\b|election\b)")
+    writing = re.compile(
+        r"(INSERT INTO|DELETE FROM|UPDATE) outbox\.(?!(merge|election|minute|coverage|circuit|alert|destination|mapping)\b)"
+    )
     return [name for name in names if not name.startswith("_") and writing.search(load_or_nothing(name))]
 
 
@@ -293,7 +303,10 @@ async def test_who_waited_for_it_sees_what_was_done_meanwhile(spine, database, d
         await until(lambda: spine.connection.execute(waiting).fetchone() == (len(asked),))
         other.commit()
     answers = {name: await task for name, task in tasks.items()}
-    assert [(row[6], row[12]) for row in answers["claim_delivery"]] == [(2, "erased")]
-    assert [row[10] for row in answers["claim_intake"]] == ["erased"]
+    claimed = {
+        name: [event for event, *_ in json.loads(answers[name][0][3])] for name in ("claim_delivery", "claim_intake")
+    }
+    assert [(event[0], event[6]) for event in claimed["claim_delivery"]] == [(2, "erased")]
+    assert [event[6] for event in claimed["claim_intake"]] == ["erased"]
     assert answers["settle_delivery"] == answers["reclaim_leases"] == [(0,)]
     assert spine.count("receipt") == 0

@@ -23,11 +23,16 @@ SOON = datetime(2026, 12, 1, tzinfo=UTC)
 
 CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": BATCH}
 TOLD = [{"event_id": number, "revision": 0, "outcome": "delivered", "status": 200} for number in range(1, BATCH + 1)]
-OWED = [{"event_id": number, "destination": 1, "due_at": SOON.isoformat()} for number in range(1, BATCH + 1)]
+OWED = [{"destination": 1, "due_at": SOON.isoformat(), "event_ids": list(range(1, BATCH + 1))}]
 SEALED = [{"event_id": number, "sealed": {"meta": {}}, "notes": []} for number in range(1, BATCH + 1)]
-KEYS = [{"account_id": f"a{number}", "handl_id": f"h{number}", "lead_id": ""} for number in range(1, BATCH + 1)]
-FACETS = [{**keys, "newest": {}} for keys in KEYS]
-FACTS = [{**keys, "event_id": number, "at": 1} for number, keys in enumerate(KEYS, 1)]
+FACETS = [
+    {"account_id": f"a{number}", "handl_id": f"h{number}", "lead_id": "", "newest": {}, "event_ids": [number]}
+    for number in range(1, BATCH + 1)
+]
+SIGN_INS = [
+    {"kind": 2, "key": f"h{number}", "at": 1, "event_id": number, "account_id": f"a{number}"}
+    for number in range(1, BATCH + 1)
+]
 
 # Query → its parameters; the indexes by which it reads. Nothing is read in any other way; but the leases, a handful, may
 # be looked through where `lease_pkey` is not named.
@@ -42,11 +47,15 @@ STATEMENTS = {
             "owed": Jsonb(OWED),
             "skipped": Jsonb([]),
             "facets": Jsonb(FACETS),
-            "facts": Jsonb(FACTS),
+            "sign_ins": Jsonb(SIGN_INS),
         },
         {"lease_pkey", "event_pkey", "raw_pkey"},
     ),
     "settle_delivery": ({"lease": 2, "holder": "one", "told": Jsonb(TOLD)}, {"lease_pkey"}),
+    "look": (
+        {"intake": 0, "destinations": [1], "sinces": [BEGINNING]},
+        {"intake_pkey", "delivery_pkey", "merge_pkey"},
+    ),
     "extend_lease": ({"id": 2, "holder": "one", "lease": timedelta(seconds=60)}, {"lease_pkey"}),
     "expire_deliveries": (
         {"destination": 1, "limit": BATCH, "window": timedelta(hours=72), "repeat": None},
@@ -64,7 +73,7 @@ TYPES = {
     Jsonb: "jsonb",
     type(None): "unknown",
 }
-OWN_TYPES = {"destination": "smallint"}
+OWN_TYPES = {"destination": "smallint", "destinations": "smallint[]", "sinces": "timestamptz[]"}
 
 FILL = """
 INSERT INTO outbox.event (name, details)
@@ -181,7 +190,7 @@ def explain(connection, query, parameters, mode, *, analyze=False):
     """Give the nodes of a query's plan. Changes nothing."""
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", load(query))))
     text = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", load(query))
-    kinds = [OWN_TYPES.get(name, TYPES[type(parameters[name])]) for name in names]
+    kinds = [OWN_TYPES.get(name) or TYPES[type(parameters[name])] for name in names]
     declared = f"({', '.join(kinds)})" if kinds else ""
     values = sql.SQL("({})").format(sql.SQL(", ").join(map(parameters.get, names))) if names else sql.SQL("")
     options = "ANALYZE, TIMING OFF, FORMAT JSON" if analyze else "FORMAT JSON"

@@ -21,12 +21,12 @@ from hypothesis.stateful import (
 from psycopg.types.json import Jsonb
 
 from dispatcher.database import Database
-from dispatcher.destinations import Limits, registry
-from dispatcher.intake import Intake
+from dispatcher.destinations import Limits
 from dispatcher.queue import PostgresQueue
 from dispatcher.records import Settlement
 from dispatcher.words import Words
 from tests.properties.queue_model import Attempt, Held, Key, Model, Owed, Receipt, Tried
+from tests.support import intake
 
 BEGIN = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
@@ -70,6 +70,12 @@ class Interrupted:
             self.settlement = parameters
             return []
         return await self.database.run(query, parameters)
+
+
+async def taken_in(one):
+    count = await one.step()
+    await one.finish()
+    return count
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -136,8 +142,7 @@ class QueueMachine(RuleBasedStateMachine):
     def claim_intake(self, holder):
         due = self.model.due(0)
         database = Interrupted(self.database)
-        intake = Intake(database, self.words, registry.LIMITS, holder=holder, lease=LEASE, region=None)
-        assert self.runner.run(intake.step()) == len(due)
+        assert self.runner.run(taken_in(intake(database, holder, lease=LEASE, words=self.words))) == len(due)
         if due:
             self.model.claim(database.settlement["lease"], holder, 0, due, LEASE)
             self.intakes.append((holder, database.settlement))
@@ -194,7 +199,7 @@ class QueueMachine(RuleBasedStateMachine):
     def steal(self, outcomes):
         """Somebody settles and prolongs what another holds."""
         queue, lease = self.known[-1]
-        thief = PostgresQueue(self.database, queue._destination, "thief", LEASE)
+        thief = PostgresQueue(self.database, queue.destination, "thief", LEASE)
         self.tell(thief, lease, outcomes, timedelta())
         assert not self.runner.run(thief.extend(lease))
 

@@ -1,0 +1,61 @@
+"""Traces, by the OpenTelemetry API if it is installed; else nothing happens.
+
+    with span("send", destination="meta", events=1000) as current:
+        ...
+        current["outcome"] = "delivered"
+
+The API alone does nothing either: who wants traces installs the SDK and an exporter and starts the daemon under
+`opentelemetry-instrument`. Attributes are counts, codes and our own words; never what an event holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+Value = str | int | float | bool
+
+
+def _tracer() -> Any:
+    try:
+        from opentelemetry import trace  # noqa: PLC0415 - an optional dependency
+    except ImportError:
+        return None
+    return trace.get_tracer("outbox")
+
+
+_TRACER = _tracer()
+
+
+class Attributes:
+    """The attributes of a span, to be set as they become known."""
+
+    def __init__(self, current: Any = None) -> None:
+        self._current = current
+
+    def __setitem__(self, name: str, value: Value | None) -> None:
+        """Set an attribute; None is left out."""
+        if self._current is not None and value is not None:
+            self._current.set_attribute(f"outbox.{name}", value)
+
+
+@contextmanager
+def span(name: str, **attributes: Value) -> Iterator[Attributes]:
+    """Trace what is done within, as `outbox.<name>`."""
+    if _TRACER is None:
+        yield Attributes()
+        return
+    # An exception's text may quote a person's data: its kind alone is kept.
+    with _TRACER.start_as_current_span(
+        f"outbox.{name}",
+        attributes={f"outbox.{key}": value for key, value in attributes.items()},
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as current:
+        told = Attributes(current)
+        try:
+            yield told
+        except BaseException as error:
+            told["error"] = type(error).__name__
+            raise

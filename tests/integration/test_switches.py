@@ -1,0 +1,77 @@
+"""An operator's switches: per destination and per event name, read by running dispatchers, kept by `migrate`."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg import OperationalError
+
+import migrations
+from dispatcher.database import AWAY, Database
+from dispatcher.switches import switch
+
+
+def states(spine, event_id):
+    return {destination: told for (event, destination), told in spine.receipts().items() if event == event_id}
+
+
+def record(spine, event_id, name="lead_submitted"):
+    spine.record(name=name, event_id=event_id, lead_id="1", person={"email": "ada@example.com"})
+
+
+async def test_what_is_paused_waits_and_goes_on_when_resumed(spine, database):
+    assert await switch(database, "meta", None, "pause")
+    record(spine, "one")
+    assert await spine.drain() == 1
+    assert states(spine, "one") == {"ga4": ("delivered", None)}
+    assert await switch(database, "meta", None, "resume")
+    assert await spine.drain() == 0
+    assert states(spine, "one") == {"meta": ("delivered", None), "ga4": ("delivered", None)}
+
+
+async def test_what_is_disabled_is_skipped_and_leaves_no_backlog(spine, database):
+    assert await switch(database, "ga4", None, "disable")
+    record(spine, "one")
+    assert await spine.drain() == 0
+    assert await switch(database, "ga4", None, "enable")
+    record(spine, "two")
+    assert await spine.drain() == 0
+    assert states(spine, "one")["ga4"] == ("skipped", "disabled")
+    assert states(spine, "two")["ga4"] == ("delivered", None)
+
+
+async def test_one_event_name_is_switched_by_itself(spine, database):
+    assert await switch(database, "meta", "lead_submitted", "disable")
+    assert await switch(database, "ga4", "lead_submitted", "pause")
+    record(spine, "lead")
+    record(spine, "mail", "email_verified")
+    assert await spine.drain() == 1
+    assert states(spine, "lead") == {"meta": ("skipped", "disabled")}
+    assert states(spine, "mail") == {"meta": ("delivered", None), "ga4": ("delivered", None)}
+    assert await switch(database, "ga4", "lead_submitted", "resume")
+    spine.clock.move(minutes=1)
+    assert await spine.drain() == 0
+
+
+async def test_switching_twice_is_switching_once_and_what_is_not_there_is_said(database):
+    assert await switch(database, "meta", None, "pause")
+    assert await switch(database, "meta", None, "pause")
+    assert not await switch(database, "nobody", None, "pause")
+    assert not await switch(database, "meta", "nothing", "pause")
+    assert not await switch(database, "meta", "signed_in", "pause"), "no destination is told of a sign-in"
+
+
+async def test_migrate_and_dispatch_leave_switches_as_they_are(database, database_url, outbox, connection):
+    await switch(database, "meta", None, "pause")
+    await switch(database, "ga4", "lead_submitted", "disable")
+    migrations.upgrade(database_url)
+    assert (await outbox("migrate"))[0] == 0
+    assert (await outbox("dispatch", "--drain"))[0] == 0
+    assert connection.execute("SELECT name FROM outbox.destination WHERE paused").fetchall() == [("meta",)]
+    assert connection.execute("SELECT step FROM outbox.mapping WHERE NOT enabled").fetchall() == [("lead_submitted",)]
+
+
+async def test_a_database_that_is_away_is_not_waited_for():
+    async with Database.connect("postgresql://nobody@127.0.0.1:1/none") as database:
+        with pytest.raises(AWAY):
+            await switch(database, "meta", None, "pause")
+    assert OperationalError in AWAY
