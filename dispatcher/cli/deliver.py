@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from contextlib import AsyncExitStack
 from typing import Annotated
@@ -47,10 +48,22 @@ def dispatch(
     config = context.config()
     with context.migrated_database(wait=not drain) as (settings, url):
         context.keep_in_step(url, config, wait=not drain)
+        _spare_the_collector()
         left = asyncio.run(_dispatch(settings, url, config, drain=drain, host=host, port=port))
     if left:
         typer.echo(f"{left} deliveries wait for a later try", err=True)
         raise typer.Exit(WORK_IS_LEFT)
+
+
+def _spare_the_collector() -> None:
+    """Let the garbage collector look rarely, and never at what was imported.
+
+    A batch is tens of thousands of small values that die together and hold no cycles: looking for cycles among them cost
+    a fifth of a drain.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 async def _dispatch(settings: Settings, url: str, config: Config, *, drain: bool, host: str, port: int | None) -> int:

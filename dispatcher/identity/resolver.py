@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
+from psycopg.types.json import Jsonb
 
 from dispatcher.database import Queries
 from dispatcher.identity import Known, known_from
@@ -48,7 +49,7 @@ class PersonResolver:
         """Give the numbers of those events that share a key with another one."""
         keys = [keys_of(event) for event in events]
         accounts, handls, leads = zip(*keys, strict=True) if keys else ((), (), ())
-        asked = {"accounts": list(accounts), "handls": list(handls), "leads": list(leads)}
+        asked = {"accounts": Jsonb(accounts), "handls": Jsonb(handls), "leads": Jsonb(leads)}
         return [row[0] - 1 for row in await self._database.run("acquainted", asked)]
 
     async def relate(self, events: Sequence[Event]) -> list[Relation]:
@@ -84,7 +85,11 @@ class PersonResolver:
             asked = list(missing.keys)
             rows = await self._database.run(
                 "facets",
-                {"kinds": [key.kind.value for key in asked], "keys": [key.value for key in asked], "limit": CROWD + 1},
+                {
+                    "kinds": Jsonb([key.kind.value for key in asked]),
+                    "keys": Jsonb([key.value for key in asked]),
+                    "limit": CROWD + 1,
+                },
             )
             found: dict[Key, list[Facet]] = {key: [] for key in asked}
             for kind, value, account_id, handl_id, lead_id, newest in rows:

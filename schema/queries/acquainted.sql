@@ -1,8 +1,9 @@
 -- Which of some events (their numbers) share a key with another event; the others are all that is known of their person.
--- A few steps into an index for each. Relies on facet_pkey, facet_handl, facet_lead.
+-- A few steps into an index for each. JSON arrays side by side (a driver writes those ten times faster than text[]). Relies on facet_pkey, facet_handl, facet_lead.
 SELECT asked.number
-FROM unnest(%(accounts)s::text[], %(handls)s::text[], %(leads)s::text[])
-    WITH ORDINALITY AS asked (account_id, handl_id, lead_id, number)
+FROM ROWS FROM (
+    jsonb_array_elements_text(%(accounts)s), jsonb_array_elements_text(%(handls)s), jsonb_array_elements_text(%(leads)s)
+) WITH ORDINALITY AS asked (account_id, handl_id, lead_id, number)
 WHERE EXISTS (
         SELECT FROM outbox.facet
         WHERE facet.account_id = asked.account_id AND facet.handl_id = asked.handl_id AND facet.lead_id = asked.lead_id

@@ -3,7 +3,10 @@
 -- The limit stands in a SELECT of its own: were it known, a plan that first collects all facets of a key (a bitmap, a
 -- sort) might seem as good as one that stops, and for an office browser with a million it is not.
 SELECT asked.kind, asked.key, facet.account_id, facet.handl_id, facet.lead_id, facet.newest::text
-FROM unnest(%(kinds)s::smallint[], %(keys)s::text[]) AS asked (kind, key)
+FROM ROWS FROM (
+    jsonb_array_elements_text(%(kinds)s), jsonb_array_elements_text(%(keys)s)
+) AS given (kind, key)
+CROSS JOIN LATERAL (SELECT given.kind::smallint AS kind, given.key) AS asked
 CROSS JOIN LATERAL (
     (SELECT * FROM outbox.facet WHERE asked.kind = 1 AND account_id = asked.key
      ORDER BY account_id, handl_id, lead_id LIMIT (SELECT %(limit)s::bigint))

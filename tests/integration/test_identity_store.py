@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from dispatcher.database import Database
 from dispatcher.identity.facets import Fact, fold, keys_of
@@ -337,12 +338,12 @@ INSERT INTO outbox.event (name) SELECT 'signed_in' FROM generate_series(1, 20000
 KEYS = ["office", "test", *(f"{kind}{number}" for kind in "ahl" for number in range(300))]
 KINDS = [{"o": 2, "t": 3, "a": 1, "h": 2, "l": 3}[key[0]] for key in KEYS]
 ASKED = {
-    "acquainted": {"accounts": KEYS, "handls": KEYS, "leads": KEYS},
-    "facets": {"kinds": KINDS, "keys": KEYS, "limit": CROWD + 1},
+    "acquainted": {"accounts": Jsonb(KEYS), "handls": Jsonb(KEYS), "leads": Jsonb(KEYS)},
+    "facets": {"kinds": Jsonb(KINDS), "keys": Jsonb(KEYS), "limit": CROWD + 1},
     "sign_ins": {"kinds": KINDS, "keys": KEYS, "ats": [50_000] * len(KEYS), "ids": [50_000] * len(KEYS)},
     "lenders": {"ids": list(range(1, 1000))},
 }
-TYPES = {"kinds": "smallint[]", "ats": "bigint[]", "ids": "bigint[]", "limit": "bigint"}
+TYPES = {Jsonb: "jsonb", "kinds": "smallint[]", "ats": "bigint[]", "ids": "bigint[]", "limit": "bigint"}
 
 
 @pytest.fixture(scope="module")
@@ -378,7 +379,8 @@ def explain(connection, query, mode):
     values = sql.SQL(", ").join(sql.Literal(ASKED[query][name]) for name in names)
     with connection.transaction(force_rollback=True):
         connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
-        connection.execute(f"PREPARE examined ({', '.join(TYPES.get(name, 'text[]') for name in names)}) AS {text}")
+        kinds = [TYPES.get(type(ASKED[query][name])) or TYPES.get(name, "text[]") for name in names]
+        connection.execute(f"PREPARE examined ({', '.join(kinds)}) AS {text}")
         (plans,) = connection.execute(
             sql.SQL("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) EXECUTE examined ({})").format(values)
         ).fetchone()

@@ -136,12 +136,12 @@ class Tables:
         return list(answers[query](**parameters))
 
     def acquainted(self, accounts, handls, leads):
-        for number, carried in enumerate(zip(accounts, handls, leads, strict=True), start=1):
+        for number, carried in enumerate(zip(accounts.obj, handls.obj, leads.obj, strict=True), start=1):
             if any(key and self.carried[kind, key] > 1 for kind, key in enumerate(carried, start=1)):
                 yield (number,)
 
     def facets_of(self, kinds, keys, limit):
-        for kind, key in zip(kinds, keys, strict=True):
+        for kind, key in zip(kinds.obj, keys.obj, strict=True):
             found = list(self.by_key.get((kind, key), ()))
             if kind > 1:  # only an account's come in an order of their own
                 self.lots.shuffle(found)
