@@ -111,7 +111,8 @@ def _key(field: str, value: Any, notes: list[str]) -> str | None:
 
 
 def _text(value: str, field: str, notes: list[str], limit: int | None = None) -> str:
-    value = str.__str__(value)  # of a subclass (a framework's safe string, say) the text alone
+    if type(value) is not str:  # of a subclass (a framework's safe string, say) the text alone
+        value = str.__str__(value)
     if not value.isascii() or "\0" in value:
         value, removed = _UNSTORABLE.subn("", value)
         if removed:
@@ -124,6 +125,8 @@ def _text(value: str, field: str, notes: list[str], limit: int | None = None) ->
 
 def clean(value: Any, field: str, notes: list[str], depth: int = MAX_DEPTH) -> Any:
     """Give `value` as JSON that PostgreSQL can store, of bounded size; what is left out is noted under `field`."""
+    if type(value) is str:  # nearly all are
+        return _text(value, field, notes, MAX_TEXT)
     for kinds, convert in _CONVERTERS:
         if isinstance(value, kinds):
             return convert(value, field, notes, depth)
