@@ -230,6 +230,9 @@ receipt = Table(
     comment="The end of a delivery; sent: the names of the fields, with a short digest of each identifier (name:digest)",
 )
 
+# Dead letters are few: an index of them alone costs no other receipt anything.
+Index("receipt_dead", receipt.c.destination, receipt.c.reason, postgresql_where=receipt.c.outcome == "dead")
+
 _KEY = text("''")  # an empty text: no such key. NULLs would not be equal to each other.
 
 facet = Table(
@@ -379,9 +382,11 @@ alert = Table(
     "alert",
     metadata,
     _time("raised_at", now=True),
+    _time("due_at", nullable=True, now=True),
+    _time("passed_at", nullable=True),
     Column("kind", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("message", Text, nullable=False),
     PrimaryKeyConstraint("kind", "subject"),
-    comment="What somebody was alerted to and what has not passed yet: told once, and once more when it is over",
+    comment="What somebody is alerted to: told once, and once more when it is over; due_at: when it is to be told, NULL: it was",
 )

@@ -42,12 +42,16 @@ class Dispatcher:
         """How many log lines hold `text`."""
         return sum(text in line for line in list(self.lines))
 
-    def health(self, path: str) -> tuple[int, dict]:
-        """Status and body of a health endpoint."""
+    def address(self) -> str:
+        """Where its health is served."""
         wait_until(lambda: self.said("health is served"))
         line = next(line for line in self.lines if "health is served" in line)
+        return json.loads(line)["address"]
+
+    def health(self, path: str) -> tuple[int, dict]:
+        """Status and body of a health endpoint."""
         try:
-            with urllib.request.urlopen(json.loads(line)["address"] + path, timeout=10) as answer:
+            with urllib.request.urlopen(self.address() + path, timeout=10) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

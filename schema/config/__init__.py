@@ -10,13 +10,13 @@ and one GA4 stream; `outbox.example.toml` says the same as a file.
 | `records` | what is configured, ready for use |
 | `file` | finding and reading the file |
 | `tables`, `lines` | its tables as they stand there; the mistakes in them, and the lines at which they stand |
-| `destinations`, `funnel`, `forms` | what each table may say |
+| `destinations`, `funnel`, `forms`, `schedule` | what each table may say |
 | `event_names` | what each kind of destination takes as a name |
 """
 
 from __future__ import annotations
 
 from schema.config.file import find, load
-from schema.config.records import Account, Config, ConfigError, Serve, Stripe
+from schema.config.records import Account, Alerts, Config, ConfigError, Schedule, Serve, Stripe
 
-__all__ = ["Account", "Config", "ConfigError", "Serve", "Stripe", "find", "load"]
+__all__ = ["Account", "Alerts", "Config", "ConfigError", "Schedule", "Serve", "Stripe", "find", "load"]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from schema.config import destinations, forms, funnel
+from schema.config import destinations, forms, funnel, schedule
 from schema.config.lines import lines
 from schema.config.records import Config, ConfigError
 from schema.config.tables import FileTable, Problems
@@ -85,4 +85,6 @@ def _read(path: Path, parsed: dict[str, Any], problems: Problems, environment: M
         forms=tuple(forms.read(table, problems, {*table.steps, *(step.name for step in steps)})),
         serve=forms.read_serve(table, problems),
         stripe=forms.read_stripe(table, problems),
+        schedule=schedule.read(table, problems),
+        alerts=schedule.read_alerts(table, problems),
     )

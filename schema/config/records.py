@@ -7,6 +7,7 @@ and one GA4 stream. `schema.config_file` reads `outbox.toml`; `outbox.example.to
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import date, time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,6 +77,22 @@ class Stripe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When the daily report is sent, in the time of `zone` (IANA), and when Meta's token expires (None: nobody knows)."""
+
+    report_at: time = time(12, 30)
+    zone: str = "Europe/Nicosia"
+    token_expires: date | None = date(2027, 5, 24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alerts:
+    """From when on somebody is alerted: something has been owed for longer than `backlog_minutes`."""
+
+    backlog_minutes: int = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All that is configured; `path` is None where there is no file."""
 
@@ -85,6 +102,8 @@ class Config:
     forms: tuple[Form, ...] = FORMS
     serve: Serve = field(default_factory=Serve)
     stripe: Stripe = field(default_factory=Stripe)
+    schedule: Schedule = field(default_factory=Schedule)
+    alerts: Alerts = field(default_factory=Alerts)
 
     def account(self, name: str) -> Account | None:
         """Give the destination `name`, if it is configured."""

@@ -29,6 +29,8 @@ class FileTable(msgspec.Struct, forbid_unknown_fields=True):
     forms: dict[str, Any] = {}
     serve: dict[str, Any] = {}
     stripe: dict[str, Any] = {}
+    schedule: dict[str, Any] = {}
+    alerts: dict[str, Any] = {}
 
 
 class MetaTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -100,6 +102,20 @@ class StripeTable(msgspec.Struct, forbid_unknown_fields=True):
     product_key: str = "product"
     client_reference: Literal["account_id", "handl_id", "neither"] = "account_id"
     trials: bool = False
+
+
+class ScheduleTable(msgspec.Struct, forbid_unknown_fields=True):
+    """`[schedule]`; `token_expires` is a date of TOML's, or a text that holds one."""
+
+    report_at: str = "12:30"
+    zone: str = "Europe/Nicosia"
+    token_expires: Any = None
+
+
+class AlertsTable(msgspec.Struct, forbid_unknown_fields=True):
+    """`[alerts]`."""
+
+    backlog_minutes: int = 30
 
 
 class Problem(NamedTuple):

@@ -27,7 +27,7 @@ from dispatcher.sandbox.ledger import NOTHING, Ledger, Offer
 from schema import embedded
 
 OUTBOX = Path(sys.executable).with_name("outbox")
-FREE_PORTS = ("--port", "0", "--sandbox-port", "0")
+FREE_PORTS = ("--port", "0", "--sandbox-port", "0", "--console-port", "0")
 ARRIVED_BY = "/?fbclid=IwAR0abc_DEF-123&utm_source=facebook&utm_campaign=spring&fb_event_id="
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 PERSON = {"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com", "phone": "96 123 456"}
@@ -53,7 +53,7 @@ def home():
 @pytest.fixture
 async def demo(home):
     """A demo in this process."""
-    async with running(home, port=0, sandbox_port=0) as demo:
+    async with running(home, port=0, sandbox_port=0, console_port=0) as demo:
         yield demo
 
 
@@ -281,8 +281,8 @@ async def test_a_form_that_is_wrong_says_so_keeps_what_was_typed_and_records_not
 
 async def test_demos_side_by_side_deliver_only_their_own(folder):
     async with (
-        running(folder, port=0, sandbox_port=0) as one,
-        running(folder, port=0, sandbox_port=0) as other,
+        running(folder, port=0, sandbox_port=0, console_port=0) as one,
+        running(folder, port=0, sandbox_port=0, console_port=0) as other,
     ):
         visits = await asyncio.gather(visit(one.site), visit(other.site))
         for demo, seen in zip((one, other), visits, strict=True):

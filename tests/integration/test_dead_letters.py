@@ -27,7 +27,7 @@ def owed(spine):
 async def test_dead_letters_are_listed_in_groups_with_what_to_do(outbox):
     code, listed, _ = await outbox("dead", "list")
     assert code == 0
-    assert "record value and currency with this step" in listed
+    assert "Record value and currency with this step" in listed
     code, listed, _ = await outbox("dead", "list", "--json")
     groups = {(group["destination"], group["name"], group["reason"]): group["count"] for group in json.loads(listed)}
     assert groups == {

@@ -1,0 +1,96 @@
+"""Compares what holds with what was told, and tells; done every few seconds by the elected dispatcher."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import structlog
+
+from dispatcher.alerts.conditions import KINDS, QUIET, Fact, holding, over
+from dispatcher.alerts.notify import Notifier
+from dispatcher.database import Database
+from schema.config import Config
+from schema.settings import Settings
+
+log = structlog.get_logger()
+
+AGAIN = timedelta(minutes=1)
+"""When what could not be sent is sent again."""
+MESSAGE = "message"
+"""The kind of what is told by the clock and not because something is wrong: it goes the same way."""
+
+
+class Watch:
+    """What somebody is to be told. `fresh`: how long after its last word a dispatcher counts as there."""
+
+    def __init__(self, database: Database, settings: Settings, config: Config, *, fresh: timedelta) -> None:
+        self._database = database
+        self._config = config
+        self._fresh = fresh
+        # Destinations of Meta's kind share the one version.
+        self._versions = {settings.meta_api_version} if any(each.kind == "meta" for each in config.accounts) else set()
+        self._notifier = Notifier(settings.alert_urls)
+
+    async def check(self) -> None:
+        """See what holds, and tell what is new and what is over."""
+        facts = [Fact(*row) for row in await self._database.run("alert_facts", {"fresh": self._fresh})]
+        told = {(kind, subject) for kind, subject, _, _ in await self._database.run("alerts")}
+        found = holding(facts, told, self._config, self._versions, datetime.now(UTC).date())
+        kinds, subjects = [kind for kind, _ in found], [subject for _, subject in found]
+        if new := found.keys() - told:
+            await self._raise({alert: found[alert] for alert in sorted(new)})
+        if told - found.keys():
+            await self._database.run(
+                "alert_pass", {"kinds": kinds, "subjects": subjects, "known": list(KINDS), "quiet": list(QUIET)}
+            )
+        await self.tell()
+
+    async def say(self, subject: str, text: str) -> None:
+        """Tell `text`, whose first line is its title; once for each `subject`, whoever says it."""
+        await self._raise({(MESSAGE, subject): text})
+        await self.tell()
+
+    async def tell(self) -> None:
+        """Send what is due."""
+        for row in await self._database.run("alert_due", {"again": AGAIN}):
+            due = _Due(*row)
+            title, body = due.words()
+            tell = log.warning if due.is_bad_news else log.info
+            tell("alert", kind=due.kind, subject=due.subject, title=title, text=body)
+            if await self._notifier.send(title, body):
+                await self._database.run(
+                    "alert_told", {"kind": due.kind, "subject": due.subject, "passed_at": due.passed_at}
+                )
+
+    async def _raise(self, alerts: dict[tuple[str, str], str]) -> None:
+        await self._database.run(
+            "alert_raise",
+            {
+                "kinds": [kind for kind, _ in alerts],
+                "subjects": [subject for _, subject in alerts],
+                "messages": list(alerts.values()),
+            },
+        )
+
+
+class _Due(msgspec.Struct, frozen=True):
+    kind: str
+    subject: str
+    message: str
+    raised_at: datetime
+    passed_at: datetime | None
+
+    @property
+    def is_bad_news(self) -> bool:
+        return self.kind != MESSAGE and self.passed_at is None
+
+    def words(self) -> tuple[str, str]:
+        """Give title and text."""
+        if self.kind == MESSAGE:
+            title, _, body = self.message.partition("\n")
+            return title, body.strip()
+        if self.passed_at is None:
+            return "Conversions: attention", self.message
+        minutes = (self.passed_at - self.raised_at).total_seconds() / 60
+        return "Conversions: all clear", f"{over(self.kind, self.subject, self.message)} It took {minutes:.0f} minutes."

@@ -1,0 +1,83 @@
+"""`outbox report`: how well what was sent identifies those whom it is about, and what would help most."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dispatcher.cli import context
+from dispatcher.cli.listing import Json, print_json
+from dispatcher.database import Database
+from dispatcher.quality import report
+from dispatcher.quality.weights import EXPLANATION
+from schema.config import Config
+from schema.settings import Settings
+
+GOOD, POOR = 0.8, 0.3
+"""Shares of events with an identifier that are shown as good, and as poor."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("report")(show)
+
+
+def show(
+    days: Annotated[int, typer.Option(min=1, max=400, help="How many days (UTC), today's included.")] = 7,
+    *,
+    json: Json = False,
+) -> None:
+    """Show match quality: coverage of each identifier, an estimate, and Meta's own score where the token may read it."""
+    config = context.config()
+    with context.migrated_database() as (settings, url):
+        told = asyncio.run(_report(settings, url, config, days))
+    if json:
+        print_json({"explanation": EXPLANATION, "report": told})
+    elif sys.stdout.isatty():
+        _print(told)
+    else:
+        typer.echo(report.as_text(told))
+
+
+async def _report(settings: Settings, url: str, config: Config, days: int) -> report.Report:
+    async with Database.connect(url, connections=1) as database:
+        return await report.report(database, settings, config, until=datetime.now(UTC).date(), days=days)
+
+
+def _print(told: report.Report) -> None:
+    console = Console()
+    if not told.lines:
+        console.print(report.as_text(told))
+        return
+    table = Table(title=f"Match quality, {told.since} to {told.until}", title_justify="left", show_lines=True)
+    for heading in ("destination", "event", "score", "coverage", "would help most"):
+        table.add_column(heading)
+    for line in told.lines:
+        quality = line.quality
+        table.add_row(
+            Text(quality.destination),
+            Text(report.called(quality)),
+            Text(report.scored(line).replace(", ", "\n")),
+            _coverage(report.coverage(quality)),
+            Text(quality.advice or ""),
+        )
+    console.print(table)
+    for name, problem in told.problems.items():
+        console.print(Text(f"{name}: no score of Meta's own: {problem}", style="yellow"))
+    console.print(Text(EXPLANATION, style="dim"))
+
+
+def _coverage(shares: list[tuple[str, float]]) -> Text:
+    text = Text()
+    for label, share in shares:
+        colour = "green" if share >= GOOD else "red" if share < POOR else "yellow"
+        text.append(f"{share:>4.0%} ", style=colour).append(f"{label}\n")
+    text.rstrip()
+    return text

@@ -1,0 +1,134 @@
+"""What this process counts as it works."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+RECEIPTS = frozenset({"delivered", "skipped", "dead"})
+"""Outcomes that end a delivery; what ends an attempt only is counted apart, and what was returned untried is neither."""
+MOST_REASONS = 60
+"""Reasons are a fixed set, of some thirty; should one ever not be, it must not become a series a value."""
+OTHER = "other"
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, of no use to anybody here
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+
+_RECEIPTS = Counter(
+    "outbox_receipts",
+    "Deliveries that ended, by outcome and reason",
+    ["destination", "outcome", "reason"],
+    registry=REGISTRY,
+)
+_ATTEMPTS = Counter(
+    "outbox_attempts", "Tries that did not end the delivery, by outcome", ["destination", "outcome"], registry=REGISTRY
+)
+_REQUESTS = Counter(
+    "outbox_requests", "Requests to a destination, by outcome", ["destination", "outcome"], registry=REGISTRY
+)
+_BATCH = Histogram(
+    "outbox_batch_events",
+    "Events that one request carried",
+    ["destination"],
+    registry=REGISTRY,
+    buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000),
+)
+_SEND = Histogram(
+    "outbox_send_seconds",
+    "Time from a request to its answer",
+    ["destination"],
+    registry=REGISTRY,
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+_SETTLE = Histogram(
+    "outbox_settle_seconds",
+    "Time that the database takes for one settlement",
+    ["destination"],
+    registry=REGISTRY,
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
+)
+_TAKEN_IN = Counter("outbox_intake_events", "Events that intake took in", registry=REGISTRY)
+_INTAKE = Histogram(
+    "outbox_intake_seconds",
+    "Time that intake takes for one batch",
+    registry=REGISTRY,
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+
+
+class _Waits(Collector):
+    """A histogram that takes many values at once: it is told of every event, thousands a second."""
+
+    NAME = "outbox_delivered_latency_seconds"
+    BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 21600.0, 86400.0, 604800.0)
+
+    def __init__(self) -> None:
+        self._counts: dict[str, list[int]] = {}
+        self._sums: dict[str, float] = {}
+
+    def add(self, destination: str, seconds: Sequence[float]) -> None:
+        """Count waits, of any order."""
+        ordered = sorted(seconds)
+        counts = self._counts.setdefault(destination, [0] * (len(self.BOUNDS) + 1))
+        for index, bound in enumerate(self.BOUNDS):
+            counts[index] += bisect_right(ordered, bound)
+        counts[-1] += len(ordered)
+        self._sums[destination] = self._sums.get(destination, 0.0) + sum(ordered)
+
+    def collect(self) -> Iterable[HistogramMetricFamily]:
+        """Give the family, as Prometheus takes it: each bucket counts those below it too."""
+        family = HistogramMetricFamily(
+            self.NAME, "Time from recorded to delivered, of each event's first delivery", labels=["destination"]
+        )
+        bounds = [*(str(bound) for bound in self.BOUNDS), "+Inf"]
+        for destination, counts in self._counts.items():
+            family.add_metric([destination], list(zip(bounds, counts, strict=True)), self._sums[destination])
+        return [family]
+
+
+_WAITS = _Waits()
+REGISTRY.register(_WAITS)
+
+_reasons: set[str] = set()
+
+
+def requested(destination: str, events: int, outcome: str, seconds: float) -> None:
+    """Count a request of `events` events that ended with `outcome` (dispatcher.destinations.Outcome) after `seconds`."""
+    _REQUESTS.labels(destination, outcome).inc()
+    _BATCH.labels(destination).observe(events)
+    _SEND.labels(destination).observe(seconds)
+
+
+def settled(destination: str, outcomes: Mapping[tuple[str, str], int], seconds: float) -> None:
+    """Count a settlement that took the database `seconds`: how many deliveries by (outcome, reason; empty: none)."""
+    for (outcome, reason), count in outcomes.items():
+        if outcome in RECEIPTS:
+            _RECEIPTS.labels(destination, outcome, _bounded(reason)).inc(count)
+        elif outcome != "returned":
+            _ATTEMPTS.labels(destination, outcome).inc(count)
+    _SETTLE.labels(destination).observe(seconds)
+
+
+def waited(destination: str, seconds: Sequence[float]) -> None:
+    """Count how long events waited from recorded to delivered, the first time each."""
+    _WAITS.add(destination, seconds)
+
+
+def took_in(events: int, seconds: float) -> None:
+    """Count a batch of intake's."""
+    _TAKEN_IN.inc(events)
+    _INTAKE.observe(seconds)
+
+
+def _bounded(reason: str) -> str:
+    if reason not in _reasons:
+        if len(_reasons) >= MOST_REASONS:
+            return OTHER
+        _reasons.add(reason)
+    return reason

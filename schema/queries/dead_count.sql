@@ -1,0 +1,13 @@
+-- How many dead letters wait for somebody, by destination, counted up to :most each. Relies on receipt_dead, revision_pkey.
+SELECT destination.id, count(dead)
+FROM outbox.destination
+LEFT JOIN LATERAL (
+    SELECT true AS dead FROM outbox.receipt
+    WHERE receipt.destination = destination.id AND receipt.outcome = 'dead'
+      AND NOT EXISTS (
+          SELECT FROM outbox.revision
+          WHERE revision.event_id = receipt.event_id AND revision.destination = receipt.destination
+            AND revision.revision > receipt.revision)
+    LIMIT %(most)s
+) AS letter ON true
+GROUP BY destination.id ORDER BY destination.id

@@ -1,0 +1,13 @@
+-- The newest :limit dead letters of one destination and reason (NULL: none) that nobody has requeued.
+-- Relies on receipt_dead, event_pkey, revision_pkey.
+SELECT event.id, event.name, event.event_id, receipt.at
+FROM outbox.receipt
+JOIN outbox.event ON event.id = receipt.event_id
+JOIN outbox.destination ON destination.id = receipt.destination
+WHERE receipt.outcome = 'dead' AND event.notes IS DISTINCT FROM '{erased}'
+  AND destination.name = %(destination)s AND receipt.reason IS NOT DISTINCT FROM %(reason)s::text
+  AND NOT EXISTS (
+      SELECT FROM outbox.revision
+      WHERE revision.event_id = receipt.event_id AND revision.destination = receipt.destination
+        AND revision.revision > receipt.revision)
+ORDER BY event.id DESC LIMIT %(limit)s

@@ -1,0 +1,2 @@
+-- Some events as a list shows them, newest first. Relies on event_pkey.
+SELECT id, occurred_at, recorded_at, name, event_id FROM outbox.event WHERE id = ANY (%(ids)s) ORDER BY id DESC

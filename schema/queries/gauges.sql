@@ -1,0 +1,44 @@
+-- What the metrics show of the database, as rows of (what, of which, in which state, number). Never a count of all that
+-- is owed: at most :most rows of each queue are counted, and what their tables hold is the planner's estimate.
+-- Relies on delivery_pkey, which begins with the destination; lease, circuit and alert hold a few rows only.
+WITH fresh AS MATERIALIZED (
+    SELECT * FROM outbox.circuit WHERE seen_at > outbox.clock() - %(fresh)s
+)
+SELECT 'queued' AS what, destination.name AS name, '' AS state, (
+    -- In the index's order, else another destination's backlog might be read through to find this one's rows.
+    SELECT count(*) FROM (
+        SELECT FROM outbox.delivery WHERE delivery.destination = destination.id ORDER BY due_at LIMIT %(most)s) AS counted
+)::float8 AS number
+FROM outbox.destination
+UNION ALL
+SELECT 'queued', 'intake', '', count(*) FROM (SELECT FROM outbox.intake LIMIT %(most)s) AS counted
+UNION ALL
+SELECT 'queued', 'merges', '', count(*) FROM (SELECT FROM outbox.merge LIMIT %(most)s) AS counted
+UNION ALL
+SELECT 'leased', coalesce(destination.name, 'intake'), '', sum(cardinality(lease.event_ids))
+FROM outbox.lease LEFT JOIN outbox.destination ON destination.id = lease.destination
+GROUP BY destination.name
+UNION ALL
+-- Rows a page when it was last looked at, times the pages there are now.
+SELECT 'rows', relname, '', greatest(reltuples, 0) / greatest(relpages, 1) * pg_relation_size(oid) / current_setting('block_size')::integer
+FROM pg_class WHERE oid IN ('outbox.delivery'::regclass, 'outbox.intake'::regclass, 'outbox.merge'::regclass)
+UNION ALL
+-- The state that a dispatcher came to last: another may have had nothing to send since, and so nothing to learn from.
+(SELECT DISTINCT ON (destination.id) 'circuit', destination.name, fresh.state, 1
+ FROM fresh JOIN outbox.destination ON destination.id = fresh.destination
+ ORDER BY destination.id, fresh.since DESC,
+          array_position(ARRAY['running', 'throttled', 'failing', 'paused', 'disabled', 'halted'], fresh.state) DESC)
+UNION ALL
+SELECT 'id', name, '', id FROM outbox.destination
+UNION ALL
+SELECT 'dispatchers', '', '', count(*) FROM fresh WHERE destination = 0
+UNION ALL
+SELECT 'alerts', '', kind, count(*) FROM outbox.alert WHERE passed_at IS NULL GROUP BY kind
+UNION ALL
+SELECT 'oldest_transaction', '', '', coalesce(max(extract(epoch FROM clock_timestamp() - began)), 0)
+FROM (
+    SELECT xact_start AS began FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+    UNION ALL
+    SELECT prepared FROM pg_prepared_xacts WHERE database = current_database()
+) AS transactions

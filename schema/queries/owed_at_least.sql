@@ -1,0 +1,17 @@
+-- How much is owed, by destination (0: intake), counted up to :most, and whether any of that is due; what is being sent
+-- counts as both. Walks at most :most entries of each queue, 20 ms for a hundred thousand.
+-- Relies on intake_pkey, delivery_pkey.
+WITH held AS MATERIALIZED (
+    SELECT destination, sum(cardinality(event_ids))::bigint AS count FROM outbox.lease GROUP BY destination
+), queued AS (
+    SELECT 0 AS id, (SELECT count(*) FROM (SELECT FROM outbox.intake LIMIT %(most)s) AS first) AS count,
+           EXISTS (SELECT FROM outbox.intake) AS is_due
+    UNION ALL
+    SELECT id,
+           (SELECT count(*) FROM (SELECT FROM outbox.delivery WHERE destination = destination.id ORDER BY due_at LIMIT %(most)s) AS first),
+           EXISTS (SELECT FROM outbox.delivery WHERE destination = destination.id AND due_at <= outbox.clock())
+    FROM outbox.destination
+)
+SELECT queued.id, queued.count + coalesce(held.count, 0), queued.is_due OR coalesce(held.count, 0) > 0
+FROM queued LEFT JOIN held ON held.destination = queued.id
+ORDER BY queued.id

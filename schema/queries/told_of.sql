@@ -1,0 +1,15 @@
+-- How far one event is at each destination: its newest revision, the receipt of it if it has ended, and when the first
+-- attempt was sent whose outcome nobody knows. Relies on revision_pkey, receipt_pkey, attempt_pkey; looks in no queue.
+SELECT destination.name, coalesce(decided.revision, 0), ended.outcome, ended.reason, ended.at, unknown.at
+FROM outbox.destination
+CROSS JOIN LATERAL (
+    SELECT max(revision) AS revision FROM outbox.revision
+    WHERE revision.event_id = %(id)s AND revision.destination = destination.id
+) AS decided
+LEFT JOIN outbox.receipt AS ended
+    ON ended.event_id = %(id)s AND ended.destination = destination.id AND ended.revision = coalesce(decided.revision, 0)
+CROSS JOIN LATERAL (
+    SELECT min(at) AS at FROM outbox.attempt
+    WHERE attempt.event_id = %(id)s AND attempt.destination = destination.id AND outcome = 'uncertain'
+) AS unknown
+ORDER BY destination.id

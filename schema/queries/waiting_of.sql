@@ -1,0 +1,19 @@
+-- What is still owed of one event: by destination, when it is due (NULL: it is being sent), without a destination: it
+-- waits for intake. Looks at the first :most deliveries of each destination only: there is no index by event, which
+-- every settlement would have to keep. Relies on intake_pkey, delivery_pkey.
+SELECT NULL AS name, NULL::smallint AS revision, NULL::timestamptz AS due_at
+FROM outbox.intake WHERE event_id = %(id)s
+UNION ALL
+SELECT destination.name, held.revision, NULL
+FROM outbox.lease
+CROSS JOIN LATERAL unnest(event_ids, revisions) AS held (event_id, revision)
+LEFT JOIN outbox.destination ON destination.id = lease.destination
+WHERE held.event_id = %(id)s
+UNION ALL
+SELECT destination.name, queued.revision, queued.due_at
+FROM outbox.destination
+CROSS JOIN LATERAL (
+    SELECT event_id, revision, due_at FROM outbox.delivery
+    WHERE delivery.destination = destination.id ORDER BY due_at LIMIT %(most)s
+) AS queued
+WHERE queued.event_id = %(id)s

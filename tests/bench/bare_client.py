@@ -1,0 +1,39 @@
+"""An aiohttp client that posts ready bodies as fast as it can, as many at once as our sender does: the ceiling.
+
+python -m tests.bench.bare_client ADDRESS BODIES      prints requests a second
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+from yarl import URL
+
+from dispatcher.destinations.ga4 import LIMITS
+
+
+async def run(address: str, bodies: list[bytes]) -> float:
+    """Post every body; give requests a second."""
+    left = iter(bodies)
+    url = URL(address)
+    headers = {"Content-Type": "application/json"}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=LIMITS.concurrency)) as session:
+
+        async def post(mine: Iterator[bytes]) -> None:
+            for body in mine:
+                async with session.post(url, data=body, headers=headers) as answer:
+                    await answer.read()
+                    assert answer.status < 300
+
+        began = time.perf_counter()
+        await asyncio.gather(*(post(left) for _ in range(LIMITS.concurrency)))
+        return len(bodies) / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{asyncio.run(run(sys.argv[1], Path(sys.argv[2]).read_bytes().splitlines()))}\n")

@@ -1,0 +1,104 @@
+"""The drain to Meta where the database is not fresh: much is settled, much is owed, or somebody holds an old snapshot."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from statistics import median
+
+import psycopg
+
+from tests.bench import fill, processes
+from tests.bench.measure import Goal, Measurement, Side, at_least, at_most
+from tests.bench.measurements import meta
+from tests.bench.world import World
+
+
+@contextmanager
+def _settled(world: World) -> Iterator[Mapping[str, Side]]:
+    name = world.template(
+        "settled", world.taken_in(world.plan.events), lambda url: fill.settle(url, world.plan.settled)
+    )
+    url, rounds = world.address(name), itertools.count()
+
+    def drain() -> float:
+        if number := next(rounds):  # the first time, what the template owed is owed
+            processes.take_in_more(world, url, [f"round{number}"])
+        return processes.drain(world, url, "meta", world.plan.events)
+
+    yield {"empty": lambda: meta.drain(world), "settled": drain}
+    world.drop(name)
+
+
+@contextmanager
+def _owed(world: World) -> Iterator[Mapping[str, Side]]:
+    import psutil  # only where the extra `bench` is installed, while every measurement can be named without
+
+    more = -(-world.plan.owed // world.plan.events)
+    copies = [f"copy{number}" for number in range(more)]
+    name = world.template(
+        "owed", world.taken_in(world.plan.events), lambda url: processes.take_in_more(world, url, copies)
+    )
+    url, rounds = world.address(name), itertools.count()
+
+    def drain() -> dict[str, float]:
+        if number := next(rounds):
+            processes.take_in_more(world, url, [f"round{number}"])
+        resident: list[float] = []
+
+        def look(process: int) -> None:
+            resident.append(psutil.Process(process).memory_info().rss / 2**20)
+
+        rate = processes.drain(world, url, "meta", world.plan.events, look=look)
+        third = max(1, len(resident) // 3)
+        return {
+            "": rate,
+            "MB": max(resident),
+            "growth": median(resident[-third:]) / median(resident[third : 2 * third] or resident),
+        }
+
+    yield {"empty": lambda: meta.drain(world), "owed": drain}
+    world.drop(name)
+
+
+@contextmanager
+def _snapshot(world: World) -> Iterator[Mapping[str, Side]]:
+    def held() -> float:
+        events = world.plan.events
+        with world.database(world.taken_in(events)) as url, psycopg.connect(url) as other:
+            other.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            other.execute("SELECT count(*) FROM outbox.destination")
+            return processes.drain(world, url, "meta", events)
+
+    yield {"alone": lambda: meta.drain(world), "snapshot": held}
+
+
+SETTLED = Measurement(
+    "settled",
+    "the drain to Meta beside 5,000,000 settled events",
+    "events/s",
+    _settled,
+    (at_least(0.95, "settled", "empty"),),
+    "the indexes of events, receipts and facets are a level deeper, and less of them is in memory",
+)
+OWED = Measurement(
+    "owed",
+    "the drain to Meta with 1,000,000 owed, and the daemon's memory meanwhile",
+    "events/s",
+    _owed,
+    (
+        at_least(0.95, "owed", "empty"),
+        at_most(150, "owed.MB", "MB", "memory ≤ 150 MB"),
+        Goal("memory is flat: last third ≤ 1.1 x the one before", lambda values: values["owed.growth"], most=1.1),
+    ),
+    "the indexes of events and facets are a level deeper",
+)
+SNAPSHOT = Measurement(
+    "snapshot",
+    "the drain to Meta while another connection holds an old snapshot throughout",
+    "events/s",
+    _snapshot,
+    (at_least(0.9, "snapshot", "alone"),),
+    "what was claimed cannot be cleared away, and is walked over where a claim begins",
+)

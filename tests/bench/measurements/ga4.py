@@ -1,0 +1,70 @@
+"""Delivering to GA4, a request an event: beside a bare client, and with latency at Google."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from tests.bench import processes, yardsticks
+from tests.bench.measure import Measurement, Side, at_least
+from tests.bench.world import World
+
+SECONDS_AWAY = 0.1
+"""A latency such as Google's."""
+SLOW = 0.25
+"""Seconds an answer takes where GA4 is the slow part; short beside a side's time, as answers come in waves."""
+
+
+def drain(world: World, latency: float = 0.0, *, dispatchers: int = 1) -> float:
+    """Deliver out of a fresh database."""
+    with world.database(world.taken_in(world.plan.events)) as url:
+        events = min(world.plan.ga4_events, world.plan.events)
+        rate = processes.drain(world, url, "ga4", events, latency=latency, dispatchers=dispatchers)
+        taken, settled = world.sink.events("ga4"), processes.delivered(url, "ga4")
+        assert settled == taken, f"{settled} receipts for {taken} events taken"
+    return rate
+
+
+@contextmanager
+def _drain(world: World) -> Iterator[Mapping[str, Side]]:
+    yield {
+        "dispatcher": lambda: drain(world),
+        "client": lambda: yardsticks.bare_client(world, "ga4", min(world.plan.ga4_events, world.plan.peer_jobs)),
+        "pgqueuer": lambda: yardsticks.pgqueuer(world, "ga4", world.plan.peer_jobs),
+    }
+
+
+@contextmanager
+def _latency(world: World) -> Iterator[Mapping[str, Side]]:
+    yield {"near": lambda: drain(world), "far": lambda: drain(world, SECONDS_AWAY)}
+
+
+@contextmanager
+def _two(world: World) -> Iterator[Mapping[str, Side]]:
+    yield {"one": lambda: drain(world, SLOW), "two": lambda: drain(world, SLOW, dispatchers=2)}
+
+
+DRAIN = Measurement(
+    "drain_ga4",
+    "deliveries to GA4, one request each, one dispatcher",
+    "events/s",
+    _drain,
+    (at_least(0.6, "dispatcher", "client"), at_least(1.5, "dispatcher", "pgqueuer")),
+    "one request an event: the HTTP client takes most of the one core that Python has",
+)
+LATENCY = Measurement(
+    "latency_ga4",
+    f"the drain to GA4 with {SECONDS_AWAY * 1000:.0f} ms latency there",
+    "events/s",
+    _latency,
+    (at_least(0.8, "far", "near"),),
+    "how many requests are under way at once: that many, divided by the latency, is the most there can be",
+)
+TWO = Measurement(
+    "two_dispatchers",
+    f"two dispatchers against one, where GA4 takes {SLOW * 1000:.0f} ms to answer",
+    "events/s",
+    _two,
+    (at_least(1.8, "two", "one"),),
+    "the two cores, which PostgreSQL and the sink share",
+)

@@ -1,0 +1,115 @@
+"""What knowing a person costs, however many events they have: resolving, and folding a new event at intake."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import psycopg
+
+from dispatcher.database import Database
+from dispatcher.identity.resolver import PersonResolver
+from dispatcher.records import Event
+from tests.bench import fill, processes
+from tests.bench.measure import Goal, Measurement, Side
+from tests.bench.world import World
+
+BATCH = 1000
+BATCHES = 8
+SIZES = (1, 10, 1000)
+EVENTS = f"SELECT {', '.join(Event.__struct_fields__)} FROM outbox.event WHERE event_id LIKE %s ORDER BY id"
+
+
+@contextmanager
+def _resolving(world: World) -> Iterator[Mapping[str, Side]]:
+    populations = {f"{size:,} events": size for size in SIZES} | {f"{world.plan.person:,} events": world.plan.person}
+
+    def side(url: str, name: str) -> Side:
+        return lambda: asyncio.run(_resolve(url, _events(url, name)))
+
+    with world.database(world.migrated) as url:
+        for name, size in populations.items():
+            fill.record(url, _population(name, size))
+        # The same lead, from a browser of its own each time, as where everybody tests with one.
+        browsers = f"{world.plan.person:,} browsers"
+        fill.record(url, _population(browsers, world.plan.person, browsers=True))
+        processes.take_in(world, url)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM (FREEZE, ANALYZE)")
+        yield {name: side(url, name) for name in (*populations, browsers)}
+
+
+def _population(name: str, size: int, *, browsers: bool = False) -> tuple[dict[str, object], ...]:
+    """Events of persons who have `size` of them each: a lead that each of them carries, on one browser or on many."""
+    prefix = _prefix(name)
+    made = []
+    for number, event in enumerate(fill.events(max(size, BATCH * BATCHES))):
+        person = f"{prefix}{number // size}"
+        handl_id = f"{prefix}b{number}" if browsers else f"{prefix}h{number // size}"
+        keys = {"event_id": f"{prefix}{number}", "lead_id": person, "handl_id": handl_id, "account_id": None}
+        made.append(event | keys)
+    return tuple(made)
+
+
+def _prefix(name: str) -> str:
+    return name.replace(" ", "").replace(",", "") + "-"
+
+
+def _events(url: str, name: str) -> list[Event]:
+    """A sample of a population."""
+    with psycopg.connect(url) as connection:
+        found = connection.execute(EVENTS, (_prefix(name) + "%",)).fetchall()
+    return [Event(*row) for row in random.Random(7).sample(found, min(BATCH * BATCHES, len(found)))]
+
+
+async def _resolve(url: str, events: list[Event]) -> float:
+    async with Database.connect(url) as database:
+        resolver = PersonResolver(database)
+        await resolver.resolve(events[:10])
+        began = time.perf_counter()
+        for start in range(0, len(events), BATCH):
+            await resolver.resolve(events[start : start + BATCH])
+        return len(events) / (time.perf_counter() - began)
+
+
+@contextmanager
+def _folding(world: World) -> Iterator[Mapping[str, Side]]:
+    def side(size: int) -> Side:
+        name = f"folded {size}"
+        template = world.template(
+            f"folded_{size}", world.migrated, lambda url: fill.record(url, _population(name, size))
+        )
+
+        def run() -> float:
+            with world.database(template) as url:
+                return processes.take_in(world, url)
+
+        return run
+
+    yield {f"{size:,} events": side(size) for size in (1, world.plan.person)}
+
+
+def _within_twice(values: Mapping[str, float]) -> float:
+    """How much more an event costs where it costs most than where its person has no other."""
+    return values["1 events"] / min(values.values())
+
+
+RESOLVE = Measurement(
+    "resolve",
+    "resolving events of persons with 1, 10, 1,000 and 100,000 events, and of a lead that 100,000 browsers share",
+    "events/s",
+    _resolving,
+    (Goal("the cost of an event stays within 2 x", _within_twice, most=2),),
+    "who is alone in the log is told by one question; of others all that lends to them is read",
+)
+FOLD = Measurement(
+    "fold",
+    "intake of events of persons with 1 event, and of one person with 100,000",
+    "events/s",
+    _folding,
+    (Goal("the cost of an event stays within 2 x", _within_twice, most=2),),
+    "the row in which everything of one person comes together is written once a batch",
+)

@@ -1,0 +1,76 @@
+"""What a dispatcher costs that has nothing to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from tests.bench import processes
+from tests.bench.measure import Measurement, Side, at_most
+from tests.bench.world import World
+
+if TYPE_CHECKING:
+    import psutil
+
+SETTLE_IN_SECONDS = 4.0
+BACKENDS = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
+STATEMENTS = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = %s"
+"""Every statement of a dispatcher is a transaction of its own."""
+
+
+def idle(world: World) -> dict[str, float]:
+    """Percent of a core, of the daemon and of the PostgreSQL processes that serve it; statements a second."""
+    import psutil  # only where the extra `bench` is installed, while every measurement can be named without
+
+    with world.database(world.migrated) as url:
+        name = url.rsplit("/", 1)[1]
+        with psycopg.connect(world.url, autocommit=True) as connection:  # another database, so that it does not count
+
+            def ask(query: str) -> list[int]:
+                return [row[0] for row in connection.execute(query, (name,))]
+
+            connection.execute("SET stats_fetch_consistency = none")
+            with psycopg.connect(url, autocommit=True) as other:
+                other.execute("UPDATE outbox.destination SET paused = false")
+            with processes.dispatching(world, url) as dispatcher:
+                processes.wait_until_ready(dispatcher)
+                time.sleep(SETTLE_IN_SECONDS)
+                daemon = psutil.Process(dispatcher.process.pid)
+                served = [psutil.Process(pid) for pid in ask(BACKENDS)]
+                before = _seconds([daemon]), _seconds(served), ask(STATEMENTS)[0]
+                began = time.monotonic()
+                time.sleep(world.plan.idle)
+                after = _seconds([daemon]), _seconds(served), ask(STATEMENTS)[0]
+                passed = time.monotonic() - began
+    daemon_seconds, server_seconds, statements = (then - now for now, then in zip(before, after, strict=True))
+    return {
+        "daemon": 100 * daemon_seconds / passed,
+        "server": 100 * server_seconds / passed,
+        "statements": statements / passed,
+    }
+
+
+def _seconds(running: list[psutil.Process]) -> float:
+    return sum(sum(one.cpu_times()[:2]) for one in running if one.is_running())
+
+
+@contextmanager
+def _sides(world: World) -> Iterator[Mapping[str, Side]]:
+    yield {"idle": lambda: idle(world)}
+
+
+IDLE = Measurement(
+    "idle",
+    "a dispatcher with nothing owed: percent of a core (its own; PostgreSQL's for it), statements a second",
+    "",
+    _sides,
+    (
+        at_most(1, "idle.daemon", "% of a core"),
+        at_most(5, "idle.statements", "/s"),
+    ),
+    "each loop that looks by itself asks at every poll",
+)

@@ -1,0 +1,58 @@
+"""How much of everything a run does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Numbers of events and jobs, and seconds. A rate is that of `events`, or of what was done in `longest` seconds."""
+
+    rounds: int = 5
+    events: int = 100_000
+    peer_jobs: int = 20_000
+    slow_peer_jobs: int = 2_000
+    ga4_events: int = 60_000
+    settled: int = 5_000_000
+    owed: int = 1_000_000
+    person: int = 100_000
+    """Events of the largest person (a shared test lead)."""
+    built: int = 20_000
+    records: int = 100
+    """Calls of `record` with 1000 conversions each."""
+    writing: float = 4.0
+    """How long transactions are counted."""
+    latency: float = 20.0
+    """How long events come at 50 a second."""
+    idle: float = 20.0
+    longest: float = 20.0
+
+    def scaled(self, factor: float) -> Plan:
+        """The same with so many times the events and jobs."""
+        changed: dict[str, Any] = {
+            one.name: max(1, round(getattr(self, one.name) * factor)) for one in fields(self) if one.name in _COUNTS
+        }
+        return replace(self, **changed)
+
+
+_COUNTS = ("events", "peer_jobs", "slow_peer_jobs", "ga4_events", "settled", "owed", "person", "built", "records")
+
+FULL = Plan()
+QUICK = Plan(
+    rounds=3,
+    events=10_000,
+    peer_jobs=4_000,
+    slow_peer_jobs=200,
+    ga4_events=5_000,
+    settled=200_000,
+    owed=100_000,
+    person=5_000,
+    built=3_000,
+    records=5,
+    writing=0.5,
+    latency=3.0,
+    idle=4.0,
+    longest=4.0,
+)

@@ -1,0 +1,198 @@
+"""Told once, and once more when it is over: whatever is checked how often, and by how many."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import structlog.testing
+
+from dispatcher.alerts import Watch
+from dispatcher.alerts.conditions import CALM_SECONDS
+from schema.config import Config, Schedule
+from schema.settings import Secret
+
+FRESH = timedelta(seconds=60)
+ATTENTION, ALL_CLEAR = "Conversions: attention", "Conversions: all clear"
+
+
+@pytest.fixture
+def watch(settings, inbox, database):
+    """Give a new watch, as a dispatcher has one that was just started."""
+    alerting = replace(settings, alert_urls=Secret(inbox.url))
+    return lambda config=None: Watch(database, alerting, config or Config(), fresh=FRESH)
+
+
+@pytest.fixture
+def see(connection):
+    """Let a dispatcher say how it sees a destination."""
+
+    def see(state, reason=None, *, holder="a", destination=1, since=0.0):
+        connection.execute(
+            """
+            INSERT INTO outbox.circuit (since, seen_at, destination, holder, state, reason)
+            VALUES (outbox.clock() - %(since)s * interval '1 s', outbox.clock(), %(destination)s, %(holder)s, %(state)s, %(reason)s)
+            ON CONFLICT (destination, holder) DO UPDATE
+            SET since = excluded.since, seen_at = excluded.seen_at, state = excluded.state, reason = excluded.reason
+            """,
+            {"since": since, "destination": destination, "holder": holder, "state": state, "reason": reason},
+        )
+
+    return see
+
+
+async def test_a_halted_destination_is_one_alert_and_one_all_clear(watch, see, inbox, connection):
+    see("halted", "access token invalid or expired")
+    first = watch()
+    for _ in range(3):
+        await first.check()
+    assert inbox.titles() == [ATTENTION]
+    assert "meta is halted: access token invalid or expired" in inbox.mail[0][1]
+    see("running", since=CALM_SECONDS)
+    for _ in range(3):
+        await first.check()
+    assert inbox.titles() == [ATTENTION, ALL_CLEAR]
+    assert inbox.mail[1][1].startswith("meta is no longer halted.")
+    assert connection.execute("SELECT count(*) FROM outbox.alert").fetchone() == (0,)
+
+
+async def test_a_restart_neither_repeats_it_nor_calls_it_off(watch, see, inbox):
+    see("halted", "permission missing")
+    await watch().check()
+    see("running")  # started anew, it believes the destination well until the first answer
+    await watch().check()
+    see("halted", "permission missing")
+    await watch().check()
+    assert inbox.titles() == [ATTENTION]
+
+
+async def test_several_dispatchers_are_one_voice(watch, see, inbox):
+    for holder in "abc":
+        see("halted", "permission missing", holder=holder)
+    await asyncio.gather(*(watch().check() for _ in range(4)))
+    assert inbox.titles() == [ATTENTION]
+    see("running", since=CALM_SECONDS, holder="a")
+    await watch().check()
+    assert inbox.titles() == [ATTENTION]  # two still see it halted
+    for holder in "bc":
+        see("running", since=CALM_SECONDS, holder=holder)
+    await asyncio.gather(*(watch().check() for _ in range(4)))
+    assert inbox.titles() == [ATTENTION, ALL_CLEAR]
+
+
+async def test_a_dispatcher_that_had_nothing_to_send_since_does_not_keep_it_alive(watch, see, inbox):
+    see("halted", "permission missing", holder="a")
+    see("halted", "permission missing", holder="b", since=3600)
+    await watch().check()
+    see("running", holder="a", since=CALM_SECONDS)
+    await watch().check()
+    assert inbox.titles() == [ATTENTION, ALL_CLEAR]
+
+
+async def test_what_could_not_be_sent_is_sent_later_and_once(watch, see, inbox, clock):
+    inbox.status = 503
+    see("halted", "permission missing")
+    await watch().check()
+    inbox.status = 200
+    await watch().check()
+    assert inbox.mail == []  # not at once again
+    clock.move(seconds=61)
+    see("halted", "permission missing", since=61)
+    await watch().check()
+    await watch().check()
+    assert inbox.titles() == [ATTENTION]
+
+
+async def test_the_all_clear_too_is_sent_later_and_once(watch, see, inbox, clock):
+    see("halted", "permission missing")
+    await watch().check()
+    inbox.status = 503
+    see("running", since=CALM_SECONDS)
+    await watch().check()
+    inbox.status = 200
+    clock.move(seconds=61)
+    see("running", since=CALM_SECONDS + 61)
+    await watch().check()
+    await watch().check()
+    assert inbox.titles() == [ATTENTION, ALL_CLEAR]
+
+
+async def test_what_halts_again_before_the_all_clear_was_heard_is_still_the_same(watch, see, inbox, clock):
+    see("halted", "permission missing")
+    await watch().check()
+    inbox.status = 503
+    see("running", since=CALM_SECONDS)
+    await watch().check()
+    inbox.status = 200
+    clock.move(seconds=61)
+    see("halted", "permission missing")
+    await watch().check()
+    assert inbox.titles() == [ATTENTION]
+
+
+async def test_what_passed_before_anybody_heard_of_it_is_not_mentioned(watch, see, inbox, connection):
+    inbox.status = 503
+    see("halted", "permission missing")
+    await watch().check()
+    inbox.status = 200
+    see("running", since=CALM_SECONDS)
+    await watch().check()
+    assert inbox.mail == []
+    assert connection.execute("SELECT count(*) FROM outbox.alert").fetchone() == (0,)
+
+
+async def test_a_growing_backlog_is_told_and_its_end(watch, see, inbox, spine):
+    event = spine.record(name="lead_submitted", handl_id="h1")
+    spine.connection.execute("DELETE FROM outbox.intake")
+    spine.connection.execute(
+        "INSERT INTO outbox.delivery (destination, due_at, event_id) VALUES (2, outbox.clock(), %s)", (event,)
+    )
+    see("failing", "server error", destination=2)
+    await watch().check()
+    assert inbox.mail == []
+    spine.clock.move(minutes=31)
+    see("failing", "server error", destination=2)
+    await watch().check()
+    await watch().check()
+    assert inbox.titles() == [ATTENTION]
+    assert "ga4 is behind: something has been owed for 31 minutes; it is failing (server error)." in inbox.mail[0][1]
+    spine.connection.execute("DELETE FROM outbox.delivery")
+    await watch().check()
+    assert inbox.mail[1:] == [(ALL_CLEAR, "ga4 has caught up. It took 0 minutes.")]
+
+
+async def test_an_event_that_lies_ahead_is_no_backlog(watch, inbox, spine):
+    ahead = datetime.fromtimestamp(spine.clock.now() + 6 * 86400, UTC)
+    spine.record(name="lead_submitted", handl_id="h1", occurred_at=ahead.isoformat())
+    await spine.drain()
+    spine.clock.move(days=5)
+    await watch().check()
+    assert inbox.mail == []
+
+
+async def test_a_reminder_comes_once_and_its_successor_instead_of_an_all_clear(watch, inbox):
+    today = datetime.now(UTC).date()
+    for left in (10, 10, 2, 400):
+        config = Config(schedule=Schedule(token_expires=today + timedelta(days=left)))
+        await watch(config).check()
+    assert [text for _, text in inbox.mail] == [
+        f"Meta's access token ends on {today + timedelta(days=10)}, in 10 days: renew META_CAPI_TOKEN.",
+        f"Meta's access token ends on {today + timedelta(days=2)}, in 2 days: renew META_CAPI_TOKEN.",
+    ]
+
+
+async def test_a_message_is_sent_once_however_often_it_is_said(watch, inbox):
+    await asyncio.gather(*(watch().say("report of 2026-11-24", "A title\n\nand a text") for _ in range(3)))
+    await watch().check()
+    assert inbox.mail == [("A title", "and a text")]
+
+
+async def test_without_an_address_it_is_logged_once(database, settings, see):
+    see("halted", "permission missing")
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            await Watch(database, settings, Config(), fresh=FRESH).check()
+    (line,) = lines
+    assert (line["event"], line["log_level"], line["kind"], line["subject"]) == ("alert", "warning", "halted", "meta")

@@ -1,0 +1,111 @@
+"""What holds for every command: help with exit codes, tables on a terminal, plain text and JSON elsewhere, completion."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import click
+import pytest
+import typer
+
+from dispatcher.cli import app
+from tests.processes import OUTBOX, run
+
+LISTINGS = (
+    ("dead", "list"), ("destination", "list"), ("doctor",), ("person", "--lead", "1"), ("preview", "one"),
+    ("report",), ("backfill",),
+)  # fmt: skip
+
+
+def commands(group, path=()):
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group) or hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+def test_every_command_says_what_it_does_and_each_option_what_it_is_for():
+    for path, command in COMMANDS.items():
+        assert command.help, path
+        for parameter in command.params:
+            if parameter.name != "help":
+                assert parameter.help, (path, parameter.name)
+
+
+def test_the_help_tells_the_exit_codes():
+    _, out, _ = run({}, "--help")
+    assert "Exit codes: 0 done; 1 something went wrong" in out
+    assert "Exit code 1" in run({}, "doctor", "--help")[1]
+
+
+@pytest.mark.parametrize("command", LISTINGS, ids=" ".join)
+async def test_every_listing_is_plain_where_it_is_piped_and_has_json(outbox, spine, command):
+    spine.record(name="lead_submitted", event_id="one", lead_id="1", person={"email": "ada@example.com"})
+    spine.record(name="subscription_purchased", event_id="two", lead_id="1")
+    await spine.drain()
+    _, plain, _ = await outbox(*command)
+    assert plain
+    assert not set(plain) & set("│┃━─╭╰\x1b"), "no tables, no colours"
+    _, listed, _ = await outbox(*command, "--json")
+    assert listed.startswith(("[", "{"))
+    assert listed.count("\n") == 1
+
+
+async def test_a_listing_is_a_table_on_a_terminal(outbox, spine):
+    spine.record(name="subscription_purchased", event_id="[red]two[/red]", lead_id="1")
+    await spine.drain()
+    _, shown, _ = await outbox("destination", "list", answer="")
+    assert "┃" in shown
+    _, shown, _ = await outbox("preview", "[red]two[/red]", answer="")
+    assert "[red]two[/red]" in shown, "what was recorded is not read as markup"
+
+
+def test_a_wrong_call_and_a_wrong_setting_exit_2():
+    assert run({}, "nothing")[0] == 2
+    assert run({}, "destination", "pause")[0] == 2
+    code, _, errors = run({"OUTBOX_LEASE_SECONDS": "soon"}, "destination", "list")
+    assert (code, "OUTBOX_LEASE_SECONDS" in errors) == (2, True)
+
+
+def test_a_database_that_is_away_exits_1():
+    code, _, errors = run({"OUTBOX_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}, "dead", "list")
+    assert (code, "check OUTBOX_DATABASE_URL" in errors) == (1, True)
+
+
+def test_a_user_who_may_not_is_told_what_is_missing(connection, database_url):
+    connection.execute("CREATE ROLE outbox_nobody_test LOGIN PASSWORD 'x'")
+    try:
+        _, _, host = database_url.partition("@")
+        code, _, errors = run({"OUTBOX_DATABASE_URL": f"postgresql://outbox_nobody_test:x@{host}"}, "dead", "list")
+    finally:
+        connection.execute("DROP ROLE outbox_nobody_test")
+    assert (code, "GRANT outbox_dispatcher" in errors) == (1, True)
+
+
+def test_the_shell_completes_what_the_installer_wrote(tmp_path):
+    """As a person does: install, open a new bash, type, press Tab."""
+    environment = {
+        "PATH": f"{OUTBOX.parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path), "SHELL": "/bin/bash",
+    }  # fmt: skip
+
+    def bash(script):
+        return subprocess.run(
+            ["/bin/bash", "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    installed = bash("outbox --install-completion bash; true")
+    assert "completion installed" in installed.stdout, installed.stderr
+
+    def completed(*words):
+        typed = " ".join(f"'{word}'" for word in words)
+        script = f"source ~/.bashrc; COMP_WORDS=({typed}); COMP_CWORD={len(words) - 1}; _outbox_completion outbox; echo ${{COMPREPLY[@]}}"
+        return bash(script).stdout.split()
+
+    assert completed("outbox", "des") == ["destination"]
+    assert completed("outbox", "destination", "pause", "me") == ["meta"]
+    assert completed("outbox", "destination", "pause", "meta", "--event", "lead") == ["lead_submitted"]

@@ -1,0 +1,50 @@
+"""`outbox destination`: what each destination is told, and switching it on and off."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+async def listed(outbox):
+    code, out, _ = await outbox("destination", "list", "--json")
+    assert code == 0
+    return {item["name"]: item for item in json.loads(out)}
+
+
+async def test_destinations_are_listed_with_their_steps(outbox):
+    found = await listed(outbox)
+    assert found.keys() == {"meta", "ga4"}
+    assert {step["step"]: step["event_name"] for step in found["meta"]["steps"]}["lead_submitted"] == "Lead"
+    assert found["meta"]["missing"] == "META_CAPI_TOKEN"
+    code, out, _ = await outbox("destination", "list")
+    assert code == 0
+    assert "enabled; halted: META_CAPI_TOKEN is not set here" in out
+    assert any(line.split() == ["meta", "lead_submitted", "Lead", "enabled"] for line in out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("verb", "said", "paused", "enabled"),
+    [("pause", "paused", True, True), ("disable", "disabled", False, False)],
+)
+async def test_a_switch_is_thrown_and_taken_back(outbox, verb, said, paused, enabled):
+    code, out, _ = await outbox("destination", verb, "meta", "--event", "lead_submitted")
+    assert (code, out.startswith(f"lead_submitted at meta: {said}, ")) == (0, True)
+    steps = {step["step"]: step for step in (await listed(outbox))["meta"]["steps"]}
+    assert (steps["lead_submitted"]["paused"], steps["lead_submitted"]["enabled"]) == (paused, enabled)
+    assert (await outbox("destination", verb, "ga4"))[0] == 0
+    found = (await listed(outbox))["ga4"]
+    assert (found["paused"], found["enabled"]) == (paused, enabled)
+    back = {"pause": "resume", "disable": "enable"}[verb]
+    assert (await outbox("destination", back, "ga4"))[0] == 0
+    found = (await listed(outbox))["ga4"]
+    assert (found["paused"], found["enabled"]) == (False, True)
+
+
+async def test_what_is_not_there_is_named_with_what_is(outbox):
+    code, _, errors = await outbox("destination", "pause", "mata")
+    assert (code, errors) == (2, "outbox: there is no destination of that name; there are ga4, meta\n")
+    code, _, errors = await outbox("destination", "pause", "meta", "--event", "signed_in")
+    assert code == 2
+    assert "it is told of account_created" in errors

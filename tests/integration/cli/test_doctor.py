@@ -1,0 +1,166 @@
+"""`outbox doctor`: says what is wrong with a real database and, with --live, asks the destinations."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from tests import processes
+
+
+@pytest.fixture
+def doctor(database_url, sandbox):
+    """Run `outbox doctor`; its exit code, and its findings by what they looked at."""
+
+    async def doctor(*arguments, **environment):
+        settings = {
+            "OUTBOX_DATABASE_URL": database_url,
+            "META_CAPI_TOKEN": "test-token",
+            "META_CAPI_BASE_URL": sandbox.url,
+            "GA4_API_SECRET": "test-secret",
+            "GA4_MP_BASE_URL": sandbox.url,
+        }
+        run = asyncio.to_thread(processes.run, settings | environment, "doctor", "--json", *arguments)
+        code, out, errors = await run
+        assert not errors
+        found = json.loads(out)
+        return code, {(finding["check"], finding["verdict"]) for finding in found}, found
+
+    return doctor
+
+
+async def test_a_database_where_all_is_well_is_fine(doctor):
+    code, found, _ = await doctor()
+    assert code == 0
+    assert {("schema", "ok"), ("clock", "ok"), ("vacuum", "ok"), ("rights", "ok"), ("dead letters", "ok")} <= found
+    assert not [check for check, verdict in found if verdict == "bad"]
+
+
+async def test_a_missing_token_is_bad_and_exits_1(doctor):
+    code, found, _ = await doctor(META_CAPI_TOKEN="")
+    assert code == 1
+    assert ("meta: secret", "bad") in found
+
+
+async def test_it_is_printed_in_lines_with_what_to_do(outbox):
+    code, out, _ = await outbox("doctor")
+    assert code == 1
+    assert "bad   ga4: secret: GA4_API_SECRET is not set" in out
+    assert "      → Set GA4_API_SECRET" in out
+    assert " bad, " in out.splitlines()[-1]
+
+
+async def test_a_schema_that_is_behind_is_said_and_nothing_else_is_asked(doctor, empty_database):
+    code, found, _ = await doctor(OUTBOX_DATABASE_URL=empty_database)
+    assert code == 1
+    assert ("schema", "bad") in found
+    assert not [check for check, _ in found if check == "dead letters"]
+
+
+async def test_a_database_that_is_away_is_said(doctor):
+    code, found, _ = await doctor(OUTBOX_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert code == 1
+    assert ("database", "bad") in found
+
+
+async def test_a_clock_that_is_wrong_is_bad(doctor, clock):
+    clock.move(minutes=10)
+    code, found, _ = await doctor()
+    assert code == 1
+    assert ("clock", "bad") in found
+
+
+async def test_autovacuum_that_is_off_and_rights_that_are_missing_are_bad(doctor, connection, database_url):
+    connection.execute("ALTER TABLE outbox.delivery SET (autovacuum_enabled = false)")
+    _, found, _ = await doctor()
+    assert ("vacuum", "bad") in found
+    connection.execute("DROP ROLE IF EXISTS outbox_doctor_test")
+    connection.execute("CREATE ROLE outbox_doctor_test LOGIN PASSWORD 'x' IN ROLE outbox_reader")
+    try:
+        _, _, host = database_url.partition("@")
+        code, found, _ = await doctor(OUTBOX_DATABASE_URL=f"postgresql://outbox_doctor_test:x@{host}")
+    finally:
+        connection.execute("DROP ROLE outbox_doctor_test")
+    assert code == 1
+    assert ("rights", "bad") in found
+
+
+async def test_dead_letters_paused_destinations_and_the_last_day_are_said(doctor, spine, connection):
+    spine.record(name="subscription_purchased", event_id="p", lead_id="1", person={"email": "a@b.co"})
+    await spine.drain()
+    connection.execute("UPDATE outbox.destination SET paused = true WHERE name = 'ga4'")
+    connection.execute("DELETE FROM outbox.minute")
+    connection.execute(
+        "INSERT INTO outbox.minute (minute, count, destination, outcome, reason) "
+        "VALUES (date_trunc('minute', outbox.clock()), 5, 1, 'skipped', 'too old when recorded')"
+    )
+    _, found, findings = await doctor()
+    assert {("dead letters", "warn"), ("ga4", "warn"), ("meta: last day", "warn")} <= found
+    (dead, _) = (finding for finding in findings if finding["check"] == "dead letters")
+    assert "missing value" in dead["says"]
+
+
+async def test_a_funnel_that_differs_is_said_and_left_as_it_is(doctor, connection):
+    connection.execute("UPDATE outbox.mapping SET event_name = 'Contact' WHERE event_name = 'CompleteRegistration'")
+    _, found, _ = await doctor()
+    assert ("funnel", "warn") in found
+    assert connection.execute("SELECT count(*) FROM outbox.mapping WHERE event_name = 'Contact'").fetchone() == (1,)
+
+
+async def test_what_the_newest_events_lack_is_said(doctor, spine):
+    visitor = {"ip": "10.0.0.7", "user_agent": "python-requests/2", "url": "https://www.example.com/"}
+    for number in range(30):
+        spine.record(name="lead_submitted", event_id=f"e{number}", visitor=visitor, person={"phone": "22 123456"})
+    await spine.drain()
+    _, found, _ = await doctor()
+    expected = {
+        "identity",
+        "e-mail",
+        "user agent",
+        "IP address",
+        "Meta browser id",
+        "GA4 client id",
+        "phone numbers",
+        "consent",
+    }
+    assert {(check, "warn") for check in expected} <= found
+
+
+async def test_live_asks_ga4_and_sends_meta_a_test_event_only_with_the_test_code(doctor, sandbox):
+    code, found, findings = await doctor("--live")
+    assert code == 0
+    assert {("ga4: live", "ok"), ("meta: live", "warn"), ("ga4: clock", "ok"), ("meta: clock", "ok")} <= found
+    assert "META_CAPI_TEST_CODE" in next(finding["do"] for finding in findings if finding["check"] == "meta: live")
+    assert not sandbox.ledger.arrivals
+    code, found, _ = await doctor("--live", META_CAPI_TEST_CODE="TEST46298")
+    assert code == 0
+    assert ("meta: live", "ok") in found
+    (arrival,) = sandbox.ledger.arrivals
+    assert arrival.event_name == "OutboxDoctor"
+
+
+async def test_live_says_what_meta_answers(doctor, sandbox):
+    sandbox.token = "another"
+    code, found, findings = await doctor("--live", META_CAPI_TEST_CODE="TEST46298")
+    assert code == 1
+    assert ("meta: live", "bad") in found
+    assert "190" in next(finding["says"] for finding in findings if finding["check"] == "meta: live")
+    assert "test-token" not in json.dumps(findings)
+
+
+async def test_live_says_what_ga4_would_not_take(doctor, sandbox, tmp_path):
+    path = tmp_path / "outbox.toml"
+    path.write_text('[steps.odd]\nto.ga4 = { name = "odd", parameters = { ok = "yes" } }\n')
+    code, found, _ = await doctor("--live", OUTBOX_CONFIG=str(path))
+    assert ("ga4: live", "ok") in found
+    code, found, _ = await doctor("--live", GA4_MP_BASE_URL=f"{sandbox.url}/nowhere")
+    assert code == 1
+    assert ("ga4: live", "bad") in found
+
+
+async def test_live_says_what_cannot_be_reached(doctor):
+    code, found, _ = await doctor("--live", GA4_MP_BASE_URL="http://127.0.0.1:1")
+    assert code == 1
+    assert ("ga4: live", "bad") in found

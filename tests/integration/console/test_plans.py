@@ -1,0 +1,64 @@
+"""No page looks through the log or the persons as a whole, however large they are."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from schema.queries import load
+from tests.integration.test_plans import FILL, IDS, walk
+
+DAY = {"since": timedelta(days=1)}
+DEAD = {"reason": None, "destination": None, "name": None}
+
+# Query → its parameters.
+STATEMENTS = {
+    "circuits": DAY,
+    "minutes": DAY,
+    "complaints": DAY,
+    "alerts": {},
+    "oldest_owed": {},
+    "owed_at_least": {"most": 1001},
+    "dead_count": {"most": 1001},
+    "dead_list": DEAD,
+    "dead_examples": {"destination": "meta", "reason": "missing value", "limit": 5},
+    "dead_requeue": DEAD | {"before": "2030-01-01", "limit": 5000},
+    "dead_requeue_one": {"event": 7, "destination": "meta"},
+    "events_newest": {"before": 90_000, "name": "lead_submitted", "most": 1000, "limit": 50},
+    "events_listed": {"ids": IDS},
+    "events_with_key": {"keys": ["a2"], "crowd": 200, "limit": 50},
+    "find_events": {"text": "x", "id": 7},
+    "states_of": {"ids": IDS},
+    "event_shown": {"id": 7},
+    "history_of": {"id": 7},
+    "waiting_of": {"id": 7, "most": 1000},
+}
+LARGE = {"event", "receipt", "attempt", "revision", "facet", "facet_event", "sign_in", "minute"}
+MINUTES = """
+INSERT INTO outbox.minute (minute, destination, outcome, reason, count)
+SELECT date_trunc('minute', outbox.clock()) - n * interval '1 min', destination, outcome, '', 1
+FROM generate_series(1, 40000) AS n, generate_series(1, 2) AS destination, unnest(ARRAY['delivered', 'dead']) AS outcome
+"""
+
+
+@pytest.fixture(scope="module")
+def filled(shared_database_url):
+    with psycopg.connect(shared_database_url, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
+        for statement in (*FILL.split(";")[:-1], MINUTES, "VACUUM ANALYZE"):
+            connection.execute(statement)
+        connection.execute(
+            "UPDATE outbox.receipt SET outcome = 'dead', reason = 'missing value' WHERE event_id % 500 = 0"
+        )
+        yield connection
+
+
+@pytest.mark.parametrize("query", STATEMENTS)
+def test_a_page_reads_the_large_tables_by_index(filled, query):
+    (plans,) = filled.execute("EXPLAIN (FORMAT JSON) " + load(query), STATEMENTS[query]).fetchone()
+    nodes = list(walk(plans[0]["Plan"]))
+    assert not {node["Relation Name"] for node in nodes if node["Node Type"].endswith("Seq Scan")} & LARGE
+    # An index of the large tables that is read from end to end is no better; that of dead letters holds nothing else.
+    full = [node for node in nodes if "Index Name" in node and not node.keys() & {"Index Cond", "Filter"}]
+    assert {node["Index Name"] for node in full if node.get("Relation Name") in LARGE} <= {"receipt_dead"}

@@ -1,0 +1,112 @@
+"""The report: `outbox report` as JSON and as text, and the same by the daily message."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dispatcher.quality.report import as_text, report
+from dispatcher.quality.scores import NO_TOKEN, NOT_YET
+from schema.config import Config
+
+TODAY = datetime.now(UTC).date()
+
+
+@pytest.fixture
+def tally(connection):
+    """Put rows into the tally: days ago, destination, step, field, events."""
+
+    def tally(*rows):
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO outbox.coverage (day, destination, step, field, events) VALUES (%s, %s, %s, %s, %s)",
+                [(TODAY - timedelta(days=ago), *row) for ago, *row in rows],
+            )
+
+    return tally
+
+
+@pytest.fixture
+def tallied(tally):
+    tally(
+        (0, 1, "lead_submitted", "", 10),
+        (0, 1, "lead_submitted", "em", 8),
+        (0, 2, "lead_submitted", "", 10),
+        (0, 2, "lead_submitted", "user_id", 1),
+        (6, 1, "lead_submitted", "", 10),
+        (7, 1, "lead_submitted", "", 10),
+        (7, 1, "lead_submitted", "fbc", 10),
+        (30, 1, "email_verified", "", 3),
+    )
+
+
+@pytest.mark.usefixtures("tallied")
+async def test_it_compares_with_as_many_days_before(database, settings):
+    told = await report(database, settings, Config(), until=TODAY, days=7)
+    meta, ga4 = told.lines
+    assert (told.since, told.until) == (TODAY - timedelta(days=6), TODAY)
+    assert (meta.quality.events, meta.quality.estimate, meta.before, meta.meta_score) == (20, 0.8, 1.2, None)
+    assert (ga4.quality.events, ga4.quality.estimate, ga4.before) == (10, None, None)
+    assert told.problems == {"meta": NOT_YET}
+
+
+async def test_meta_s_own_score_stands_beside_the_estimate(spine, tally, database):
+    visitor = {"user_agent": "Mozilla/5.0", "url": "https://www.example.com/", "ip": "203.0.113.7"}
+    spine.record(name="email_verified", handl_id="h1", person={"email": "ada@example.com"}, visitor=visitor)
+    await spine.drain()
+    spine.connection.execute("DELETE FROM outbox.coverage")
+    tally((0, 1, "email_verified", "", 1), (0, 1, "email_verified", "em", 1), (0, 1, "lead_submitted", "", 1))
+    verified, lead = (await report(database, spine.settings, Config(), until=TODAY, days=1)).lines
+    assert verified.meta_score > 4
+    assert lead.meta_score is None
+
+
+@pytest.mark.usefixtures("tallied")
+async def test_as_text_it_says_what_would_help(database, settings):
+    text = as_text(await report(database, settings, Config(), until=TODAY, days=1))
+    assert text.startswith(f"Match quality, {TODAY}\n")
+    assert (
+        "meta: Lead (lead_submitted), 10 events, estimate 1.6 of 10\n  Email 80%\n  Would help most: record the visitor"
+        in text
+    )
+    assert "ga4: generate_lead (lead_submitted), 10 events\n  User ID 10%" in text
+    assert "does not publish" in text
+
+
+@pytest.mark.usefixtures("tallied")
+async def test_the_command_prints_it(outbox):
+    code, out, err = await outbox("report")
+    assert (code, err) == (0, "")
+    assert f"Match quality, {TODAY - timedelta(days=6)} to {TODAY}" in out
+    assert "\x1b[" not in out
+    assert f"meta: no score of Meta's own: {NO_TOKEN}" in out
+
+
+@pytest.mark.usefixtures("tallied")
+async def test_the_command_prints_json(outbox):
+    code, out, _ = await outbox("report", "--days", "31", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert [(line["quality"]["step"], line["quality"]["destination"]) for line in told["report"]["lines"]] == [
+        ("email_verified", "meta"),
+        ("lead_submitted", "meta"),
+        ("lead_submitted", "ga4"),
+    ]
+    assert told["report"]["lines"][1]["quality"]["fields"] == {"em": 8, "fbc": 10}
+
+
+@pytest.mark.usefixtures("tallied")
+async def test_on_a_terminal_it_is_a_table(outbox):
+    code, out, _ = await outbox("report", answer="")
+    assert code == 0
+    assert "Match quality" in out
+    assert "┃" in out
+    assert "Email" in out
+
+
+async def test_where_nothing_was_delivered_it_says_so(outbox):
+    code, out, _ = await outbox("report")
+    assert code == 0
+    assert "Nothing was delivered." in out

@@ -1,0 +1,93 @@
+"""Meta's own scores: asked of the sandbox, and of servers that answer anything else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+
+from dispatcher import sandbox as sandbox_server
+from dispatcher.quality import meta_scores
+from dispatcher.quality.scores import NO_ANSWER, NO_TOKEN, NOT_UNDERSTOOD, NOT_YET
+from schema.settings import Secret
+
+VISITOR = {"user_agent": "Mozilla/5.0", "url": "https://www.example.com/", "ip": "203.0.113.7"}
+
+
+@pytest.fixture
+async def answering(settings):
+    """Settings that point at a server which answers with `status` and `body`, and what it was asked."""
+    asked = []
+    reply = {"status": 200, "body": b"{}"}
+
+    async def answer(request):
+        asked.append(request)
+        return web.Response(status=reply["status"], body=reply["body"], content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/{tail:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield replace(settings, meta_base_url=f"http://127.0.0.1:{runner.addresses[0][1]}"), reply, asked
+    await runner.cleanup()
+
+
+async def test_the_scores_of_what_arrived_come_back_by_event_name(spine):
+    spine.record(name="lead_submitted", handl_id="h1", person={"email": "ada@example.com"}, visitor=VISITOR)
+    assert (await meta_scores(spine.settings)).problem == NOT_YET
+    await spine.drain()
+    told = await meta_scores(spine.settings)
+    assert told.problem is None
+    assert set(told.scores) == {"Lead"}
+    assert 4 < told.scores["Lead"] <= 10
+
+
+async def test_the_token_goes_in_a_header_and_nowhere_else(answering):
+    settings, _, asked = answering
+    await meta_scores(settings)
+    (request,) = asked
+    assert request.path == f"/{settings.meta_api_version}/dataset_quality"
+    assert request.query["dataset_id"] == settings.meta_pixel_id
+    assert request.headers["Authorization"] == "Bearer test-token"
+    assert "test-token" not in str(request.url)
+
+
+async def test_a_token_that_may_not_read_quality_is_told_by_number(answering):
+    settings, reply, _ = answering
+    reply |= {"status": 400, "body": b'{"error": {"code": 10, "message": "secret words"}}'}
+    told = await meta_scores(settings)
+    assert told.scores == {}
+    assert "error 10: permission missing" in told.problem
+    assert "secret words" not in told.problem
+
+
+async def test_a_wrong_token_is_told(clock, settings):
+    async with sandbox_server.running(clock=clock.now, token="another") as strict:
+        told = await meta_scores(replace(settings, meta_base_url=strict.url))
+    assert "error 190" in told.problem
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "problem"),
+    [
+        (200, b"{}", NOT_YET),
+        (200, b'{"web": [{"event_name": "Lead", "event_match_quality": {"composite_score": null}}]}', NOT_YET),
+        (200, b"<html>", NOT_UNDERSTOOD),
+        (200, b'{"web": 3}', NOT_UNDERSTOOD),
+        (200, b"[" * 100_000, NOT_UNDERSTOOD),
+        (200, b"\xff", NOT_UNDERSTOOD),
+        (503, b"{}", "Meta refused to tell (HTTP 503); a token that may send need not be allowed to read quality"),
+    ],
+)
+async def test_whatever_is_answered_becomes_a_sentence(answering, status, body, problem):
+    settings, reply, _ = answering
+    reply |= {"status": status, "body": body}
+    told = await meta_scores(settings)
+    assert (told.scores, told.problem) == ({}, problem)
+
+
+async def test_nobody_there_and_no_token(settings):
+    assert (await meta_scores(replace(settings, meta_base_url="http://127.0.0.1:9"))).problem == NO_ANSWER
+    assert (await meta_scores(replace(settings, meta_token=Secret()))).problem == NO_TOKEN

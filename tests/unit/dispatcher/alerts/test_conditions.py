@@ -1,0 +1,136 @@
+"""What there is to alert to, and when it is over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from dispatcher.alerts import KINDS, Fact, holding
+from dispatcher.alerts.conditions import CALM_SECONDS, QUIET, over
+from schema.config import Account, Alerts, Config, Schedule
+
+TODAY = date(2026, 11, 24)
+CONFIG = Config(schedule=Schedule(token_expires=None))
+
+
+def fact(**fields):
+    known = {
+        "id": 1,
+        "name": "meta",
+        "enabled": True,
+        "paused": False,
+        "state": "running",
+        "reason": None,
+        "calm_seconds": 3600.0,
+        "age_seconds": 1.0,
+    }
+    return Fact(**(known | fields))
+
+
+def held(*facts, told=(), config=CONFIG, versions=(), today=TODAY):
+    return holding(facts, told, config, versions, today)
+
+
+def test_nothing_is_wrong():
+    assert held(fact(), fact(id=0, name="intake"), fact(id=2, name="ga4", age_seconds=None)) == {}
+
+
+def test_a_halted_destination_is_told_with_what_to_do():
+    ((alert, message),) = held(fact(state="halted", reason="access token invalid or expired")).items()
+    assert alert == ("halted", "meta")
+    assert "meta is halted: access token invalid or expired" in message
+    assert "META_CAPI_TOKEN" in message
+
+
+def test_the_variable_is_the_destination_s_own():
+    config = Config(accounts=(Account(name="dealers", kind="meta", secret_variable="META_DEALERS_TOKEN"),))
+    (message,) = held(fact(name="dealers", state="halted", reason="permission missing"), config=config).values()
+    assert "META_DEALERS_TOKEN" in message
+
+
+def test_a_reason_that_nobody_knows_points_to_the_doctor():
+    (message,) = held(fact(state="halted", reason="something new")).values()
+    assert "outbox doctor" in message
+
+
+def test_it_is_over_only_when_it_has_not_been_halted_for_a_while():
+    told = {("halted", "meta")}
+    assert set(held(fact(calm_seconds=CALM_SECONDS - 1), told=told)) == told
+    assert held(fact(calm_seconds=CALM_SECONDS), told=told) == {}
+    assert held(fact(calm_seconds=1.0)) == {}  # what was never halted needs no calm
+
+
+def test_while_no_dispatcher_is_heard_of_nothing_is_over():
+    told = {("halted", "meta")}
+    assert set(held(fact(state=None, calm_seconds=None), told=told)) == told
+
+
+def test_a_backlog_is_told_and_over_only_when_half_of_it_is_gone():
+    ((alert, message),) = held(fact(age_seconds=1801.0)).items()
+    assert alert == ("backlog", "meta")
+    assert "30 minutes" in message
+    assert held(fact(age_seconds=1799.0)) == {}
+    told = {("backlog", "meta")}
+    assert set(held(fact(age_seconds=1000.0), told=told)) == told
+    assert held(fact(age_seconds=900.0), told=told) == {}
+    assert held(fact(age_seconds=None), told=told) == {}
+
+
+def test_the_limit_is_the_configuration_s():
+    config = replace(CONFIG, alerts=Alerts(backlog_minutes=5))
+    assert ("backlog", "intake") in held(fact(id=0, name="intake", age_seconds=301.0), config=config)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"paused": True}, "it is paused"),
+        ({"state": "failing", "reason": "timeout"}, "it is failing (timeout)"),
+        ({"state": None}, "not worked on by any dispatcher"),
+    ],
+)
+def test_a_backlog_says_why(fields, says):
+    (message,) = held(fact(age_seconds=7200.0, **fields)).values()
+    assert says in message
+
+
+def test_one_cause_is_one_alert():
+    assert set(held(fact(state="halted", reason="x", age_seconds=1e6))) == {("halted", "meta")}
+    assert set(held(fact(age_seconds=1e6, calm_seconds=1.0), told={("halted", "meta")})) == {("halted", "meta")}
+
+
+def test_of_what_is_switched_off_nothing_is_told():
+    assert held(fact(enabled=False, state="halted", age_seconds=1e6), told={("halted", "meta")}) == {}
+
+
+@pytest.mark.parametrize(
+    ("left", "subject"),
+    [(31, None), (30, 30), (15, 30), (14, 14), (7, 7), (2, 3), (1, 1), (0, 0), (-100, 0)],
+)
+def test_the_token_s_end_is_reminded_of_in_time_and_ever_closer(left, subject):
+    expires = TODAY + timedelta(days=left)
+    found = held(config=Config(schedule=Schedule(token_expires=expires)))
+    assert set(found) == (set() if subject is None else {("token", f"{expires}, {subject}")})
+
+
+def test_a_reminder_says_when():
+    config = Config(schedule=Schedule(token_expires=TODAY + timedelta(days=1)))
+    assert "ends on 2026-11-25, in 1 day: renew META_CAPI_TOKEN" in next(iter(held(config=config).values()))
+    config = Config(schedule=Schedule(token_expires=TODAY))
+    assert "ended on 2026-11-24" in next(iter(held(config=config).values()))
+
+
+def test_the_end_of_the_version_in_use_is_reminded_of():
+    assert set(held(versions={"v21.0"}, today=date(2027, 1, 20))) == {("version", "v21.0, 1")}
+    assert set(held(versions={"v12.0"})) == {("version", "v12.0, 0")}
+    assert held(versions={"v25.0", "v99.0"}) == {}
+
+
+def test_what_is_over_is_said_in_words_for_each_kind():
+    assert set(QUIET) < set(KINDS)
+    assert [over(kind, "meta", "x") for kind in KINDS if kind not in QUIET] == [
+        "meta is no longer halted.",
+        "meta has caught up.",
+    ]

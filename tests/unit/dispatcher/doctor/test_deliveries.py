@@ -1,0 +1,77 @@
+"""What the doctor says of deliveries: who delivers, what waits, what died, how the last day went."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from dispatcher.dead_letters import Group
+from dispatcher.destinations.registry import LIMITS
+from dispatcher.doctor.deliveries import Circuit, Count, Owed, check, check_day, check_dead
+from dispatcher.records import Mapping
+from dispatcher.words import DestinationWords
+from tests.support import NOW
+
+META = DestinationWords(1, "meta", "meta", True, False, {"lead_submitted": Mapping("Lead")})
+HERE = Circuit(0, "running", None, 1.0)
+
+
+def verdicts(found):
+    return {finding.check: str(finding.verdict) for finding in found if finding.verdict != "ok"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "owed", "circuits", "found"),
+    [
+        ({}, {0: None, 1: 3.0}, [HERE], {}),
+        ({}, {0: None, 1: None}, [], {"dispatchers": "warn"}),
+        ({}, {0: None, 1: 3.0}, [], {"dispatchers": "bad"}),
+        ({}, {0: None, 1: 3.0}, [Circuit(0, "running", None, 100.0)], {"dispatchers": "bad"}),
+        ({}, {0: 900.0, 1: None}, [HERE], {"intake": "bad"}),
+        ({}, {0: None, 1: 900.0}, [HERE], {"meta": "warn"}),
+        ({}, {0: None, 1: 5 * 86400.0}, [HERE], {"meta": "bad"}),
+        ({}, {1: None}, [HERE, Circuit(1, "halted", "access token refused", 1.0)], {"meta": "bad"}),
+        ({}, {1: None}, [HERE, Circuit(1, "halted", "access token refused", 500.0)], {}),
+        ({}, {1: None}, [HERE, Circuit(1, "failing", "timeout", 1.0)], {"meta": "warn"}),
+        ({"paused": True}, {1: 900.0}, [HERE], {"meta": "warn"}),
+        ({"enabled": False}, {1: None}, [HERE], {"meta": "warn"}),
+        ({"mappings": {"lead_submitted": Mapping("Lead", paused=True)}}, {1: None}, [HERE], {"meta": "warn"}),
+        ({"mappings": {"lead_submitted": Mapping("Lead", enabled=False)}}, {1: None}, [HERE], {"meta": "warn"}),
+    ],
+)
+def test_whether_conversions_arrive_is_said(changes, owed, circuits, found):
+    words = [msgspec.structs.replace(META, **changes)]
+    assert verdicts(check(words, Owed(owed), circuits, LIMITS)) == found
+
+
+def test_a_halted_destination_says_what_to_do():
+    found = list(check([META], Owed({}), [HERE, Circuit(1, "halted", "META_CAPI_TOKEN is not set", 1.0)], LIMITS))
+    (halted,) = (finding for finding in found if finding.verdict == "bad")
+    assert halted.do
+
+
+def test_dead_letters_are_named_with_what_to_do_and_not_all_of_them():
+    group = Group("meta", "lead_submitted", "missing value", None, None, 7, NOW, NOW, 1)
+    (found,) = check_dead([group])
+    assert "7 of lead_submitted at meta: missing value" in found.says
+    assert "outbox.toml" in found.do
+    assert len(list(check_dead([group] * 9))) == 6
+    assert verdicts(check_dead([])) == {}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "count", "is_said"),
+    [
+        ("skipped", "too old when recorded", 1, True),
+        ("skipped", "no mapping", 900, False),
+        ("skipped", "consent", 10, False),
+        ("skipped", "consent", 2000, True),
+        ("skipped", "browser copy stands", 100, True),
+        ("dead", "window closed", 1, True),
+        ("uncertain", "timeout", 1, False),
+        ("uncertain", "timeout", 200, True),
+    ],
+)
+def test_what_went_wrong_too_often_in_the_last_day_is_said(outcome, reason, count, is_said):
+    counts = [Count("meta", "delivered", "", 1000), Count("meta", outcome, reason, count)]
+    assert bool(verdicts(check_day(counts))) == is_said

@@ -1,0 +1,35 @@
+"""What is told once a day."""
+
+from __future__ import annotations
+
+from dispatcher.daily import dead_text, outcomes_text
+
+DEAD = [("meta", "dead", "missing value", 3), ("meta", "dead", "something new", 1), ("ga4", "dead", "window closed", 1)]
+
+
+def test_the_digest_says_how_many_of_what_and_what_to_do():
+    title, *lines, last = dead_text(DEAD).split("\n")
+    assert title == "Conversions: 5 dead letters in 24 hours"
+    assert lines[0].startswith("meta: 3 of missing value. Record value and currency")
+    assert lines[2].startswith("ga4: 1 of window closed.")
+    assert "outbox dead list" in last
+
+
+def test_one_is_one_and_none_is_no_message():
+    assert dead_text(DEAD[:1])
+    assert "1 dead letter in" in dead_text(DEAD[2:])
+    assert dead_text([]) is None
+
+
+def test_each_destination_is_a_line():
+    outcomes = [
+        ("meta", "delivered", "", 10),
+        ("meta", "dead", "missing value", 2),
+        ("meta", "dead", "x", 1),
+        ("ga4", "skipped", "disabled", 4),
+    ]
+    assert outcomes_text(outcomes).split("\n")[1:] == [
+        "meta: delivered 10, skipped 0, dead 3",
+        "ga4: delivered 0, skipped 4, dead 0",
+    ]
+    assert outcomes_text([]) == "In the last 24 hours nothing was due."

@@ -1,0 +1,60 @@
+"""Every reason that is written anywhere has plain words, and says what to do where somebody should."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+
+from dispatcher import eligibility
+from dispatcher.destinations import Outcome
+from dispatcher.destinations.meta_answers import CODES, FAMILIES
+from dispatcher.explanations import EXPLANATIONS, UNKNOWN, explain
+
+REASONS = {reason for *_, reason in (*CODES, *FAMILIES)} | {
+    value.reason for name, value in vars(eligibility).items() if name.isupper() and hasattr(value, "reason")
+}
+
+
+@pytest.mark.parametrize("reason", sorted(REASONS))
+def test_every_reason_of_the_tables_is_explained(reason):
+    assert explain(reason) != UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "META_CAPI_TOKEN is not set",
+        "[destinations.second] in outbox.toml is not set",
+        "97 % of the rate limit used",
+        aiohttp.ServerDisconnectedError.__name__,
+        aiohttp.ClientConnectorError.__name__,
+        "ConnectionResetError",
+        "timeout",
+    ],
+)
+def test_reasons_that_hold_a_name_or_number_are_explained(reason):
+    assert explain(reason) != UNKNOWN
+
+
+@pytest.mark.parametrize("reason", sorted({reason for _, _, outcome, reason in CODES if outcome is Outcome.HALTED}))
+def test_whatever_halts_says_what_to_do(reason):
+    explanation = explain(reason, secret="SECOND_TOKEN")
+    assert explanation.do
+    assert "{" not in explanation.do + explanation.says
+
+
+def test_the_variable_of_the_destination_is_named():
+    assert "SECOND_TOKEN" in explain("access token invalid or expired", secret="SECOND_TOKEN").do
+
+
+def test_what_cannot_live_again_is_not_requeued():
+    assert not explain("window closed").requeue
+    assert explain("missing value").requeue
+    assert explain("nobody has heard of this") == UNKNOWN
+    assert explain(None) == UNKNOWN
+
+
+def test_sentences_are_sentences():
+    for reason, (says, do) in {key: (each.says, each.do) for key, each in EXPLANATIONS.items()}.items():
+        assert says.endswith("."), reason
+        assert not do or do.endswith("."), reason

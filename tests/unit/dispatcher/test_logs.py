@@ -1,0 +1,45 @@
+"""Logs: for a person on a terminal, for a machine elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+
+PROGRAM = """
+import logging, structlog
+from dispatcher import logs
+logs.configure()
+log = structlog.get_logger()
+log.debug("too small a thing")
+log.info("leases expired and were taken back", deliveries=3)
+for name in ("aiohttp.access", "apprise", "apscheduler.executors", "psycopg.pool", "requests", "urllib3.connectionpool"):
+    logging.getLogger(name).error("postgresql://user:hush-hush@host/")
+"""
+
+
+def test_elsewhere_each_line_is_json_with_time_and_level():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    told = json.loads(line)
+    assert told.pop("timestamp").endswith("Z")
+    assert told == {"event": "leases expired and were taken back", "level": "info", "deliveries": 3}
+
+
+def test_on_a_terminal_it_is_for_reading():
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stderr=theirs, env={**os.environ, "TERM": "xterm"}
+    ) as process:
+        os.close(theirs)
+        assert process.wait() == 0
+    said = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "leases expired and were taken back" in said
+    assert '{"' not in said
+    assert "\x1b[" in said  # colours
+    assert "hush-hush" not in said
+    assert "too small" not in said
