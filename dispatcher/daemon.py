@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 POLL_SECONDS = 0.25
 """How often the queues are looked at when nothing was found; one statement for all of them."""
-CLAIM_SECONDS = 5.0
+CLAIM_SECONDS = 15.0
 """How often a queue is claimed from though nothing was seen in it: what turned up behind the watermark is found then."""
 FAILED_SECONDS = 5.0
 LEAVE_SECONDS = 2.0

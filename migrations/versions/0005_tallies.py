@@ -1,4 +1,4 @@
-"""Tallies: what pages and alerts ask."""
+"""Tallies: what pages and alerts ask; and cheaper checks of what is recorded."""
 
 from pathlib import Path
 
@@ -11,8 +11,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.get_bind().exec_driver_sql(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").replace("%", "%%"))
+    _run(".sql")
 
 
 def downgrade() -> None:
+    op.execute("DROP INDEX outbox.receipt_dead")
     op.execute("DROP TABLE outbox.minute, outbox.coverage, outbox.circuit, outbox.alert")
+    _run(".down.sql")
+
+
+def _run(suffix: str) -> None:
+    op.get_bind().exec_driver_sql(Path(__file__).with_suffix(suffix).read_text(encoding="utf-8").replace("%", "%%"))
