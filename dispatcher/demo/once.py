@@ -21,7 +21,7 @@ async def once(console: Console, *, host: str, port: int | None, sandbox_port: i
     """Visit the site, wait for the arrivals, search for leaks, print it all; give whether everything is as promised."""
     stop = heed_signals()
     with _collected_logs() as logs:
-        async with running(home, host=host, port=port, sandbox_port=sandbox_port) as demo:
+        async with running(home, host=host, port=port, sandbox_port=sandbox_port, console_port=0) as demo:
             task = asyncio.create_task(_show(console, demo, logs))
             await until(stop, task, demo.dispatcher)
             if task.done():

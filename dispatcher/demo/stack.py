@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,7 +24,7 @@ import psycopg
 from psycopg import sql
 
 import migrations
-from dispatcher import daemon
+from dispatcher import daemon, health
 from dispatcher import sandbox as sandbox_server
 from dispatcher.demo import site
 from dispatcher.sandbox import Sandbox
@@ -33,6 +34,7 @@ from schema.settings import Settings
 HOME = Path(".outbox/demo")
 SITE_PORT = 8080
 SANDBOX_PORT = 8090
+CONSOLE_PORT = 8070
 REGION = "CY"
 """Where a phone number without a country is dialled (`OUTBOX_PHONE_REGION`)."""
 
@@ -49,6 +51,7 @@ class Demo:
     """A running demo. `dispatcher` ends only when it is told to."""
 
     site: str
+    console: str
     sandbox: Sandbox
     settings: Settings
     database_url: str
@@ -57,11 +60,17 @@ class Demo:
 
 @asynccontextmanager
 async def running(
-    home: Path = HOME, *, host: str = "127.0.0.1", port: int | None = None, sandbox_port: int | None = None
+    home: Path = HOME,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    sandbox_port: int | None = None,
+    console_port: int | None = None,
 ) -> AsyncIterator[Demo]:
     """Run everything in this process while the block lasts. Ports: None takes the default, or a free one; 0 any."""
     port = choose_port(host, port, SITE_PORT, "--port")
     sandbox_port = choose_port(host, sandbox_port, SANDBOX_PORT, "--sandbox-port")
+    console_port = choose_port(host, console_port, CONSOLE_PORT, "--console-port")
     token, secret = f"demo-token-{token_hex(12)}", f"demo-secret-{token_hex(12)}"
     with embedded.running(home) as server_url, _database(server_url) as database_url:
         migrations.upgrade(database_url)
@@ -73,29 +82,39 @@ async def running(
                     "GA4_API_SECRET": secret,
                     "GA4_MP_BASE_URL": sandbox.url,
                     "OUTBOX_PHONE_REGION": REGION,
+                    "OUTBOX_CONSOLE_TOKEN": os.environ.get("OUTBOX_CONSOLE_TOKEN", ""),
                 }
             )
             async with (
-                _dispatching(settings, database_url) as dispatcher,
+                daemon.running(settings, database_url) as dispatcher,
+                health.listening(dispatcher, host, console_port) as console,
+                _dispatching(dispatcher) as task,
                 site.running(
                     database_url, settings, host=host, port=port, sandbox_port=urlsplit(sandbox.url).port or 0
                 ) as address,
             ):
                 yield Demo(
                     site=address,
+                    console=console,
                     sandbox=sandbox,
                     settings=settings,
                     database_url=database_url,
-                    dispatcher=dispatcher,
+                    dispatcher=task,
                 )
 
 
 async def serve(
-    *, host: str, port: int | None, sandbox_port: int | None, announce: Callable[[Demo], None], home: Path = HOME
+    *,
+    host: str,
+    port: int | None,
+    sandbox_port: int | None,
+    console_port: int | None,
+    announce: Callable[[Demo], None],
+    home: Path = HOME,
 ) -> None:
     """Run until told to stop."""
     stop = heed_signals()
-    async with running(home, host=host, port=port, sandbox_port=sandbox_port) as demo:
+    async with running(home, host=host, port=port, sandbox_port=sandbox_port, console_port=console_port) as demo:
         announce(demo)
         await until(stop, demo.dispatcher)
 
@@ -140,14 +159,13 @@ def choose_port(host: str, asked: int | None, default: int, option: str) -> int:
 
 
 @asynccontextmanager
-async def _dispatching(settings: Settings, database_url: str) -> AsyncIterator[asyncio.Task[None]]:
-    async with daemon.running(settings, database_url) as dispatcher:
-        task = asyncio.create_task(dispatcher.run())
-        try:
-            yield task
-        finally:
-            dispatcher.stop()
-            await task
+async def _dispatching(dispatcher: daemon.Daemon) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(dispatcher.run())
+    try:
+        yield task
+    finally:
+        dispatcher.stop()
+        await task
 
 
 @contextmanager

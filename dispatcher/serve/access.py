@@ -11,6 +11,7 @@ from time import perf_counter
 import structlog
 from aiohttp import web
 
+from dispatcher.console.app import IS_LIVE
 from dispatcher.serve.refusal import RefusedError, UnavailableError, answer, refused, unavailable
 
 log = structlog.get_logger()
@@ -22,7 +23,7 @@ FORM = web.RequestKey("FORM", str)
 ROW = web.RequestKey("ROW", int)
 """The row of the log that was recorded, or was there already."""
 
-QUIET = frozenset({"/healthz", "/readyz"})
+QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 @web.middleware
@@ -34,7 +35,7 @@ async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Server"] = "outbox"
     route = _route(request)
-    if route not in QUIET:
+    if route not in QUIET and not request.get(IS_LIVE, False):
         log.info(
             "request",
             method=request.method if request.method in {"GET", "HEAD", "POST", "OPTIONS"} else "other",

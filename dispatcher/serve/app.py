@@ -12,6 +12,8 @@ from importlib import resources
 
 from aiohttp import web
 
+from dispatcher import console, metrics
+from dispatcher.console.app import IS_LIVE
 from dispatcher.serve.access import access
 from dispatcher.serve.forms import Forms
 from dispatcher.serve.recorder import Recorder
@@ -26,15 +28,6 @@ SHUTDOWN_SECONDS = 10.0
 LINGERING_SECONDS = 2.0  # how long the rest of a body that was refused is read and thrown away
 KEEP_ALIVE_SECONDS = 75.0  # longer than a reverse proxy keeps an idle connection to us
 
-INDEX = """\
-conversion-outbox
-
-POST /forms/{form}      takes a form; docs/forms.md
-POST /stripe/webhook    takes what Stripe tells; docs/stripe.md
-GET  /outbox.js         the snippet for a page; docs/browser.md
-GET  /healthz, /readyz  whether this process, and its database, are well
-"""
-
 SNIPPET = resources.files("outbox").joinpath("browser/outbox.js").read_text(encoding="utf-8")
 
 _SILENT = logging.getLogger("dispatcher.serve.http")
@@ -43,24 +36,25 @@ _SILENT.disabled = True  # what aiohttp would log of a connection holds its addr
 
 def create_app(settings: Settings, config: Config, recorder: Recorder, secret: str) -> web.Application:
     """Return the application; `secret` keys the ids of submissions that bring none."""
-    app = web.Application(middlewares=[access])
+    app = web.Application(middlewares=[metrics.metered, access])
     region = settings.phone_region or None
     webhook = Webhook(config, settings.stripe_secret, recorder, region)
     forms = Forms(config.forms, config.serve, recorder, Repeats(secret), settings.ga4_measurement_id)
 
     async def mark(request: web.Request, response: web.StreamResponse) -> None:
-        forms.origins.mark(request, response)
+        if IS_LIVE not in request:  # who may post a form may not read the console
+            forms.origins.mark(request, response)
 
     app.on_response_prepare.append(mark)
     app.add_routes(
         [
-            web.get("/", _index),
             web.post("/forms/{form}", forms.submit),
             web.options("/forms/{form}", forms.preflight),
             web.post("/stripe/webhook", webhook.take),
             web.get("/outbox.js", _snippet),
             web.get("/healthz", _healthz),
             web.get("/readyz", _readyz(recorder)),
+            web.get("/metrics", metrics.Exposition().answer),
         ]
     )
     return app
@@ -73,6 +67,7 @@ async def running(
     """Serve while the block lasts; give the address (port 0: any free one). In the end, what was begun is answered."""
     async with Recorder.connect(database_url, settings.phone_region or None) as recorder:
         app = create_app(settings, config, recorder, database_url)
+        console.add_to(app, database_url, settings, config)
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -94,10 +89,6 @@ async def running(
 
 def _address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-async def _index(_: web.Request) -> web.Response:
-    return web.Response(text=INDEX)
 
 
 async def _snippet(_: web.Request) -> web.Response:

@@ -64,6 +64,6 @@ def test_each_side_is_taken_at_least_five_times_and_at_full_size():
 def test_a_scaled_run_does_less_of_everything_that_is_counted():
     scaled = FULL.scaled(0.1)
 
-    assert (scaled.events, scaled.owed, scaled.records) == (10_000, 100_000, 10)
+    assert (scaled.events, scaled.owed, scaled.records) == (10_000, 100_000, 4)
     assert (scaled.rounds, scaled.longest) == (FULL.rounds, FULL.longest)
     assert QUICK.scaled(1e-9).events == 1

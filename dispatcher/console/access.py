@@ -1,0 +1,161 @@
+"""Who may look, and who may act.
+
+| `OUTBOX_CONSOLE_TOKEN` | pages | actions |
+|---|---|---|
+| set | whoever signed in with it (cookie), or sends it (`Authorization: Bearer`) | likewise, from our own pages |
+| not set | whoever sits at this machine: a loopback peer that names a loopback host, and no proxy between | nobody |
+
+The cookie holds a random name of the session and an HMAC of it under the token: it proves the token and does not hold
+it. The host is looked at because a name on the internet may point to 127.0.0.1 (DNS rebinding): a page from there
+would else read ours.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from hashlib import sha256
+from ipaddress import ip_address
+from math import ceil
+from time import time
+from urllib.parse import urlsplit
+
+import msgspec
+from aiohttp import web
+
+from dispatcher.console.wrong_tokens import WrongTokens
+from schema.settings import Secret
+
+COOKIE = "outbox_console"
+SESSION_SECONDS = 12 * 3600
+PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+
+SET_A_TOKEN = "Set OUTBOX_CONSOLE_TOKEN to a secret of your choice and restart; then sign in with it."  # noqa: S105
+NOT_LOCAL = f"Without a token the console shows itself only on the machine that it runs on. {SET_A_TOKEN}"
+NO_ACTIONS = f"Without a token nobody may change anything from here. {SET_A_TOKEN}"
+NOT_OURS = "This did not come from a page of this console. Go back to the page, reload it, and try again."
+
+
+class Viewer(msgspec.Struct, frozen=True):
+    """Who looks. `session`: a random name of their session, for the log. `csrf`: what their forms must carry."""
+
+    session: str
+    may_act: bool
+    csrf: str = ""
+
+    @property
+    def can_sign_out(self) -> bool:
+        """Tell whether a cookie stands behind it."""
+        return bool(self.csrf)
+
+
+LOCAL = Viewer("local", may_act=False)
+BEARER = Viewer("bearer", may_act=True)
+
+
+class RefusedError(Exception):
+    """The request is refused; the message says why and what to do."""
+
+    def __init__(self, status: int, says: str, *, wait: float = 0.0) -> None:
+        super().__init__(says)
+        self.status = status
+        self.says = says
+        self.wait = ceil(wait)
+
+
+class SignInError(Exception):
+    """The viewer has to sign in first."""
+
+
+class Access:
+    """The rules for one token."""
+
+    def __init__(self, token: Secret) -> None:
+        self._token = token.reveal().encode()
+        self._key = hmac.digest(self._token, b"outbox console", sha256) if token else b""
+        self._wrong = WrongTokens()
+
+    def viewer(self, request: web.Request) -> Viewer:
+        """Say who looks; raise `SignInError` or `RefusedError`."""
+        if not self._token:
+            if not is_local(request):
+                raise RefusedError(403, NOT_LOCAL)
+            return LOCAL
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            self._check(given.strip(), request)
+            return BEARER
+        return self._of_cookie(request.cookies.get(COOKIE, ""))
+
+    def sign_in(self, given: str, request: web.Request) -> str:
+        """Give the cookie of a new session to whoever knows the token; else raise `RefusedError`."""
+        self._check(given, request)
+        session = f"{secrets.token_hex(8)}.{int(time()) + SESSION_SECONDS}"
+        return f"{session}.{self._proof('session', session)}"
+
+    def check_action(self, request: web.Request, viewer: Viewer, form: Mapping[str, str]) -> None:
+        """Raise `RefusedError` unless `viewer` may act and sent this form from one of our pages."""
+        if not viewer.may_act:
+            raise RefusedError(403, NO_ACTIONS)
+        # A page elsewhere cannot send the header of a bearer, nor read our forms.
+        if viewer is not BEARER and not _is_same(form.get("csrf", ""), viewer.csrf):
+            raise RefusedError(403, NOT_OURS)
+        check_origin(request)
+
+    def _check(self, given: str, request: web.Request) -> None:
+        peer = request.remote or ""
+        if wait := self._wrong.wait(peer):
+            raise RefusedError(429, f"Too many wrong tokens. Try again in {ceil(wait)} s.", wait=wait)
+        if not self._token or not _is_same(given, self._token.decode()):
+            self._wrong.note(peer)
+            raise RefusedError(401, "This is not the token that OUTBOX_CONSOLE_TOKEN holds.")
+        self._wrong.forget(peer)
+
+    def _of_cookie(self, cookie: str) -> Viewer:
+        session, _, proof = cookie.rpartition(".")
+        name, _, expires = session.partition(".")
+        is_ours = _is_same(proof, self._proof("session", session))
+        if not is_ours or not expires.isdecimal() or int(expires) < time():
+            raise SignInError
+        return Viewer(name, may_act=True, csrf=self._proof("form", session))
+
+    def _proof(self, purpose: str, session: str) -> str:
+        return hmac.new(self._key, f"{purpose} {session}".encode(), sha256).hexdigest()
+
+
+def check_origin(request: web.Request) -> None:
+    """Raise `RefusedError` if a page of another origin sent this. Who names no origin is no browser."""
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
+        raise RefusedError(403, NOT_OURS)
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        raise RefusedError(403, NOT_OURS)
+
+
+def is_local(request: web.Request) -> bool:
+    """Tell whether a request comes straight from this machine, and means it."""
+    if any(name in request.headers for name in PROXY_HEADERS):
+        return False
+    return _is_loopback(request.remote or "") and _names_loopback(request.headers.get("Host", ""))
+
+
+def _names_loopback(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return name == "localhost" or _is_loopback(name)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_loopback
+
+
+def _is_same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())

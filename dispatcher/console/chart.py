@@ -1,0 +1,71 @@
+"""The last hour of one destination as bars: what was delivered stands up, what was not hangs down. Pure geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import msgspec
+
+from dispatcher.console.status import Minute
+
+WIDTH, UP, DOWN = 600.0, 88.0, 32.0
+HEIGHT = UP + DOWN
+LEAST = 3.0
+"""A bar for one among many is still seen."""
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """One bar, in the units of the picture; `kind`: delivered, dead or failed."""
+
+    kind: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class Chart(msgspec.Struct, frozen=True):
+    """The picture, what it says in a sentence, and the same as a table (minutes in which anything happened)."""
+
+    bars: list[Bar]
+    says: str
+    peak: int
+    first: datetime
+    last: datetime
+    rows: list[Minute]
+
+
+def chart(minutes: Sequence[Minute], name: str) -> Chart:
+    """Draw the minutes, the oldest on the left."""
+    up = max((minute.delivered for minute in minutes), default=0)
+    down = max((minute.dead + minute.failed for minute in minutes), default=0)
+    scale = min(UP / max(up, 1), DOWN / max(down, 1))
+    delivered, dead, failed = (sum(getattr(m, kind) for m in minutes) for kind in ("delivered", "dead", "failed"))
+    return Chart(
+        bars=list(_bars(minutes, scale)),
+        says=(
+            f"{name} in the last {len(minutes)} minutes: {delivered:,} delivered, {up:,} at most in a minute; "
+            f"{dead:,} dead; {failed:,} tries that failed."
+        ),
+        peak=up,
+        first=minutes[0].at,
+        last=minutes[-1].at,
+        rows=[m for m in reversed(minutes) if m.delivered or m.dead or m.failed or m.skipped],
+    )
+
+
+def _bars(minutes: Sequence[Minute], scale: float) -> Iterator[Bar]:
+    slot = WIDTH / len(minutes)
+    width = slot * 0.7
+    for number, minute in enumerate(minutes):
+        x = round(number * slot + slot * 0.15, 1)
+        if minute.delivered:
+            height = max(LEAST, minute.delivered * scale)
+            yield Bar("delivered", x, round(UP - height, 1), width, round(height, 1))
+        top = UP + 1
+        for kind, count in (("dead", minute.dead), ("failed", minute.failed)):
+            if count:
+                height = max(LEAST, count * scale)
+                yield Bar(kind, x, round(top, 1), width, round(height, 1))
+                top += height

@@ -1,0 +1,129 @@
+"""The events: the newest, and those that somebody looks for.
+
+What is looked for is posted and in no address; an e-mail address is hashed in memory, looked up, and forgotten.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from dispatcher.console.visit import Visit
+from dispatcher.database import Queries, Transaction
+from dispatcher.explanations import explain
+from dispatcher.person import Scan, look_through
+
+LIMIT = 50
+MOST = 100_000
+"""So many of the newest are looked through for those of one step."""
+SCANNED = 1_000_000
+"""So many of the newest are looked through for an e-mail address, about two seconds."""
+CROWD = 200
+LONGEST = 500
+LAST = 2**63 - 1
+
+
+class State(msgspec.Struct, frozen=True):
+    """How far an event is at one destination; `outcome`: delivered, skipped, dead or owed."""
+
+    destination: str
+    outcome: str
+    reason: str | None
+    says: str
+    revision: int
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """One event of a list."""
+
+    id: int
+    occurred_at: datetime
+    recorded_at: datetime
+    name: str
+    event_id: str
+    states: list[State]
+
+
+async def show(visit: Visit) -> web.Response:
+    """Give the newest, or those before `?before=`, of the step `?name=`."""
+    steps = await _steps(visit)
+    name = visit.request.query.get("name", "")
+    name = name if name in steps else ""
+    before = visit.request.query.get("before", "")
+    asked = {
+        "before": int(before) if before.isascii() and before.isdecimal() and len(before) < 19 else LAST,
+        "name": name or None,
+        "most": MOST,
+        "limit": LIMIT,
+    }
+    listed = await _listed(visit, await visit.run("events_newest", asked))
+    return visit.page(
+        "events.html", events=listed, steps=steps, name=name, found=None, limit=LIMIT, most=MOST, is_first=not before
+    )
+
+
+async def search(visit: Visit) -> web.Response:
+    """Look for an event id, a number, a handlID, lead, account or e-mail address."""
+    text = visit.form.get("text", "")[:LONGEST]
+    if not text:
+        return await show(visit)
+    if "@" in text and (rows := await _by_email(visit, text)):
+        found = f"Events with this e-mail address, among the newest {SCANNED:,}."
+    else:
+        rows = await _by_key(visit, text)
+        found = "Events with this event id or number, handlID, lead or account."
+    listed = await _listed(visit, rows)
+    steps = await _steps(visit)
+    return visit.page(
+        "events.html", events=listed, steps=steps, name="", found=found, limit=LIMIT, most=MOST, is_first=True
+    )
+
+
+async def states(queries: Queries, ids: Sequence[int]) -> dict[int, list[State]]:
+    """Give for some events how far they are at each destination."""
+    found: defaultdict[int, list[State]] = defaultdict(list)
+    for event, destination, revision, outcome, reason in await queries.run("states_of", {"ids": list(ids)}):
+        says = explain(reason).says if reason else ""
+        found[event].append(State(destination, outcome or "owed", reason, says, revision))
+    return found
+
+
+async def _listed(queries: Queries, rows: Sequence[tuple[Any, ...]]) -> list[Listed]:
+    told = await states(queries, [row[0] for row in rows])
+    return [
+        Listed(event, occurred_at, recorded_at, name, event_id, told.get(event, []))
+        for event, occurred_at, recorded_at, name, event_id in rows
+    ]
+
+
+async def _steps(queries: Queries) -> list[str]:
+    return sorted({row[5] for row in await queries.run("words") if row[5]})
+
+
+async def _by_key(visit: Visit, text: str) -> list[tuple[Any, ...]]:
+    number = (
+        int(text.removeprefix("#"))
+        if text.removeprefix("#").isdecimal() and text.isascii() and len(text) < 19
+        else None
+    )
+    ids = {row[0] for row in await visit.run("find_events", {"text": text, "id": number})}
+    asked = {"keys": [text], "crowd": CROWD, "limit": LIMIT}
+    ids |= {row[0] for row in await visit.run("events_with_key", asked)}
+    return await visit.run("events_listed", {"ids": sorted(ids, reverse=True)[:LIMIT]})
+
+
+async def _by_email(visit: Visit, address: str) -> list[tuple[Any, ...]]:
+    async with visit.transaction() as transaction:
+        ids = sorted((event.id for event in (await scan(transaction, address)).events), reverse=True)
+        return await transaction.run("events_listed", {"ids": ids[:LIMIT]})
+
+
+async def scan(transaction: Transaction, address: str) -> Scan:
+    """Look through the newest events for an e-mail address."""
+    _, last = (await transaction.run("event_range"))[0]
+    return await look_through(transaction, address, Scan(max(0, (last or 0) - SCANNED)))

@@ -1,0 +1,68 @@
+"""Templates, static files, and the headers that keep a page to itself. No inline style or script anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from aiohttp import web
+
+from dispatcher.console import wording
+
+HERE = Path(__file__).parent
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    # Nothing is told to anybody else. With no-referrer browsers would send our own forms with `Origin: null`, and where
+    # they come from could not be checked.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#1f5f5b"/>'
+    '<path d="M7 16h12m0 0-5-5m5 5-5 5M25 8v16" fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round" '
+    'stroke-linejoin="round"/></svg>'
+)
+STATIC: dict[str, tuple[str, str]] = {
+    "console.css": ("text/css", (HERE / "static" / "console.css").read_text("utf-8")),
+    "console.js": ("text/javascript", (HERE / "static" / "console.js").read_text("utf-8")),
+    "icon.svg": ("image/svg+xml", ICON),
+}
+
+_templates = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(HERE / "templates"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)
+_templates.filters.update(
+    clock=wording.clock,
+    count=wording.count,
+    day=wording.day,
+    moment=wording.moment,
+    share=wording.share,
+    span=wording.span,
+    step=wording.step,
+)
+_templates.globals.update(label=wording.label)
+
+
+def answer(template: str, *, status: int, is_live: bool, **shown: Any) -> web.Response:
+    """Give a page; with `is_live` the part alone that changes by itself."""
+    html = _templates.get_template(template).render(layout="live.html" if is_live else "page.html", **shown)
+    return web.Response(text=html, content_type="text/html", status=status, headers=HEADERS)
+
+
+async def static(request: web.Request) -> web.Response:
+    """Give a static file; anybody may have it."""
+    found = STATIC.get(request.match_info["name"])
+    if found is None:
+        raise web.HTTPNotFound
+    content_type, text = found
+    return web.Response(text=text, content_type=content_type, headers=HEADERS)

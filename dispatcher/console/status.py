@@ -1,0 +1,236 @@
+"""How each destination is right now: its state, what it is owed, the last hour minute by minute, its last complaint.
+
+Asks the queues, `minute`, `circuit`, `alert` and the switches only, so that it costs the same at any size of the log.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from dispatcher.database import Queries
+from dispatcher.destinations import registry
+from dispatcher.explanations import Explanation, explain
+from dispatcher.words import DestinationWords, Words
+from schema.config import Config
+
+GONE_SECONDS = 90.0
+"""A dispatcher that was silent for longer is gone."""
+MOST_OWED = 100_000
+MOST_DEAD = 1_000
+HOUR = timedelta(minutes=60)
+DAY = timedelta(days=1)
+
+FAILED = frozenset({"transient", "throttled", "uncertain", "halted"})
+"""Outcomes of tries that did not end a delivery."""
+_WORST = ("halted", "failing", "throttled", "running")
+_SECRETS = {"meta": "META_CAPI_TOKEN", "ga4": "GA4_API_SECRET"}
+
+
+class Minute(msgspec.Struct):
+    """What became of deliveries in one minute."""
+
+    at: datetime
+    delivered: int = 0
+    dead: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+class Owed(msgspec.Struct, frozen=True):
+    """How much is owed, counted up to `MOST_OWED`; `oldest`: how long the longest has waited, in seconds."""
+
+    count: int = 0
+    is_due: bool = False
+    oldest: float | None = None
+
+    @property
+    def is_more(self) -> bool:
+        """Tell whether there is more than was counted."""
+        return self.count > MOST_OWED
+
+    def __str__(self) -> str:
+        return f"more than {MOST_OWED:,}" if self.is_more else f"{self.count:,}"
+
+
+class Complaint(msgspec.Struct, frozen=True):
+    """What a destination complained about last."""
+
+    outcome: str
+    reason: str
+    at: datetime
+    explanation: Explanation
+
+
+class Status(msgspec.Struct, frozen=True):
+    """One destination. `told_by`: how many dispatchers say so, of `dispatchers`. `window`: its own, in seconds."""
+
+    words: DestinationWords
+    state: str
+    reason: str | None
+    since: datetime | None
+    told_by: int
+    explanation: Explanation
+    owed: Owed
+    minutes: list[Minute]
+    mean: float | None
+    longest: float | None
+    complaint: Complaint | None
+    dead_letters: int
+    window: float
+    in_a_day: dict[str, int]
+
+    @property
+    def name(self) -> str:
+        """The destination's name."""
+        return self.words.name
+
+    def total(self, outcome: str) -> int:
+        """Count the last hour: delivered, dead, failed or skipped."""
+        return sum(getattr(minute, outcome) for minute in self.minutes)
+
+    def steps(self, switch: str) -> list[str]:
+        """Give the steps that are `paused`, or `disabled`, by themselves."""
+        return [
+            step
+            for step, mapping in self.words.mappings.items()
+            if (mapping.paused if switch == "paused" else not mapping.enabled)
+        ]
+
+
+class Dispatcher(msgspec.Struct, frozen=True):
+    """A dispatcher that was heard of, and how many seconds ago."""
+
+    holder: str
+    since: datetime
+    silent: float
+
+    @property
+    def is_here(self) -> bool:
+        """Tell whether it is running, as far as anybody knows."""
+        return self.silent <= GONE_SECONDS
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """Something that somebody was alerted to."""
+
+    kind: str
+    subject: str
+    message: str
+    raised_at: datetime
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """All of it; `now` is the database's clock."""
+
+    now: datetime
+    intake: Owed
+    destinations: list[Status]
+    dispatchers: list[Dispatcher]
+    alerts: list[Alert]
+
+    @property
+    def here(self) -> list[Dispatcher]:
+        """The dispatchers that are running."""
+        return [dispatcher for dispatcher in self.dispatchers if dispatcher.is_here]
+
+
+async def situation(queries: Queries, config: Config) -> Situation:
+    """Ask for everything, a short question after the other."""
+    now: datetime = (await queries.run("clock"))[0][0]
+    words = await Words(queries).destinations()
+    circuits = await queries.run("circuits", {"since": DAY})
+    ages = dict(await queries.run("oldest_owed"))
+    owed = {
+        id_: Owed(count, is_due, ages.get(id_))
+        for id_, count, is_due in await queries.run("owed_at_least", {"most": MOST_OWED + 1})
+    }
+    dead = dict(await queries.run("dead_count", {"most": MOST_DEAD + 1}))
+    rows = await queries.run("minutes", {"since": DAY})
+    complaints = {row[0]: row[1:] for row in await queries.run("complaints", {"since": DAY})}
+    alerts = [Alert(*row) for row in await queries.run("alerts")]
+    statuses = []
+    for each in words.values():
+        state, reason, since, told_by = _state(each, [row for row in circuits if row[0] == each.id])
+        secret = _secret(config, each)
+        told = [row for row in rows if row[1] == each.id]
+        mean, longest = _latency(told, now)
+        outcome_reason_at = complaints.get(each.id)
+        statuses.append(
+            Status(
+                words=each,
+                state=state,
+                reason=reason,
+                since=since,
+                told_by=told_by,
+                explanation=explain(reason, secret=secret),
+                owed=owed.get(each.id, Owed()),
+                minutes=by_minute(told, now),
+                mean=mean,
+                longest=longest,
+                complaint=_complaint(outcome_reason_at, secret),
+                dead_letters=dead.get(each.id, 0),
+                window=registry.LIMITS[each.kind].window.total_seconds() if each.kind in registry.LIMITS else 0.0,
+                in_a_day=_in_all(told),
+            )
+        )
+    dispatchers = [Dispatcher(row[1], row[4], row[6]) for row in circuits if row[0] == 0]
+    return Situation(now, owed.get(0, Owed()), statuses, dispatchers, alerts)
+
+
+def by_minute(rows: Iterable[tuple[Any, ...]], now: datetime) -> list[Minute]:
+    """Give the last sixty minutes, the current one last, from rows of the query `minutes`. Pure."""
+    current = now.replace(second=0, microsecond=0)
+    minutes = [Minute(current - timedelta(minutes=back)) for back in range(59, -1, -1)]
+    for at, _, outcome, count, *_ in rows:
+        back = int((current - at).total_seconds() // 60)
+        if 0 <= back < 60:
+            minute = minutes[59 - back]
+            name = "failed" if outcome in FAILED else outcome
+            setattr(minute, name, getattr(minute, name) + count)
+    return minutes
+
+
+def _latency(rows: Iterable[tuple[Any, ...]], now: datetime) -> tuple[float | None, float | None]:
+    """Give mean and longest of the last hour's seconds from recorded to delivered."""
+    told = [row for row in rows if row[2] == "delivered" and now - row[0] <= HOUR]
+    count = sum(row[3] for row in told)
+    if not count:
+        return None, None
+    return sum(row[4] for row in told) / count, max(row[5] for row in told)
+
+
+def _in_all(rows: Iterable[tuple[Any, ...]]) -> dict[str, int]:
+    totals: defaultdict[str, int] = defaultdict(int)
+    for _, _, outcome, count, *_ in rows:
+        totals["failed" if outcome in FAILED else outcome] += count
+    return dict(totals)
+
+
+def _state(words: DestinationWords, circuits: Collection[tuple[Any, ...]]) -> tuple[str, str | None, Any, int]:
+    """Give the state, why, since when, and how many dispatchers say so: the operator's switch, else the worst."""
+    here = [row for row in circuits if row[6] <= GONE_SECONDS]
+    if not words.enabled or words.paused:
+        state = "paused" if words.enabled else "disabled"
+        since = min((row[4] for row in here if row[2] == state), default=None)
+        return state, None, since, 0
+    for state in _WORST:
+        if told := [row for row in here if row[2] == state]:
+            return state, told[0][3], min(row[4] for row in told), len(told)
+    return "unknown", None, None, 0
+
+
+def _complaint(told: tuple[Any, ...] | None, secret: str) -> Complaint | None:
+    if told is None:
+        return None
+    outcome, reason, at = told
+    return Complaint(outcome, reason, at, explain(reason, secret=secret))
+
+
+def _secret(config: Config, words: DestinationWords) -> str:
+    account = config.account(words.name)
+    return (account and account.secret_variable) or _SECRETS.get(words.kind, "its token")
