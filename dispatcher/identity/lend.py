@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +10,8 @@ import msgspec
 
 from dispatcher.eligibility import states_denial
 from dispatcher.identity import Known, known_from
-from dispatcher.identity.facets import BROWSER, CONSENTS, GOOGLE_TRAITS, TRAITS, Stamp, keys_of, stamp
-from dispatcher.identity.meaning import Facet, Key, Kind, Relation, first_seen, links, seen
+from dispatcher.identity.facets import BROWSER, CONSENTS, GOOGLE_TRAITS, TRAITS, keys_of, stamp
+from dispatcher.identity.meaning import Kind, Relation, links
 from dispatcher.records import Event
 
 LATEST_CONSENT = "ad_user_data"
@@ -33,13 +33,13 @@ class Lender(msgspec.Struct, frozen=True):
 def wanted(event: Event, relation: Relation) -> dict[str, int]:
     """Give, for each field that the event lacks and somebody can lend, the id of the event to borrow it from."""
     handl_id = keys_of(event).handl_id
-    own_browser = [facet for facet in relation.lenders if handl_id and facet.keys.handl_id == handl_id]
+    anybody, browser = relation.newest, relation.newest_on(handl_id) if handl_id else {}
     found: dict[str, int] = {}
     for field, from_browser in _lacking(event):
-        newest = (from_browser and _newest(own_browser, field)) or _newest(relation.lenders, field)
+        newest = (from_browser and browser.get(field)) or anybody.get(field)
         if newest and newest[1] != event.id:
             found[field] = newest[1]
-    latest = _newest(relation.lenders, LATEST_CONSENT)
+    latest = anybody.get(LATEST_CONSENT)
     if latest and latest > stamp(event.occurred_at, event.id):
         found[LATEST_CONSENT] = latest[1]
     return found
@@ -75,7 +75,7 @@ def known(event: Event, relation: Relation, borrowed: Mapping[str, int], lenders
         alone,
         keys=_keys(event, relation),
         account_id=relation.account_id or None,
-        earliest_key=_earliest_key(relation) or alone.earliest_key,
+        earliest_key=relation.earliest_key or alone.earliest_key,
         meta=meta,
         google=google,
         country=country if isinstance(country, str) else None,
@@ -95,10 +95,6 @@ def _lacking(event: Event) -> Iterator[tuple[str, bool]]:
     yield from ((field, True) for field, values in BROWSER if not any(alone.visitor.get(name) for name in values))
 
 
-def _newest(facets: Sequence[Facet], field: str) -> Stamp | None:
-    return max((facet.newest[field] for facet in facets if field in facet.newest), default=None)
-
-
 def _trait(lender: Lender, form: str, name: str) -> Any:
     traits = (lender.sealed or {}).get(form)
     return traits.get(name) if isinstance(traits, dict) else None
@@ -106,28 +102,10 @@ def _trait(lender: Lender, form: str, name: str) -> Any:
 
 def _keys(event: Event, relation: Relation) -> tuple[str, ...]:
     """Give the identifiers for external_id: the account, then handlIDs, then leads, newest first (design, part 6.4)."""
-    newest: dict[Key, Stamp] = {}
-    for facet in relation.lenders:
-        for key in links(facet.keys):
-            if key not in relation.shared:
-                newest[key] = max(newest.get(key, seen(facet)), seen(facet))
     own = links(keys_of(event))
     chosen = [relation.account_id] if relation.account_id else []
     for kind in (Kind.HANDL, Kind.LEAD):
-        others = sorted(
-            (key for key in newest if key.kind is kind and key not in own), key=newest.__getitem__, reverse=True
-        )
-        mine = [key for key in own if key.kind is kind]
-        chosen += [key.value for key in (mine + others)[:MOST_KEYS]]
+        mine = [key.value for key in own if key.kind is kind]
+        others = [key.value for key in relation.keys if key.kind is kind and key not in own]
+        chosen += (mine + others)[:MOST_KEYS]
     return tuple(chosen)
-
-
-def _earliest_key(relation: Relation) -> str | None:
-    """Give the key under which the person was seen first, of those that are nobody else's."""
-    found = [
-        (first_seen(facet), key)
-        for facet in relation.lenders
-        for key in links(facet.keys)
-        if key not in relation.shared
-    ]
-    return min(found)[1].value if found else relation.account_id or None

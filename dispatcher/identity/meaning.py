@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import msgspec
 
-from dispatcher.identity.facets import FIRST, SEEN, Keys, Stamp
+from dispatcher.identity.facets import FIRST, SEEN, Keys, Stamp, join
 
 CROWD = 32
 """A handlID or lead of more facets than this is crowded; of an account so many are looked at."""
@@ -63,13 +63,58 @@ class Missing(Exception):  # noqa: N818 - it is a question, not an error
         self.sign_ins = sign_ins or set()
 
 
-class Relation(msgspec.Struct, frozen=True):
-    """Whose an event is, and the facets that lend to it."""
+class Relation(msgspec.Struct, frozen=True, dict=True):
+    """Whose an event is, and the facets that lend to it; what they tell is joined once for all events of the relation.
+
+    `shared`: keys of the lenders that others use as well: they identify nobody but the events that carry them.
+    """
 
     account_id: str
     lenders: Sequence[Facet]
     shared: frozenset[Key]
-    """Keys of the lenders that others use as well: they identify nobody but the events that carry them."""
+
+    @cached_property
+    def newest(self) -> Mapping[str, Stamp]:
+        """For each field the stamp of the event that told it last, of all lenders."""
+        return _joined(self.lenders)
+
+    def newest_on(self, handl_id: str) -> Mapping[str, Stamp]:
+        """The same of the lenders on one browser."""
+        if handl_id not in self._browsers:
+            self._browsers[handl_id] = _joined([facet for facet in self.lenders if facet.keys.handl_id == handl_id])
+        return self._browsers[handl_id]
+
+    @cached_property
+    def _browsers(self) -> dict[str, Mapping[str, Stamp]]:
+        return {}
+
+    @cached_property
+    def keys(self) -> Sequence[Key]:
+        """The handlIDs and leads that are nobody else's, newest first."""
+        newest: dict[Key, Stamp] = {}
+        for facet in self.lenders:
+            at = seen(facet)
+            for key in links(facet.keys):
+                if key not in self.shared and (key not in newest or newest[key] < at):
+                    newest[key] = at
+        return sorted(newest, key=newest.__getitem__, reverse=True)
+
+    @cached_property
+    def earliest_key(self) -> str | None:
+        """The one of them under which the person was seen first; without any, the account."""
+        found = [
+            (first_seen(facet), key) for facet in self.lenders for key in links(facet.keys) if key not in self.shared
+        ]
+        return min(found)[1].value if found else self.account_id or None
+
+
+def _joined(facets: Sequence[Facet]) -> Mapping[str, Stamp]:
+    if len(facets) == 1:
+        return facets[0].newest
+    newest: dict[str, Stamp] = {}
+    for facet in facets:
+        join(newest, facet.newest)
+    return newest
 
 
 class Neighbourhood:
@@ -79,13 +124,17 @@ class Neighbourhood:
         self.facets: dict[Key, Sequence[Facet]] = {}
         self.sign_ins: dict[tuple[Key, Stamp], SignIns] = {}
         self._pointing: dict[Keys, str | None] = {}
+        self._relations: dict[str | tuple[Key, ...], Relation] = {}
 
     def relate(self, keys: Keys, at: Stamp) -> Relation:
         """Say whose the event with `keys` at `at` is, and who lends to it; raise `Missing` if more must be known."""
         account = keys.account_id or self._owner(keys, at)
-        if account:
-            return self._of_account(account)
-        return self._relation("", self._lenders(links(keys), ""))
+        whose = account or links(keys)
+        if whose not in self._relations:
+            self._relations[whose] = (
+                self._of_account(account) if account else self._relation("", self._lenders(links(keys), ""))
+            )
+        return self._relations[whose]
 
     def _of_account(self, account: str) -> Relation:
         own = self._look([Key(Kind.ACCOUNT, account)])[:CROWD]
