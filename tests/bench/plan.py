@@ -14,20 +14,20 @@ class Plan:
     events: int = 100_000
     peer_jobs: int = 20_000
     slow_peer_jobs: int = 2_000
-    ga4_events: int = 60_000
+    ga4_events: int = 100_000
     settled: int = 5_000_000
     owed: int = 1_000_000
     person: int = 100_000
     """Events of the largest person (a shared test lead)."""
     built: int = 20_000
-    records: int = 100
+    records: int = 40
     """Calls of `record` with 1000 conversions each."""
     writing: float = 4.0
     """How long transactions are counted."""
-    latency: float = 20.0
+    latency: float = 15.0
     """How long events come at 50 a second."""
-    idle: float = 20.0
-    longest: float = 20.0
+    idle: float = 15.0
+    longest: float = 15.0
 
     def scaled(self, factor: float) -> Plan:
         """The same with so many times the events and jobs."""
@@ -43,16 +43,16 @@ FULL = Plan()
 QUICK = Plan(
     rounds=3,
     events=10_000,
-    peer_jobs=4_000,
-    slow_peer_jobs=200,
+    peer_jobs=3_000,
+    slow_peer_jobs=150,
     ga4_events=5_000,
-    settled=200_000,
-    owed=100_000,
+    settled=100_000,
+    owed=50_000,
     person=5_000,
     built=3_000,
     records=5,
     writing=0.5,
-    latency=3.0,
-    idle=4.0,
-    longest=4.0,
+    latency=2.0,
+    idle=3.0,
+    longest=3.0,
 )

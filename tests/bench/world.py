@@ -126,7 +126,7 @@ class World:
         """The same after intake: every event is owed to both destinations."""
         return self.template(f"taken_in_{events}", self.recorded(events), lambda url: processes.take_in(self, url))
 
-    def template(self, name: str, source: str, make: Callable[[str], None]) -> str:
+    def template(self, name: str, source: str, make: Callable[[str], object]) -> str:
         """Give the name of a database that is made of a copy of `source` once, when it is first asked for."""
         if name not in self._made:
             self.say(f"  preparing a database: {name}")

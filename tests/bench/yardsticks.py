@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dispatcher.destinations import Payload
 from dispatcher.destinations.ga4 import GA4
@@ -64,7 +64,7 @@ def bodies(world: World, destination: str, count: int) -> Path:
     return path
 
 
-def deliveries(made: Iterable[dict[str, object]]) -> list[Delivery]:
+def deliveries(made: Iterable[dict[str, Any]]) -> list[Delivery]:
     """Events, as they come from the queue."""
     now = datetime.now(UTC)
     found = []
@@ -84,7 +84,7 @@ def payloads(destination: Meta | GA4, made: Iterable[Delivery]) -> list[Payload]
     return [one for one in built if isinstance(one, Payload)]
 
 
-def _bodies(destination: str, made: tuple[dict[str, object], ...]) -> Iterable[bytes]:
+def _bodies(destination: str, made: tuple[dict[str, Any], ...]) -> Iterable[bytes]:
     settings = Settings.from_environment({"META_CAPI_TOKEN": "bench", "GA4_API_SECRET": "bench"})
     if destination == "meta":
         for payload in payloads(Meta(settings), deliveries(made)):

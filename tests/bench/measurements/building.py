@@ -83,8 +83,8 @@ def body_of_sdk(some: Sequence[outbox.Conversion]) -> bytes:
         )
     parameters = _top_level_param_json_encode(EventRequest(pixel_id="1", events=events, access_token="t").get_params())
     body = requests.Request("POST", ADDRESS, data=parameters).prepare().body
-    assert body
-    return body.encode() if isinstance(body, str) else body
+    assert isinstance(body, str)  # form fields
+    return body.encode()
 
 
 @contextmanager
