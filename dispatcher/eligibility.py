@@ -12,6 +12,8 @@ from dispatcher.records import Delivery, Event, Mapping
 BROWSER_PAIR = timedelta(hours=47)
 """Meta drops a server copy of what the browser sent for 48 h (destinations.md 1.8); an hour is kept in hand."""
 
+CONSENTS = ("ad_user_data", "ad_personalization")
+
 TOO_OLD = Refusal("skipped", "too old when recorded")
 WINDOW_CLOSED = Refusal("dead", "window closed")
 DISABLED = Refusal("skipped", "disabled")
@@ -44,14 +46,13 @@ def deadline(delivery: Delivery, limits: Limits) -> datetime:
 
 def is_browser_pair(event: Event, mapping: Mapping) -> bool:
     """Tell whether the browser sends the very same event; `details.browser_pair` decides, else the funnel."""
-    stated = (event.details or {}).get("browser_pair")
+    stated = (event.whole().details or {}).get("browser_pair")
     return stated if isinstance(stated, bool) else mapping.browser_pair
 
 
 def consent_of(known: AnyMapping[str, Any], default: str) -> dict[str, str]:
     """Give both kinds of consent, `granted` or `denied`; not stated is the default, not understood is a no."""
-    kinds = ("ad_user_data", "ad_personalization")
-    return {kind: _granted_or_denied(known.get(kind), default) for kind in kinds}
+    return {kind: _granted_or_denied(known.get(kind), default) if known else default for kind in CONSENTS}
 
 
 def _granted_or_denied(value: Any, default: str) -> str:

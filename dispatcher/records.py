@@ -10,11 +10,14 @@ from typing import Any
 
 import msgspec
 
+_content = msgspec.json.Decoder(list[Any]).decode
+
 
 class Event(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A conversion as it lies in the log. The mappings hold whatever a writer put there: check before use.
 
-    As JSON it is an array, as the claims write it; so is a `Delivery`.
+    As JSON it is an array, as the claims write it; so is a `Delivery`. Of a claimed one the mappings are still JSON, in
+    `content`: each event is read when it is built, so that what it holds is used while it is in the processor's cache.
     """
 
     id: int
@@ -30,6 +33,23 @@ class Event(msgspec.Struct, frozen=True, gc=False, array_like=True):
     campaign: dict[str, Any] | None = None
     details: dict[str, Any] | None = None
     consent: dict[str, Any] | None = None
+    content: msgspec.Raw = msgspec.Raw()
+
+    def whole(self) -> Event:
+        """Give the event with its mappings."""
+        if not self.content:
+            return self
+        return Event(
+            self.id,
+            self.occurred_at,
+            self.recorded_at,
+            self.name,
+            self.event_id,
+            self.handl_id,
+            self.lead_id,
+            self.account_id,
+            *_content(self.content),
+        )
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -16,7 +16,7 @@ from dispatcher import metrics, tallies
 from dispatcher.circuit import Circuit, State
 from dispatcher.destinations import Answer, Destination, Outcome, Payload, Refusal
 from dispatcher.eligibility import DISABLED, WINDOW_CLOSED, refuse
-from dispatcher.identity import Known, Resolver
+from dispatcher.identity import Known, Resolver, known_from
 from dispatcher.queue import DeliveryQueue
 from dispatcher.records import Delivery, Lease, Mapping
 from dispatcher.settle import answered, refused, returned
@@ -160,7 +160,7 @@ class Sender:
 
     async def _build(self, lease: Lease, settling: Settling) -> list[Payload]:
         words = (await self._words.destinations())[self.destination.name]
-        persons = await self._resolver.resolve([delivery.event for delivery in lease.deliveries])
+        persons = await self._resolver.look_up([delivery.event for delivery in lease.deliveries])
         payloads: list[Payload] = []
         for delivery, known in zip(lease.deliveries, persons, strict=True):
             mapping = words.mappings.get(delivery.event.name)
@@ -170,21 +170,30 @@ class Sender:
             if built is None and mapping and mapping.paused:
                 settling.add(returned(delivery, lease.claimed_at + PAUSED))
                 continue
+            account_id = known.account_id if known else delivery.event.account_id
             built = built or self._build_one(delivery, known, mapping, lease.claimed_at)
             if isinstance(built, Payload):
                 payloads.append(built)
             else:
-                settling.add(refused(delivery, built, known.account_id))
+                settling.add(refused(delivery, built, account_id))
         return payloads
 
-    def _build_one(self, delivery: Delivery, known: Known, mapping: Mapping | None, now: datetime) -> Payload | Refusal:
+    def _build_one(
+        self, delivery: Delivery, known: Known | None, mapping: Mapping | None, now: datetime
+    ) -> Payload | Refusal:
+        """Build one delivery; the payload refers to it as it was claimed, so that nothing else is kept until it is sent."""
         try:
-            if mapping is None:
-                return self.destination.build_merge(delivery, known, now)
-            return self.destination.build(delivery, known, mapping, now)
+            whole = msgspec.structs.replace(delivery, event=delivery.event.whole())
+            known = known or known_from(whole.event)
+            built = (
+                self.destination.build_merge(whole, known, now)
+                if mapping is None
+                else self.destination.build(whole, known, mapping, now)
+            )
         except Exception as error:  # noqa: BLE001 - whatever one event does to us, it harms itself only
             log.error("an event cannot be built", id=delivery.event.id, error=type(error).__name__)
             return CANNOT_BUILD
+        return msgspec.structs.replace(built, delivery=delivery) if isinstance(built, Payload) else built
 
     async def _send(self, group: Sequence[Payload], batch: _Batch) -> None:
         """Send a group; if it is refused, find which of it is to blame."""

@@ -39,6 +39,8 @@ _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_.])?")
 _SAFE = "%/:@!$&'()*+,;=~-._?[]"
 
 
+# A site has few pages, and most parameters come again and again.
+@lru_cache(maxsize=1024)
 def clean_url(text: str) -> str | None:
     """Give an absolute http(s) address without credentials, fragment and telling parameters, or None if it is none.
 
@@ -57,7 +59,6 @@ def clean_url(text: str) -> str | None:
     return url
 
 
-# A site has few pages, and most parameters come again and again.
 @lru_cache(maxsize=1024)
 def _clean_page(page: str) -> str | None:
     """Give an address without its query, cleaned."""

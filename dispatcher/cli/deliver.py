@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 from contextlib import AsyncExitStack
 from typing import Annotated
 
@@ -20,6 +21,8 @@ from schema.settings import Settings
 log = structlog.get_logger()
 
 WORK_IS_LEFT = 3
+CONNECTIONS = 4096
+"""Files that the process may have open, where the system lets it."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,6 +52,7 @@ def dispatch(
     with context.migrated_database(wait=not drain) as (settings, url):
         context.keep_in_step(url, config, wait=not drain)
         _spare_the_collector()
+        _allow_connections()
         left = asyncio.run(_dispatch(settings, url, config, drain=drain, host=host, port=port))
     if left:
         typer.echo(f"{left} deliveries wait for a later try", err=True)
@@ -64,6 +68,17 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def _allow_connections() -> None:
+    """Let the process hold as many connections as it may; a shell's usual limit is 1024 files."""
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415 - not on every platform
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = CONNECTIONS if hard == resource.RLIM_INFINITY else min(CONNECTIONS, hard)
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _dispatch(settings: Settings, url: str, config: Config, *, drain: bool, host: str, port: int | None) -> int:

@@ -74,6 +74,7 @@ class Client:
             self._session = aiohttp.ClientSession(
                 timeout=self._timeout,
                 connector=aiohttp.TCPConnector(limit=self._concurrency),
+                cookie_jar=aiohttp.DummyCookieJar(),  # nobody here is a browser
                 # Nothing but our own settings decides where conversions go.
                 trust_env=False,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -55,6 +56,8 @@ INSUFFICIENT = (
     {"ln", "ge"},
 )
 
+_WEAK = set().union(*INSUFFICIENT)
+
 ACTION_SOURCES = {
     "email", "website", "app", "phone_call", "chat", "physical_store", "system_generated", "business_messaging", "other",
 }  # fmt: skip
@@ -76,6 +79,7 @@ _CUSTOM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _MAX_CUSTOM = 50
 
 _encode = msgspec.json.Encoder().encode
+_agent_digest = lru_cache(maxsize=1024)(digest)  # of browsers there are few
 
 
 class Meta:
@@ -134,7 +138,7 @@ def build(
     if consent["ad_user_data"] == "denied":
         return NO_CONSENT
     user_data, sent = _user_data(known)
-    if any(map(user_data.keys().__le__, INSUFFICIENT)):
+    if user_data.keys() <= _WEAK and any(user_data.keys() <= insufficient for insufficient in INSUFFICIENT):
         return Refusal("dead", "insufficient identity")
     addresses = {name: values.url(known.visitor, name) for name in ("url", "referrer")}
     is_seen = bool(addresses["url"]) and "client_user_agent" in user_data
@@ -162,20 +166,23 @@ def _user_data(known: Known) -> tuple[dict[str, Any], list[str]]:
     """Give user_data and its fields with digests, for the receipt."""
     user_data: dict[str, Any] = {}
     sent: list[str] = []
+    traits, visitor = known.meta, known.visitor
     for name in TRAITS:
-        if name in known.meta and (found := hashes(known.meta, name)):
+        if name in traits and (found := hashes(traits, name)):
             user_data[name] = found
-            sent.extend([hash_digest(name, value) for value in found])
-    visitor = known.visitor
-    for name, value in (
-        ("client_ip_address", values.ip(visitor)),
-        ("client_user_agent", text(visitor, "user_agent")),
-        ("fbp", _fbp_or_fbc(visitor, "fbp")),
-        ("fbc", fbc(visitor, known.visited_at)),
-    ):
-        if value:
-            user_data[name] = value
-            sent.append(digest(name, value))
+            sent += [hash_digest(name, value) for value in found]
+    if address := values.ip(visitor):
+        user_data["client_ip_address"] = address
+        sent.append(digest("client_ip_address", address))
+    if agent := text(visitor, "user_agent"):
+        user_data["client_user_agent"] = agent
+        sent.append(_agent_digest("client_user_agent", agent))
+    if browser := _fbp_or_fbc(visitor, "fbp"):
+        user_data["fbp"] = browser
+        sent.append(digest("fbp", browser))
+    if click := fbc(visitor, known.visited_at):
+        user_data["fbc"] = click
+        sent.append(digest("fbc", click))
     if known.keys:
         user_data["external_id"] = list(dict.fromkeys([hash_key(key) for key in known.keys]))
         sent.extend([hash_digest("external_id", value) for value in user_data["external_id"]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Any
@@ -33,8 +34,7 @@ def text(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | None:
     """Give `values[name]` as a text without control characters, cut at `limit`; None if there is none."""
     value = values.get(name)
     if isinstance(value, str):
-        cleaned = value if value.isprintable() else _CONTROL.sub(" ", value)
-        return cleaned.strip()[:limit] or None
+        return _cleaned(value, limit)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)[:limit]
     return None
@@ -42,7 +42,20 @@ def text(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | None:
 
 def words(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | None:
     """Give `values[name]` as `text` does, unless it seems to hold an e-mail address."""
-    found = text(values, name, limit)
+    value = values.get(name)
+    if isinstance(value, str):
+        return _words(value, limit)
+    return text(values, name, limit)
+
+
+def _cleaned(value: str, limit: int) -> str | None:
+    cleaned = value if value.isprintable() else _CONTROL.sub(" ", value)
+    return cleaned.strip()[:limit] or None
+
+
+@lru_cache(maxsize=4096)  # forms, products and campaigns are the same few again and again
+def _words(value: str, limit: int) -> str | None:
+    found = _cleaned(value, limit)
     return None if found is None or looks_personal(found) else found
 
 

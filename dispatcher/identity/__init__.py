@@ -39,8 +39,8 @@ class Known(msgspec.Struct, frozen=True, gc=False):
 class Resolver(Protocol):
     """Tells what is known of the persons of a batch of events."""
 
-    async def resolve(self, events: Sequence[Event]) -> list[Known]:
-        """Give what is known for each event, in their order."""
+    async def look_up(self, events: Sequence[Event]) -> list[Known | None]:
+        """Give what is known for each event, in their order; None: nothing but what the event itself tells."""
         ...
 
 

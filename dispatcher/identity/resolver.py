@@ -31,19 +31,24 @@ class PersonResolver:
         self._database = database
 
     async def resolve(self, events: Sequence[Event]) -> list[Known]:
-        """Give what is known for each event, in their order.
+        """Give what is known for each event, in their order."""
+        found = await self.look_up(events)
+        return [known or known_from(event.whole()) for event, known in zip(events, found, strict=True)]
+
+    async def look_up(self, events: Sequence[Event]) -> list[Known | None]:
+        """Give what is known for each event, in their order; None: nothing but what the event itself tells.
 
         Most conversions of most funnels are the first of their person: these are told apart by one cheap question.
         """
-        everything = [known_from(event) for event in events]
+        found: list[Known | None] = [None] * len(events)
         numbers = await self._acquainted(events)
-        acquainted = [events[number] for number in numbers]
+        acquainted = [events[number].whole() for number in numbers]
         relations = await self.relate(acquainted)
         borrowed = [wanted(event, relation) for event, relation in zip(acquainted, relations, strict=True)]
-        lenders = await self._lenders(events, {event_id for fields in borrowed for event_id in fields.values()})
-        for number, relation, fields in zip(numbers, relations, borrowed, strict=True):
-            everything[number] = known(events[number], relation, fields, lenders)
-        return everything
+        lenders = await self._lenders(acquainted, {event_id for fields in borrowed for event_id in fields.values()})
+        for number, event, relation, fields in zip(numbers, acquainted, relations, borrowed, strict=True):
+            found[number] = known(event, relation, fields, lenders)
+        return found
 
     async def _acquainted(self, events: Sequence[Event]) -> list[int]:
         """Give the numbers of those events that share a key with another one."""

@@ -27,8 +27,8 @@ FROM leased CROSS JOIN LATERAL (
     SELECT max(due.due_at) AS due_at,
            json_agg(json_build_array(
                json_build_array(event.id, event.occurred_at, event.recorded_at, event.name, event.event_id, event.handl_id,
-                                event.lead_id, event.account_id, event.sealed, event.visitor, event.campaign, event.details,
-                                event.consent),
+                                event.lead_id, event.account_id, NULL, NULL, NULL, NULL, NULL,
+                                json_build_array(event.sealed, event.visitor, event.campaign, event.details, event.consent)),
                due.revision, due.tries, due.first_unknown_at))::text AS deliveries
     FROM due JOIN outbox.event ON event.id = due.event_id
 ) AS held
