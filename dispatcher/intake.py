@@ -22,6 +22,7 @@ from dispatcher.identity.meaning import links
 from dispatcher.queue import IDLE_REWIND_SECONDS, REWIND_SECONDS
 from dispatcher.records import Event
 from dispatcher.tallies import Tallies
+from dispatcher.tracing import span
 from dispatcher.words import DestinationWords, Words
 from outbox.sealing import seal
 
@@ -128,6 +129,15 @@ class Intake:
 
     async def _take_in(self, lease_id: int, now: datetime, arrivals: Sequence[Arrival]) -> None:
         began = monotonic()
+        with span("intake", events=len(arrivals)):
+            skipped = await self._settle(lease_id, now, arrivals)
+        metrics.took_in(len(arrivals), monotonic() - began)
+        for row in skipped:
+            self._tallies.ended(row["destination"], "skipped", row["reason"], len(row["event_ids"]))
+        self.on_settled()
+
+    async def _settle(self, lease_id: int, now: datetime, arrivals: Sequence[Arrival]) -> list[dict[str, Any]]:
+        """Seal, fold and owe; give what is owed to nobody."""
         sealed = seal_all(arrivals, self._region)
         facts = facts_of(arrivals, sealed)
         destinations = (await self._words.destinations()).values()
@@ -143,10 +153,7 @@ class Intake:
                 **folded(facts),
             },
         )
-        metrics.took_in(len(arrivals), monotonic() - began)
-        for row in skipped:
-            self._tallies.ended(row["destination"], "skipped", row["reason"], len(row["event_ids"]))
-        self.on_settled()
+        return skipped
 
     async def _claim(self) -> tuple[int, datetime, list[Arrival]] | None:
         if monotonic() - self._rewound_at > REWIND_SECONDS:

@@ -22,6 +22,7 @@ from dispatcher.records import Delivery, Lease, Mapping
 from dispatcher.settle import answered, refused, returned
 from dispatcher.settling import Settling, clock
 from dispatcher.tallies import Standing, Tallies
+from dispatcher.tracing import span
 from dispatcher.words import Words
 
 log = structlog.get_logger()
@@ -234,7 +235,9 @@ class Sender:
             sent_at = batch.now()
             began = monotonic()
             try:
-                answer = await self.destination.send(group)
+                with span("send", destination=self.destination.name, events=len(group)) as told:
+                    answer = await self.destination.send(group)
+                    told["outcome"], told["code"] = answer.outcome, answer.code
             except asyncio.CancelledError:
                 unknown = Answer(Outcome.UNCERTAIN, "stopped while it was sent")
                 self._settle(group, _Reply(unknown, sent_at), batch)

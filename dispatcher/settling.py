@@ -11,6 +11,7 @@ import structlog
 
 from dispatcher.queue import DeliveryQueue
 from dispatcher.records import Lease, Settlement
+from dispatcher.tracing import span
 
 log = structlog.get_logger()
 
@@ -94,7 +95,8 @@ class Settling:
                 return
             began = time.monotonic()
             try:
-                settled = await self._queue.settle(self._lease, waiting)
+                with span("settle", events=len(waiting)):
+                    settled = await self._queue.settle(self._lease, waiting)
             except Exception:
                 self._waiting = waiting + self._waiting
                 raise

@@ -6,17 +6,20 @@ import sys
 
 import psycopg
 import typer
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from dispatcher import logs
-from dispatcher.cli import backfill, dead, deliver, local, persons, serve
+from dispatcher.cli import backfill, dead, deliver, destination, doctor, local, persons, preview, report, serve
 from schema.config import ConfigError
 from schema.embedded import EmbeddedError
 from schema.settings import SettingsError
 
+EXIT_CODES = "Exit codes: 0 done; 1 something went wrong; 2 the call or a setting is wrong; 3 work is left."
+
 app = typer.Typer(
     name="outbox",
     help="Conversions from a CRM's own transaction to Meta and GA4.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a pretty traceback shows local variables, and in them secrets
 )
@@ -24,7 +27,11 @@ deliver.add_to(app)
 backfill.add_to(app)
 persons.add_to(app)
 serve.add_to(app)
+preview.add_to(app)
 dead.add_to(app)
+destination.add_to(app)
+doctor.add_to(app)
+report.add_to(app)
 local.add_to(app)
 
 
@@ -39,6 +46,10 @@ def main() -> None:
         _fail(f"a setting cannot be used: {error}", 2)
     except EmbeddedError as error:
         _fail(str(error), 1)
+    except (psycopg.errors.InsufficientPrivilege, ProgrammingError) as error:
+        if not isinstance(getattr(error, "orig", error), psycopg.errors.InsufficientPrivilege):
+            raise
+        _fail("this database user may not do that; GRANT outbox_dispatcher TO it", 1)
     except (psycopg.OperationalError, OperationalError) as error:
         kind = getattr(error, "orig", None) or error
         _fail(f"the database does not answer ({type(kind).__name__}); check OUTBOX_DATABASE_URL", 1)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-import msgspec
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from dispatcher import daemon
 from dispatcher.backfill import backfill as scan
-from dispatcher.cli import context
+from dispatcher.cli import context, listing
+from dispatcher.cli.progress import progress
 from dispatcher.resend import Verdict, summary
 from schema.settings import Settings
 
@@ -45,7 +42,7 @@ def backfill(
     with context.migrated_database() as (settings, url):
         counts = asyncio.run(_scan(settings, url, since, account, dry_run=dry_run, quiet=json))
     if json:
-        typer.echo(msgspec.json.encode(counts))
+        listing.print_json(counts)
         return
     for verdict, count in sorted(counts.items()):
         typer.echo(f"{count:8}  {verdict}")
@@ -57,10 +54,8 @@ async def _scan(
     settings: Settings, url: str, since: datetime, account: str | None, *, dry_run: bool, quiet: bool
 ) -> dict[str, int]:
     counts: Counter[str] = Counter()
-    console = Console(stderr=True)
     async with daemon.running(settings, url, context.config()) as running:
-        with Progress(console=console) if console.is_terminal and not quiet else nullcontext() as bar:
-            task = bar.add_task("events", total=None) if bar else None
+        with progress("events", quiet=quiet) as tell:
             async for part in scan(
                 running.database, running.resender, since=since, account_id=account, dry_run=dry_run
             ):
@@ -68,8 +63,7 @@ async def _scan(
                 counts["owed now"] += part.owed
                 if part.tellings:
                     counts["merge to be told"] += part.tellings
-                if bar and task is not None:
-                    bar.update(task, completed=part.done, total=part.total)
+                tell(part.done, part.total)
                 if dry_run and not quiet:
                     for decision in part.decisions:
                         if decision.verdict is Verdict.RESEND:

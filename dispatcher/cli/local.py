@@ -41,8 +41,11 @@ def demo(
     sandbox_port: Annotated[
         int | None, typer.Option(help="Port of the sandbox; by default 8090, or any free one if that is taken.")
     ] = None,
+    console_port: Annotated[
+        int | None, typer.Option(help="Port of the console; by default 8070, or any free one if that is taken.")
+    ] = None,
 ) -> None:
-    """Run everything on this machine: a CRM site, its database, the dispatcher, and a sandbox of Meta and GA4."""
+    """Run everything on this machine: a CRM site, its database, the dispatcher, its console, a sandbox of Meta and GA4."""
     logs.configure(level=logging.WARNING)  # the pages show what goes on
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no ✅ shows something else
@@ -51,7 +54,11 @@ def demo(
             console = Console(width=max(100, shutil.get_terminal_size().columns))
             done = asyncio.run(demo_site.once(console, host=host, port=port, sandbox_port=sandbox_port))
             raise typer.Exit(0 if done else 1)
-        asyncio.run(demo_site.serve(host=host, port=port, sandbox_port=sandbox_port, announce=_announce))
+        asyncio.run(
+            demo_site.serve(
+                host=host, port=port, sandbox_port=sandbox_port, console_port=console_port, announce=_announce
+            )
+        )
     except demo_site.DemoError as error:
         typer.echo(f"outbox: {error}", err=True)
         raise typer.Exit(1) from error
@@ -60,4 +67,5 @@ def demo(
 def _announce(running: demo_site.Demo) -> None:
     typer.echo(f"The site of a small CRM:  {running.site}")
     typer.echo(f"What arrived:             {running.sandbox.url}")
+    typer.echo(f"The console:              {running.console}")
     typer.echo("Fill in a form on the first, and see it arrive on the second. Ctrl-C stops everything.")

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated
 
-import msgspec
 import typer
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
 from dispatcher import erase as forgetting
 from dispatcher import rebuild as folding
-from dispatcher.cli import context
+from dispatcher.cli import context, listing
+from dispatcher.cli.progress import progress
 from dispatcher.database import Database
 from dispatcher.person import NOTHING, By, Found, Scan, Selector, SeveralError, find, look_through
 from dispatcher.portrait import Item, Portrait, portrait
@@ -51,7 +48,7 @@ def person(
     with context.migrated_database() as (_, url):
         shown = asyncio.run(_person(url, selector))
     if json:
-        typer.echo(msgspec.json.encode(shown))
+        listing.print_json(shown)
     elif not shown.events:
         typer.echo("nothing is known of them")
     elif sys.stdout.isatty():
@@ -107,8 +104,8 @@ async def _look(database: Database, selector: Selector) -> tuple[Found, Portrait
     scan = NOTHING
     async with database.transaction(is_reading=True, seconds=0) as transaction:
         if selector.by is By.EMAIL:
-            with _progress("looking through the log") as progress:
-                scan = await look_through(transaction, selector.value, progress=progress)
+            with progress("looking through the log") as tell:
+                scan = await look_through(transaction, selector.value, progress=tell)
         with _several(selector):
             found = await find(transaction, selector, scan)
         return found, await portrait(transaction, found), scan
@@ -124,8 +121,8 @@ async def _erase(url: str, selector: Selector, *, ask: bool) -> None:
                 typer.confirm("Erase them? This cannot be undone.", abort=True)
         elif selector.by is By.EMAIL:
             async with database.transaction(is_reading=True, seconds=0) as transaction:
-                with _progress("looking through the log") as progress:
-                    scan = await look_through(transaction, selector.value, progress=progress)
+                with progress("looking through the log") as tell:
+                    scan = await look_through(transaction, selector.value, progress=tell)
         with _several(selector):
             erased = await forgetting.erase(database, selector, scan)
     typer.echo(f"erased: {erased} events" if erased else "nothing is known of them")
@@ -133,8 +130,8 @@ async def _erase(url: str, selector: Selector, *, ask: bool) -> None:
 
 async def _rebuild(url: str) -> folding.Rebuilt:
     async with Database.connect(url, connections=1) as database:
-        with _progress("folding the log") as progress:
-            return await folding.rebuild(database, progress)
+        with progress("folding the log") as tell:
+            return await folding.rebuild(database, tell)
 
 
 def _counts(found: Found, shown: Portrait) -> str:
@@ -165,24 +162,9 @@ def _several(selector: Selector) -> Iterator[None]:
         raise typer.Exit(2) from error
 
 
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _done, _of: None
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
-
-
 def _print_tables(shown: Portrait) -> None:
-    console = Console()
     for title, columns, rows in _parts(shown):
-        table = Table(*columns, title=title, title_justify="left")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
+        listing.print_table(columns, rows, title)
 
 
 def _print_lines(shown: Portrait) -> None:

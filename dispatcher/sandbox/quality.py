@@ -1,8 +1,7 @@
-"""How well an event identifies a person: the fields of both destinations, and an estimate of Meta's match quality.
+"""How well an event identifies a person, and what Meta's Dataset Quality API would tell of it.
 
-Meta's Event Match Quality goes from 0 to 10 and its weights are not public. These keep the order in which the Help
-Center ("About Event Match Quality") and the best-practices page rank the parameters, and add up to 10; an anonymous
-visitor with click id, browser id, address, user agent and external id comes to between 4 and 5, as seen in practice.
+The estimate goes by the weights of `dispatcher.quality.weights`, which says where they come from: an anonymous visitor
+with click id, browser id, address, user agent and external id comes to between 4 and 5, as seen in practice.
 """
 
 from __future__ import annotations
@@ -10,25 +9,13 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
+from dispatcher.quality.weights import META
+
 __all__ = ["META_IDENTIFIERS", "estimate", "feedback"]
 
 # Parameter → the name by which the Dataset Quality API calls it, what a person calls it, its weight.
 META_IDENTIFIERS: dict[str, tuple[str, str, float]] = {
-    "em": ("email", "Email", 2.0),
-    "ph": ("phone", "Phone", 1.2),
-    "fn": ("first_name", "First name", 0.35),
-    "ln": ("last_name", "Last name", 0.35),
-    "ct": ("city", "City", 0.25),
-    "st": ("state", "State", 0.15),
-    "zp": ("zip", "Postal code", 0.25),
-    "country": ("country", "Country", 0.35),
-    "db": ("date_of_birth", "Date of birth", 0.3),
-    "ge": ("gender", "Gender", 0.1),
-    "external_id": ("external_id", "External ID", 1.0),
-    "fbc": ("fbc", "Click ID", 1.2),
-    "fbp": ("fbp", "Browser ID", 0.9),
-    "client_ip_address": ("ip_address", "IP address", 0.9),
-    "client_user_agent": ("user_agent", "User agent", 0.7),
+    each.field: (each.called, each.label, each.weight) for each in META
 }
 
 

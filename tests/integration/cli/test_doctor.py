@@ -164,3 +164,17 @@ async def test_live_says_what_cannot_be_reached(doctor):
     code, found, _ = await doctor("--live", GA4_MP_BASE_URL="http://127.0.0.1:1")
     assert code == 1
     assert ("ga4: live", "bad") in found
+
+
+async def test_what_running_dispatchers_say_of_themselves_is_said(doctor, dispatch, database_url):
+    dispatcher = dispatch(database_url, "--port", "0", META_CAPI_TOKEN="", OUTBOX_LEASE_SECONDS="5")
+    async with asyncio.timeout(60):
+        while True:
+            code, found, findings = await doctor()
+            if {("dispatchers", "ok"), ("meta", "bad")} <= found:
+                break
+    assert code == 1
+    (halted,) = (finding for finding in findings if (finding["check"], finding["verdict"]) == ("meta", "bad"))
+    assert "META_CAPI_TOKEN is not set" in halted["says"]
+    assert "Set what is missing" in halted["do"]
+    assert dispatcher.process.poll() is None

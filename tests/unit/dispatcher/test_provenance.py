@@ -15,10 +15,10 @@ from tests.support import NOW, event
 LENDER = event(id=7, occurred_at=NOW - timedelta(hours=3), handl_id="H", account_id="A")
 
 
-def origins(borrowed=(), lender=LENDER, *, account_id=None, **fields):
+def origins(borrowed=(), lender=LENDER, *, owner=None, **fields):
     """Where the fields of `event(**fields)` come from, of which `lender` lends those `borrowed`."""
     told = event(**fields)
-    known = msgspec.structs.replace(known_from(told), account_id=account_id or told.account_id)
+    known = msgspec.structs.replace(known_from(told), account_id=owner or told.account_id)
     return Origins(told, known, dict.fromkeys(borrowed, lender.id), {lender.id: lender})
 
 
@@ -70,10 +70,7 @@ def test_a_step_may_decide_the_action_source():
 
 
 def test_an_account_that_the_event_does_not_carry_is_named_as_such():
-    assert (
-        origins(account_id="A", handl_id="H").of("user_id", None)
-        == "the account that signed in on this browser or lead"
-    )
+    assert origins(owner="A", handl_id="H").of("user_id", None) == "the account that signed in on this browser or lead"
 
 
 def test_external_ids_are_told_apart():

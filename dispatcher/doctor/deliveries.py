@@ -1,0 +1,188 @@
+"""Deliveries: whether somebody delivers, what waits, what is dead, and how the last day went. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+
+import msgspec
+
+from dispatcher.dead_letters import Group
+from dispatcher.destinations import Limits
+from dispatcher.doctor.finding import Finding, Verdict, bad, ok, warn
+from dispatcher.explanations import explain
+from dispatcher.words import DestinationWords
+
+FRESH_SECONDS = 90.0
+"""A dispatcher that was not heard of for longer is gone."""
+SLOW_SECONDS = 300.0
+MOST_GROUPS = 5
+MANY = 0.05
+"""A share of a day's deliveries from which something is worth a word."""
+
+
+class Owed(msgspec.Struct, frozen=True):
+    """How long the oldest delivery has been owed, in seconds, by destination's id (0: intake; None: nothing is)."""
+
+    seconds: Mapping[int, float | None]
+
+
+class Circuit(msgspec.Struct, frozen=True):
+    """What one dispatcher says of one destination (0: that it is there)."""
+
+    destination: int
+    state: str
+    reason: str | None
+    seconds_ago: float
+
+
+class Count(msgspec.Struct, frozen=True):
+    """How many deliveries ended or failed in the last day."""
+
+    destination: str
+    outcome: str
+    reason: str
+    count: int
+
+
+def check(
+    words: Sequence[DestinationWords], owed: Owed, circuits: Sequence[Circuit], limits: Mapping[str, Limits]
+) -> Iterator[Finding]:
+    """Say whether conversions arrive now."""
+    fresh = [circuit for circuit in circuits if circuit.seconds_ago < FRESH_SECONDS]
+    yield _dispatchers(fresh, owed)
+    if (waits := owed.seconds.get(0)) and waits > SLOW_SECONDS:
+        yield bad("intake", f"An event has waited for intake for {_span(waits)}.", "See that `outbox dispatch` runs.")
+    for there in words:
+        yield from _destination(there, owed, fresh, limits[there.kind])
+
+
+def check_dead(groups: Sequence[Group]) -> Iterator[Finding]:
+    """Say what will not be sent as it is."""
+    if not groups:
+        yield ok("dead letters", "There are none.")
+    for group in groups[:MOST_GROUPS]:
+        explained = explain(group.reason)
+        yield warn(
+            "dead letters",
+            f"{group.count} of {group.name} at {group.destination}: {group.reason}. {explained.says}",
+            explained.do or "Look at `outbox dead list`.",
+        )
+    if len(groups) > MOST_GROUPS:
+        yield warn("dead letters", f"{len(groups) - MOST_GROUPS} more kinds.", "See all with `outbox dead list`.")
+
+
+def check_day(counts: Sequence[Count]) -> Iterator[Finding]:
+    """Say what went wrong in the last day more often than it should."""
+    totals: dict[str, int] = {}
+    for count in counts:
+        totals[count.destination] = totals.get(count.destination, 0) + count.count
+    found = [
+        Finding(f"{count.destination}: last day", Verdict.WARN, f"{count.count} of {total} {says}.", do)
+        for count in counts
+        if (total := totals[count.destination])
+        for outcome, reason, least, says, do in _WORTH_A_WORD
+        if count.outcome == outcome and reason in {None, count.reason} and count.count >= least * total
+    ]
+    yield from found or [ok("last day", "Nothing went wrong more often than it should.")]
+
+
+# Outcome, reason (None: any), from which share of all, what it says, what to do.
+_WORTH_A_WORD: tuple[tuple[str, str | None, float, str, str], ...] = (
+    (
+        "skipped", "too old when recorded", 0.0, "were too old when they were recorded",
+        "Record conversions in the transaction that makes them; see that the CRM's clock and time zone are right.",
+    ),
+    (
+        "skipped", "browser copy stands", MANY, "were left to the browser's copy",
+        "Right only if the browser sends the same event; else take browser_pair from the step or from details.",
+    ),
+    (
+        "skipped", "consent", 0.5, "were skipped for want of consent",
+        "Right if so many refuse; else see what the CRM passes as consent.",
+    ),
+    (
+        "dead", "window closed", 0.0, "died because their window closed while they were owed",
+        "Find out why they waited: halted, paused, no dispatcher, an outage.",
+    ),
+    (
+        "uncertain", None, MANY, "tries ended without an answer",
+        "They are tried again. If it stays: look at the network between here and the destination, and at timeouts.",
+    ),
+    (
+        "transient", None, 0.2, "tries failed and were made again",
+        "Look at the network between here and the destination.",
+    ),
+)  # fmt: skip
+
+
+def _dispatchers(fresh: Sequence[Circuit], owed: Owed) -> Finding:
+    if count := sum(circuit.destination == 0 for circuit in fresh):
+        return ok("dispatchers", f"{count} {'runs' if count == 1 else 'run'}.")
+    is_owed = any(seconds is not None for seconds in owed.seconds.values())
+    do = "Start `outbox dispatch`, and see that something starts it again (docs/operations)."
+    if is_owed:
+        return bad("dispatchers", "None runs, and conversions are owed.", do)
+    return warn("dispatchers", "None runs; nothing is owed yet.", do)
+
+
+def _destination(there: DestinationWords, owed: Owed, fresh: Sequence[Circuit], limits: Limits) -> Iterator[Finding]:
+    name = there.name
+    states = {circuit.state: circuit.reason for circuit in fresh if circuit.destination == there.id}
+    if not there.enabled:
+        yield warn(
+            name, "It is disabled: everything is skipped.", f"`outbox destination enable {name}`, if that is not meant."
+        )
+        return
+    if there.paused:
+        yield warn(
+            name,
+            f"It is paused: deliveries wait, and die {_span(limits.window.total_seconds())} after their event.",
+            f"`outbox destination resume {name}`.",
+        )
+    if "halted" in states:
+        yield bad(
+            name, f"It is halted: {states['halted']}. {explain(states['halted']).says}", explain(states["halted"]).do
+        )
+    elif "failing" in states:
+        yield warn(
+            name,
+            f"It does not answer: {states['failing']}.",
+            explain(states["failing"]).do or "It is tried again by itself.",
+        )
+    elif not there.paused:
+        yield _waiting(there, owed, limits)
+    for what, steps in (
+        ("paused", [step for step, mapping in there.mappings.items() if mapping.paused]),
+        ("disabled", [step for step, mapping in there.mappings.items() if not mapping.enabled]),
+    ):
+        if steps:
+            verb = "resume" if what == "paused" else "enable"
+            yield warn(
+                name,
+                f"{what.capitalize()} there: {', '.join(steps)}.",
+                f"`outbox destination {verb} {name} --event …`.",
+            )
+
+
+def _waiting(there: DestinationWords, owed: Owed, limits: Limits) -> Finding:
+    seconds = owed.seconds.get(there.id)
+    if seconds is None:
+        return ok(there.name, "Nothing is owed.")
+    says = f"The oldest delivery has been owed for {_span(seconds)}."
+    if seconds < SLOW_SECONDS:
+        return ok(there.name, says)
+    left = limits.window - timedelta(seconds=seconds)
+    do = "See that `outbox dispatch` runs and what it logs; `outbox preview` shows what waits."
+    if left < limits.window / 2:
+        return bad(
+            there.name, f"{says} The window of the oldest closes in about {_span(max(left.total_seconds(), 0))}.", do
+        )
+    return warn(there.name, says, do)
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
