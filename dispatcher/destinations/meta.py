@@ -19,7 +19,7 @@ from dispatcher.destinations.values import (
     digest,
     hash_digest,
     hash_key,
-    hashes,
+    hashed_traits,
     looks_personal,
     number,
     text,
@@ -164,13 +164,9 @@ def build(
 
 def _user_data(known: Known) -> tuple[dict[str, Any], list[str]]:
     """Give user_data and its fields with digests, for the receipt."""
-    user_data: dict[str, Any] = {}
-    sent: list[str] = []
-    traits, visitor = known.meta, known.visitor
-    for name in TRAITS:
-        if name in traits and (found := hashes(traits, name)):
-            user_data[name] = found
-            sent += [hash_digest(name, value) for value in found]
+    user_data: dict[str, Any]
+    user_data, sent = hashed_traits(known.meta, TRAITS)
+    visitor = known.visitor
     if address := values.ip(visitor):
         user_data["client_ip_address"] = address
         sent.append(digest("client_ip_address", address))
