@@ -38,7 +38,7 @@ async def backfill(
     async for done, total, batch in batches:
         events = [event for event in batch if event.recorded_at >= since]
         decisions = await resender.consider(events)
-        tellings = await resender.tellings(*await resender.merges_among(events))
+        tellings = await resender.tellings(await resender.merges_among(events))
         owed = 0 if dry_run else await resender.owe(decisions, tellings)
         yield Progress(done, total, decisions, len(tellings), owed)
 

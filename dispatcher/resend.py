@@ -22,7 +22,7 @@ from dispatcher.database import Database
 from dispatcher.destinations import Destination, Payload
 from dispatcher.eligibility import refuse
 from dispatcher.identity import Known
-from dispatcher.identity.facets import keys_of
+from dispatcher.identity.facets import Keys, keys_of
 from dispatcher.identity.meaning import Relation, first_seen, links
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.records import Delivery, Event, Mapping
@@ -30,7 +30,7 @@ from dispatcher.words import Words
 
 log = structlog.get_logger()
 
-MERGES = 100
+MERGES = 500
 EVENTS_A_FACET = 200
 """So many of a facet's events are looked at, the newest: older ones are outside every window."""
 IN_FLIGHT = timedelta(seconds=10)
@@ -111,22 +111,37 @@ class Resender:
 
     async def step(self) -> bool:
         """Deal with the merges that are due; tell whether there were any."""
-        claimed = [row[0] for row in await self._database.run("claim_merges", {"limit": MERGES})]
+        claimed = await self._database.run("claim_merges", {"limit": MERGES})
         if not claimed:
             return False
-        merges = await self.events(claimed)
-        relations = await self._resolver.relate(merges)
-        nearby = {event.id: await self.events_of(relation) for event, relation in zip(merges, relations, strict=True)}
+        merges = [Event(*event) for _, *event in claimed if event[0] is not None]
+        # Most merges are the first that is heard of anybody: then nothing was sent before that could have gained.
+        acquainted = [merges[number] for number in await self._resolver.acquainted(merges)]
+        relations = await self._resolver.relate(acquainted)
+        nearby = await self._nearby(acquainted, relations)
         decisions = await self.consider(await self.events(set().union(*nearby.values())))
         in_flight = {decision.told.event.id for decision in decisions if decision.verdict is Verdict.IN_FLIGHT}
         later = [merge for merge, events in nearby.items() if events & in_flight]
+        owners = {event.id: relation.account_id for event, relation in zip(acquainted, relations, strict=True)}
+        tellings = await self.tellings([(event, owners.get(event.id, event.account_id)) for event in merges])
         owed = await self._owe(
-            [*_resends(decisions), *await self.tellings(merges, relations)],
-            done=set(claimed).difference(later),
-            later=later,
+            [*_resends(decisions), *tellings], done={row[0] for row in claimed}.difference(later), later=later
         )
-        log.info("merges dealt with", merges=len(claimed), owed=owed, **summary(decisions))
+        if owed:
+            log.info("merges dealt with", merges=len(claimed), owed=owed, **summary(decisions))
         return True
+
+    async def _nearby(self, merges: Sequence[Event], relations: Sequence[Relation]) -> dict[int, set[int]]:
+        """Give the ids of the newest events of each merge's person."""
+        nearby: dict[int, set[int]] = {event.id: set() for event in merges}
+        asked = [
+            (event.id, facet.keys)
+            for event, relation in zip(merges, relations, strict=True)
+            for facet in relation.lenders
+        ]
+        for number, event_id in await self._events_of_facets([keys for _, keys in asked]):
+            nearby[asked[number - 1][0]].add(event_id)
+        return nearby
 
     async def consider(self, events: Sequence[Event]) -> list[Decision]:
         """Say for each event, at each destination that recognises a repeat, what is to be done."""
@@ -149,15 +164,14 @@ class Resender:
                 decisions.append(Decision(words.id, told, verdict, gained))
         return decisions
 
-    async def merges_among(self, events: Sequence[Event]) -> tuple[list[Event], list[Relation]]:
-        """Give those of `events` that were the first to carry their keys together, and whose they are."""
+    async def merges_among(self, events: Sequence[Event]) -> list[tuple[Event, str | None]]:
+        """Give those of `events` that were the first to carry their keys together, each with its account."""
         relations = await self._resolver.relate(events)
-        found = [
-            (event, relation)
+        return [
+            (event, relation.account_id)
             for event, relation in zip(events, relations, strict=True)
             if any(facet.keys == keys_of(event) and first_seen(facet)[1] == event.id for facet in relation.lenders)
         ]
-        return [event for event, _ in found], [relation for _, relation in found]
 
     async def owe(self, decisions: Iterable[Decision], tellings: Iterable[dict[str, Any]]) -> int:
         """Owe what was decided; give how much of it nobody else had owed already."""
@@ -169,20 +183,27 @@ class Resender:
 
     async def events_of(self, relation: Relation) -> set[int]:
         """Give the ids of the newest events of a person."""
-        facets = [facet.keys for facet in relation.lenders]
+        rows = await self._events_of_facets([facet.keys for facet in relation.lenders])
+        return {event_id for _, event_id in rows}
+
+    async def _events_of_facets(self, facets: Sequence[Keys]) -> list[tuple[Any, ...]]:
+        """Give the newest events of each facet, with its number (from 1)."""
         asked = {
             "accounts": [keys.account_id for keys in facets],
             "handls": [keys.handl_id for keys in facets],
             "leads": [keys.lead_id for keys in facets],
             "limit": EVENTS_A_FACET,
         }
-        return {row[0] for row in await self._database.run("facet_events", asked)}
+        return await self._database.run("facet_events", asked) if facets else []
 
-    async def tellings(self, merges: Sequence[Event], relations: Sequence[Relation]) -> list[dict[str, Any]]:
-        """Give the merges that are to be told to destinations without an event.
+    async def tellings(self, merges: Iterable[tuple[Event, str | None]]) -> list[dict[str, Any]]:
+        """Give the merges, each with the account it is for, that are to be told to destinations without an event.
 
         A merge that the destination receives as an event of its own has told it all already.
         """
+        merges = [(event, account_id) for event, account_id in merges if account_id and links(keys_of(event))]
+        if not merges:
+            return []
         now = (await self._database.run("clock"))[0][0]
         tellings: list[dict[str, Any]] = []
         for destination in self._destinations:
@@ -191,11 +212,8 @@ class Resender:
                 continue
             untold = {
                 event.id
-                for event, relation in zip(merges, relations, strict=True)
-                if relation.account_id
-                and links(keys_of(event))
-                and event.name not in words.mappings
-                and not refuse(Delivery(event, 1), None, destination.limits, now)
+                for event, _ in merges
+                if event.name not in words.mappings and not refuse(Delivery(event, 1), None, destination.limits, now)
             }
             rows = await self._database.run("resend_candidates", {"destination": words.id, "ids": list(untold)})
             untold -= {event_id for revision, *_, event_id in rows if revision}

@@ -164,7 +164,6 @@ def build(
 
 def _user_data(known: Known) -> tuple[dict[str, Any], list[str]]:
     """Give user_data and its fields with digests, for the receipt."""
-    user_data: dict[str, Any]
     user_data, sent = hashed_traits(known.meta, TRAITS)
     visitor = known.visitor
     if address := values.ip(visitor):

@@ -104,9 +104,9 @@ def hashes(values: Mapping[str, Any], name: str) -> list[str]:
     return list(dict.fromkeys(filter(_is_hash, listed)))
 
 
-def hashed_traits(values: Mapping[str, Any], names: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
+def hashed_traits(values: Mapping[str, Any], names: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
     """Give the hashes of all these fields by name, and what a receipt keeps of them."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, Any] = {}
     sent: list[str] = []
     for name in names:
         if (name in values) and (sound := hashes(values, name)):

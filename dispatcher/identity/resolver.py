@@ -41,7 +41,7 @@ class PersonResolver:
         Most conversions of most funnels are the first of their person: these are told apart by one cheap question.
         """
         found: list[Known | None] = [None] * len(events)
-        numbers = await self._acquainted(events)
+        numbers = await self.acquainted(events)
         acquainted = [events[number].whole() for number in numbers]
         relations = await self.relate(acquainted)
         borrowed = [wanted(event, relation) for event, relation in zip(acquainted, relations, strict=True)]
@@ -50,7 +50,7 @@ class PersonResolver:
             found[number] = known(event, relation, fields, lenders)
         return found
 
-    async def _acquainted(self, events: Sequence[Event]) -> list[int]:
+    async def acquainted(self, events: Sequence[Event]) -> list[int]:
         """Give the numbers of those events that share a key with another one."""
         keys = [keys_of(event) for event in events]
         accounts, handls, leads = zip(*keys, strict=True) if keys else ((), (), ())

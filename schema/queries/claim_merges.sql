@@ -1,7 +1,13 @@
 -- Claims up to :limit merges for a minute: whoever claims them deletes them (resend) when they are dealt with, else they
--- are due again. Relies on merge_pkey; merges are few and short-lived.
-UPDATE outbox.merge SET due_at = outbox.clock() + interval '1 minute'
-WHERE event_id = ANY (ARRAY(
-    SELECT event_id FROM outbox.merge WHERE due_at <= outbox.clock() ORDER BY event_id LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED))
-RETURNING event_id
+-- are due again. Gives each merge's event, and what of it a merge is about; NULL if the event is gone.
+-- Relies on merge_pkey, event_pkey; merges are short-lived.
+WITH claimed AS (
+    UPDATE outbox.merge SET due_at = outbox.clock() + interval '1 minute'
+    WHERE event_id = ANY (ARRAY(
+        SELECT event_id FROM outbox.merge WHERE due_at <= outbox.clock() ORDER BY event_id LIMIT %(limit)s
+        FOR UPDATE SKIP LOCKED))
+    RETURNING event_id
+)
+SELECT claimed.event_id, event.id, event.occurred_at, event.recorded_at, event.name, event.event_id, event.handl_id,
+       event.lead_id, event.account_id
+FROM claimed LEFT JOIN outbox.event ON event.id = claimed.event_id
