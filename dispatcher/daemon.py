@@ -41,6 +41,8 @@ POLL_SECONDS = 0.25
 CLAIM_SECONDS = 15.0
 """How often a queue is claimed from though nothing was seen in it: what turned up behind the watermark is found then."""
 FAILED_SECONDS = 5.0
+ROUND_SECONDS = 15.0
+"""The longest that a loop rests, however long the leases: a loop that moves can be told from one that hangs."""
 LEAVE_SECONDS = 2.0
 GRACE_SECONDS = 18.0
 """How long what is in flight may take when the daemon stops; with what follows, less than the 25 s promised."""
@@ -66,7 +68,7 @@ class Daemon:
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._stop = asyncio.Event()
         self._wakes: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        self.tallies = Tallies(database, self._holder, heartbeat=self._lease / 4)
+        self.tallies = Tallies(database, self._holder, heartbeat=min(self._lease / 4, timedelta(seconds=ROUND_SECONDS)))
         self.intake = Intake(
             database,
             self._words,
@@ -105,8 +107,8 @@ class Daemon:
             "intake": (self._take_in, CLAIM_SECONDS),
             "merges": (self.resender.step, CLAIM_SECONDS),
             "tallies": (self._keep_tallies, FLUSH_SECONDS),
-            "sweep": (self._sweep, self._lease.total_seconds() / 4),
-            "schedule": (self.schedule.step, self._lease.total_seconds() / 3),
+            "sweep": (self._sweep, min(self._lease.total_seconds() / 4, ROUND_SECONDS)),
+            "schedule": (self.schedule.step, min(self._lease.total_seconds() / 3, ROUND_SECONDS)),
             **{sender.destination.name: (sender.step, CLAIM_SECONDS) for sender in self.senders},
         }
         loops = [asyncio.create_task(self._repeat(name, *step)) for name, step in steps.items()]
@@ -125,6 +127,7 @@ class Daemon:
     async def drain(self) -> int:
         """Deliver what is due; give how many deliveries (and intakes) are then still owed."""
         moved = True
+        keeping = asyncio.create_task(self._repeat("tallies", self._keep_tallies, FLUSH_SECONDS))
         while moved and not self._stop.is_set():
             moved = await self._sweep()
             while not self._stop.is_set() and await self.intake.step():
@@ -136,6 +139,8 @@ class Daemon:
             await asyncio.gather(*(sender.finish() for sender in self.senders))
             while not self._stop.is_set() and await self.resender.step():
                 moved = True
+        keeping.cancel()
+        await asyncio.wait([keeping])
         await self.close()
         return sum(queued + leased for _, queued, _, leased in await self.database.run("owed"))
 
@@ -186,15 +191,17 @@ class Daemon:
         wake = self._wakes[name]
         while not self._stop.is_set():
             self.moved_at[name] = monotonic()
-            pause = seconds
             try:
                 if await step():
                     continue
             except Exception as error:  # noqa: BLE001 - a mistake of ours in one loop must not stop the others
                 log.error("a step failed, it is tried again", step=name, error=type(error).__name__)
-                pause = FAILED_SECONDS
+                # Whatever there is to do, it waits: at once, the same would fail again.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), FAILED_SECONDS)
+                continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), pause)
+                await asyncio.wait_for(wake.wait(), seconds)
             wake.clear()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -36,7 +37,8 @@ SLACK = 100_000
 AHEAD = timedelta(seconds=60)
 """An event further ahead than this waits for its time (design, part 4)."""
 GIVE_UP = 3
-"""A person whose sealing took a process down with it this often is left out, so that it harms no other event."""
+"""Tries that a batch has lost its process before each of its events is tried alone; who takes one down even then is
+left out, so that it harms no other event."""
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True):
@@ -120,6 +122,9 @@ class Intake:
             await asyncio.wait(self._tasks, timeout=grace)
         for task in self._tasks:
             task.cancel()
+        if error := self._error:
+            self._error = None
+            log.error("a batch could not be taken in", error=type(error).__name__)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -130,19 +135,37 @@ class Intake:
     async def _take_in(self, lease_id: int, now: datetime, arrivals: Sequence[Arrival]) -> None:
         began = monotonic()
         with span("intake", events=len(arrivals)):
-            skipped = await self._settle(lease_id, now, arrivals)
+            parts = await self._parts(lease_id, arrivals)
+            for number, (lease, part) in enumerate(parts):
+                try:
+                    await self._settle(lease, now, part)
+                except Exception:
+                    await self._give_back(lease for lease, _ in parts[number:])
+                    raise
         metrics.took_in(len(arrivals), monotonic() - began)
-        for row in skipped:
-            self._tallies.ended(row["destination"], "skipped", row["reason"], len(row["event_ids"]))
         self.on_settled()
 
-    async def _settle(self, lease_id: int, now: datetime, arrivals: Sequence[Arrival]) -> list[dict[str, Any]]:
-        """Seal, fold and owe; give what is owed to nobody."""
+    async def _parts(self, lease_id: int, arrivals: Sequence[Arrival]) -> list[tuple[int, Sequence[Arrival]]]:
+        """Give the batch with its lease; or each event with one of its own, if one of them may take a process down."""
+        if len(arrivals) == 1 or not any(arrival.tries == GIVE_UP and arrival.person for arrival in arrivals):
+            return [(lease_id, arrivals)]
+        leases = await self._database.run("split_intake", {"lease": lease_id, "holder": self._holder})
+        by_event = {arrival.event.id: arrival for arrival in arrivals}
+        return [(lease, [by_event[event_id]]) for lease, event_id in leases]
+
+    async def _give_back(self, leases: Iterable[int]) -> None:
+        """Give back what could not be settled, as it was: the process lives, so no person has taken it down."""
+        with contextlib.suppress(Exception):
+            for lease in leases:
+                await self._database.run_once("return_intake", {"lease": lease, "holder": self._holder})
+
+    async def _settle(self, lease_id: int, now: datetime, arrivals: Sequence[Arrival]) -> None:
+        """Seal, fold and owe."""
         sealed = seal_all(arrivals, self._region)
         facts = facts_of(arrivals, sealed)
         destinations = (await self._words.destinations()).values()
         owed, skipped = fan_out([arrival.event for arrival in arrivals], destinations, self._limits, now)
-        await self._database.run(
+        settled = await self._database.run(
             "settle_intake",
             {
                 "lease": lease_id,
@@ -153,7 +176,11 @@ class Intake:
                 **folded(facts),
             },
         )
-        return skipped
+        if not settled[0][0]:
+            log.warning("a batch was lost before it was taken in, somebody else has it", events=len(arrivals))
+            return
+        for row in skipped:
+            self._tallies.ended(row["destination"], "skipped", row["reason"], len(row["event_ids"]))
 
     async def _claim(self) -> tuple[int, datetime, list[Arrival]] | None:
         if monotonic() - self._rewound_at > REWIND_SECONDS:
@@ -182,7 +209,7 @@ def seal_all(arrivals: Iterable[Arrival], region: str | None) -> list[dict[str, 
     for arrival in arrivals:
         if arrival.person is None:
             continue
-        if arrival.tries >= GIVE_UP:
+        if arrival.tries > GIVE_UP:
             log.warning("a person could not be sealed and is left out", id=arrival.event.id)
             sealed.append(
                 {"event_id": arrival.event.id, "sealed": None, "notes": ["person: could not be sealed, left out"]}

@@ -22,8 +22,9 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 SLACK = timedelta(minutes=2)
 """How far behind the last claim a row may turn up: longer than any statement that puts rows into a queue may run."""
 REWIND_SECONDS = 60.0
-"""How often a claim starts from the beginning again, for whatever turned up later still; when idle, every second."""
+"""How often a claim starts from the beginning again, for whatever turned up later still."""
 IDLE_REWIND_SECONDS = 1.0
+"""The same for a claim that found nothing."""
 EXPIRE_BATCH = 5000
 
 _deliveries = msgspec.json.Decoder(list[Delivery]).decode

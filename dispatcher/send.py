@@ -69,7 +69,10 @@ class Sender:
     async def step(self) -> bool:
         """Claim one lease and start to deliver it; tell whether there was anything to claim."""
         words = (await self._words.destinations())[self.destination.name]
-        if self._stopping or words.paused or self.destination.missing() or self.circuit.pause():
+        if self._stopping:
+            return False
+        # What is owed to a disabled one is skipped, whatever else is the matter with it: nothing of it is sent later.
+        if words.enabled and (words.paused or self.destination.missing() or self.circuit.pause()):
             return False
         try:
             async with asyncio.timeout(SLOT_SECONDS):
@@ -79,7 +82,7 @@ class Sender:
         lease = None
         asked = clock()
         try:
-            probing = self.circuit.is_probing
+            probing = words.enabled and self.circuit.is_probing
             if not (probing and self._tasks):
                 lease = await self._queue.claim(1 if probing else self.destination.limits.batch)
                 self.claimed_at = monotonic()

@@ -2,7 +2,8 @@
 
 How many deliveries ended how in each minute, which identifiers they carried, and in which state each destination is.
 Counted in memory and written once a second, if anything happened. A process that is killed takes at most that second
-with it: tallies are for looking, the receipts are the truth.
+with it, and a connection that breaks at the wrong moment counts one twice: tallies are for looking, the receipts are the
+truth.
 """
 
 from __future__ import annotations

@@ -39,14 +39,18 @@ _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_.])?")
 _SAFE = "%/:@!$&'()*+,;=~-._?[]"
 
 
-# A site has few pages, and most parameters come again and again.
-@lru_cache(maxsize=1024)
 def clean_url(text: str) -> str | None:
     """Give an absolute http(s) address without credentials, fragment and telling parameters, or None if it is none.
 
     At most 1000 characters: of a longer one, the parameters that fit. Cleaning twice changes nothing more.
     """
-    page, _, query = _readable(text).partition("#")[0].partition("?")
+    return _clean(_readable(text))
+
+
+# A site has few pages, and most parameters come again and again. What is remembered is no longer than what is read.
+@lru_cache(maxsize=1024)
+def _clean(text: str) -> str | None:
+    page, _, query = text.partition("#")[0].partition("?")
     url = _clean_page(page)
     if url is None or not query:
         return url

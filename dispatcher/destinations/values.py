@@ -26,6 +26,9 @@ PERSONAL_NAMES = frozenset(
 )  # fmt: skip
 """Details that no destination may have in the clear, whatever a writer put there."""
 
+MOST_REMEMBERED = 100
+"""Characters of a text that may come again and again: a form, a product, a campaign."""
+
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _PERSONAL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 
@@ -43,9 +46,10 @@ def text(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | None:
 def words(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | None:
     """Give `values[name]` as `text` does, unless it seems to hold an e-mail address."""
     value = values.get(name)
-    if isinstance(value, str):
+    if isinstance(value, str) and len(value) <= MOST_REMEMBERED:
         return _words(value, limit)
-    return text(values, name, limit)
+    found = text(values, name, limit)
+    return None if found is None or looks_personal(found) else found
 
 
 def _cleaned(value: str, limit: int) -> str | None:

@@ -1,4 +1,5 @@
--- Folds some events into the facets, as settle_intake does; :facets and :facts as there.
+-- Folds some events into the facets, as settle_intake does. JSON arrays: :facets of account_id,
+-- handl_id, lead_id, newest; :facts of event_id, at and the same three keys.
 -- Only under exclude_dispatchers. Relies on facet_pkey.
 WITH facets AS (
     INSERT INTO outbox.facet (account_id, handl_id, lead_id, newest)

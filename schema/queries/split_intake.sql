@@ -1,0 +1,11 @@
+-- Makes of a lease of intake one for each of its events, so that none can lose another's time. Gives the leases, each with
+-- its event; none if the lease is gone. Relies on lease_pkey.
+WITH held AS (
+    DELETE FROM outbox.lease WHERE id = %(lease)s AND holder = %(holder)s
+    RETURNING claimed_at, expires_at, destination, holder, event_ids, tries
+)
+INSERT INTO outbox.lease (claimed_at, expires_at, destination, holder, event_ids, revisions, tries, first_unknown_ats)
+SELECT claimed_at, expires_at, destination, holder, ARRAY[owed.event_id], ARRAY[0::smallint], ARRAY[owed.tries],
+       ARRAY[NULL::timestamptz]
+FROM held, unnest(event_ids, tries) AS owed (event_id, tries)
+RETURNING id, event_ids[1]
