@@ -164,6 +164,9 @@ class Sender:
 
     async def _build(self, lease: Lease, settling: Settling) -> list[Payload]:
         words = (await self._words.destinations())[self.destination.name]
+        if words.enabled and (words.paused or self.destination.missing()):  # switched since it was claimed
+            settling.add(*(returned(delivery, lease.claimed_at) for delivery in lease.deliveries))
+            return []
         persons = await self._resolver.look_up([delivery.event for delivery in lease.deliveries])
         payloads: list[Payload] = []
         for delivery, known in zip(lease.deliveries, persons, strict=True):

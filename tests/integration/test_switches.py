@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from psycopg import OperationalError
 
 import migrations
 from dispatcher.database import AWAY, Database
 from dispatcher.switches import switch
+from schema.settings import Secret
 
 
 def states(spine, event_id):
@@ -37,6 +40,25 @@ async def test_what_is_disabled_is_skipped_and_leaves_no_backlog(spine, database
     assert await spine.drain() == 0
     assert states(spine, "one")["ga4"] == ("skipped", "disabled")
     assert states(spine, "two")["ga4"] == ("delivered", None)
+
+
+@pytest.mark.parametrize("hindrance", ["paused", "without a token"])
+async def test_what_waits_is_skipped_once_its_destination_is_disabled_and_is_not_sent_later(spine, database, hindrance):
+    settings = spine.settings
+    if hindrance == "paused":
+        assert await switch(database, "meta", None, "pause")
+    else:
+        spine.settings = replace(settings, meta_token=Secret())
+    record(spine, "one")
+    assert await spine.drain() == 1
+    assert await switch(database, "meta", None, "disable")
+    assert await spine.drain() == 0
+    spine.settings = settings
+    assert await switch(database, "meta", None, "enable")
+    assert await switch(database, "meta", None, "resume")
+    assert await spine.drain() == 0
+    assert states(spine, "one")["meta"] == ("skipped", "disabled")
+    assert spine.arrivals("meta") == []
 
 
 async def test_one_event_name_is_switched_by_itself(spine, database):
