@@ -250,16 +250,19 @@ async def test_a_sweep_that_cannot_have_its_turn_gives_up(spine, sweep, record, 
     assert (await sweep()).events == 1
 
 
+def often(_config):
+    return IntervalTrigger(seconds=0.05, timezone=UTC)
+
+
 async def test_it_is_a_job_of_the_schedule(spine, database, monkeypatch, capsys):
-    assert [job.run for job in schedule.JOBS if job.name == "retention"] == [retention.sweep]
+    assert "retention" in {job.name for job in schedule.JOBS}
     ran = []
 
-    async def count(_database, settings):
-        ran.append(settings)
+    async def count(work):
+        ran.append(work.settings)
         if len(ran) == 2:
             raise psycopg.errors.UniqueViolation("Key (handl_id)=(secret)")
 
-    often = IntervalTrigger(seconds=0.05, timezone=UTC)
     monkeypatch.setattr(schedule, "JOBS", (schedule.Job("often", often, count),))
     one, other = (
         schedule.Schedule(database, spine.settings, holder=name, term=timedelta(seconds=60))
@@ -294,7 +297,7 @@ async def test_one_that_stops_leaves_a_job_where_it_is(spine, database, monkeypa
         finally:
             cut_off.set()
 
-    monkeypatch.setattr(schedule, "JOBS", (schedule.Job("long", IntervalTrigger(seconds=0.05, timezone=UTC), work),))
+    monkeypatch.setattr(schedule, "JOBS", (schedule.Job("long", often, work),))
     one = schedule.Schedule(database, spine.settings, holder="one", term=timedelta(seconds=60))
     await one.step()
     await asyncio.wait_for(began.wait(), 20)

@@ -11,8 +11,8 @@ from tests.bench.world import World
 
 SECONDS_AWAY = 0.1
 """A latency such as Google's."""
-SLOW = 0.25
-"""Seconds an answer takes where GA4 is the slow part; short beside a side's time, as answers come in waves."""
+SLOW = 1.0
+"""Seconds an answer takes where GA4 is the slow part: so long that not even two dispatchers' requests keep two cores busy."""
 
 
 def drain(world: World, latency: float = 0.0, *, dispatchers: int = 1) -> float:
