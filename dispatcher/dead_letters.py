@@ -46,10 +46,13 @@ async def groups(database: Database, which: Which) -> list[Group]:
 
 async def requeue(database: Database, which: Which, tell: Callable[[int], None] = lambda _: None) -> int:
     """Owe them once more, as a new revision each; give how many there were, which `tell` is told meanwhile. Those that die meanwhile are left."""
-    requeued = 0
+    requeued, destination, event = 0, 0, 0
     before = (await database.run_once("clock"))[0][0]
     batch = {**which.parameters(), "before": before, "limit": REQUEUE_BATCH}
-    while count := (await database.run_once("dead_requeue", batch))[0][0]:
+    while rows := await database.run_once(
+        "dead_requeue", batch | {"destination_after": destination, "event_after": event}
+    ):
+        count, destination, event = rows[0]
         requeued += count
         tell(requeued)
     return requeued

@@ -136,6 +136,10 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "stopped while it was sent": Explanation("The dispatcher was stopped while it waited for the answer.", _BY_ITSELF),
     "lease expired": Explanation("The dispatcher that sent it died before it heard the answer.", _BY_ITSELF),
+    "lease taken by rebuild": Explanation("The projections were rebuilt while it was being sent.", _BY_ITSELF),
+    "restored from a backup": Explanation(
+        "The database was restored, and it may have been sent since the backup was made.", _BY_ITSELF
+    ),
     "timeout": Explanation("It did not answer in time.", _BY_ITSELF),
 }
 

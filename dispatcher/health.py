@@ -8,7 +8,7 @@ database answers and every enabled destination takes deliveries, else 503, with 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
@@ -20,6 +20,8 @@ from dispatcher import console, metrics
 from dispatcher.circuit import State
 from dispatcher.daemon import Daemon
 from dispatcher.database import AWAY, STATEMENT_TIMEOUT
+from dispatcher.send import Sender
+from dispatcher.standings import Standing, ages, standings
 
 HUNG_SECONDS = STATEMENT_TIMEOUT + 30.0
 ANSWER_SECONDS = 3.0
@@ -67,32 +69,49 @@ class Health:
         reasons: list[str] = []
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                ages = dict(await self._daemon.database.run_once("oldest_owed"))
+                oldest = ages(await self._daemon.database.run_once("oldest_owed"))
+                fresh = {"fresh": self._daemon.schedule.term}
+                known = standings(await self._daemon.database.run_once("standings", fresh))
         except (*AWAY, TimeoutError):
-            ages = {}
+            oldest, known = {}, {}
             reasons.append("the database does not answer")
         destinations = {}
         for sender in self._daemon.senders:
-            state = sender.state()
-            age = ages.get(state.destination)
+            state, reason = _state(sender, known)
+            age = oldest[id_].longest if (id_ := sender.state().destination) in oldest else None
             claimed = None if sender.claimed_at is None else round(monotonic() - sender.claimed_at, 1)
             destinations[sender.destination.name] = {
-                "state": state.state,
-                "reason": state.reason,
-                "oldest_owed_seconds": age and round(age, 1),
+                "state": state,
+                "reason": reason,
+                "oldest_owed_seconds": _rounded(age),
                 "last_claim_seconds": claimed,
             }
-            # A destination that failed is found well again by the next delivery: with nothing owed, nothing is wrong.
-            if state.state == State.HALTED or (state.state == State.FAILING and age is not None):
-                reasons.append(f"{sender.destination.name} is {state.state}: {state.reason}")
+            if state in {State.HALTED, State.FAILING}:
+                reasons.append(f"{sender.destination.name} is {state}: {reason}")
         body = {
             "ready": not reasons,
             "reasons": reasons,
-            "database": {"reachable": bool(ages)},
-            "intake": {"oldest_owed_seconds": ages.get(0) and round(ages[0], 1)},
+            "database": {"reachable": bool(oldest)},
+            "intake": {"oldest_owed_seconds": _rounded(oldest[0].longest if oldest else None)},
             "destinations": destinations,
         }
         return _answer(body, not reasons)
+
+
+def _state(sender: Sender, known: Mapping[int, Standing]) -> tuple[str, str | None]:
+    """Give the state of a destination, and why: what all dispatchers say of it goes before what this one does.
+
+    It may have had nothing to send since another found the destination well. But a setting that is missing here is missing.
+    """
+    own = sender.state()
+    standing = known.get(own.destination)
+    if sender.destination.missing() or standing is None or standing.state is None:
+        return own.state, own.reason
+    return standing.state, standing.reason
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _answer(body: dict[str, Any], is_well: bool) -> web.Response:

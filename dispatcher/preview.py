@@ -130,7 +130,7 @@ def _preview(destination: Destination, words: DestinationWords, about: _About, t
     if isinstance(built, Refusal):
         return Preview(words.name, f"{built.outcome}: {built.reason}", None, [], note)
     body = _body(built)
-    shown = masked(body)
+    shown = masked(body, mapping.parameters.keys() if mapping else frozenset())
     fields = [
         Field(path, about.origins.of(path, mapping) + ("" if value == seen else HIDDEN), seen)
         for (path, value), (_, seen) in zip(_fields(body), _fields(shown), strict=True)

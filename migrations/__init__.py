@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateSchema
 
 from schema.config import Config
+from schema.declared import roles
 from schema.seed import seed
 from schema.settings import conninfo
 from schema.tables import SCHEMA
@@ -31,18 +32,25 @@ def upgrade(
     revision: str = "head",
     *,
     config: Config | None = None,
+    replace_words: bool = True,
     tell: Callable[[str], object] = str,
 ) -> tuple[str | None, str | None]:
-    """Bring the database to `revision`, at the head with the words of `config` (None: the defaults).
+    """Bring the database to `revision`, at the head with the words of `config` (None: the defaults), and with the roles.
 
-    Gives the revision before and after (None: nothing of ours there). Each word that changes is told to `tell`.
+    Without `replace_words`, words that are there already stay as they are.
+
+    Gives the revision before and after (None: nothing of ours there). Each word that changes is told to `tell`; so is
+    each that differs and stays.
     """
     with _connection(database_url) as connection:
         before = _current(connection)
         connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
         command.upgrade(_config(connection), revision)
         if revision == "head":
-            for change in _seed(connection, config or Config()):
+            # Again each time: a restored cluster may have lost them, and a superuser may have made them since.
+            connection.exec_driver_sql(roles())
+            is_written = replace_words or not _has_words(connection)
+            for change in _words(connection, config or Config(), write=is_written):
                 if before:
                     tell(change)
         return before, _current(connection)
@@ -50,11 +58,8 @@ def upgrade(
 
 def keep_in_step(database_url: str, config: Config, *, write: bool = True) -> list[str]:
     """Bring the tables of words in step with `config`, if `write`; give what differed, a phrase each."""
-    with _connection(database_url) as connection, connection.begin_nested() as savepoint:
-        differences = _seed(connection, config)
-        if not write:
-            savepoint.rollback()
-        return differences
+    with _connection(database_url) as connection:
+        return _words(connection, config, write=write)
 
 
 def downgrade(database_url: str, revision: str = "base") -> None:
@@ -76,8 +81,16 @@ def pending(database_url: str) -> list[str]:
     return [script.revision for script in scripts.iterate_revisions("head", current or "base")][::-1]
 
 
-def _seed(connection: Connection, config: Config) -> list[str]:
-    return seed(connection, config.steps, config.destinations())
+def _has_words(connection: Connection) -> bool:
+    return bool(connection.scalar(text("SELECT EXISTS (SELECT FROM outbox.step)")))
+
+
+def _words(connection: Connection, config: Config, *, write: bool) -> list[str]:
+    with connection.begin_nested() as savepoint:
+        differences = seed(connection, config.steps, config.destinations())
+        if not write:
+            savepoint.rollback()
+        return differences
 
 
 @contextmanager

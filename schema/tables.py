@@ -231,7 +231,14 @@ receipt = Table(
 )
 
 # Dead letters are few: an index of them alone costs no other receipt anything.
-Index("receipt_dead", receipt.c.destination, receipt.c.reason, postgresql_where=receipt.c.outcome == "dead")
+Index(
+    "receipt_dead",
+    receipt.c.destination,
+    receipt.c.event_id,
+    receipt.c.revision,
+    postgresql_include=["reason"],
+    postgresql_where=receipt.c.outcome == "dead",
+)
 
 _KEY = text("''")  # an empty text: no such key. NULLs would not be equal to each other.
 

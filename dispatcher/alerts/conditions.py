@@ -9,9 +9,12 @@ import msgspec
 
 from dispatcher.destinations.meta_versions import end_of
 from dispatcher.explanations import UNKNOWN, explain
+from dispatcher.standings import Age, Standing
 from schema.config import Config
 
 HALTED, BACKLOG, TOKEN, VERSION = "halted", "backlog", "token", "version"
+DISABLED = "disabled"
+"""The state of a destination of which nothing is told, nor that anything is over: it was switched off."""
 KINDS: tuple[str, ...] = (HALTED, BACKLOG, TOKEN, VERSION)
 """The kinds of alerts there are: a destination halted; something owed for too long; Meta's token, or the version of its
 API, about to end."""
@@ -26,40 +29,54 @@ REMINDERS = (30, 14, 7, 3, 1, 0)
 
 Alert = tuple[str, str]
 """Kind and subject."""
+SAME = ""
+"""The message of what still holds as far as anybody knows: what was told last stays as it is."""
 
 
 class Fact(msgspec.Struct, frozen=True):
-    """One queue as `alert_facts` tells of it: a destination, or intake (id 0).
+    """One queue: a destination, or intake (id 0).
 
-    `state`: the one that a dispatcher came to last, `calm_seconds` ago; None if none was heard of. `age_seconds`: how long
-    the longest-waiting event has been owed; None: nothing is.
+    `state`: as it was switched, else the one that a dispatcher came to last, `calm_seconds` ago; None if none was heard of.
+    `age_seconds`: how long the longest-waiting has been owed, and `paused_seconds`: of what a paused step there holds back;
+    None: nothing is.
     """
 
     id: int
     name: str
-    enabled: bool
-    paused: bool
     state: str | None
     reason: str | None
     calm_seconds: float | None
     age_seconds: float | None
+    paused_seconds: float | None
+
+    @classmethod
+    def of(cls, standing: Standing, age: Age) -> Fact:
+        """Give the fact that a standing and an age are."""
+        return cls(
+            standing.id, standing.name, standing.state, standing.reason, standing.seconds, age.working, age.paused
+        )
 
 
 def holding(
     facts: Iterable[Fact], told: Collection[Alert], config: Config, versions: Collection[str], today: date
 ) -> dict[Alert, str]:
-    """Give what holds now, and what to say of it. `told`: what is known already, and is over only when it surely is.
+    """Give what holds now, and what to say of it (`SAME`: nothing new).
 
-    `versions`: those of Meta's API that are in use.
+    `told`: what is known already, and is over only when it surely is. `versions`: those of Meta's API that are in use.
     """
     found: dict[Alert, str] = {}
     for fact in facts:
-        if not fact.enabled:
+        if fact.state == DISABLED:
             continue
-        if message := _halted(fact, (HALTED, fact.name) in told, _secret(fact.name, config)):
-            found[HALTED, fact.name] = message
-        elif message := _backlog(fact, (BACKLOG, fact.name) in told, config.alerts.backlog_minutes):
-            found[BACKLOG, fact.name] = message
+        was_behind = (BACKLOG, fact.name) in told
+        halted = _halted(fact, (HALTED, fact.name) in told, _secret(fact.name, config))
+        behind = _backlog(fact, was_behind, config.alerts.backlog_minutes)
+        if halted is not None:
+            found[HALTED, fact.name] = halted
+            if was_behind:  # that it halts is no end of it
+                found[BACKLOG, fact.name] = behind or SAME
+        elif behind is not None:
+            found[BACKLOG, fact.name] = behind
     if (expires := config.schedule.token_expires) and (days := _reminder(expires, today)) is not None:
         found[TOKEN, f"{expires}, {days}"] = _ending("Meta's access token", expires, today, "renew META_CAPI_TOKEN")
     for version in versions:
@@ -88,19 +105,23 @@ def _halted(fact: Fact, was_told: bool, secret: str) -> str | None:
         return f"{fact.name} is halted: {fact.reason}. Deliveries wait, and their time runs. {what_to_do}"
     # Where no dispatcher was heard of, nothing new is known.
     is_over = fact.state is not None and fact.calm_seconds is not None and fact.calm_seconds >= CALM_SECONDS
-    return f"{fact.name} is halted" if was_told and not is_over else None
+    return SAME if was_told and not is_over else None
 
 
 def _backlog(fact: Fact, was_told: bool, minutes: int) -> str | None:
     # Over only when half of it is worked off, so that an age about the limit does not tell of it again and again.
     limit = minutes * 60 / (2 if was_told else 1)
-    if fact.age_seconds is None or fact.age_seconds <= limit:
-        return None
-    state = "paused" if fact.paused else fact.state or "not worked on by any dispatcher"
-    why = f" ({fact.reason})" if fact.reason else ""
-    return (
-        f"{fact.name} is behind: something has been owed for {fact.age_seconds / 60:.0f} minutes; it is {state}{why}."
-    )
+    if fact.age_seconds is not None and fact.age_seconds > limit:
+        state = fact.state or "not worked on by any dispatcher"
+        why = f" ({fact.reason})" if fact.reason else ""
+        waits = f"{fact.age_seconds / 60:.0f} minutes"
+        return f"{fact.name} is behind: something has been owed for {waits}; it is {state}{why}."
+    if fact.paused_seconds is not None and fact.paused_seconds > limit:
+        return (
+            f"A step is paused at {fact.name}: what it holds back has been owed for {fact.paused_seconds / 60:.0f} minutes, "
+            "and its time runs. Resume the step, or disable it there."
+        )
+    return None
 
 
 def _reminder(ends: date, today: date) -> int | None:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import structlog
 
-from dispatcher.alerts.conditions import KINDS, QUIET, Fact, holding, over
+from dispatcher.alerts.conditions import DISABLED, KINDS, QUIET, SAME, Fact, holding, over
 from dispatcher.alerts.notify import Notifier
 from dispatcher.database import Database
+from dispatcher.standings import Age, ages, standings
 from schema.config import Config
 from schema.settings import Settings
 
@@ -34,15 +35,23 @@ class Watch:
 
     async def check(self) -> None:
         """See what holds, and tell what is new and what is over."""
-        facts = [Fact(*row) for row in await self._database.run("alert_facts", {"fresh": self._fresh})]
-        told = {(kind, subject) for kind, subject, _, _ in await self._database.run("alerts")}
-        found = holding(facts, told, self._config, self._versions, datetime.now(UTC).date())
-        kinds, subjects = [kind for kind, _ in found], [subject for _, subject in found]
-        if new := found.keys() - told:
-            await self._raise({alert: found[alert] for alert in sorted(new)})
-        if told - found.keys():
+        oldest = ages(await self._database.run("oldest_owed"))
+        known = standings(await self._database.run("standings", {"fresh": self._fresh}))
+        facts = [Fact.of(standing, oldest.get(standing.id, Age())) for standing in known.values()]
+        told = {(kind, subject): message for kind, subject, message, _ in await self._database.run("alerts")}
+        found = holding(facts, told.keys(), self._config, self._versions, datetime.now(UTC).date())
+        if news := {alert: text for alert, text in sorted(found.items()) if text not in {SAME, told.get(alert)}}:
+            await self._raise(news)
+        if told.keys() - found.keys():
             await self._database.run(
-                "alert_pass", {"kinds": kinds, "subjects": subjects, "known": list(KINDS), "quiet": list(QUIET)}
+                "alert_pass",
+                {
+                    "kinds": [kind for kind, _ in found],
+                    "subjects": [subject for _, subject in found],
+                    "known": list(KINDS),
+                    "quiet": list(QUIET),
+                    "switched_off": [fact.name for fact in facts if fact.state == DISABLED],
+                },
             )
         await self.tell()
 

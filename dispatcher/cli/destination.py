@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Annotated
 
 import msgspec
@@ -12,6 +13,7 @@ import typer
 from dispatcher.cli import context, listing
 from dispatcher.database import Database
 from dispatcher.destinations import registry
+from dispatcher.doctor.deliveries import FRESH_SECONDS
 from dispatcher.switches import What, switch
 from dispatcher.words import DestinationWords, Words
 from schema.config import Config, ConfigError
@@ -30,13 +32,19 @@ class StepItem(msgspec.Struct, frozen=True):
 
 
 class DestinationItem(msgspec.Struct, frozen=True):
-    """One destination and its switches; `missing`: the setting without which it is halted."""
+    """One destination and its switches.
+
+    `missing`: the setting without which it is halted. `circuit`: how a running dispatcher finds it (running, throttled,
+    failing, halted), the newest word of any, with its `reason`; None: none was heard of lately.
+    """
 
     name: str
     kind: str
     enabled: bool
     paused: bool
     missing: str | None
+    circuit: str | None
+    reason: str | None
     steps: list[StepItem]
 
 
@@ -129,7 +137,10 @@ async def _switched(url: str, name: str, step: str | None, what: What) -> str | 
 
 async def _list(settings: Settings, url: str, config: Config) -> list[DestinationItem]:
     async with Database.connect(url, connections=1) as database:
-        return [_item(words, settings, config) for words in await _words(database)]
+        rows = await database.run_once("circuits", {"since": timedelta(seconds=FRESH_SECONDS)})
+        # The newest word comes first, and so stands last in the mapping.
+        circuits = {row[0]: (row[2], row[3]) for row in reversed(rows)}
+        return [_item(words, settings, config, circuits) for words in await _words(database)]
 
 
 async def _words(database: Database) -> list[DestinationWords]:
@@ -137,19 +148,26 @@ async def _words(database: Database) -> list[DestinationWords]:
         return list((await Words(transaction).destinations()).values())
 
 
-def _item(words: DestinationWords, settings: Settings, config: Config) -> DestinationItem:
+def _item(
+    words: DestinationWords, settings: Settings, config: Config, circuits: Mapping[int, tuple[str, str | None]]
+) -> DestinationItem:
     missing = registry.create(words.kind, words.name, settings, config).missing()
     steps = [
         StepItem(step, mapping.event_name, mapping.enabled, mapping.paused)
         for step, mapping in sorted(words.mappings.items())
     ]
-    return DestinationItem(words.name, words.kind, words.enabled, words.paused, missing, steps)
+    circuit, reason = circuits.get(words.id, (None, None))
+    return DestinationItem(words.name, words.kind, words.enabled, words.paused, missing, circuit, reason, steps)
 
 
 def _state(item: DestinationItem) -> str:
-    if item.missing and item.enabled:
+    if not item.enabled:
+        return _switches(item)
+    if item.missing:
         return f"{_switches(item)}; halted: {item.missing} is not set here"
-    return _switches(item)
+    if item.circuit in {None, "running"}:
+        return _switches(item)
+    return f"{_switches(item)}; {item.circuit}: {item.reason or 'for a reason unknown'}"
 
 
 def _switches(item: DestinationItem | StepItem) -> str:

@@ -7,7 +7,8 @@
 
 The cookie holds a random name of the session and an HMAC of it under the token: it proves the token and does not hold
 it. The host is looked at because a name on the internet may point to 127.0.0.1 (DNS rebinding): a page from there
-would else read ours.
+would else read ours. A proxy on this machine that names a loopback host and says nothing of whom it asks for cannot be
+told from somebody who sits here: behind a proxy a token is needed.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ from time import time
 from urllib.parse import urlsplit
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from dispatcher.console.wrong_tokens import WrongTokens
 from schema.settings import Secret
+
+log = structlog.get_logger()
 
 COOKIE = "outbox_console"
 SESSION_SECONDS = 12 * 3600
@@ -108,7 +112,7 @@ class Access:
         if wait := self._wrong.wait(peer):
             raise RefusedError(429, f"Too many wrong tokens. Try again in {ceil(wait)} s.", wait=wait)
         if not self._token or not _is_same(given, self._token.decode()):
-            self._wrong.note(peer)
+            log.warning("a wrong token for the console", times=self._wrong.note(peer))
             raise RefusedError(401, "This is not the token that OUTBOX_CONSOLE_TOKEN holds.")
         self._wrong.forget(peer)
 

@@ -106,7 +106,7 @@ def _calmly(handle: Handler) -> Handler:
     """Answer whatever happens, with a page that says what to do."""
 
     async def calm(request: web.Request) -> web.StreamResponse:
-        request[IS_LIVE] = LIVE in request.headers
+        request[IS_LIVE] = request.method == "GET" and LIVE in request.headers
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 response = await handle(request)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +16,8 @@ from dispatcher.dead_letters import Group, Which
 from dispatcher.explanations import Explanation, explain
 
 EXAMPLES = 5
+REQUEUE_SECONDS = 10.0
+"""Less than a page may take in all."""
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -67,9 +71,24 @@ async def requeue(visit: Visit) -> web.Response:
         visit.acted("requeue one", id=int(event), destination=destination, requeued=done)
         return _to(f"/events/{int(event)}")
     which = Which(reason=visit.form.get("reason") or None, destination=destination)
-    done = await dead_letters.requeue(visit.console.database, which)
-    visit.acted("requeue", reason=which.reason, destination=destination, requeued=done)
-    return _to(f"/dead?requeued={done}")
+    return _to(f"/dead?requeued={await _requeue_all(visit, which)}")
+
+
+async def _requeue_all(visit: Visit, which: Which) -> int:
+    """Requeue for as long as a page may take; give how many. What is left stays on the page, to be requeued by the next."""
+    done = 0
+
+    def tell(requeued: int) -> None:
+        nonlocal done
+        done = requeued
+
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REQUEUE_SECONDS):
+                await dead_letters.requeue(visit.console.database, which, tell)
+    finally:  # each batch takes effect by itself, whatever comes after it
+        visit.acted("requeue", reason=which.reason, destination=which.destination, requeued=done)
+    return done
 
 
 def _to(address: str) -> web.Response:

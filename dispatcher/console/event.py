@@ -15,6 +15,7 @@ from dispatcher.console.wording import label, span
 from dispatcher.explanations import explain
 from dispatcher.identity.facets import EPOCH, stamp
 from dispatcher.identity.meaning import Kind
+from dispatcher.masking import key
 from dispatcher.preview import previews
 
 LOOKED_AT = 100_000
@@ -118,10 +119,10 @@ async def _merged(visit: Visit, shown: Shown) -> list[Moment]:
     for number, _, _, before, after, by, account in await visit.run("sign_ins", asked):
         what = keys[number - 1][2]
         if before is not None:
-            found.append(Moment(shown.occurred_at, "merged", f"Account {before} had signed in on {what} before"))
+            found.append(Moment(shown.occurred_at, "merged", f"Account {key(before)} had signed in on {what} before"))
         elif account is not None:
             when = EPOCH + timedelta(microseconds=after)
-            found.append(Moment(when, "merged", f"Account {account} signed in on {what}", says=f"by event {by}"))
+            found.append(Moment(when, "merged", f"Account {key(account)} signed in on {what}", says=f"by event {by}"))
     return found
 
 

@@ -11,6 +11,8 @@ from dispatcher.portrait import Portrait, portrait
 
 MOST_EVENTS = 100
 MOST_ACCOUNTS = 20
+_KEYS: dict[str, int] = {By.HANDL: 5, By.LEAD: 6, By.ACCOUNT: 7}
+"""Where each key stands in a row of `event_shown`."""
 
 
 async def show(visit: Visit) -> web.Response:
@@ -20,7 +22,7 @@ async def show(visit: Visit) -> web.Response:
 
 async def search(visit: Visit) -> web.Response:
     """Show whom an account, a lead, a handlID or an e-mail address means."""
-    value = visit.form.get("value", "")[:LONGEST]
+    value = visit.form.get("value", "")[:LONGEST] or await _of_event(visit)
     try:
         by = By(visit.form.get("by", ""))
     except ValueError:
@@ -35,6 +37,15 @@ async def search(visit: Visit) -> web.Response:
     except SeveralError as error:
         return _page(visit, by=by, several=error.accounts[:MOST_ACCOUNTS])
     return _page(visit, by=by, known=known, asked=True)
+
+
+async def _of_event(visit: Visit) -> str:
+    """Give the key of an event that is asked for by its number: so no page holds a key that it does not show."""
+    number, by = visit.form.get("event", ""), visit.form.get("by", "")
+    if by not in _KEYS or not (number.isascii() and number.isdecimal() and len(number) < 19):
+        return ""
+    rows = await visit.run("event_shown", {"id": int(number)})
+    return (rows[0][_KEYS[by]] or "") if rows else ""
 
 
 def _page(

@@ -9,6 +9,7 @@ import jinja2
 from aiohttp import web
 
 from dispatcher.console import wording
+from dispatcher.masking import key
 
 HERE = Path(__file__).parent
 HEADERS = {
@@ -45,6 +46,7 @@ _templates.filters.update(
     clock=wording.clock,
     count=wording.count,
     day=wording.day,
+    key=key,
     moment=wording.moment,
     share=wording.share,
     span=wording.span,

@@ -1,7 +1,7 @@
 """Whether conversions arrive, in a sentence, and what to do if not. Pure.
 
-The worst comes first: no dispatcher, halted, failing, behind; then what only wants a look: given up, throttled, paused,
-disabled.
+The worst comes first: no dispatcher, halted, failing, behind, more given up than delivered; then what only wants a look:
+given up, throttled, paused, disabled.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from dispatcher.console.status import Owed, Situation, Status
-from dispatcher.console.wording import clock, label, span
+from dispatcher.console.wording import clock, label, span, step
 
 BEHIND_SECONDS = 300.0
 """So long may the oldest owed wait for a destination that takes deliveries, before somebody is told."""
@@ -34,7 +34,10 @@ def verdict(situation: Situation) -> list[Finding]:
     for status in situation.destinations:
         found += _destination(status, situation)
     found.sort(key=lambda finding: ("bad", "fair").index(finding.level))
-    return found if found and found[0].level == "bad" else [_well(situation, found), *found]
+    # That conversions arrive is said only where any did, or where nothing at all is to be said.
+    arrive = any(status.total("delivered") for status in situation.destinations)
+    is_well = not found or (arrive and found[0].level != "bad")
+    return [_well(situation, found), *found] if is_well else found
 
 
 def _dispatchers(situation: Situation) -> Iterator[Finding]:
@@ -52,10 +55,11 @@ def _dispatchers(situation: Situation) -> Iterator[Finding]:
 
 def _intake(situation: Situation) -> Iterator[Finding]:
     owed = situation.intake
-    if situation.here and owed.oldest is not None and owed.oldest > INTAKE_BEHIND_SECONDS:
+    waits = owed.age.working
+    if situation.here and waits is not None and waits > INTAKE_BEHIND_SECONDS:
         yield Finding(
             "bad",
-            f"Intake is behind: {owed} events wait to be taken in, the oldest for {span(owed.oldest)}.",
+            f"Intake is behind: {owed} events wait to be taken in, the oldest for {span(waits)}.",
             "",
             "Start another dispatcher, on this machine or another; look into their logs if that does not help.",
         )
@@ -63,7 +67,8 @@ def _intake(situation: Situation) -> Iterator[Finding]:
 
 def _destination(status: Status, situation: Situation) -> Iterator[Finding]:
     name, owed = label(status.name), status.owed
-    since = f" since {clock(status.since)}" if status.since else ""
+    since = f" since {clock(status.since, situation.now)}" if status.since else ""
+    waits = owed.age.working
     waiting = f"{owed} wait{'s' if owed.count == 1 else ''}." if owed.count else "Nothing waits."
     match status.state:
         case "halted":
@@ -83,17 +88,25 @@ def _destination(status: Status, situation: Situation) -> Iterator[Finding]:
             yield Finding(
                 "fair", f"{name} is switched off{since}: nothing is sent there.", "", "Enable it under Destinations."
             )
-        case _ if situation.here and owed.is_due and owed.oldest is not None and owed.oldest > BEHIND_SECONDS:
+        case _ if situation.here and owed.is_due and waits is not None and waits > BEHIND_SECONDS:
             yield Finding(
                 "bad",
-                f"{name} is behind: {owed} are owed, the oldest for {span(owed.oldest)}.",
+                f"{name} is behind: {owed} are owed, the oldest for {span(waits)}.",
                 _left(status),
                 "Look at its last complaint below. If there is none, start another dispatcher.",
             )
+    if status.state not in {"paused", "disabled"} and owed.age.paused is not None:
+        yield Finding(
+            "fair",
+            f"At {name} {', '.join(map(step, status.steps('paused')))} is paused; "
+            f"what is held back has waited for {span(owed.age.paused)}.",
+            _left(status),
+            "Resume it under Destinations.",
+        )
     if dead := status.total("dead"):
         delivered = status.total("delivered")
         yield Finding(
-            "fair",
+            "bad" if dead > delivered else "fair",
             f"{dead:,} of {dead + delivered:,} deliveries to {name} were given up in the last hour.",
             "",
             "See under Dead letters why, and what to do.",
@@ -105,8 +118,10 @@ def _well(situation: Situation, but: Sequence[Finding]) -> Finding:
     names = [label(status.name) for status in situation.destinations if status.state == "running"]
     delivered = sum(status.total("delivered") for status in situation.destinations)
     queues = (situation.intake, *(status.owed for status in situation.destinations))
-    oldest = max((owed.oldest for owed in queues if owed.oldest is not None), default=None)
-    waits = "nothing waits" if oldest is None else f"the oldest owed waits {span(oldest)}"
+    oldest = max((owed.age.working for owed in queues if owed.age.working is not None), default=None)
+    is_held = any(owed.age.paused is not None for owed in queues)
+    nothing = "nothing waits but what is paused" if is_held else "nothing waits"
+    waits = nothing if oldest is None else f"the oldest owed waits {span(oldest)}"
     if not delivered:
         return Finding("good", "Nothing was delivered in the last hour, and nothing is wrong.", f"Right now {waits}.")
     if but:
@@ -117,9 +132,9 @@ def _well(situation: Situation, but: Sequence[Finding]) -> Finding:
 
 def _left(status: Status) -> str:
     """Say how long nothing is lost yet."""
-    if not status.owed.count or status.owed.oldest is None:
+    if not status.owed.count or status.owed.age.happened is None:
         return ""
-    left = status.window - status.owed.oldest
+    left = status.window - status.owed.age.happened
     if left <= 0:
         return "The first are too old for it by now."
     return f"Nothing is lost for {span(left)}." if left > FEW_HOURS else f"Nothing is lost for {span(left)} only."

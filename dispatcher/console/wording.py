@@ -43,9 +43,13 @@ def span(seconds: float | None) -> str:
     return f"{round(seconds / 86400)} days"
 
 
-def clock(at: datetime | None) -> str:
-    """Give the time of day (UTC)."""
-    return f"{at.astimezone(UTC):%H:%M} UTC" if at else NOTHING
+def clock(at: datetime | None, now: datetime | None = None) -> str:
+    """Give the time of day (UTC); with the day, where that is not the day of `now`."""
+    if at is None:
+        return NOTHING
+    at = at.astimezone(UTC)
+    is_today = now is None or at.date() == now.astimezone(UTC).date()
+    return f"{at:%H:%M} UTC" if is_today else f"{day(at)}, {at:%H:%M} UTC"
 
 
 def moment(at: datetime | None) -> str:

@@ -28,13 +28,15 @@ class WrongTokens:
         pause = min(LONGEST_SECONDS, 2.0 ** (count - FREE))
         return max(0.0, at + pause - self._clock())
 
-    def note(self, peer: str) -> None:
-        """Take note of a wrong token."""
+    def note(self, peer: str) -> int:
+        """Take note of a wrong token; give how many there were lately from this peer."""
         now = self._clock()
         count, at = self._peers.pop(peer, (0, now))
-        self._peers[peer] = (1 if now - at > FORGOTTEN_SECONDS else count + 1, now)
+        count = 1 if now - at > FORGOTTEN_SECONDS else count + 1
+        self._peers[peer] = (count, now)
         while len(self._peers) > MOST_PEERS:
             self._peers.popitem(last=False)
+        return count
 
     def forget(self, peer: str) -> None:
         """Forget a peer that was right in the end."""

@@ -184,8 +184,9 @@ def _watching(settings: Settings) -> Iterator[Finding]:
     else:
         yield warn(
             "console",
-            "OUTBOX_CONSOLE_TOKEN is not set: the console opens on this machine only, and changes nothing.",
-            "Set it to a long random text to use the console from elsewhere.",
+            "OUTBOX_CONSOLE_TOKEN is not set: the console changes nothing, and whoever asks from this machine may look; "
+            "so may everybody, through a reverse proxy here that passes it on.",
+            "Set it to a long random text to use the console from elsewhere, and behind any proxy.",
         )
 
 

@@ -150,8 +150,10 @@ def _destination(there: DestinationWords, owed: Owed, fresh: Sequence[Circuit], 
             f"It does not answer: {states['failing']}.",
             explain(states["failing"]).do or "It is tried again by itself.",
         )
-    elif not there.paused:
-        yield _waiting(there, owed, limits)
+    # Whatever else is wrong with it: that conversions are about to be lost comes along.
+    waiting = _waiting(there, owed, limits)
+    if waiting.verdict is Verdict.BAD or not (there.paused or {"halted", "failing"} & states.keys()):
+        yield waiting
     for what, steps in (
         ("paused", [step for step, mapping in there.mappings.items() if mapping.paused]),
         ("disabled", [step for step, mapping in there.mappings.items() if not mapping.enabled]),

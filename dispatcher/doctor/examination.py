@@ -15,11 +15,12 @@ from dispatcher.database import AWAY, Database
 from dispatcher.destinations import registry
 from dispatcher.doctor import configuration, deliveries, live, log, server
 from dispatcher.doctor.finding import Finding, bad, warn
+from dispatcher.standings import ages, standings
 from dispatcher.words import Words
 from schema.config import Config
 from schema.settings import Settings
 
-CIRCUITS = timedelta(minutes=10)
+FRESH = timedelta(seconds=deliveries.FRESH_SECONDS)
 NOT_ALLOWED = (psycopg.errors.InsufficientPrivilege, ProgrammingError)
 
 
@@ -101,9 +102,17 @@ async def _funnel(url: str, config: Config) -> AsyncIterator[Finding]:
 async def _deliveries(database: Database) -> AsyncIterator[Finding]:
     async with database.transaction(is_reading=True) as transaction:
         words = list((await Words(transaction).destinations()).values())
-        owed = deliveries.Owed(dict(await transaction.run("oldest_owed")))
-        rows = await transaction.run("circuits", {"since": CIRCUITS})
-        circuits = [deliveries.Circuit(row[0], row[2], row[3], row[6]) for row in rows]
+        oldest = ages(await transaction.run("oldest_owed"))
+        # What a paused step holds back is told of where nothing else waits.
+        owed = deliveries.Owed({id_: age.paused if age.working is None else age.working for id_, age in oldest.items()})
+        rows = await transaction.run("circuits", {"since": FRESH})
+        circuits = [deliveries.Circuit(row[0], row[2], row[3], row[6]) for row in rows if row[0] == 0]
+        known = standings(await transaction.run("standings", {"fresh": FRESH}))
+        circuits += [
+            deliveries.Circuit(each.id, each.state, each.reason, 0.0)
+            for each in known.values()
+            if each.id and each.state
+        ]
         counts = [deliveries.Count(*row) for row in await transaction.run("doctor_day")]
     for finding in deliveries.check(words, owed, circuits, registry.LIMITS):
         yield finding

@@ -1,7 +1,7 @@
 """Meta and Google themselves: whether they are reached, what time they have, and what they say to a test.
 
-Sends nothing that counts: GA4's debug endpoint records nothing; Meta is sent one event of an own name, and only with the
-test code.
+GA4's debug endpoint records nothing. Meta is sent one event of an own name, and only with the test code: events with it
+count like any other, but nothing optimises on this name.
 """
 
 from __future__ import annotations

@@ -75,7 +75,8 @@ def check_server(server: Server, machine: datetime) -> Iterator[Finding]:
         yield warn(
             "connections",
             f"{server.connections} of {server.most_connections} connections are taken.",
-            "A dispatcher takes up to eight. Raise max_connections, or put a pooler in between.",
+            "A dispatcher takes up to twelve: eight, one that listens, and its console's three. Raise max_connections, or put "
+            "a pooler in between.",
         )
     if server.notifies:
         yield ok(
@@ -107,14 +108,19 @@ def check_rights(rights: Rights) -> Iterator[Finding]:
     """See that a dispatcher may do its work, and that the roles are there."""
     if rights.lacking:
         some = ", ".join(rights.lacking[:3]) + (" and more" if len(rights.lacking) > 3 else "")
-        yield bad("rights", f"This user lacks {some}.", "GRANT outbox_dispatcher TO it, as the owner of the schema.")
+        yield bad(
+            "rights",
+            f"This user lacks {some}.",
+            "Run `outbox migrate` as the owner of the schema, then GRANT outbox_dispatcher TO this user.",
+        )
     else:
         yield ok("rights", "This user may do what a dispatcher does.")
     if rights.missing_roles:
         yield warn(
             "roles",
             f"There is no role {', '.join(rights.missing_roles)}.",
-            "CREATE ROLE … NOLOGIN as a superuser, then run `outbox migrate`; or keep to the schema's owner.",
+            "CREATE ROLE … NOLOGIN as a superuser, then run `outbox migrate`, which grants it what it may do; or keep to the "
+            "schema's owner.",
         )
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psycopg
 from prometheus_client.core import GaugeMetricFamily
@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from dispatcher.alerts.conditions import KINDS
 from dispatcher.database import AWAY, Database
 from dispatcher.quality import IDENTIFIERS, qualities
+from dispatcher.standings import ages, standings
 
 FRESH_SECONDS = 5.0
 ANSWER_SECONDS = 3.0
@@ -42,10 +43,12 @@ GAUGES: Mapping[str, Gauge] = {
         ("destination",),
     ),
     "outbox_oldest_owed_seconds": Gauge(
-        "How long the longest-waiting event has been owed; 0: nothing is owed", ("destination",)
+        "How long the longest-waiting has been owed, a re-send since it was decided, what a paused step holds back included; "
+        "0: nothing is owed",
+        ("destination",),
     ),
     "outbox_circuit": Gauge(
-        "1 for the state that the destination is in: the one that a dispatcher came to last",
+        "1 for the state that the destination is in: as it was switched, else the one that a dispatcher came to last",
         ("destination", "state"),
     ),
     "outbox_match_coverage_ratio": Gauge(
@@ -96,16 +99,21 @@ class Gauges(Collector):
 
     async def _ask(self) -> Values:
         rows = await self._database.run_once("gauges", {"fresh": self._fresh, "most": MOST})
-        told: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+        told: defaultdict[str, dict[str, float]] = defaultdict(dict)
         for what, name, state, number in rows:
-            told[what][name or state] = state if what == "circuit" else number
-        names = {round(number): name for name, number in told["id"].items()} | {0: "intake"}
-        ages = await self._database.run_once("oldest_owed")
+            told[what][name or state] = number
+        known = standings(await self._database.run_once("standings", {"fresh": self._fresh}))
+        oldest = ages(await self._database.run_once("oldest_owed"))
         return {
             "outbox_owed": [((name,), count) for name, count in owed(told).items()],
-            "outbox_oldest_owed_seconds": [((names[id_],), age or 0.0) for id_, age in ages if id_ in names],
+            "outbox_oldest_owed_seconds": [
+                ((known[id_].name,), age.longest or 0.0) for id_, age in oldest.items() if id_ in known
+            ],
             "outbox_circuit": [
-                ((name, state), float(told["circuit"].get(name) == state)) for name in told["id"] for state in STATES
+                ((each.name, state), float(each.state == state))
+                for each in known.values()
+                if each.id
+                for state in STATES
             ],
             "outbox_match_coverage_ratio": await self._coverage(),
             "outbox_oldest_transaction_seconds": [((), told["oldest_transaction"][""])],

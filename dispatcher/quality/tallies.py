@@ -19,7 +19,7 @@ ALL = ""
 class Quality(msgspec.Struct, frozen=True):
     """One step at one destination over some days.
 
-    `events`: how many were delivered, the first time each (no re-sends). `fields`: how many of them carried each field.
+    `events`: how many were delivered as revision 0 (no re-send counts, and no requeue). `fields`: how many of them carried each field.
     `estimate`: 0 to 10, of destinations of Meta's kind. `advice`: the one change that would help most.
     """
 

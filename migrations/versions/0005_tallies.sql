@@ -50,7 +50,7 @@ CREATE TABLE outbox.alert (
 
 COMMENT ON TABLE outbox.alert IS 'What somebody is alerted to: told once, and once more when it is over; due_at: when it is to be told, NULL: it was';
 
-CREATE INDEX receipt_dead ON outbox.receipt (destination, reason) WHERE outcome = 'dead';
+CREATE INDEX receipt_dead ON outbox.receipt (destination, event_id, revision) INCLUDE (reason) WHERE outcome = 'dead';
 
 -- The same checks at a lower price.
 -- Why an object of an event cannot be kept, or NULL. What passes here can be read again by every program: some JSON

@@ -1,16 +1,20 @@
--- Owes up to :limit dead letters once more, as a new revision; filters as in dead_list, and only
--- what died before :before, so that a loop over it ends. A revision that another
--- requeue made at the same moment is not made twice. What was delivered, or may have been, is not forgotten: the
--- time of the first of these travels along, so that a destination which recognises repeats gets none that it would
--- count (a re-send that died was delivered before). Returns how many.
+-- Owes up to :limit dead letters once more, as a new revision; filters as in dead_list, and only what died before :before.
+-- It goes on from the last one of the call before (:destination_after, :event_after), so that none is read twice. A
+-- revision that another requeue made at the same moment is not made twice. What was delivered, or may have been, is not
+-- forgotten: the time of the first of these travels along, so that a destination which recognises repeats gets none that
+-- it would count (a re-send that died was delivered before). Gives one row: how many there were, and the last one's
+-- destination and event; or none, when there is nothing more. Relies on receipt_dead, event_pkey, revision_pkey,
+-- attempt_pkey, receipt_pkey.
 WITH shared AS (
     SELECT FROM outbox.lease WHERE false FOR UPDATE -- see exclude_dispatchers
-), dead AS (
+), dead AS MATERIALIZED (
     SELECT receipt.event_id, receipt.destination, receipt.revision
     FROM outbox.receipt
     JOIN outbox.event ON event.id = receipt.event_id
     JOIN outbox.destination ON destination.id = receipt.destination
-    WHERE receipt.outcome = 'dead' AND receipt.at < %(before)s AND event.notes IS DISTINCT FROM '{erased}'
+    WHERE receipt.outcome = 'dead' AND receipt.at < %(before)s
+      AND (receipt.destination, receipt.event_id) > (%(destination_after)s::smallint, %(event_after)s::bigint)
+      AND event.notes IS DISTINCT FROM '{erased}'
       AND (%(reason)s::text IS NULL OR receipt.reason = %(reason)s)
       AND (%(destination)s::text IS NULL OR destination.name = %(destination)s)
       AND (%(name)s::text IS NULL OR event.name = %(name)s)
@@ -18,7 +22,7 @@ WITH shared AS (
           SELECT FROM outbox.revision
           WHERE revision.event_id = receipt.event_id AND revision.destination = receipt.destination
             AND revision.revision > receipt.revision)
-    ORDER BY receipt.event_id
+    ORDER BY receipt.destination, receipt.event_id
     LIMIT %(limit)s
 ), decided AS (
     INSERT INTO outbox.revision (event_id, destination, revision, reason)
@@ -37,4 +41,5 @@ WITH shared AS (
                   AND receipt.outcome = 'delivered'))
     FROM decided
 )
-SELECT count(*) FROM decided
+SELECT (SELECT count(*) FROM decided), destination, event_id
+FROM dead ORDER BY destination DESC, event_id DESC LIMIT 1

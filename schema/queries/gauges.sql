@@ -1,9 +1,6 @@
 -- What the metrics show of the database, as rows of (what, of which, in which state, number). Never a count of all that
 -- is owed: at most :most rows of each queue are counted, and what their tables hold is the planner's estimate.
 -- Relies on delivery_pkey, which begins with the destination; lease, circuit and alert hold a few rows only.
-WITH fresh AS MATERIALIZED (
-    SELECT * FROM outbox.circuit WHERE seen_at > outbox.clock() - %(fresh)s
-)
 SELECT 'queued' AS what, destination.name AS name, '' AS state, (
     -- In the index's order, else another destination's backlog might be read through to find this one's rows.
     SELECT count(*) FROM (
@@ -23,15 +20,7 @@ UNION ALL
 SELECT 'rows', relname, '', greatest(reltuples, 0) / greatest(relpages, 1) * pg_relation_size(oid) / current_setting('block_size')::integer
 FROM pg_class WHERE oid IN ('outbox.delivery'::regclass, 'outbox.intake'::regclass, 'outbox.merge'::regclass)
 UNION ALL
--- The state that a dispatcher came to last: another may have had nothing to send since, and so nothing to learn from.
-(SELECT DISTINCT ON (destination.id) 'circuit', destination.name, fresh.state, 1
- FROM fresh JOIN outbox.destination ON destination.id = fresh.destination
- ORDER BY destination.id, fresh.since DESC,
-          array_position(ARRAY['running', 'throttled', 'failing', 'paused', 'disabled', 'halted'], fresh.state) DESC)
-UNION ALL
-SELECT 'id', name, '', id FROM outbox.destination
-UNION ALL
-SELECT 'dispatchers', '', '', count(*) FROM fresh WHERE destination = 0
+SELECT 'dispatchers', '', '', count(*) FROM outbox.circuit WHERE destination = 0 AND seen_at > outbox.clock() - %(fresh)s
 UNION ALL
 SELECT 'alerts', '', kind, count(*) FROM outbox.alert WHERE passed_at IS NULL GROUP BY kind
 UNION ALL

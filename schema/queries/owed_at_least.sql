@@ -9,7 +9,7 @@ WITH held AS MATERIALIZED (
     UNION ALL
     SELECT id,
            (SELECT count(*) FROM (SELECT FROM outbox.delivery WHERE destination = destination.id ORDER BY due_at LIMIT %(most)s) AS first),
-           EXISTS (SELECT FROM outbox.delivery WHERE destination = destination.id AND due_at <= outbox.clock())
+           coalesce((SELECT due_at FROM outbox.delivery WHERE destination = destination.id ORDER BY due_at LIMIT 1) <= outbox.clock(), false)
     FROM outbox.destination
 )
 SELECT queued.id, queued.count + coalesce(held.count, 0), queued.is_due OR coalesce(held.count, 0) > 0

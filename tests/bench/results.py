@@ -75,6 +75,11 @@ def results(plan: Plan, measured: Iterable[Measured], postgresql: str) -> dict[s
     }
 
 
+def is_well(found: dict[str, Any]) -> bool:
+    """Tell whether every measurement went to its end and every goal was met."""
+    return all(not one["failed"] and all(goal["met"] for goal in one["goals"]) for one in found["measurements"])
+
+
 def commit() -> str:
     """The commit that is measured; `-changed` where files differ from it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -9,11 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dispatcher.destinations import Payload
+import msgspec
+
+from dispatcher.destinations import Payload, Refusal
 from dispatcher.destinations.ga4 import GA4
 from dispatcher.destinations.meta import Meta
 from dispatcher.identity import known_from
-from dispatcher.records import Delivery, Event, Mapping
+from dispatcher.records import Delivery, Mapping
 from schema.settings import Settings
 from tests.bench import fill
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 MAPPING = Mapping("Lead", value=0.0, currency="EUR")
+_COLUMNS = ("event_id", "handl_id", "lead_id", "account_id")
+_CONTENT = ("sealed", "visitor", "campaign", "details", "consent")
 PATHS = {"meta": "/v25.0/1530042020969436/events", "ga4": "/mp/collect?measurement_id=G-XLHMXGR17M&api_secret=bench"}
 
 
@@ -64,33 +69,44 @@ def bodies(world: World, destination: str, count: int) -> Path:
     return path
 
 
-def deliveries(made: Iterable[dict[str, Any]]) -> list[Delivery]:
-    """Events, as they come from the queue."""
-    now = datetime.now(UTC)
-    found = []
+def claimed(made: Iterable[dict[str, Any]]) -> str:
+    """Events as the JSON text that a claim gives (schema/queries/claim_delivery.sql)."""
+    now = datetime.now(UTC).isoformat()
+    rows = []
     for number, event in enumerate(made):
-        known = {name: value for name, value in event.items() if name in Event.__struct_fields__}
-        known["occurred_at"] = datetime.fromisoformat(str(event["occurred_at"]))
-        found.append(Delivery(Event(id=number + 1, recorded_at=now, **known)))
-    return found
+        columns = [number + 1, event["occurred_at"], now, event["name"], *map(event.get, _COLUMNS)]
+        rows.append([[*columns, *[None] * len(_CONTENT), [*map(event.get, _CONTENT)]], 0, 0, None])
+    return json.dumps(rows, ensure_ascii=False)
 
 
-def payloads(destination: Meta | GA4, made: Iterable[Delivery]) -> list[Payload]:
-    """What a destination is sent of events that are the only ones of their person."""
+def payloads(destination: Meta | GA4, claim: str) -> list[Payload]:
+    """What a destination is sent of a claim, read and built as `dispatcher.queue` and `dispatcher.send` do.
+
+    Its events are the only ones of their person.
+    """
     now = datetime.now(UTC)
-    built = [destination.build(one, known_from(one.event), MAPPING, now) for one in made]
+    built = [_built(destination, delivery, now) for delivery in _deliveries(claim)]
     refused = [one for one in built if not isinstance(one, Payload)]
     assert not refused, f"{len(refused)} events were refused: {refused[0]}"
     return [one for one in built if isinstance(one, Payload)]
 
 
+_deliveries = msgspec.json.Decoder(list[Delivery]).decode
+
+
+def _built(destination: Meta | GA4, delivery: Delivery, now: datetime) -> Payload | Refusal:
+    whole = msgspec.structs.replace(delivery, event=delivery.event.whole())
+    built = destination.build(whole, known_from(whole.event), MAPPING, now)
+    return msgspec.structs.replace(built, delivery=delivery) if isinstance(built, Payload) else built
+
+
 def _bodies(destination: str, made: tuple[dict[str, Any], ...]) -> Iterable[bytes]:
     settings = Settings.from_environment({"META_CAPI_TOKEN": "bench", "GA4_API_SECRET": "bench"})
     if destination == "meta":
-        for payload in payloads(Meta(settings), deliveries(made)):
+        for payload in payloads(Meta(settings), claimed(made)):
             yield b'{"data":[' + payload.body + b"]}"
     else:
-        for payload in payloads(GA4(settings), deliveries(made)):
+        for payload in payloads(GA4(settings), claimed(made)):
             yield payload.envelope[:-1] + b',"events":[' + payload.body + b"]}"
 
 

@@ -127,6 +127,28 @@ async def test_updates_can_be_paused(page, spine):
     assert asked
 
 
+async def test_a_connection_that_died_is_no_longer_called_live(opened):
+    page = await opened()
+    # The page waits 20 s for an answer; here, one.
+    await page.context.add_init_script(
+        "AbortSignal.timeout = ((real) => (ms) => real(ms / 20))(AbortSignal.timeout.bind(AbortSignal));"
+    )
+    await page.goto("/")
+    pulse = page.locator("#pulse")
+    await expect(pulse).to_have_text("Live")
+    held = []
+
+    async def hold(route):
+        held.append(route)  # and no answer ever comes
+
+    await page.route("**/*", hold)
+    await expect(pulse).to_have_text("Not up to date, trying again", timeout=15_000)
+    assert held
+    await page.unroute("**/*")
+    await expect(pulse).to_have_text("Live", timeout=15_000)
+    await opened.closed()
+
+
 async def test_events_are_found_and_what_is_looked_for_is_in_no_address(page):
     await page.goto("/events")
     for text in ("lead-1", "L1", "H1", "person1@example.com"):

@@ -7,6 +7,7 @@ import functools
 import itertools
 import os
 import re
+import shlex
 import signal
 import subprocess
 import tomllib
@@ -236,6 +237,25 @@ def check_copy(arguments):
     assert target == source.removesuffix(".example"), "which git does not look at"
 
 
+def check_alias(arguments):
+    (defined,) = arguments
+    name, _, command = defined.partition("=")
+    program, *words = shlex.split(command)
+    assert name == "outbox"
+    if program == "systemd-run":
+        unit = (ROOT / "docs" / "operations" / "outbox.service").read_text(encoding="utf-8")
+        given = [word.removeprefix("--property=") for word in words if word.startswith("--property=")]
+        assert given
+        assert all(f"\n{option}\n" in unit for option in given), "as the daemon itself runs"
+        assert f"ExecStart={words[-1]} " in unit
+    elif program == "docker":
+        check_files(words)
+        compose = yaml.safe_load((ROOT / "docs" / "operations" / "compose.yaml").read_text(encoding="utf-8"))
+        assert words[-1] in compose["services"]
+    else:
+        assert (program, words[-1]) == ("kubectl", "outbox")
+
+
 def check_systemctl(arguments):
     *verb, unit = arguments
     assert verb[0] in UNIT
@@ -255,6 +275,7 @@ CHECKED = {
     "/opt/outbox/bin/pip": check_pip,
     "install": check_install,
     "cp": check_copy,
+    "alias": check_alias,
     "systemctl": check_systemctl,
     "docker": check_files,
     "kubectl": check_files,

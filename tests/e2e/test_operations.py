@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from dispatcher.daemon import GRACE_SECONDS
+from outbox.taxonomy import FUNNEL
 from schema.settings import Settings
-from tests.documents import PAGES, ROOT, parse
+from tests.documents import PAGES, ROOT, blocks, commands, parse
 from tests.processes import OUTBOX
 
 FOLDER = ROOT / "docs" / "operations"
@@ -122,6 +123,12 @@ def test_compose_names_only_what_is_there():
             assert service["read_only"]
 
 
+def test_a_database_of_ones_own_goes_before_that_of_compose():
+    services = yaml.safe_load(read("compose.yaml"))["services"]
+    for name in ("migrate", "dispatch", "serve"):
+        assert services[name]["environment"]["OUTBOX_DATABASE_URL"].startswith("${OUTBOX_DATABASE_URL:-postgresql://")
+
+
 def test_compose_shows_the_world_nothing():
     services = yaml.safe_load(read("compose.yaml"))["services"]
     for service in services.values():
@@ -210,6 +217,14 @@ def test_every_container_runs_a_command_that_there_is_with_no_rights(manifests):
         assert container["resources"]["limits"]["memory"]
 
 
+def test_every_container_reads_the_same_funnel_where_it_works(manifests, stages):
+    assert dict(stages[-1])["WORKDIR"] == "/etc/outbox"
+    for pod in pods(manifests).values():
+        volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+        mounts = {mount["mountPath"]: mount["name"] for mount in pod["spec"]["containers"][0]["volumeMounts"]}
+        assert volumes[mounts["/etc/outbox"]]["configMap"] == {"name": "outbox", "optional": True}
+
+
 def test_a_halted_destination_restarts_no_pod(manifests):
     for name in ("outbox-dispatch", "outbox-serve"):
         spec = pods(manifests)[name]["spec"]
@@ -248,6 +263,18 @@ def test_the_table_of_settings_is_whole():
     rows = [line.split("|")[1] for line in read("README.md").splitlines() if line.startswith("| `")]
     listed = {name for row in rows for name in re.findall(r"`([A-Z0-9_]+)`", row)}
     assert listed == VARIABLES
+
+
+def test_one_goes_live_with_a_single_step_at_both_destinations():
+    """The block of the runbook that switches steps off names all but one, the same at both."""
+    (block,) = (block for block in blocks(FOLDER / "runbook.md") if "disable meta --event" in block.text)
+    off = {"meta": set(), "ga4": set()}
+    for words in commands(block):
+        if "--event" in words:
+            off[words[3]].add(words[5])
+    told = {name: {step.name for step in FUNNEL if name in step.targets} for name in off}
+    (left,) = told["meta"] - off["meta"]
+    assert off == {name: steps - {left} for name, steps in told.items()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

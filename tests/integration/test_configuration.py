@@ -113,6 +113,16 @@ def test_migrate_tells_what_it_changes_and_not_what_is_there_from_the_first(empt
     assert "lead_submitted at dealers: Lead is told no more" in said
 
 
+async def test_migrate_without_the_file_leaves_the_funnel_of_the_file(spine, configured, outbox):
+    keep_in_step(spine, configured(DEALERS))
+    spine.connection.execute("UPDATE outbox.mapping SET enabled = false WHERE step = 'webinar_joined'")
+    before = spine.connection.execute("SELECT * FROM outbox.mapping ORDER BY destination, step").fetchall()
+    code, out, errors = await outbox("migrate")
+    assert (code, out.startswith("schema at ")) == (0, True)
+    assert "left as it is in the database, as there is no outbox.toml here" in errors
+    assert spine.connection.execute("SELECT * FROM outbox.mapping ORDER BY destination, step").fetchall() == before
+
+
 async def test_without_the_file_the_funnel_is_left_and_the_pixel_of_the_file_waits(spine, configured):
     config = configured(DEALERS)
     keep_in_step(spine, config)

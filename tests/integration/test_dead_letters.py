@@ -7,6 +7,9 @@ import json
 
 import pytest
 
+from dispatcher import dead_letters
+from dispatcher.dead_letters import Which
+
 
 @pytest.fixture
 async def dead(spine):
@@ -67,3 +70,14 @@ async def test_requeues_at_once_make_nothing_twice(spine, outbox):
     said = await asyncio.gather(*(outbox("dead", "requeue", "--all") for _ in range(3)))
     assert sum(int(text.split()[0]) for _, text, _ in said) == 6
     assert len(owed(spine)) == len(set(owed(spine))) == 6
+
+
+@pytest.mark.usefixtures("dead")
+@pytest.mark.parametrize("batch", [1, 2, 5])
+async def test_a_requeue_goes_on_where_its_last_batch_ended(spine, database, monkeypatch, batch):
+    monkeypatch.setattr(dead_letters, "REQUEUE_BATCH", batch)
+    told = []
+    assert await dead_letters.requeue(database, Which(), told.append) == 6
+    assert told == [*range(batch, 6, batch), 6]
+    assert len(set(owed(spine))) == 6
+    assert await dead_letters.requeue(database, Which(), told.append) == 0

@@ -62,7 +62,7 @@ STATEMENTS = {
         {"destination": 1, "limit": BATCH, "window": timedelta(hours=72), "repeat": None},
         {"delivery_pkey", "event_pkey"},
     ),
-    "oldest_owed": ({}, {"intake_pkey", "delivery_pkey", "event_pkey"}),
+    "oldest_owed": ({}, {"intake_pkey", "delivery_pkey", "event_pkey", "revision_pkey"}),
     "reclaim_leases": ({}, set()),
 }
 # As psycopg sends them.
@@ -146,6 +146,18 @@ def test_a_claim_reads_no_more_of_its_queue_than_it_takes(backlog, query, queue,
     assert [(scan["Actual Rows"], scan["Actual Loops"]) for scan in scans] == [(BATCH, 1)]
 
 
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_how_long_the_oldest_is_owed_is_asked_of_the_first_hundred(backlog, mode):
+    nodes = explain(backlog, "oldest_owed", {}, mode, analyze=True)
+    read = {
+        (node["Relation Name"], node["Index Name"]): node["Actual Rows"] * node["Actual Loops"]
+        for node in nodes
+        if "Index Name" in node and node["Relation Name"] in {"intake", "delivery"}
+    }
+    assert read
+    assert max(read.values()) <= 100 * 4  # destinations, and intake
+
+
 async def test_no_plan_outlives_the_queue_it_was_made_for(database):
     for _ in range(20):
         await database.run("claim_intake", {**CLAIM, "since": 0})
@@ -215,4 +227,4 @@ def reads(nodes):
     """Give by which indexes the tables are searched, and which are read whole. Rows whose place is known are not searched."""
     indexes = {node["Index Name"] for node in nodes if "Index Name" in node}
     whole = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
-    return indexes - {"destination_pkey"} | {f"all of {table}" for table in whole & set(QUEUES)}
+    return indexes - {"destination_pkey", "mapping_pkey"} | {f"all of {table}" for table in whole & set(QUEUES)}

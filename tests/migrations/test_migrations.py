@@ -195,6 +195,21 @@ def test_down_takes_no_view_of_a_crm_along(empty_database):
         assert migrations.pending(empty_database) == []
 
 
+def test_migrating_again_grants_the_roles_what_a_restore_has_lost(empty_database):
+    migrations.upgrade(empty_database)
+    with connect(empty_database) as connection:
+        connection.execute("REVOKE ALL ON ALL TABLES IN SCHEMA outbox FROM outbox_dispatcher, outbox_reader")
+        connection.execute("REVOKE ALL ON FUNCTION outbox.record(jsonb) FROM outbox_recorder")
+        migrations.upgrade(empty_database)
+        allowed = """
+            SELECT has_table_privilege('outbox_dispatcher', 'outbox.delivery', 'DELETE'),
+                   has_table_privilege('outbox_reader', 'outbox.receipt', 'SELECT'),
+                   has_table_privilege('outbox_reader', 'outbox.raw', 'SELECT'),
+                   has_function_privilege('outbox_recorder', 'outbox.record(jsonb)', 'EXECUTE')
+        """
+        assert connection.execute(allowed).fetchone() == (True, True, False, True)
+
+
 # In agreement
 
 

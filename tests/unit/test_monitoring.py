@@ -83,6 +83,17 @@ def test_an_expression_groups_by_labels_that_what_it_asks_for_has(title):
             assert set(node.modifier.labels) <= labels
 
 
+def test_a_database_that_is_away_is_not_taken_for_dispatchers_that_are():
+    absent = [
+        selector.name
+        for expression in EXPRESSIONS.values()
+        for node in walk(promql_parser.parse(expression))
+        if isinstance(node, promql_parser.Call) and node.func.name == "absent"
+        for selector in selectors(node.prettify())
+    ]
+    assert absent == ["outbox_database_up"]  # all else is not told meanwhile
+
+
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 def test_a_rule_has_the_form_that_prometheus_takes(rule):
     assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}

@@ -11,7 +11,9 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let held = false;
 
 async function ask() {
-  return fetch(location.href, { headers: { "X-Outbox-Live": "1" }, redirect: "error", cache: "no-store" });
+  // Without an end, a connection that died silently would leave old figures "Live" for as long as TCP waits.
+  const signal = AbortSignal.timeout(20_000);
+  return fetch(location.href, { headers: { "X-Outbox-Live": "1" }, redirect: "error", cache: "no-store", signal });
 }
 
 async function update() {

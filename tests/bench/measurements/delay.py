@@ -71,8 +71,12 @@ DELAY = Measurement(
     (
         at_most(POLL_MS, "poll.meta p50", "ms"),
         at_most(2 * POLL_MS, "poll.meta p99", "ms"),
+        at_most(POLL_MS, "poll.ga4 p50", "ms"),
+        at_most(2 * POLL_MS, "poll.ga4 p99", "ms"),
         at_most(20, "notify.meta p50", "ms"),
         at_most(100, "notify.meta p99", "ms"),
+        at_most(20, "notify.ga4 p50", "ms"),
+        at_most(100, "notify.ga4 p99", "ms"),
     ),
     "claim, intake, claim and request follow each other, a round trip or two each",
 )

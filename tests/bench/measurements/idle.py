@@ -72,5 +72,5 @@ IDLE = Measurement(
         at_most(1, "idle.daemon", "% of a core"),
         at_most(5, "idle.statements", "/s"),
     ),
-    "each loop that looks by itself asks at every poll",
+    "each loop that looks by itself asks at every poll; what PostgreSQL takes to answer is idle.server, without a goal",
 )

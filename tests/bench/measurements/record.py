@@ -153,5 +153,5 @@ BESIDE = Measurement(
     "ms",
     _beside,
     (Goal("record ≤ a third of pgqueuer", lambda values: values["record"] / values["pgqueuer"], most=1 / 3),),
-    "sealing is Python's; the rest is one statement",
+    "both on one psycopg connection; sealing is Python's, the rest is one statement",
 )

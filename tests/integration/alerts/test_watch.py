@@ -11,6 +11,7 @@ import structlog.testing
 
 from dispatcher.alerts import Watch
 from dispatcher.alerts.conditions import CALM_SECONDS
+from dispatcher.standings import ages, standings
 from schema.config import Config, Schedule
 from schema.settings import Secret
 
@@ -163,13 +164,111 @@ async def test_a_growing_backlog_is_told_and_its_end(watch, see, inbox, spine):
     assert inbox.mail[1:] == [(ALL_CLEAR, "ga4 has caught up. It took 0 minutes.")]
 
 
-async def test_an_event_that_lies_ahead_is_no_backlog(watch, inbox, spine):
+@pytest.mark.parametrize("revision", [0, 1])
+async def test_a_re_send_is_owed_since_it_was_decided_however_old_its_event(watch, see, inbox, spine, revision):
+    event = spine.record(name="lead_submitted", handl_id="h1")
+    spine.connection.execute("DELETE FROM outbox.intake")
+    spine.clock.move(hours=10)
+    spine.connection.execute(
+        "INSERT INTO outbox.revision (event_id, destination, revision, reason) VALUES (%s, 1, 1, 'requeued')", (event,)
+    )
+    spine.connection.execute(
+        "INSERT INTO outbox.delivery (destination, due_at, event_id, revision) VALUES (1, outbox.clock(), %s, %s)",
+        (event, revision),
+    )
+    see("running")
+    await watch().check()
+    assert inbox.titles() == ([] if revision else [ATTENTION])
+    # Nor when it is met while it is sent.
+    spine.connection.execute("DELETE FROM outbox.delivery")
+    spine.connection.execute(
+        "INSERT INTO outbox.lease (destination, holder, expires_at, event_ids, revisions, tries, first_unknown_ats) "
+        "VALUES (1, 'a', outbox.clock() + interval '1 min', ARRAY[%s]::bigint[], ARRAY[%s]::smallint[], '{0}', '{NULL}')",
+        (event, revision),
+    )
+    await watch().check()
+    assert inbox.titles() == ([] if revision else [ATTENTION])
+
+
+@pytest.fixture
+def behind(see, spine):
+    """Let something be owed to Meta for 31 minutes."""
+    event = spine.record(name="lead_submitted", handl_id="h1")
+    spine.connection.execute("DELETE FROM outbox.intake")
+    spine.connection.execute(
+        "INSERT INTO outbox.delivery (destination, due_at, event_id) VALUES (1, outbox.clock(), %s)", (event,)
+    )
+    spine.clock.move(minutes=31)
+    see("running")
+    return spine
+
+
+async def test_what_was_behind_has_not_caught_up_because_it_halts(watch, see, inbox, behind):
+    await watch().check()
+    see("halted", "permission missing")
+    await watch().check()
+    behind.connection.execute("DELETE FROM outbox.delivery")
+    await watch().check()
+    assert inbox.titles() == [ATTENTION, ATTENTION]
+    see("running", since=CALM_SECONDS)
+    await watch().check()
+    assert sorted(text.split(".")[0] for title, text in inbox.mail if title == ALL_CLEAR) == [
+        "meta has caught up",
+        "meta is no longer halted",
+    ]
+
+
+async def test_what_is_switched_off_has_not_caught_up_either(watch, see, inbox, behind):
+    await watch().check()
+    see("halted", "permission missing")
+    await watch().check()
+    behind.connection.execute("UPDATE outbox.destination SET enabled = false WHERE id = 1")
+    await watch().check()
+    assert inbox.titles() == [ATTENTION, ATTENTION]
+    assert behind.connection.execute("SELECT count(*) FROM outbox.alert").fetchone() == (0,)
+
+
+@pytest.mark.usefixtures("behind")
+async def test_a_paused_step_is_named_as_the_cause(watch, inbox, connection):
+    connection.execute("UPDATE outbox.mapping SET paused = true WHERE destination = 1 AND step = 'lead_submitted'")
+    await watch().check()
+    assert "A step is paused at meta: what it holds back has been owed for 31 minutes" in inbox.mail[0][1]
+
+
+async def test_what_is_said_of_it_follows_what_changes_and_is_not_told_again(watch, see, inbox, connection):
+    def message():
+        return connection.execute("SELECT message FROM outbox.alert").fetchone()[0]
+
+    see("halted", "permission missing")
+    await watch().check()
+    see("halted", "access token refused")
+    await watch().check()
+    assert "meta is halted: access token refused" in message()
+    see("running")  # it may be, or not; what is known stays
+    await watch().check()
+    assert "meta is halted: access token refused" in message()
+    assert inbox.titles() == [ATTENTION]
+
+
+async def test_what_fails_while_nothing_is_owed_is_well(see, database, behind):
+    see("failing", "server error")
+
+    async def meta():
+        return standings(await database.run("standings", {"fresh": FRESH}))[1]
+
+    assert ((await meta()).state, (await meta()).reason) == ("failing", "server error")
+    behind.connection.execute("DELETE FROM outbox.delivery")
+    assert ((await meta()).state, (await meta()).reason) == ("running", None)
+
+
+async def test_an_event_that_lies_ahead_is_no_backlog(watch, inbox, spine, database):
     ahead = datetime.fromtimestamp(spine.clock.now() + 6 * 86400, UTC)
     spine.record(name="lead_submitted", handl_id="h1", occurred_at=ahead.isoformat())
     await spine.drain()
     spine.clock.move(days=5)
     await watch().check()
     assert inbox.mail == []
+    assert {age.longest for age in ages(await database.run("oldest_owed")).values()} == {None}
 
 
 async def test_a_reminder_comes_once_and_its_successor_instead_of_an_all_clear(watch, inbox):

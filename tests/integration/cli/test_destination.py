@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
+
+from tests import processes
 
 
 async def listed(outbox):
@@ -22,6 +25,31 @@ async def test_destinations_are_listed_with_their_steps(outbox):
     assert code == 0
     assert "enabled; halted: META_CAPI_TOKEN is not set here" in out
     assert any(line.split() == ["meta", "lead_submitted", "Lead", "enabled"] for line in out.splitlines())
+
+
+async def test_what_a_running_dispatcher_finds_is_listed(outbox, spine):
+    spine.connection.execute(
+        """
+        INSERT INTO outbox.circuit (destination, holder, state, reason, since, seen_at)
+        SELECT id, 'one', 'halted', 'access token refused', now(), now() FROM outbox.destination WHERE name = 'ga4'
+        """
+    )
+    found = (await listed(outbox))["ga4"]
+    assert (found["circuit"], found["reason"]) == ("halted", "access token refused")
+    spine.connection.execute("UPDATE outbox.circuit SET seen_at = now() - interval '10 minutes'")
+    assert (await listed(outbox))["ga4"]["circuit"] is None
+
+
+async def test_a_refused_token_is_said(spine):
+    spine.connection.execute(
+        """
+        INSERT INTO outbox.circuit (destination, holder, state, reason, since, seen_at)
+        SELECT id, 'one', 'halted', 'access token refused', now(), now() FROM outbox.destination WHERE name = 'meta'
+        """
+    )
+    environment = {"OUTBOX_DATABASE_URL": spine.database_url, "META_CAPI_TOKEN": "old"}
+    _, out, _ = await asyncio.to_thread(processes.run, environment, "destination", "list")
+    assert "enabled; halted: access token refused" in out
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,19 @@ async def test_guessing_is_slowed_down_and_harms_nobody_who_is_in(site):
     assert (await site.get("/")).status == 200
 
 
+async def test_guessing_leaves_a_trace_and_neither_the_token_nor_who_it_was(stranger):
+    with capture_logs() as logs:
+        for number in range(2):
+            await stranger.post("/sign-in", {"token": f"guess-{number}"}, **{"X-Outbox-Live": "1"})
+        await stranger.get("/", Authorization="Bearer guess-2", **{"X-Outbox-Live": "1"})
+    wrong = [entry for entry in logs if entry["event"] == "a wrong token for the console"]
+    assert [(entry["log_level"], entry["times"]) for entry in wrong] == [("warning", 1), ("warning", 2), ("warning", 3)]
+    # A page that keeps itself up to date asks by GET; nobody hides a guess behind its header.
+    assert [entry["route"] for entry in logs if entry["event"] == "request"] == ["/sign-in"] * 2
+    assert "guess-" not in str(logs)
+    assert "127.0.0.1" not in str(logs)
+
+
 @pytest.mark.parametrize(
     ("form", "headers"),
     [

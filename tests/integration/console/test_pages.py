@@ -10,6 +10,8 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
+from dispatcher import dead_letters
+from dispatcher.console import dead
 from tests.console_site import TOKEN, serving
 
 BROWSER = {"ip": "203.0.113.7", "user_agent": "Mozilla/5.0 (X11)", "fbp": "fb.1.1700000000000.1234567890",
@@ -132,6 +134,37 @@ async def test_one_event_tells_what_went_wrong_and_what_is_still_to_come(site, s
     assert "Delivered to GA4" in page.text
 
 
+async def test_what_identifies_a_person_is_shortened_also_where_an_account_is_an_address(site, spine):
+    browser = {
+        **BROWSER,
+        "fbc": "fb.1.1700000000000.IwAR0clickclick",
+        "ga_client_id": "1111111111.1700000000",
+        "url": "https://www.example.com/lead?utm_source=meta&session=1",
+    }
+    spine.record(name="signed_in", account_id="grace@example.com", handl_id="H7")
+    row = spine.record(name="lead_submitted", event_id="hers", handl_id="H7", account_id="ada@example.com", visitor=browser)  # fmt: skip
+    lead = spine.record(name="lead_submitted", handl_id="H7", lead_id="L7", visitor=browser)
+    await spine.drain()
+    pages = [
+        await site.get(f"/events/{row}"),
+        await site.get(f"/events/{lead}"),
+        await site.post("/people", {"by": "account", "event": str(row)}),
+        await site.post("/people", {"by": "handl", "event": str(row)}),
+    ]
+    assert "account ad…" in pages[0].text
+    assert "https://www.example.com/lead" in pages[0].text
+    assert "Account ad… had signed in on its browser" in pages[1].text
+    assert "lead submitted #" in pages[2].text
+    assert "account ad… account gr…" in pages[3].text
+    shown = ("H7", "https://www.example.com/lead", *(word for word in BROWSER.values() if word == "Mozilla/5.0 (X11)"))
+    for page in pages:
+        assert page.status == 200
+        for secret in ("ada@example.com", "grace@example.com", "utm_source=meta", *browser.values()):
+            assert secret in shown or secret not in page.html
+    for odd in ({"by": "account", "event": "x"}, {"by": "email", "event": "1"}, {"by": "lead", "event": "9" * 18}):
+        assert (await site.post("/people", odd)).status == 200
+
+
 @pytest.mark.parametrize("number", ["1", "999999999999999999", "0"])
 async def test_an_event_that_is_not_there_is_said_so(site, number):
     page = await site.get(f"/events/{number}")
@@ -201,6 +234,28 @@ async def test_all_of_a_reason_or_one_are_requeued_and_the_history_stays(site, s
     assert "Requeued: owed once more" in (await site.get("/events/1")).text
     for odd in ({}, {"event": "x", "destination": "meta"}, {"event": "9" * 30, "destination": "meta"}):
         assert (await site.act("/dead/requeue", odd)).status == 404
+
+
+async def test_a_requeue_that_is_cut_off_says_how_many_it_owed_and_leaves_the_rest_for_the_next(
+    site, spine, monkeypatch
+):
+    for number in range(3):
+        spine.record(name="subscription_purchased", event_id=f"p{number}", account_id=f"A{number}")
+    await spine.drain()
+    monkeypatch.setattr(dead_letters, "REQUEUE_BATCH", 1)
+    monkeypatch.setattr(dead, "REQUEUE_SECONDS", 1.0)
+    with psycopg.connect(spine.database_url) as other:
+        # Somebody holds the second of them up.
+        other.execute(
+            "INSERT INTO outbox.revision (event_id, destination, revision, reason) VALUES (2, 1, 1, 'requeued')"
+        )
+        with capture_logs() as logs:
+            done = await site.act("/dead/requeue", {"destination": "meta", "reason": "missing value"})
+        other.rollback()
+    assert done.headers["Location"] == "/dead?requeued=1"
+    assert [entry["requeued"] for entry in logs if entry["event"] == "console action"] == [1]
+    rest = await site.act("/dead/requeue", {"destination": "meta", "reason": "missing value"})
+    assert rest.headers["Location"] == "/dead?requeued=2"
 
 
 async def test_destinations_and_steps_are_paused_and_switched_off_and_on_again(site, spine):

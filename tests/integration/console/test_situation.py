@@ -83,6 +83,57 @@ async def test_what_waits_a_moment_is_no_trouble(running, says):
     assert "the oldest owed waits 2." in sentence
 
 
+async def test_a_dispatcher_that_had_nothing_to_send_since_a_recovery_is_no_trouble(running, says):
+    running.circuit(1, "halted", "permission missing", holder="idle", since="20 min")
+    assert await says() == [("good", "Conversions arrive. Meta and GA4 take everything; nothing waits.")]
+
+
+async def test_what_fails_while_nothing_is_owed_is_no_trouble(running, says):
+    running.circuit(1, "failing", "server error")
+    assert [level for level, _ in await says()] == ["good"]
+
+
+async def test_where_all_dies_nothing_is_called_well(tables, says):
+    for destination in (0, 1, 2):
+        tables.circuit(destination)
+    tables.minute(1, "dead", 500, "invalid parameter")
+    ((level, sentence),) = await says()
+    assert level == "bad"
+    assert sentence.startswith("500 of 500 deliveries to Meta were given up in the last hour.")
+
+
+async def test_where_nothing_arrives_as_it_is_paused_that_is_said_first(tables, says):
+    for destination in (0, 1, 2):
+        tables.circuit(destination)
+    tables.connection.execute("UPDATE outbox.destination SET paused = true WHERE id = 1")
+    ((level, sentence),) = await says()
+    assert (level, sentence.startswith("Meta is paused")) == ("fair", True)
+
+
+async def test_what_a_paused_step_holds_back_is_not_behind(running, says):
+    running.connection.execute("UPDATE outbox.mapping SET paused = true WHERE step = 'lead_submitted'")
+    running.owe(1, 10, ago="10 h")
+    found = await says()
+    assert [level for level, _ in found] == ["good", "fair"]
+    assert "nothing waits but what is paused" in found[0][1]
+    assert found[1][1] == (
+        "At Meta lead submitted is paused; what is held back has waited for 10 h. Nothing is lost for 7 days. "
+        "Resume it under Destinations."
+    )
+
+
+async def test_a_requeue_waits_since_it_was_decided_and_is_lost_by_when_it_happened(running, says, database):
+    running.owe(1, 1, ago="70 h")
+    running.connection.execute(
+        "INSERT INTO outbox.revision (event_id, destination, revision, reason) SELECT event_id, 1, 1, 'requeued' FROM outbox.delivery"
+    )
+    running.connection.execute("UPDATE outbox.delivery SET revision = 1")
+    assert [level for level, _ in await says()] == ["good"]
+    age = (await situation(database, Config())).destinations[0].owed.age
+    assert age.working < 60
+    assert age.happened > 69 * 3600
+
+
 async def test_a_quiet_hour_is_no_trouble(tables, says):
     for destination in (0, 1, 2):
         tables.circuit(destination)
@@ -121,8 +172,10 @@ async def test_a_window_that_nears_its_end_is_said(running, says):
     assert "1 waits. Nothing is lost for 1 h 55 min only." in sentence
 
 
-async def test_the_worst_that_a_dispatcher_says_counts_and_one_that_is_gone_does_not(running, database):
-    running.circuit(1, "failing", "server error", holder="two")
+async def test_what_a_dispatcher_came_to_last_counts_and_one_that_is_gone_does_not(running, database):
+    running.owe(1, 1)
+    running.circuit(1, "halted", "permission missing", holder="idle", since="20 min")
+    running.circuit(1, "failing", "server error", holder="two", since="10 min")
     running.circuit(1, "halted", "permission missing", holder="gone", seen="5 min")
     running.circuit(0, holder="two")
     running.circuit(0, holder="gone", seen="5 min")

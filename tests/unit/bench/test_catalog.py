@@ -32,8 +32,12 @@ PROMISED = {
     "delay": [
         "poll.meta p50 ≤ 250 ms",
         "poll.meta p99 ≤ 500 ms",
+        "poll.ga4 p50 ≤ 250 ms",
+        "poll.ga4 p99 ≤ 500 ms",
         "notify.meta p50 ≤ 20 ms",
         "notify.meta p99 ≤ 100 ms",
+        "notify.ga4 p50 ≤ 20 ms",
+        "notify.ga4 p99 ≤ 100 ms",
     ],
     "two_dispatchers": ["two ≥ 1.8 x one"],
     "idle": ["idle.daemon ≤ 1 % of a core", "idle.statements ≤ 5 /s"],

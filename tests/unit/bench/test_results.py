@@ -10,6 +10,7 @@ from rich.console import Console
 
 from tests.bench import results
 from tests.bench.measure import Goal, Measured, Measurement, at_least, at_most
+from tests.bench.plan import QUICK
 from tests.bench.table import table
 
 RATIO = at_least(0.5, "ours", "theirs")
@@ -54,6 +55,21 @@ def test_a_result_tells_of_each_side_and_of_what_went_wrong():
     assert result["sides"]["theirs"] == {"median": 100, "min": 20, "max": 100}
     assert [goal["goal"] for goal in result["goals"]] == ["ours ≥ 50% of theirs"]
     assert (result["failed"], result["seconds"]) == ("OperationalError: gone", 12.3)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "failed", "is_well"),
+    [
+        (ROUNDS, None, True),
+        ([{"ours": 1, "theirs": 100}], None, False),
+        (ROUNDS, "OperationalError: gone", False),
+        ([], "OperationalError: gone", False),
+    ],
+)
+def test_a_run_is_well_only_if_every_measurement_went_to_its_end(rounds, failed, is_well):
+    found = results.results(QUICK, [Measured(MEASUREMENT, rounds, 1.0, failed)], "17")
+
+    assert results.is_well(found) is is_well
 
 
 def test_results_are_kept_as_json_and_shown_as_a_table(tmp_path):

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from dispatcher.masking import masked
+from dispatcher.masking import key, masked
 
 HASH = sha256(b"ada@example.com").hexdigest()
 
@@ -43,6 +43,45 @@ def test_a_long_user_agent_is_cut():
     assert masked({"client_user_agent": "Mozilla/5.0"}) == {"client_user_agent": "Mozilla/5.0"}
 
 
+def test_what_somebody_may_have_written_is_not_shown_among_the_parameters():
+    told = {
+        "content_name": "lead-form",
+        "comment": "Call Ada",
+        "items": [{"item_name": "Pro", "note": "for Ada"}],
+        "seats": 3,
+    }
+    hidden = {"content_name": "lead-form", "comment": "…", "items": [{"item_name": "Pro", "note": "…"}], "seats": 3}
+    assert masked({"custom_data": told}) == {"custom_data": hidden}
+    assert masked({"events": [{"name": "sign_up", "params": told}]}) == {
+        "events": [{"name": "sign_up", "params": hidden}]
+    }
+
+
+def test_a_parameter_of_the_configuration_is_shown_whatever_its_name():
+    body = {"custom_data": {"plan": "free"}, "events": [{"params": {"plan": "free"}}]}
+    assert masked(body, {"plan"}) == body
+
+
 def test_what_is_no_text_stays_as_it_is():
     body = {"event_time": 1700000000, "custom_data": {"value": 1.5, "items": [{"quantity": 1}], "trial": True}}
     assert masked(body) == body
+
+
+@pytest.mark.parametrize("name", ["fbp", "fbc", "client_id"])
+@pytest.mark.parametrize("value", ["fb.1.1700000000000.1234567890", "123.456"])
+def test_an_id_of_a_browser_is_shortened(name, value):
+    shown = masked({name: value})[name]
+    assert shown.endswith("…")
+    assert len(shown) - 1 <= min(8, len(value) // 2)
+
+
+def test_a_page_is_shown_without_what_was_asked_for_there():
+    shown = masked(
+        {"event_source_url": "https://www.example.com/lead?id=7", "referrer_url": "https://www.example.com/"}
+    )
+    assert shown == {"event_source_url": "https://www.example.com/lead?…", "referrer_url": "https://www.example.com/"}
+
+
+def test_an_account_that_is_an_address_is_cut_and_any_other_key_is_not():
+    assert [key("ada@example.com"), key("A1"), key("h-2f9c")] == ["ad…", "A1", "h-2f9c"]
+    assert masked({"user_id": "ada@example.com"}) == {"user_id": "ad…"}

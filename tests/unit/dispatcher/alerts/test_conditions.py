@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from dispatcher.alerts import KINDS, Fact, holding
-from dispatcher.alerts.conditions import CALM_SECONDS, QUIET, over
+from dispatcher.alerts.conditions import CALM_SECONDS, QUIET, SAME, over
 from schema.config import Account, Alerts, Config, Schedule
 
 TODAY = date(2026, 11, 24)
@@ -19,12 +19,11 @@ def fact(**fields):
     known = {
         "id": 1,
         "name": "meta",
-        "enabled": True,
-        "paused": False,
         "state": "running",
         "reason": None,
         "calm_seconds": 3600.0,
         "age_seconds": 1.0,
+        "paused_seconds": None,
     }
     return Fact(**(known | fields))
 
@@ -86,7 +85,7 @@ def test_the_limit_is_the_configuration_s():
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"paused": True}, "it is paused"),
+        ({"state": "paused"}, "it is paused"),
         ({"state": "failing", "reason": "timeout"}, "it is failing (timeout)"),
         ({"state": None}, "not worked on by any dispatcher"),
     ],
@@ -101,8 +100,32 @@ def test_one_cause_is_one_alert():
     assert set(held(fact(age_seconds=1e6, calm_seconds=1.0), told={("halted", "meta")})) == {("halted", "meta")}
 
 
+def test_what_is_behind_when_it_halts_has_not_caught_up():
+    told = {("backlog", "meta")}
+    halted = fact(state="halted", reason="permission missing", age_seconds=7200.0)
+    assert set(held(halted, told=told)) == {("halted", "meta"), ("backlog", "meta")}
+    assert held(halted, told=told)["backlog", "meta"].endswith("it is halted (permission missing).")
+    # Nothing old is owed any more, but nothing was delivered either.
+    assert held(fact(state="halted", reason="x", age_seconds=1.0), told=told)["backlog", "meta"] == SAME
+    in_doubt = fact(calm_seconds=1.0, age_seconds=None)
+    assert held(in_doubt, told={*told, ("halted", "meta")}) == {("halted", "meta"): SAME, ("backlog", "meta"): SAME}
+
+
+def test_a_paused_step_is_the_cause_and_not_the_dispatchers():
+    ((alert, message),) = held(fact(paused_seconds=36_000.0)).items()
+    assert alert == ("backlog", "meta")
+    assert "A step is paused at meta" in message
+    assert "600 minutes" in message
+    assert "is behind" not in message
+    (message,) = held(fact(age_seconds=7200.0, paused_seconds=36_000.0)).values()
+    assert "meta is behind: something has been owed for 120 minutes; it is running" in message
+    told = {("backlog", "meta")}
+    assert set(held(fact(paused_seconds=1000.0), told=told)) == told
+    assert held(fact(paused_seconds=900.0), told=told) == {}
+
+
 def test_of_what_is_switched_off_nothing_is_told():
-    assert held(fact(enabled=False, state="halted", age_seconds=1e6), told={("halted", "meta")}) == {}
+    assert held(fact(state="disabled", age_seconds=1e6), told={("halted", "meta")}) == {}
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from dispatcher.console.wording import share, span
+from dispatcher.console.wording import clock, share, span
 
 
 @pytest.mark.parametrize(
@@ -17,6 +19,12 @@ from dispatcher.console.wording import share, span
 )  # fmt: skip
 def test_a_length_of_time_is_said_in_its_largest_units(seconds, said):
     assert span(seconds) in {said, said.replace("90 min", "1 h 30 min")}
+
+
+def test_the_time_of_day_comes_with_its_day_where_that_is_not_today():
+    at, now = datetime(2026, 11, 23, 23, 5, tzinfo=UTC), datetime(2026, 11, 24, 0, 1, tzinfo=UTC)
+    assert clock(at, now) == "23 Nov, 23:05 UTC"
+    assert clock(at, at) == clock(at) == "23:05 UTC"
 
 
 def test_nearly_all_is_not_all_and_nearly_none_is_not_none():

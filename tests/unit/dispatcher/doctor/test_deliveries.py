@@ -44,6 +44,14 @@ def test_whether_conversions_arrive_is_said(changes, owed, circuits, found):
     assert verdicts(check(words, Owed(owed), circuits, LIMITS)) == found
 
 
+@pytest.mark.parametrize("state", ["failing", "halted"])
+def test_in_an_outage_it_is_said_before_the_window_closes(state):
+    circuits = [HERE, Circuit(1, state, "timeout", 1.0)]
+    said = [str(finding.says) for finding in check([META], Owed({1: 6 * 86400.0}), circuits, LIMITS)]
+    assert any("The window of the oldest closes in about 24 h" in says for says in said)
+    assert not any("closes" in str(finding.says) for finding in check([META], Owed({1: 900.0}), circuits, LIMITS))
+
+
 def test_a_halted_destination_says_what_to_do():
     found = list(check([META], Owed({}), [HERE, Circuit(1, "halted", "META_CAPI_TOKEN is not set", 1.0)], LIMITS))
     (halted,) = (finding for finding in found if finding.verdict == "bad")
