@@ -14,6 +14,7 @@ import structlog
 
 from dispatcher import metrics, tallies
 from dispatcher.circuit import Circuit, State
+from dispatcher.concurrency import Concurrency
 from dispatcher.destinations import Answer, Destination, Outcome, Payload, Refusal
 from dispatcher.eligibility import DISABLED, WINDOW_CLOSED, refuse
 from dispatcher.identity import Known, Resolver, known_from
@@ -62,7 +63,7 @@ class Sender:
         self._tallies = counts
         self._lease = lease
         self._stopping = False
-        self._requests = asyncio.Semaphore(destination.limits.concurrency)
+        self._requests = Concurrency(destination.limits.concurrency)
         self._leases = asyncio.Semaphore(LEASES)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -248,7 +249,9 @@ class Sender:
                 unknown = Answer(Outcome.UNCERTAIN, "stopped while it was sent")
                 self._settle(group, _Reply(unknown, sent_at), batch)
                 raise
-        metrics.requested(self.destination.name, len(group), answer.outcome, monotonic() - began)
+        seconds = monotonic() - began
+        self._requests.answered(seconds)
+        metrics.requested(self.destination.name, len(group), answer.outcome, seconds)
         if self.circuit.heard(answer):
             tell = {State.HALTED: log.error, State.RUNNING: log.info}.get(self.circuit.state, log.warning)
             tell(

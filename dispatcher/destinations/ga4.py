@@ -28,7 +28,7 @@ LIMITS = Limits(
     window=timedelta(hours=72) - timedelta(minutes=5),
     repeat=None,  # GA4 recognises no repeat but that of a transaction_id
     batch=500,  # events a claim; 25 a request, of one envelope (2.2)
-    # A request for nearly every event: what a round trip of 100 ms takes must fit in beside each other.
+    # A request for nearly every event: those that go out while an answer is 100 ms away must fit in beside each other.
     concurrency=600,
 )
 
