@@ -7,9 +7,10 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -69,10 +70,19 @@ def results(plan: Plan, measured: Iterable[Measured], postgresql: str) -> dict[s
         "versions": {
             "python": platform.python_version(),
             "postgresql": postgresql,
-            **{library: version(library) for library in _LIBRARIES},
+            **_versions(),
         },
         "measurements": [result(one) for one in measured],
     }
+
+
+def _versions() -> dict[str, str]:
+    """The libraries that are measured or measured against, as far as they are installed."""
+    found: dict[str, str] = {}
+    for library in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[library] = version(library)
+    return found
 
 
 def is_well(found: dict[str, Any]) -> bool:

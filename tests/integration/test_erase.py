@@ -10,6 +10,7 @@ from hashlib import sha256
 import psycopg
 import pytest
 
+from dispatcher.dead_letters import Which, groups, requeue
 from dispatcher.erase import erase, tells
 from dispatcher.identity.facets import Fact, fold, keys_of, stamp
 from dispatcher.identity.meaning import Facet, Key, Kind, Missing, Neighbourhood, SignIns, links
@@ -145,10 +146,8 @@ async def test_nothing_brings_anything_back_or_sends_it_again(spine, forget, dat
     assert spine.receipts()["dead", "meta"] == ("dead", "missing value")
     await forget(account=f"A{MARK}")
     known, arrived = facets(spine.connection), len(spine.sandbox.ledger.arrivals)
-    before = (await database.run("clock"))[0][0] + timedelta(days=1)
-    which = {"reason": None, "destination": None, "name": None}
-    assert await database.run("dead_list", which) == []
-    assert await database.run("dead_requeue", which | {"limit": 10, "before": before}) == [(0,)]
+    assert await groups(database, Which()) == []
+    assert await requeue(database, Which()) == 0
     decided = [{"event_id": 1, "destination": 1, "revision": 1, "first_at": None}]  # before it was erased
     late = {"resends": psycopg.types.json.Jsonb(decided), "done": [], "later": [], "pause": timedelta()}
     assert await database.run("resend", late) == [(0,)]

@@ -14,6 +14,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from dispatcher.database import Database
+from dispatcher.dead_letters import Which, requeue
 from dispatcher.destinations import registry
 from dispatcher.queue import PostgresQueue
 from dispatcher.rebuild import BATCH, OPEN, rebuild
@@ -80,9 +81,7 @@ async def random_log(spine, lots, size):
         spine.clock.move(minutes=20)
         await spine.drain()
         async with Database.connect(spine.database_url, connections=1) as database:
-            before = (await database.run("clock"))[0][0] + timedelta(seconds=1)
-            which = {"reason": None, "destination": None, "name": None, "limit": 100, "before": before}
-            await database.run("dead_requeue", which)
+            await requeue(database, Which())
 
 
 @pytest.mark.parametrize("seed", range(6))

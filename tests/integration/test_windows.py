@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from dispatcher.dead_letters import Which, requeue
 from dispatcher.queue import PostgresQueue
 from dispatcher.records import Settlement
 from schema.settings import Secret
@@ -76,10 +77,8 @@ async def test_a_dead_letter_of_unknown_outcome_is_not_sent_again_by_requeueing_
     await spine.drain()
     spine.faults("meta")
     spine.clock.move(seconds=1)
-    before = (await database.run("clock"))[0][0]
-    everything = {"reason": None, "destination": None, "name": None, "limit": 10, "before": before}
-    assert await database.run("dead_requeue", everything) == [(1,)]
-    assert await database.run("dead_requeue", everything) == [(0,)]
+    assert await requeue(database, Which()) == 1
+    assert await requeue(database, Which()) == 0
     assert await spine.drain() == 0
     assert len(spine.arrivals("meta")) == 1
     rows = spine.connection.execute(
