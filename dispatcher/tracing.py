@@ -11,23 +11,21 @@ The API alone does nothing either: who wants traces installs the SDK and an expo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from typing import Any
 
 Value = str | int | float | bool
 
 
-try:
-    from opentelemetry import trace
-except ImportError:  # an optional dependency
-    _TRACER = None
-else:
-    _TRACER = trace.get_tracer("outbox")
+_trace: Any = None
+with suppress(ImportError):  # an optional dependency
+    _trace = import_module("opentelemetry.trace")
 
 
 def _is_traced() -> bool:
     """Tell whether anybody has set up the SDK: a span that nobody records costs as much as a tenth of a request."""
-    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    return _trace is not None and not isinstance(_trace.get_tracer_provider(), _trace.ProxyTracerProvider)
 
 
 class Attributes:
@@ -45,11 +43,11 @@ class Attributes:
 @contextmanager
 def span(name: str, **attributes: Value) -> Iterator[Attributes]:
     """Trace what is done within, as `outbox.<name>`."""
-    if _TRACER is None or not _is_traced():
+    if not _is_traced():
         yield Attributes()
         return
     # An exception's text may quote a person's data: its kind alone is kept.
-    with _TRACER.start_as_current_span(
+    with _trace.get_tracer("outbox").start_as_current_span(
         f"outbox.{name}",
         attributes={f"outbox.{key}": value for key, value in attributes.items()},
         record_exception=False,
