@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from dispatcher.database import Transaction
-from dispatcher.identity.facets import CONSENTS, TRAITS, keys_of
+from dispatcher.eligibility import CONSENTS
+from dispatcher.identity.facets import TRAITS, keys_of
 from dispatcher.identity.whole import all_keys
 from dispatcher.person import BATCH, Found
 from dispatcher.records import Event

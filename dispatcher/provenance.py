@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from dispatcher.eligibility import CONSENTS
 from dispatcher.identity import Known, known_from
-from dispatcher.identity.facets import BROWSER, CONSENTS, GOOGLE_TRAITS, TRAITS
+from dispatcher.identity.facets import BROWSER, GOOGLE_TRAITS, TRAITS
 from dispatcher.records import Event
 from dispatcher.records import Mapping as StepMapping
 

@@ -58,8 +58,10 @@ def dispatch(
     drain: Annotated[
         bool, typer.Option("--drain", help="Deliver what is due, then exit: 0, or 3 if work is left.")
     ] = False,
-    host: Annotated[str, typer.Option(help="Address for /healthz and /readyz.")] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="Port for /healthz and /readyz (none: not served).")] = None,
+    host: Annotated[str, typer.Option(help="Address for the console, /healthz, /readyz and /metrics.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(help="Port for the console, /healthz, /readyz and /metrics (none: not served).")
+    ] = None,
 ) -> None:
     """Deliver conversions until told to stop (SIGTERM or Ctrl-C; a second one ends at once)."""
     config = context.config()

@@ -113,10 +113,9 @@ def hashed_traits(values: Mapping[str, Any], names: Iterable[str]) -> tuple[dict
     found: dict[str, Any] = {}
     sent: list[str] = []
     for name in names:
-        if (name in values) and (sound := hashes(values, name)):
+        if name in values and (sound := hashes(values, name)):
             found[name] = sound
-            for value in sound:
-                sent.append(f"{name}:{value[:8]}")  # noqa: PERF401 - one loop, without a list for each
+            sent += [hash_digest(name, value) for value in sound]
     return found, sent
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from dispatcher.eligibility import states_denial
+from dispatcher.eligibility import CONSENTS, states_denial
 from dispatcher.records import Event
 
 Stamp = tuple[int, int]
@@ -40,7 +40,6 @@ BROWSER: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("url", ("url", "referrer")),
     ("ga_client_id", ("ga_client_id",)),
 )
-CONSENTS = ("ad_user_data", "ad_personalization")
 
 
 class Keys(NamedTuple):

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from dispatcher.eligibility import states_denial
+from dispatcher.eligibility import CONSENTS, states_denial
 from dispatcher.identity import Known, known_from
-from dispatcher.identity.facets import BROWSER, CONSENTS, GOOGLE_TRAITS, TRAITS, keys_of, stamp
+from dispatcher.identity.facets import BROWSER, GOOGLE_TRAITS, TRAITS, keys_of, stamp
 from dispatcher.identity.meaning import Kind, Relation, links
 from dispatcher.records import Event
 
