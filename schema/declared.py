@@ -16,7 +16,9 @@ from schema.tables import SCHEMA, metadata
 # In this order: `clock` stands in column defaults; those after the tables use them and each other.
 BEFORE_TABLES = ("clock", "unusable", "newest")
 AFTER_TABLES = (
+    "parse_fields",
     "parse_event",
+    "refuse",
     "record",
     "record_many",
     "stripe_remember",

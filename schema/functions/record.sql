@@ -13,14 +13,24 @@ AS $$
 DECLARE
     parsed outbox.event := outbox.parse_event(event);
     recorded bigint;
+    setting text;
 BEGIN
     LOOP
-        INSERT INTO outbox.event (occurred_at, name, event_id, handl_id, lead_id, account_id,
-                                  sealed, visitor, campaign, details, consent, notes)
-        VALUES (parsed.occurred_at, parsed.name, parsed.event_id, parsed.handl_id, parsed.lead_id, parsed.account_id,
-                parsed.sealed, parsed.visitor, parsed.campaign, parsed.details, parsed.consent, parsed.notes)
-        ON CONFLICT (name, event_id) DO NOTHING
-        RETURNING id INTO recorded;
+        -- What the trigger on outbox.event does for other writers is done here.
+        setting := set_config('outbox.recording', 'on', true);
+        WITH written AS (
+            INSERT INTO outbox.event (occurred_at, name, event_id, handl_id, lead_id, account_id,
+                                      sealed, visitor, campaign, details, consent, notes)
+            SELECT parsed.occurred_at, parsed.name, parsed.event_id, parsed.handl_id, parsed.lead_id, parsed.account_id,
+                   parsed.sealed, parsed.visitor, parsed.campaign, parsed.details, parsed.consent, parsed.notes
+            FROM outbox.step
+            WHERE step.name = parsed.name
+              AND parsed.occurred_at BETWEEN '1970-01-01' AND outbox.clock() + interval '7 days'
+            ON CONFLICT (name, event_id) DO NOTHING
+            RETURNING id
+        )
+        INSERT INTO outbox.intake (event_id) SELECT id FROM written RETURNING event_id INTO recorded;
+        setting := set_config('outbox.recording', 'off', true);
         IF recorded IS NOT NULL THEN
             IF event -> 'person' <> 'null' AND outbox.unusable(event -> 'person') IS NULL THEN
                 INSERT INTO outbox.raw (event_id, person) VALUES (recorded, event -> 'person');
@@ -31,7 +41,8 @@ BEGIN
         IF recorded IS NOT NULL THEN
             RETURN recorded;
         END IF;
-        -- The first row went in between (retention): record anew.
+        PERFORM outbox.refuse(parsed);
+        -- Nothing is the matter with it: the first row went in between (retention). Record anew.
     END LOOP;
 END
 $$;

@@ -12,6 +12,8 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from schema.tables import metadata
 
@@ -349,6 +351,77 @@ def test_notes_that_a_writer_took_along_are_kept_within_bounds(connection):
     assert len(notes) == 51
 
 
+# What is as it should be is read in one step; field by field it comes to the same
+
+KEYS = st.sampled_from(
+    ["17", "h-1", "é" * 256, "x" * 257, " 17", "17\n", "", "\u00a0", 17, 1.5, True, None, [], {"a": 1}]
+)
+TIMES = st.one_of(
+    st.integers(0, 10**16).map(
+        lambda micros: (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)).isoformat()
+    ),
+    st.sampled_from(
+        [
+            *("2026-05-24T10:00:00Z", "2026-05-24T10:00:00.1234567-05:30", "2026-05-24T10:00:00", "2026-05-24 10:00Z"),
+            *("2026-02-30T10:00:00Z", "2026-05-24T10:00:61Z", "2026-05-24T1:000:00Z", "0000-00-00T00:00:00Z"),
+            *("2026-05-24T10:00:00+:1400", "24-05-2026T10:00:00Z", "2026-05-24T10:00:00.Z", "2026--05-2T410:00:00Z"),
+            *("tomorrow", "infinity", "", None, 5, [], {}),
+        ]
+    ),
+)
+NUMBERS = st.sampled_from([0, -1, 49.5, 10**300, 10**301, -(10**301), 1e-300, 1e-307, "1e400", True, None])
+VALUES = st.recursive(
+    NUMBERS, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS.map(str), inner, max_size=3))
+)
+DEEP = st.integers(30, 35).map(lambda levels: json.loads(nested(levels)))
+PARTS = st.one_of(st.dictionaries(st.sampled_from(["value", "a"]), VALUES, max_size=2), DEEP, VALUES, st.just(LARGE))
+ODD = {
+    **dict.fromkeys(("name", *IDS), KEYS),
+    "occurred_at": TIMES,
+    **dict.fromkeys(OBJECTS, PARTS),
+    "notes": st.sampled_from([["said"], None, "x"]),
+    "other": VALUES,
+}
+ORDINARY = {
+    "name": "lead_submitted",
+    "event_id": "e",  # what is not given would be made up for each, and so would the time
+    "occurred_at": "2026-05-24T10:00:00.5Z",
+    "lead_id": "17",
+    "sealed": {"meta": {"em": ["0" * 64]}},
+    "visitor": {"ip": "203.0.113.7"},
+    "details": {"value": 49.5, "items": [{"price": 1}]},
+}
+EVENTS = st.lists(st.one_of([st.tuples(st.just(field), values) for field, values in ODD.items()]), max_size=3).map(
+    lambda odd: ORDINARY | dict(odd)
+)
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=500
+)
+@given(EVENTS)
+def test_an_event_is_read_the_same_in_one_step_and_field_by_field(connection, event):
+    text = json.dumps(event)
+    seen = []
+    for function in ("parse_event", "parse_fields"):
+        try:
+            with connection.transaction():
+                seen.append(
+                    connection.execute(
+                        f"""
+                        SELECT to_jsonb(parsed)
+                            - CASE WHEN %(text)s::jsonb ->> 'event_id' ~ '\\S' THEN '' ELSE 'event_id' END
+                            - CASE WHEN %(text)s::jsonb ->> 'occurred_at' ~ '\\S' THEN '' ELSE 'occurred_at' END
+                        FROM outbox.{function}(%(text)s) AS parsed
+                        """,
+                        {"text": text},
+                    ).fetchone()
+                )
+        except INVALID as error:
+            seen.append(str(error).partition("\n")[0])
+    assert seen[0] == seen[1]
+
+
 # The same conversion again
 
 
@@ -489,6 +562,24 @@ def test_a_plain_insert_owes_intake_as_well(connection):
     assert rows(connection) == {"outbox.event": 6, "outbox.intake": 6}
     assert connection.execute("SELECT count(DISTINCT event_id::uuid) FROM outbox.event WHERE event_id <> 'copied'"
                               ).fetchone() == (5,)  # fmt: skip
+
+
+def test_a_plain_insert_owes_intake_whatever_was_recorded_before_in_its_transaction(connection, other):
+    record(other, event_id="waits")
+    connection.execute("BEGIN")
+    connection.execute("SET LOCAL lock_timeout = '50ms'")
+    for call in (lambda: record(connection, event_id="waits"), lambda: record_many(connection, [lead("waits")])):
+        record(connection)
+        record_many(connection, [lead("a"), lead("b")])
+        connection.execute("INSERT INTO outbox.event (name) VALUES ('signed_in')")
+        connection.execute("SAVEPOINT before")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            call()
+        connection.execute("ROLLBACK TO before")
+        connection.execute("INSERT INTO outbox.event (name) VALUES ('signed_in')")
+    connection.execute("COMMIT")
+    other.rollback()
+    assert rows(connection) == {"outbox.event": 8, "outbox.intake": 8}
 
 
 @pytest.mark.parametrize(
@@ -743,6 +834,7 @@ def test_a_caller_s_own_functions_operators_and_tables_are_never_used(connection
     event = {"occurred_at": "2026-05-24T10:00:00Z", "person": {"email": SECRET}, "notes": ["x"]}
     number = record(connection, event_id="a", handl_id="x" * 300, details={"value": 1}, **event)
     assert len(record_many(connection, [lead("b", **event), lead("a")])) == 2
+    record(connection, occurred_at="2026-05-24T10:00:00Z", details={"value": 1})  # which is read in one step
     with pytest.raises(INVALID, match=r"^name: not a step"):
         record(connection, name="no_such_step")
     for table in ("pg_temp.event", "pg_temp.intake", "pg_temp.raw", "pg_temp.recorded", "trap.sprung"):
