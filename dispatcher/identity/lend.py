@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 from dispatcher.eligibility import CONSENTS, states_denial
 from dispatcher.identity import Known, known_from
 from dispatcher.identity.facets import BROWSER, GOOGLE_TRAITS, TRAITS, keys_of, stamp
-from dispatcher.identity.meaning import Kind, Relation, links
+from dispatcher.identity.meaning import Relation
 from dispatcher.records import Event
 
 LATEST_CONSENT = "ad_user_data"
@@ -32,30 +32,59 @@ class Lender(msgspec.Struct, frozen=True):
 
 def wanted(event: Event, relation: Relation) -> dict[str, int]:
     """Give, for each field that the event lacks and somebody can lend, the id of the event to borrow it from."""
-    handl_id = keys_of(event).handl_id
-    anybody, browser = relation.newest, relation.newest_on(handl_id) if handl_id else {}
+    alone = known_from(event)
+    offer = relation.offer
+    anybody = offer.newest
     found: dict[str, int] = {}
-    for field, from_browser in _lacking(event):
-        newest = (from_browser and browser.get(field)) or anybody.get(field)
-        if newest and newest[1] != event.id:
+    for names, told in ((TRAITS, alone.meta), (GOOGLE_TRAITS, alone.google)):
+        for name in names:
+            if name in anybody and not told.get(name):
+                found[name] = anybody[name][1]
+    # An address belongs to the browser it was seen with: they are lent together, to an event that tells neither.
+    handl_id = keys_of(event).handl_id
+    browser = offer.newest_on(handl_id) if handl_id else anybody
+    for field, values in BROWSER:
+        newest = browser.get(field) or anybody.get(field)
+        if newest and not any(map(alone.visitor.get, values)):
             found[field] = newest[1]
+    for kind in CONSENTS:
+        if kind in anybody and alone.consent.get(kind) is None:
+            found[kind] = anybody[kind][1]
     latest = anybody.get(LATEST_CONSENT)
     if latest and latest > stamp(event.occurred_at, event.id):
         found[LATEST_CONSENT] = latest[1]
-    return found
+    return {field: lender for field, lender in found.items() if lender != event.id}
 
 
 def known(event: Event, relation: Relation, borrowed: Mapping[str, int], lenders: Mapping[int, Lender]) -> Known:
     """Give all that is known of the event's person; `lenders` holds the events that `borrowed` names."""
     alone = known_from(event)
     lent = {field: lenders[event_id] for field, event_id in borrowed.items() if event_id in lenders}
+    found = alone if not lent else _with(alone, lent)
+    return Known(
+        _keys(event, relation),
+        relation.account_id or None,
+        found.lead_id,
+        found.handl_id,
+        relation.offer.earliest_key or found.earliest_key,
+        found.meta,
+        found.google,
+        found.country,
+        found.visitor,
+        found.visited_at,
+        found.consent,
+    )
+
+
+def _with(alone: Known, lent: Mapping[str, Lender]) -> Known:
+    """Give what is known with what is lent, by field."""
     consent = dict(alone.consent)
-    latest = lent.get(LATEST_CONSENT, event).consent or {}
+    latest = lent[LATEST_CONSENT].consent if LATEST_CONSENT in lent else alone.consent
     for kind in CONSENTS:
         if kind in lent and consent.get(kind) is None:
             consent[kind] = (lent[kind].consent or {}).get(kind)
     # A refusal holds for all that the person told, also for what an event that granted before would borrow.
-    if states_denial(consent.get("ad_user_data")) or states_denial(latest.get("ad_user_data")):
+    if states_denial(consent.get("ad_user_data")) or states_denial((latest or {}).get("ad_user_data")):
         lent = {field: lender for field, lender in lent.items() if field == "ga_client_id"}
     meta, google = dict(alone.meta), dict(alone.google)
     for names, form, traits in ((TRAITS, "meta", meta), (GOOGLE_TRAITS, "google", google)):
@@ -73,9 +102,6 @@ def known(event: Event, relation: Relation, borrowed: Mapping[str, int], lenders
         country = (lent["country"].sealed or {}).get("country")
     return msgspec.structs.replace(
         alone,
-        keys=_keys(event, relation),
-        account_id=relation.account_id or None,
-        earliest_key=relation.earliest_key or alone.earliest_key,
         meta=meta,
         google=google,
         country=country if isinstance(country, str) else None,
@@ -85,16 +111,6 @@ def known(event: Event, relation: Relation, borrowed: Mapping[str, int], lenders
     )
 
 
-def _lacking(event: Event) -> Iterator[tuple[str, bool]]:
-    """Give the fields that the event does not tell itself, and whether a browser tells them."""
-    alone = known_from(event)
-    yield from ((name, False) for name in TRAITS if not alone.meta.get(name))
-    yield from ((name, False) for name in GOOGLE_TRAITS if not alone.google.get(name))
-    yield from ((kind, False) for kind in CONSENTS if alone.consent.get(kind) is None)
-    # An address belongs to the browser it was seen with: they are lent together, to an event that tells neither.
-    yield from ((field, True) for field, values in BROWSER if not any(alone.visitor.get(name) for name in values))
-
-
 def _trait(lender: Lender, form: str, name: str) -> Any:
     traits = (lender.sealed or {}).get(form)
     return traits.get(name) if isinstance(traits, dict) else None
@@ -102,10 +118,10 @@ def _trait(lender: Lender, form: str, name: str) -> Any:
 
 def _keys(event: Event, relation: Relation) -> tuple[str, ...]:
     """Give the identifiers for external_id: the account, then handlIDs, then leads, newest first (design, part 6.4)."""
-    own = links(keys_of(event))
+    own, offer = keys_of(event), relation.offer
     chosen = [relation.account_id] if relation.account_id else []
-    for kind in (Kind.HANDL, Kind.LEAD):
-        mine = [key.value for key in own if key.kind is kind]
-        others = [key.value for key in relation.keys if key.kind is kind and key not in own]
-        chosen += (mine + others)[:MOST_KEYS]
+    for mine, others in ((own.handl_id, offer.handls), (own.lead_id, offer.leads)):
+        if mine:
+            chosen.append(mine)
+        chosen += [other for other in others if other != mine][: MOST_KEYS - bool(mine)]
     return tuple(chosen)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -63,8 +63,8 @@ class Missing(Exception):  # noqa: N818 - it is a question, not an error
         self.sign_ins = sign_ins or set()
 
 
-class Relation(msgspec.Struct, frozen=True, dict=True):
-    """Whose an event is, and the facets that lend to it; what they tell is joined once for all events of the relation.
+class Relation(msgspec.Struct):
+    """Whose an event is, and the facets that lend to it.
 
     `shared`: keys of the lenders that others use as well: they identify nobody but the events that carry them.
     """
@@ -72,40 +72,57 @@ class Relation(msgspec.Struct, frozen=True, dict=True):
     account_id: str
     lenders: Sequence[Facet]
     shared: frozenset[Key]
+    _offer: Offer | None = None
 
-    @cached_property
-    def newest(self) -> Mapping[str, Stamp]:
-        """For each field the stamp of the event that told it last, of all lenders."""
-        return _joined(self.lenders)
+    @property
+    def offer(self) -> Offer:
+        """What the lenders know together; found once for all events of the relation."""
+        if self._offer is None:
+            self._offer = Offer.of(self)
+        return self._offer
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What the lenders of a relation know together.
+
+    `newest`: for each field the stamp of the event that told it last. `handls`, `leads`: those that are nobody else's,
+    newest first. `earliest_key`: the one of them under which the person was seen first; without any, the account.
+    """
+
+    newest: Mapping[str, Stamp]
+    handls: Sequence[str]
+    leads: Sequence[str]
+    earliest_key: str | None
+    _lenders: Sequence[Facet]
+    _browsers: dict[str, Mapping[str, Stamp]]
+
+    @classmethod
+    def of(cls, relation: Relation) -> Offer:
+        """Join what is known."""
+        newest: dict[Key, Stamp] = {}
+        first: list[tuple[Stamp, Key]] = []
+        for facet in relation.lenders:
+            at, began = seen(facet), first_seen(facet)
+            for key in links(facet.keys):
+                if key not in relation.shared:
+                    first.append((began, key))
+                    if key not in newest or newest[key] < at:
+                        newest[key] = at
+        keys = sorted(newest, key=newest.__getitem__, reverse=True)
+        return cls(
+            _joined(relation.lenders),
+            [key.value for key in keys if key.kind is Kind.HANDL],
+            [key.value for key in keys if key.kind is Kind.LEAD],
+            min(first)[1].value if first else relation.account_id or None,
+            relation.lenders,
+            {},
+        )
 
     def newest_on(self, handl_id: str) -> Mapping[str, Stamp]:
-        """The same of the lenders on one browser."""
+        """Give, for each field, the stamp of the event that told it last on one browser."""
         if handl_id not in self._browsers:
-            self._browsers[handl_id] = _joined([facet for facet in self.lenders if facet.keys.handl_id == handl_id])
+            self._browsers[handl_id] = _joined([facet for facet in self._lenders if facet.keys.handl_id == handl_id])
         return self._browsers[handl_id]
-
-    @cached_property
-    def _browsers(self) -> dict[str, Mapping[str, Stamp]]:
-        return {}
-
-    @cached_property
-    def keys(self) -> Sequence[Key]:
-        """The handlIDs and leads that are nobody else's, newest first."""
-        newest: dict[Key, Stamp] = {}
-        for facet in self.lenders:
-            at = seen(facet)
-            for key in links(facet.keys):
-                if key not in self.shared and (key not in newest or newest[key] < at):
-                    newest[key] = at
-        return sorted(newest, key=newest.__getitem__, reverse=True)
-
-    @cached_property
-    def earliest_key(self) -> str | None:
-        """The one of them under which the person was seen first; without any, the account."""
-        found = [
-            (first_seen(facet), key) for facet in self.lenders for key in links(facet.keys) if key not in self.shared
-        ]
-        return min(found)[1].value if found else self.account_id or None
 
 
 def _joined(facets: Sequence[Facet]) -> Mapping[str, Stamp]:
@@ -123,6 +140,7 @@ class Neighbourhood:
     def __init__(self) -> None:
         self.facets: dict[Key, Sequence[Facet]] = {}
         self.sign_ins: dict[tuple[Key, Stamp], SignIns] = {}
+        self._owners: dict[Keys, str] = {}
         self._pointing: dict[Keys, str | None] = {}
         self._relations: dict[str | tuple[Key, ...], Relation] = {}
 
@@ -159,38 +177,43 @@ class Neighbourhood:
 
     def _persons(self, facets: Iterable[Facet]) -> dict[Keys, str | None]:
         """Say of each facet to whom it points; what is missing to say so of any is asked for at once."""
-        missing = Missing()
+        missing: set[Key] = set()
         for facet in facets:
             if facet.keys not in self._pointing:
                 try:
                     self._pointing[facet.keys] = self._person(facet.keys)
                 except Missing as more:
-                    missing.keys |= more.keys
-        if missing.keys:
-            raise missing
+                    missing |= more.keys
+        if missing:
+            raise Missing(keys=missing)
         return {facet.keys: self._pointing[facet.keys] for facet in facets}
 
     def _owner(self, keys: Keys, at: Stamp) -> str:
-        """Say whose an event without an account is, by who signed in when."""
+        """Say whose an event without an account is, by who signed in when; remembered where the time does not matter."""
+        if keys in self._owners:
+            return self._owners[keys]
         own = links(keys)
-        self._look(own)
+        self._must_know(own)
         contested = [key for key in own if self._accounts(key) or self._is_crowded(key)]
         if contested:
             accounts = {account for key in contested for account in self._accounts(key)}
             if len(accounts) == 1 and not any(self._is_crowded(key) for key in contested):
-                return accounts.pop()
+                return self._owners.setdefault(keys, accounts.pop())
             if account := self._signed_in(contested, at):
                 return account
         between = self._between(own)
         accounts = {account for key in between for account in self._accounts(key)}
-        return accounts.pop() if len(accounts) == 1 else self._signed_in(between, at) if accounts else ""
+        if len(accounts) > 1:
+            return self._signed_in(between, at)
+        owner = accounts.pop() if accounts else ""
+        return owner if contested else self._owners.setdefault(keys, owner)
 
     def _person(self, keys: Keys) -> str | None:
         """Say which account all of a facet's keys point to, by no time in particular; "": none, None: more than one."""
         if keys.account_id:
             return keys.account_id
         own = links(keys)
-        self._look(own)
+        self._must_know(own)
         if any(self._is_crowded(key) for key in own):
             return None
         accounts = {account for key in own for account in self._accounts(key)}
@@ -211,7 +234,7 @@ class Neighbourhood:
 
     def _linking(self, keys: Collection[Key]) -> Iterator[Key]:
         """Give those of `keys` that are not crowded."""
-        self._look(keys)
+        self._must_know(keys)
         return (key for key in keys if not self._is_crowded(key))
 
     def _unshared(self, keys: Collection[Key], account: str) -> list[Key]:
@@ -222,9 +245,9 @@ class Neighbourhood:
         return [facet for facet in self._look(keys) if not facet.keys.account_id]
 
     def _signed_in(self, keys: Sequence[Key], at: Stamp) -> str:
-        asked = {(key, at) for key in keys}
-        if missing := asked - self.sign_ins.keys():
-            raise Missing(sign_ins=missing)
+        asked = [(key, at) for key in keys]
+        if missing := [question for question in asked if question not in self.sign_ins]:
+            raise Missing(sign_ins=set(missing))
         found = [self.sign_ins[question] for question in asked]
         if before := [sign_in.before for sign_in in found if sign_in.before]:
             return max(before)[1]
@@ -232,9 +255,12 @@ class Neighbourhood:
             return min(after)[1]
         return ""
 
+    def _must_know(self, keys: Iterable[Key]) -> None:
+        if missing := [key for key in keys if key not in self.facets]:
+            raise Missing(keys=set(missing))
+
     def _look(self, keys: Collection[Key]) -> list[Facet]:
-        if missing := {key for key in keys if key not in self.facets}:
-            raise Missing(keys=missing)
+        self._must_know(keys)
         return [facet for key in keys for facet in self.facets[key]]
 
     def _accounts(self, key: Key) -> set[str]:

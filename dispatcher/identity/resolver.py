@@ -96,11 +96,14 @@ class PersonResolver:
                     "limit": CROWD + 1,
                 },
             )
-            found: dict[Key, list[Facet]] = {key: [] for key in asked}
+            found: dict[tuple[int, str], list[Facet]] = {key: [] for key in asked}
+            facets: dict[Keys, Facet] = {}  # most are found by two keys
             for kind, value, account_id, handl_id, lead_id, newest in rows:
-                facet = Facet(Keys(account_id, handl_id, lead_id), _stamps(newest))
-                found[Key(Kind(kind), value)].append(facet)
-            around.facets.update(found)
+                keys = Keys(account_id, handl_id, lead_id)
+                if keys not in facets:
+                    facets[keys] = Facet(keys, _stamps(newest))
+                found[kind, value].append(facets[keys])
+            around.facets.update(zip(asked, found.values(), strict=True))
         if missing.sign_ins:
             questions = list(missing.sign_ins)
             rows = await self._database.run(
