@@ -232,9 +232,4 @@ BEGIN
 END
 $$;
 
-DROP TRIGGER event_recorded ON outbox.event;
-CREATE TRIGGER event_recorded AFTER INSERT ON outbox.event
-REFERENCING NEW TABLE AS recorded
-FOR EACH STATEMENT EXECUTE FUNCTION outbox.event_recorded();
-
 DROP FUNCTION outbox.refuse, outbox.parse_fields;

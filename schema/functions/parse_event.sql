@@ -22,8 +22,8 @@ BEGIN
         AND event - '{name,occurred_at,event_id,handl_id,lead_id,account_id,person,sealed,visitor,campaign,details,consent}'::text[]
             = '{}'
         AND pg_column_size(event) <= 65536
-        AND (at IS NULL OR at LIKE '____-__-__T__:__:__%' AND translate(at, '0123456789', '') IN
-             ('--T::Z', '--T::.Z', '--T::+:', '--T::.+:', '--T::-:', '--T::.-:'))
+        AND (at IS NULL
+             OR at ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$')
     THEN
         BEGIN
             parsed := jsonb_populate_record(NULL::outbox.event, event);
