@@ -87,9 +87,9 @@ class PostgresQueue:
         )
         if not rows:
             return None
-        lease_id, claimed_at, latest, deliveries = rows[0]
+        lease_id, claimed_at, latest, _ = rows[0]
         self._watermark = max(self._watermark, latest - SLACK)
-        return Lease(lease_id, claimed_at, _deliveries(deliveries))
+        return Lease(lease_id, claimed_at, [delivery for *_, some in rows for delivery in _deliveries(some)])
 
     def _rewind(self, after: float) -> bool:
         if self._watermark == BEGINNING or monotonic() - self._rewound_at < after:

@@ -1,7 +1,7 @@
 -- Claims up to :limit due deliveries of one destination: moves them from the queue into one lease row, joined to their
--- events. One statement, so there is no moment at which a row is in neither place. :since is the low watermark. Gives one
--- row, or none: the lease, and the deliveries as one JSON text of arrays (records.Delivery), which is read several times
--- faster than so many rows of so many columns.
+-- events. One statement, so there is no moment at which a row is in neither place. :since is the low watermark. Gives no
+-- row, or one for every 100 deliveries: the lease, and these as one JSON text of arrays (records.Delivery), which is read
+-- several times faster than so many rows of so many columns; a text of megabytes is copied again and again as it grows.
 -- Relies on delivery_pkey (destination, due_at, …). The bounds are pairs, one walk along the index, because a planner
 -- that knows nothing of a queue that has just filled expects two rows of three plain conditions, and sorts them all.
 WITH due AS (
@@ -20,15 +20,18 @@ WITH due AS (
            array_agg(event_id), array_agg(revision), array_agg(tries), array_agg(first_unknown_at)
     FROM due
     HAVING count(*) > 0
-    RETURNING id, claimed_at
+    RETURNING id, claimed_at, event_ids, revisions, tries, first_unknown_ats
 )
-SELECT leased.id, leased.claimed_at, held.due_at, held.deliveries
-FROM leased CROSS JOIN LATERAL (
-    SELECT max(due.due_at) AS due_at,
-           json_agg(json_build_array(
+SELECT leased.id, leased.claimed_at, (SELECT max(due_at) FROM due), held.deliveries
+FROM leased
+CROSS JOIN LATERAL generate_series(1, cardinality(leased.event_ids), 100) AS first
+CROSS JOIN LATERAL (
+    SELECT json_agg(json_build_array(
                json_build_array(event.id, event.occurred_at, event.recorded_at, event.name, event.event_id, event.handl_id,
                                 event.lead_id, event.account_id, NULL, NULL, NULL, NULL, NULL,
                                 json_build_array(event.sealed, event.visitor, event.campaign, event.details, event.consent)),
                due.revision, due.tries, due.first_unknown_at))::text AS deliveries
-    FROM due JOIN outbox.event ON event.id = due.event_id
+    FROM unnest(leased.event_ids[first:first + 99], leased.revisions[first:first + 99], leased.tries[first:first + 99],
+                leased.first_unknown_ats[first:first + 99]) AS due (event_id, revision, tries, first_unknown_at)
+    JOIN outbox.event ON event.id = due.event_id
 ) AS held
