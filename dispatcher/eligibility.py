@@ -52,7 +52,9 @@ def is_browser_pair(event: Event, mapping: Mapping) -> bool:
 
 def consent_of(known: AnyMapping[str, Any], default: str) -> dict[str, str]:
     """Give both kinds of consent, `granted` or `denied`; not stated is the default, not understood is a no."""
-    return {kind: _granted_or_denied(known.get(kind), default) if known else default for kind in CONSENTS}
+    if not known:
+        return dict.fromkeys(CONSENTS, default)
+    return {kind: _granted_or_denied(known.get(kind), default) for kind in CONSENTS}
 
 
 def _granted_or_denied(value: Any, default: str) -> str:

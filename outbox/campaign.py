@@ -41,7 +41,8 @@ class Campaign:
 
     def __post_init__(self) -> None:
         for name in _NAMES:
-            object.__setattr__(self, name, _check(getattr(self, name), name, []))
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _check(value, name, []))
 
     def to_json(self) -> dict[str, str]:
         """Give what is known, under the names that `outbox.record` takes."""

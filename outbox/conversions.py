@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from outbox.campaign import Campaign
@@ -45,8 +46,9 @@ class Conversion:
 
     def all_details(self) -> dict[str, Any]:
         """Give `details` and this step's own fields (form, value, …) as one mapping; the step's own fields win."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _COMMON}
-        return {**(self.details or {}), **{name: value for name, value in own.items() if value is not None}}
+        step: Any = type(self)  # mypy doubts that a class with a `__hash__` of its own can be hashed itself
+        own = {name: value for name in _own_fields(step) if (value := getattr(self, name)) is not None}
+        return {**(self.details or {}), **own}
 
     def __repr__(self) -> str:
         """Show the step and its id; nothing of a person."""
@@ -54,6 +56,11 @@ class Conversion:
 
 
 _COMMON = frozenset(f.name for f in fields(Conversion))
+
+
+@cache
+def _own_fields(step: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(step) if f.name not in _COMMON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -31,10 +31,11 @@ MAX_DIGITS = 100  # of a decimal number; PostgreSQL takes many more, no destinat
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_AHEAD = timedelta(days=7)
 _PARTS = (
     ("visitor", Visitor, "an outbox.Visitor"),
     ("campaign", Campaign, "an outbox.Campaign"),
-    ("details", Mapping, "a mapping"),
+    ("details", dict | Mapping, "a mapping"),
 )
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -43,7 +44,8 @@ def encode(conversion: Conversion, *, region: str | None = None) -> bytes:
     """Give `conversion` as UTF-8 JSON, sealed; `region` is the default region of national phone numbers (alpha-2)."""
     if not isinstance(conversion, Conversion):
         raise ConversionError("conversion", f"expected an outbox conversion, got {type(conversion).__name__}")
-    if not isinstance(conversion.name, str) or not conversion.name:
+    name = conversion.name
+    if not isinstance(name, str) or not name:
         raise ConversionError("name", "expected the name of a funnel step")
     for part, kind, expected in _PARTS:
         value = getattr(conversion, part)
@@ -52,22 +54,22 @@ def encode(conversion: Conversion, *, region: str | None = None) -> bytes:
     notes: list[str] = []
     visitor = conversion.visitor
     event: dict[str, Any] = {
-        "name": _UNSTORABLE.sub("", str.__str__(conversion.name)),
+        "name": _text(name, "name", []),
         "event_id": _key("event_id", conversion.event_id or (visitor and visitor.event_id), notes) or str(uuid.uuid4()),
         "occurred_at": _occurred_at(conversion.occurred_at),
         "handl_id": _key("handl_id", conversion.handl_id or (visitor and visitor.handl_id), notes),
         "lead_id": _key("lead_id", conversion.lead_id, notes),
         "account_id": _key("account_id", conversion.account_id, notes),
-        "details": clean(conversion.all_details(), "details", notes),
+        "details": _clean_mapping(conversion.all_details(), "details", notes) or None,
     }
     campaign = conversion.campaign or (visitor and visitor.campaign)
     consent = read_consent(conversion.consent, notes) or (visitor and visitor.consent)
     if campaign:
-        event["campaign"] = clean(campaign.to_json(), "campaign", notes)
+        event["campaign"] = campaign.to_json() or None  # of this and of a visitor the constructors made sure
     if consent:
         event["consent"] = consent
     if visitor:
-        event["visitor"] = clean(visitor.to_json(), "visitor", notes)
+        event["visitor"] = visitor.to_json() or None
         notes.extend(visitor.notes)
     if conversion.person is not None:
         sealed = seal(conversion.person, region=region)
@@ -75,7 +77,7 @@ def encode(conversion: Conversion, *, region: str | None = None) -> bytes:
         notes.extend(sealed.notes)
     if notes:
         event["notes"] = notes
-    return _encoder.encode({key: value for key, value in event.items() if value not in (None, {})})
+    return _encoder.encode({key: value for key, value in event.items() if value is not None})
 
 
 def encode_all(conversions: Sequence[Conversion], *, region: str | None = None) -> bytes:
@@ -92,7 +94,7 @@ def _occurred_at(at: datetime | None) -> str | None:
         raise ConversionError("occurred_at", "expected an aware datetime; give it a time zone, e.g. datetime.now(UTC)")
     if at < _EARLIEST:
         raise ConversionError("occurred_at", "lies before 1970")
-    if at - datetime.now(UTC) > timedelta(days=7):
+    if at - datetime.now(UTC) > _MOST_AHEAD:
         raise ConversionError("occurred_at", "lies more than 7 days ahead")
     return at.astimezone(UTC).isoformat()
 
@@ -101,6 +103,8 @@ def _key(field: str, value: Any, notes: list[str]) -> str | None:
     """Give an id as text. The SQL function shortens an `event_id` that is too long, and leaves out other such ids."""
     if value is None or value == "":
         return None
+    if _is_plain(value, MAX_KEY):
+        return value
     if isinstance(value, bool) or not isinstance(value, str | int | uuid.UUID):
         notes.append(f"{field}: expected text or a whole number, left out")
         return None
@@ -123,10 +127,13 @@ def _text(value: str, field: str, notes: list[str], limit: int | None = None) ->
     return value
 
 
+def _is_plain(value: Any, limit: int) -> TypeGuard[str]:
+    """Tell whether a value is text that can stay as it is; nearly all are."""
+    return type(value) is str and len(value) <= limit and value.isascii() and "\0" not in value
+
+
 def clean(value: Any, field: str, notes: list[str], depth: int = MAX_DEPTH) -> Any:
     """Give `value` as JSON that PostgreSQL can store, of bounded size; what is left out is noted under `field`."""
-    if type(value) is str:  # nearly all are
-        return _text(value, field, notes, MAX_TEXT)
     for kinds, convert in _CONVERTERS:
         if isinstance(value, kinds):
             return convert(value, field, notes, depth)
@@ -142,7 +149,9 @@ def _clean_number(value: Any, field: str, notes: list[str], depth: int) -> Any: 
     return None
 
 
-def _clean_mapping(value: Mapping[Any, Any], field: str, notes: list[str], depth: int) -> Any:
+def _clean_mapping(
+    value: Mapping[Any, Any], field: str, notes: list[str], depth: int = MAX_DEPTH
+) -> dict[str, Any] | None:
     if depth == 0:
         notes.append(f"{field}: nested too deeply, left out")
         return None
@@ -151,8 +160,11 @@ def _clean_mapping(value: Mapping[Any, Any], field: str, notes: list[str], depth
         if len(result) == MAX_ITEMS:
             notes.append(f"{field}: only the first {MAX_ITEMS} entries were kept")
             break
-        name = _text(_key(field, key, notes) or "", field, notes, 40)
+        name = key if _is_plain(key, 40) else _text(_key(field, key, notes) or "", field, notes, 40)
         if not name:
+            continue
+        if _is_plain(item, MAX_TEXT):
+            result[name] = item
             continue
         kept = clean(item, f"{field}.{name}" if name.isidentifier() else field, notes, depth - 1)
         if kept is not None:

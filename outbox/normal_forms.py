@@ -48,7 +48,7 @@ def squeezed(text: str) -> str:
     """Give letters, digits and accents only, in lower case; `""` if nothing remains."""
     text = text.lower()
     if text.isascii():
-        return text.encode().translate(None, _ASCII_BUT_LETTERS_AND_DIGITS).decode()
+        return text if text.isalnum() else text.encode().translate(None, _ASCII_BUT_LETTERS_AND_DIGITS).decode()
     text = text.replace(" ", "")
     if not text.isalnum():
         text = "".join(char for char in text if unicodedata.category(char)[0] in "LMN")
@@ -73,7 +73,9 @@ def email_for_meta(text: str) -> str:
     address = text.lower()
     if not address.isascii():
         address = unicodedata.normalize("NFC", address)
-    if len(address) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(address) or not address.isprintable():
+        if not address.isprintable():
+            raise LeftOut("not an e-mail address")
+    if len(address) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(address):
         raise LeftOut("not an e-mail address")
     return address
 
@@ -89,21 +91,20 @@ def email_for_google(address: str) -> str:
 
 
 def name(text: str) -> str:
-    """Give a first or last name in lower case: no punctuation, no spaces, accents kept.
+    """Give a first or last name, or a city, in lower case: no punctuation, no spaces, accents kept.
 
     Meta's page says "no punctuation" and is silent about spaces, and Meta's own libraries disagree: the parameter
     builder removes both, as the Pixel in the browser does, while the business SDK keeps both. We do what the Pixel
-    does, since Meta asks for the same values from both sides. Accents stay, as in the page's own example "valéry".
+    does, since Meta asks for the same values from both sides. Accents stay, as in the page's own example "valéry"; of
+    a city Meta allows them, though the builder drops them.
     """
+    form = text.lower()
+    if form.isalpha() and form.isascii():
+        return form
     form = squeezed(text)
     if not (form.isalpha() or any(map(str.isalpha, form))):
         raise LeftOut("no letter in it")
     return form
-
-
-def city(text: str) -> str:
-    """Give a city in lower case: no punctuation, no spaces; accents stay as Meta allows (the builder drops them)."""
-    return name(text)
 
 
 _ZIP = re.compile(r"[0-9]{5}(?:[- ]?[0-9]{4})?")
@@ -130,7 +131,8 @@ def postal_code(text: str, country: str | None) -> str:
     if country in _ZIP_COUNTRIES and _ZIP.fullmatch(text):
         return text[:5]
     form = squeezed(text)
-    if form.isdigit() and 0 < (digits := _POSTAL_DIGITS.get(country, 0)) - len(form) <= 2:
+    is_number = form.isdigit()
+    if is_number and 0 < (digits := _POSTAL_DIGITS.get(country, 0)) - len(form) <= 2:
         form = form.zfill(digits)
     if country in _ZIP_COUNTRIES:
         if not _ZIP.fullmatch(form):
@@ -138,7 +140,7 @@ def postal_code(text: str, country: str | None) -> str:
         return form[:5]
     if country is None and _ZIP_PLUS_4.fullmatch(text):
         return form[:5]
-    if len(form) < 2 or not any(map(str.isdigit, form)):
+    if len(form) < 2 or not (is_number or any(map(str.isdigit, form))):
         raise LeftOut("not a postal code")
     return form
 

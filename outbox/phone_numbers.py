@@ -103,8 +103,8 @@ def _read(reading: _Reading) -> tuple[str | None, bool]:
 class _Plan(NamedTuple):
     """How numbers under one calling code look."""
 
-    calling_code: str
-    lengths: frozenset[int]  # of what follows the calling code
+    start: int  # of what follows the calling code
+    lengths: frozenset[int]  # of that
     trunk: re.Pattern[str] | None  # what may stand before it at home, and does not belong to the number
 
 
@@ -114,14 +114,15 @@ def _plain_international(text: str) -> str | None:
     In doubt is a number that may carry a trunk prefix, such as +49 (0)30…, because removing it takes judgement, and one
     that may be a single digit over and over.
     """
-    digits = text[1:].encode().translate(None, _SEPARATORS).decode()
+    digits = text[1:]
     if not digits.isdecimal():
-        return None
-    plan = _plan(digits[0]) or _plan(digits[:2]) or _plan(digits[:3])
+        digits = digits.encode().translate(None, _SEPARATORS).decode()
+        if not digits.isdecimal():
+            return None
+    plan = _plan(digits[:3])
     if plan is None:
         return None
-    calling_code, lengths, trunk = plan
-    start = len(calling_code)
+    start, lengths, trunk = plan
     length = len(digits) - start
     if length not in lengths or digits.count(digits[-1]) >= length or (trunk and trunk.match(digits, start)):
         return None
@@ -129,7 +130,13 @@ def _plain_international(text: str) -> str | None:
 
 
 @lru_cache(maxsize=2048)  # more than there are texts of up to three digits
-def _plan(calling_code: str) -> _Plan | None:
+def _plan(beginning: str) -> _Plan | None:
+    """Give the plan of the calling code with which a number begins: of none can another one be the beginning."""
+    plans = (_plan_of(beginning[:length]) for length in (1, 2, 3))
+    return next(filter(None, plans), None)
+
+
+def _plan_of(calling_code: str) -> _Plan | None:
     if calling_code.startswith("0"):
         return None
     code = int(calling_code)
@@ -139,4 +146,4 @@ def _plan(calling_code: str) -> _Plan | None:
         return None
     numbers, trunk = metadata.general_desc, metadata.national_prefix_for_parsing
     lengths = frozenset(numbers.possible_length) - frozenset(numbers.possible_length_local_only)
-    return _Plan(calling_code, lengths, re.compile(trunk) if trunk else None)
+    return _Plan(len(calling_code), lengths, re.compile(trunk) if trunk else None)

@@ -25,8 +25,16 @@ from typing import Any
 
 import msgspec
 
-from outbox import normal_forms
-from outbox.normal_forms import LeftOut, cleaned
+from outbox.normal_forms import (
+    LeftOut,
+    cleaned,
+    date_of_birth,
+    email_for_google,
+    email_for_meta,
+    gender,
+    name,
+    postal_code,
+)
 from outbox.person import Person
 from outbox.phone_numbers import e164
 from outbox.places import country_code, state
@@ -75,17 +83,18 @@ def seal(person: Person | Mapping[str, object], *, region: str | None = None) ->
     except Exception:  # noqa: BLE001 - a mapping may run any code; the promise is that a conversion never fails for it
         draft.notes.append("person: cannot be read, left out")
         return draft.sealed()
-    for (field, key, read), value in zip(_FIELDS, values, strict=True):
+    meta = draft.meta
+    for field, key, read, value in zip(_NAMES, _KEYS, _READERS, values, strict=True):
         if value is None:
             continue
         try:
-            if type(value) is str and value.isascii() and len(value) <= _LONGEST:  # nearly always, so without a detour
-                text = value.strip()
-            else:
-                text = cleaned(_text(field, value))
-            if text:
-                already = len(text) >= 32 and _already_hashed(draft, field, text)
-                draft.meta[key] = [already or read(draft, text)]
+            # Nearly always, so without a detour.
+            if type(value) is str and len(value) < _SHORTEST_HASH and value.isascii():
+                if text := value.strip():
+                    meta[key] = [read(draft, text)]
+            elif text := cleaned(_text(field, value)):
+                already = _already_hashed(draft, field, text) if len(text) >= _SHORTEST_HASH else None
+                meta[key] = [already or read(draft, text)]
         except LeftOut as why:
             draft.notes.append(f"person.{field}: {why}, left out")
         except Exception:  # noqa: BLE001 - a value may run any code, likewise
@@ -147,6 +156,7 @@ class _Draft:
         return Sealed(meta=self.meta, google=self.google, country=self.country, notes=tuple(self.notes))
 
 
+_SHORTEST_HASH = 32  # characters of an MD5
 _LONGEST = 512  # characters; no value that could match anybody is longer, and all that follows is quick within it
 _LARGEST = 10**15  # E.164 numbers have up to 15 digits
 _MAY_BE_NUMBERS = frozenset({"phone", "postal_code", "date_of_birth"})
@@ -177,17 +187,24 @@ _hash_of_code = lru_cache(maxsize=512)(_hash)
 
 def _country(draft: _Draft, text: str) -> str:
     draft.region = None  # a country that we cannot read is still another than the default
-    draft.country = draft.region = country_code(text)
-    return _hash_of_code(draft.country)
+    draft.country, digest = _country_of(text)
+    draft.region = draft.country
+    return digest
+
+
+@lru_cache(maxsize=512)  # likewise
+def _country_of(text: str) -> tuple[str, str]:
+    code = country_code(text)
+    return code, _hash(code)
 
 
 def _email(draft: _Draft, text: str) -> str:
-    without_spaces = text.replace(" ", "")  # Google's rule; Meta's is to trim, and an address has no space in it
-    for_meta = normal_forms.email_for_meta(without_spaces)
-    for_google = normal_forms.email_for_google(for_meta)
+    has_space = " " in text  # Google's rule is to take them out; Meta's is to trim, and an address has no space in it
+    for_meta = email_for_meta(text.replace(" ", "") if has_space else text)
+    for_google = email_for_google(for_meta)
     digest = _hash(for_google)
     draft.google["sha256_email_address"] = [digest]
-    if without_spaces != text:
+    if has_space:
         raise LeftOut("an address with a space in it, which is none to Meta")
     return digest if for_meta == for_google else _hash(for_meta)
 
@@ -198,8 +215,12 @@ def _phone(draft: _Draft, text: str) -> str:
     return _hash(number[1:])
 
 
-def _read_by(normal_form: Callable[[str], str]) -> Callable[[_Draft, str], str]:
-    return lambda _, text: sha256(normal_form(text).encode()).hexdigest()
+def _name(_: _Draft, text: str) -> str:
+    return _hash(name(text))
+
+
+def _postal_code(draft: _Draft, text: str) -> str:
+    return _hash(postal_code(text, draft.country))
 
 
 # A person's fields, Meta's key for each, and how the hash for Meta is made. Country first: phone number, state and
@@ -208,15 +229,15 @@ _FIELDS: tuple[tuple[str, str, Callable[[_Draft, str], str]], ...] = (
     ("country", "country", _country),
     ("email", "em", _email),
     ("phone", "ph", _phone),
-    ("first_name", "fn", _read_by(normal_forms.name)),
-    ("last_name", "ln", _read_by(normal_forms.name)),
-    ("city", "ct", _read_by(normal_forms.city)),
+    ("first_name", "fn", _name),
+    ("last_name", "ln", _name),
+    ("city", "ct", _name),
     ("state", "st", lambda draft, text: _hash_of_code(state(text, draft.country))),
-    ("postal_code", "zp", lambda draft, text: _hash(normal_forms.postal_code(text, draft.country))),
-    ("date_of_birth", "db", _read_by(normal_forms.date_of_birth)),
-    ("gender", "ge", lambda _, text: _hash_of_code(normal_forms.gender(text))),
+    ("postal_code", "zp", _postal_code),
+    ("date_of_birth", "db", lambda _, text: _hash(date_of_birth(text))),
+    ("gender", "ge", lambda _, text: _hash_of_code(gender(text))),
 )
-_NAMES = tuple(field for field, _, _ in _FIELDS)
+_NAMES, _KEYS, _READERS = zip(*_FIELDS, strict=True)
 _values_of_person = attrgetter(*_NAMES)
 
 

@@ -45,7 +45,7 @@ TRAITS = ("em", "ph", "fn", "ln", "ct", "st", "zp", "country", "db", "ge")
 """Hashed parameters of user_data, in the order of the owner's spec, 4.3."""
 
 # With the appendix that Meta's own parameter builder adds (1.3).
-_FBP_OR_FBC = re.compile(r"fb\.\d{1,3}\.\d{10,16}\.[^.\s]{1,600}(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?")
+_FBP_OR_FBC = re.compile(r"fb\.[0-9]{1,3}\.[0-9]{10,16}\.[^.\s]{1,600}(?:\.[A-Za-z0-9_-]{2}(?:[A-Za-z0-9_-]{6})?)?")
 _FBCLID = re.compile(r"[A-Za-z0-9_-]{1,500}")
 
 # Subcode 2804050: nothing but these, and the request is refused (1.2).
@@ -140,11 +140,10 @@ def build(
     user_data, sent = _user_data(known)
     if user_data.keys() <= _WEAK and any(user_data.keys() <= insufficient for insufficient in INSUFFICIENT):
         return Refusal("dead", "insufficient identity")
-    addresses = {name: values.url(known.visitor, name) for name in ("url", "referrer")}
-    is_seen = bool(addresses["url"]) and "client_user_agent" in user_data
-    source = _action_source(event, mapping, is_seen=is_seen)
+    url, referrer = values.url(known.visitor, "url"), values.url(known.visitor, "referrer")
+    source = _action_source(event, mapping, is_seen=bool(url) and "client_user_agent" in user_data)
     custom_data = _custom_data(event, mapping, is_website=source == "website")
-    if mapping.event_name == "Purchase" and not {"value", "currency"} <= custom_data.keys():
+    if mapping.event_name == "Purchase" and not ("value" in custom_data and "currency" in custom_data):
         return Refusal("dead", "missing value")  # subcode 2804009
     body: dict[str, Any] = {
         "event_name": mapping.event_name,
@@ -152,9 +151,10 @@ def build(
         "event_id": event.event_id,
         "action_source": source,
     }
-    for parameter, name in (("event_source_url", "url"), ("referrer_url", "referrer")):
-        if address := addresses[name]:
-            body[parameter] = address
+    if url:
+        body["event_source_url"] = url
+    if referrer:
+        body["referrer_url"] = referrer
     body["user_data"] = user_data
     if custom_data:
         body["custom_data"] = custom_data
@@ -179,8 +179,12 @@ def _user_data(known: Known) -> tuple[dict[str, Any], list[str]]:
         user_data["fbc"] = click
         sent.append(digest("fbc", click))
     if known.keys:
-        user_data["external_id"] = list(dict.fromkeys([hash_key(key) for key in known.keys]))
-        sent.extend([hash_digest("external_id", value) for value in user_data["external_id"]])
+        digests: dict[str, str] = {}
+        for key in known.keys:
+            hashed = hash_key(key)
+            digests[hashed] = hash_digest("external_id", hashed)
+        user_data["external_id"] = list(digests)
+        sent += digests.values()
     return user_data, sent
 
 
@@ -231,7 +235,7 @@ def _custom_data(event: Event, mapping: StepMapping, *, is_website: bool) -> dic
         "content_name": words(details, "content_name") or words(details, "form") or words(details, "product"),
         "content_category": values.category(details, mapping),
     }
-    others: dict[str, Any] = {}
+    others: dict[str, Any] = {}  # they come last
     for name, found in details.items():
         if read := _READERS.get(name):
             candidates[name] = read(details, name)
@@ -242,10 +246,11 @@ def _custom_data(event: Event, mapping: StepMapping, *, is_website: bool) -> dic
             candidates[parameter] = words(campaign, name)
     if is_website and not candidates.get("lead_source"):
         candidates["lead_source"] = "direct"  # owner's spec, 4.4
-    custom = {name: found for name, found in candidates.items() if found is not None}
+    if None in candidates.values():
+        candidates = {name: found for name, found in candidates.items() if found is not None}
     if others:
-        _add_others(custom, others)
-    return {**mapping.parameters, **custom}
+        _add_others(candidates, others)
+    return {**mapping.parameters, **candidates} if mapping.parameters else candidates
 
 
 def _list_of(*kinds: type) -> Callable[[Mapping[str, Any], str], list[Any] | None]:

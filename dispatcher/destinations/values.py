@@ -18,6 +18,8 @@ SHA256 = re.compile(r"[0-9a-f]{64}(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?")
 
 EMPTY_HASH = sha256(b"").hexdigest()
 
+_HEXADECIMAL = b"0123456789abcdef"
+
 PERSONAL_NAMES = frozenset(
     {
         "email", "e_mail", "mail", "phone", "phone_number", "mobile", "tel", "telephone", "name", "first_name", "last_name",
@@ -29,27 +31,34 @@ PERSONAL_NAMES = frozenset(
 MOST_REMEMBERED = 100
 """Characters of a text that may come again and again: a form, a product, a campaign."""
 
+_MOST_REMEMBERED_OF_URL = 500
+
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _PERSONAL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 
 
 def text(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | None:
     """Give `values[name]` as a text without control characters, cut at `limit`; None if there is none."""
-    value = values.get(name)
-    if isinstance(value, str):
-        return _cleaned(value, limit)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)[:limit]
-    return None
+    return _text(values.get(name), limit)
 
 
 def words(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | None:
     """Give `values[name]` as `text` does, unless it seems to hold an e-mail address."""
     value = values.get(name)
+    if value is None:
+        return None
     if isinstance(value, str) and len(value) <= MOST_REMEMBERED:
         return _words(value, limit)
-    found = text(values, name, limit)
+    found = _text(value, limit)
     return None if found is None or looks_personal(found) else found
+
+
+def _text(value: Any, limit: int) -> str | None:
+    if isinstance(value, str):
+        return _cleaned(value, limit)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)[:limit]
+    return None
 
 
 def _cleaned(value: str, limit: int) -> str | None:
@@ -66,7 +75,7 @@ def _words(value: str, limit: int) -> str | None:
 def number(values: Mapping[str, Any], name: str) -> float | int | None:
     """Give `values[name]` as a finite number; a number written as text counts."""
     value = values.get(name)
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return None
     if isinstance(value, str):
         try:
@@ -80,7 +89,7 @@ def number(values: Mapping[str, Any], name: str) -> float | int | None:
 
 def currency(values: Mapping[str, Any], name: str = "currency") -> str | None:
     """Give an ISO 4217 code in upper case."""
-    code = text(values, name, 10)
+    code = words(values, name, 10)
     return code.upper() if code and len(code) == 3 and code.isascii() and code.isalpha() else None
 
 
@@ -113,14 +122,24 @@ def hashed_traits(values: Mapping[str, Any], names: Iterable[str]) -> tuple[dict
     found: dict[str, Any] = {}
     sent: list[str] = []
     for name in names:
-        if name in values and (sound := hashes(values, name)):
+        if name not in values:
+            continue
+        listed = values[name]
+        if isinstance(listed, list) and len(listed) == 1 and _is_hash(listed[0]):  # nearly all are
+            found[name] = listed
+            sent.append(f"{name}:{listed[0][:8]}")
+        elif sound := hashes(values, name):
             found[name] = sound
             sent += [hash_digest(name, value) for value in sound]
     return found, sent
 
 
 def _is_hash(value: Any) -> bool:
-    return isinstance(value, str) and SHA256.fullmatch(value) is not None and value != EMPTY_HASH
+    if not isinstance(value, str):
+        return False
+    if len(value) == 64 and value.isascii():  # of which most are; a third of what the expression takes
+        return not value.encode().translate(None, _HEXADECIMAL) and value != EMPTY_HASH
+    return SHA256.fullmatch(value) is not None
 
 
 def ip(values: Mapping[str, Any]) -> str | None:
@@ -130,14 +149,24 @@ def ip(values: Mapping[str, Any]) -> str | None:
         return None
     family = AF_INET6 if ":" in address else AF_INET
     try:
-        return inet_ntop(family, inet_pton(family, address))
+        packed = inet_pton(family, address)
     except (OSError, ValueError):  # ValueError: no ASCII
         return None
+    return inet_ntop(family, packed) if family == AF_INET6 else address  # of IPv4 the usual form is the only one taken
 
 
 def url(values: Mapping[str, Any], name: str) -> str | None:
     """Give a web address, without secrets and personal data in its query (a SQL writer's has not been cleaned yet)."""
-    address = text(values, name, 4000)
+    found = values.get(name)
+    if isinstance(found, str) and len(found) <= _MOST_REMEMBERED_OF_URL:
+        return _url(found)
+    address = _text(found, 4000)
+    return clean_url(address) if address else None
+
+
+@lru_cache(maxsize=1024)  # a site has few pages
+def _url(found: str) -> str | None:
+    address = _cleaned(found, 4000)
     return clean_url(address) if address else None
 
 

@@ -47,20 +47,20 @@ class Resolver(Protocol):
 def known_from(event: Event) -> Known:
     """Give what the event itself tells of its person."""
     sealed = event.sealed or {}
-    keys = tuple(key for key in (event.account_id, event.handl_id, event.lead_id) if key)
+    account_id, handl_id, lead_id = event.account_id, event.handl_id, event.lead_id
+    country = sealed.get("country")
     return Known(
-        keys=keys,
-        account_id=event.account_id,
-        lead_id=event.lead_id,
-        handl_id=event.handl_id,
-        # A browser is there before its lead, and the lead before the account.
-        earliest_key=event.handl_id or event.lead_id or event.account_id,
-        meta=_mapping(sealed.get("meta")),
-        google=_mapping(sealed.get("google")),
-        country=sealed.get("country") if isinstance(sealed.get("country"), str) else None,
-        visitor=event.visitor or {},
-        visited_at=event.occurred_at,
-        consent=event.consent or {},
+        tuple(filter(None, (account_id, handl_id, lead_id))),
+        account_id,
+        lead_id,
+        handl_id,
+        handl_id or lead_id or account_id,  # a browser is there before its lead, and the lead before the account
+        _mapping(sealed.get("meta")),
+        _mapping(sealed.get("google")),
+        country if isinstance(country, str) else None,
+        event.visitor or {},
+        event.occurred_at,
+        event.consent or {},
     )
 
 

@@ -133,7 +133,8 @@ def test_fbc_is_made_from_fbclid_with_the_time_it_was_first_seen_and_only_withou
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("ip", "300.1.1.1"), ("ip", 7), ("fbp", "nonsense"), ("fbp", ["fb.1.1700000000000.1"]), ("fbc", "fb.1.x.y"),
+        ("ip", "300.1.1.1"), ("ip", "01.2.3.4"), ("ip", "1.2.3"), ("ip", "é"), ("ip", 7),
+        ("fbp", "nonsense"), ("fbp", ["fb.1.1700000000000.1"]), ("fbp", "fb.1.\u0661700000000000.1"), ("fbc", "fb.1.x.y"),
         ("fbclid", "with space"), ("user_agent", {"a": 1}), ("user_agent", "   "), ("url", 7.5),
     ],
 )  # fmt: skip
@@ -143,13 +144,29 @@ def test_what_meta_would_refuse_is_left_out(name, value):
     assert sent["action_source"] == "other"
 
 
-@pytest.mark.parametrize("unusable", ["", "x@y.z", sha(""), "A" * 64, ["", None], None, 7, {"a": 1}, [["a"]]])
+def test_an_address_is_sent_in_its_usual_form():
+    assert user_data(visitor={"ip": " 2001:DB8:0::7"})["client_ip_address"] == "2001:db8::7"
+    assert user_data(visitor={"ip": " 203.0.113.7\n"})["client_ip_address"] == "203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    "unusable",
+    [
+        "", "x@y.z", sha(""), "A" * 64, "g" * 64, "\u0663" * 64, ["a" * 63 + "\n"], ["", None], None, 7, {"a": 1}, [["a"]],
+    ],
+)  # fmt: skip
 def test_only_hashes_are_passed_on(unusable):
     assert set(user_data(sealed={"meta": {"em": unusable}}, lead_id="1")) == {"external_id"}
 
 
 def test_a_hash_with_metas_suffix_is_passed_on_whole():
     assert user_data(sealed={"meta": {"em": sha("a") + ".AQQAAQEA"}})["em"] == [sha("a") + ".AQQAAQEA"]
+
+
+def test_of_several_hashes_each_is_passed_on_once():
+    several = [sha("a"), "x", sha("b") + ".AQ", sha("a"), sha("")]
+    sent = payload(sealed={"meta": {"em": several}})
+    assert sent["user_data"]["em"] == [sha("a"), sha("b") + ".AQ"]
 
 
 @pytest.mark.parametrize(
