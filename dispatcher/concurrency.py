@@ -10,14 +10,17 @@ import asyncio
 from collections import deque
 
 FEWEST = 50
-RATE = 6000
+RATE = 8000
 """Requests a second that one process can make."""
 RECENT = 200
 """Answers that are remembered; the number is looked at anew after every tenth of them."""
 
 
 class Concurrency:
-    """`async with concurrency:` around each request; `answered` tells how long one took. Never more than `most`."""
+    """`async with concurrency:` around requests, one after another; `answered` tells how long one took.
+
+    Never more than `most` are beside each other.
+    """
 
     def __init__(self, most: int) -> None:
         self.limit = min(FEWEST, most)
@@ -26,6 +29,11 @@ class Concurrency:
         self._free = asyncio.Semaphore(self.limit)
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._answers = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether one more would not have to wait."""
+        return not self._free.locked()
 
     async def __aenter__(self) -> None:
         await self._free.acquire()

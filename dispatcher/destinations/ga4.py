@@ -29,7 +29,7 @@ LIMITS = Limits(
     repeat=None,  # GA4 recognises no repeat but that of a transaction_id
     batch=500,  # events a claim; 25 a request, of one envelope (2.2)
     # A request for nearly every event: those that go out while an answer is 100 ms away must fit in beside each other.
-    concurrency=600,
+    concurrency=800,
 )
 
 EVENTS_A_REQUEST = 25
@@ -55,6 +55,8 @@ _ITEM_NAMES = {
     "item_variant", "location_id", "price", "quantity",
 }  # fmt: skip
 _MONEY_NEEDED = {"purchase", "refund"}
+_HASHES = (("sha256_email_address", "user_email_hash"), ("sha256_phone_number", "user_phone_hash"))
+"""Fields of user_data, and the property that holds the beginning of the first value."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -146,23 +148,29 @@ def build(
     """Give the payload of one event, or why it would be of no use. Pure."""
     event = delivery.event
     consent = consent_of(known.consent, consent_default)
-    envelope, sent = _envelope(event, known, consent)
     parameters = _parameters(event, known, mapping, now)
-    if mapping.event_name in _MONEY_NEEDED and not {"value", "currency"} <= parameters.keys():
+    if mapping.event_name in _MONEY_NEEDED and not ("value" in parameters and "currency" in parameters):
         return Refusal("dead", "missing value")
-    identifiers = _names(sent) + (("session_id",) if "session_id" in parameters else ())
+    envelope, sent = _envelope(event, known, consent)
     sent.extend(parameters)
     body = {
         "name": mapping.event_name,
         "timestamp_micros": _micros(min(event.occurred_at, now)),
         "params": parameters,
     }
-    return Payload(delivery, _encode(body), sent, known.account_id, _encode(envelope), identifiers)
+    return Payload(
+        delivery, _encode(body), sent, known.account_id, _encode(envelope), _identifiers(envelope, parameters)
+    )
 
 
-def _names(sent: Iterable[str]) -> tuple[str, ...]:
-    """Give the names of the fields that stand there with a digest: the identifiers."""
-    return tuple(dict.fromkeys([field.partition(":")[0] for field in sent if ":" in field]))
+def _identifiers(envelope: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    names = ["client_id"]
+    if "user_id" in envelope:
+        names.append("user_id")
+    names.extend(envelope.get("user_data", ()))
+    if "session_id" in parameters:
+        names.append("session_id")
+    return tuple(names)
 
 
 def _micros(at: datetime) -> int:
@@ -179,25 +187,25 @@ def _envelope(event: Event, known: Known, consent: Mapping[str, str]) -> tuple[d
     if user_id:
         envelope["user_id"] = user_id
         sent.append(digest("user_id", user_id))
-    emails = _bare_hashes(known, "sha256_email_address")
-    phones = _bare_hashes(known, "sha256_phone_number")
-    properties: dict[str, str | None] = {
-        "user_country": known.country,
-        "lead_source": words(event.campaign or {}, "source", PROPERTY_CHARACTERS),
-    }
+    properties: dict[str, dict[str, str]] = {}
+    if known.country:
+        properties["user_country"] = {"value": known.country}
+    if event.campaign and (source := words(event.campaign, "source", PROPERTY_CHARACTERS)):
+        properties["lead_source"] = {"value": source}
     if shares_identity:
-        user_data = {
-            name: found for name, found in (("sha256_email_address", emails), ("sha256_phone_number", phones)) if found
-        }
+        user_data = {}
+        for name, property_name in _HASHES:
+            if name in known.google and (found := _bare_hashes(known, name)):
+                user_data[name] = found
+                sent.extend([hash_digest(name, value) for value in found])
+                properties[property_name] = {"value": found[0][:PROPERTY_CHARACTERS]}
         if user_data:
             envelope["user_data"] = user_data
-            sent.extend([hash_digest(name, value) for name, found in user_data.items() for value in found])
-        properties["user_email_hash"] = emails[0][:PROPERTY_CHARACTERS] if emails else None
-        properties["user_phone_hash"] = phones[0][:PROPERTY_CHARACTERS] if phones else None
-        properties["handlID"] = known.handl_id[:PROPERTY_CHARACTERS] if known.handl_id else None
-    if stated := {name: {"value": value} for name, value in properties.items() if value}:
-        envelope["user_properties"] = stated
-        sent.extend(stated)
+        if known.handl_id:
+            properties["handlID"] = {"value": known.handl_id[:PROPERTY_CHARACTERS]}
+    if properties:
+        envelope["user_properties"] = properties
+        sent.extend(properties)
     envelope["consent"] = {kind: value.upper() for kind, value in consent.items()}
     return envelope, sent
 
@@ -241,15 +249,17 @@ def _parameters(event: Event, known: Known, mapping: StepMapping, now: datetime)
         "content_category": values.category(details, mapping),
         "campaign": words(campaign, "campaign"),
         "items": _items(event, mapping, value) if mapping.event_name in _MONEY_NEEDED or "items" in details else None,
-        **{name: fixed for name, fixed in mapping.parameters.items() if name != "content_category"},
     }
+    if mapping.parameters:
+        candidates |= {name: fixed for name, fixed in mapping.parameters.items() if name != "content_category"}
     parameters = {name: _cut(found) for name, found in candidates.items() if found is not None and found != ""}
     for name, found in details.items():
+        if name in candidates or name in _NOT_PARAMETERS:
+            continue
         if len(parameters) >= PARAMETERS:
             break
-        if name in candidates or name in _NOT_PARAMETERS or not _is_parameter(name, found):
-            continue
-        parameters[name] = _cut(found)
+        if _is_parameter(name, found):
+            parameters[name] = _cut(found)
     return parameters
 
 
@@ -262,9 +272,11 @@ def _is_parameter(name: str, value: Any) -> bool:
 
 
 def _cut(value: Any) -> Any:
-    if isinstance(value, str):
-        return text({"": value}, "", PARAMETER_CHARACTERS) or ""
-    return value
+    if not isinstance(value, str):
+        return value
+    if value.isprintable():  # as nearly every one is
+        return value.strip()[:PARAMETER_CHARACTERS]
+    return text({"": value}, "", PARAMETER_CHARACTERS) or ""
 
 
 def _transaction_id(event: Event, mapping: StepMapping) -> str | None:

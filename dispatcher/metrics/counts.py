@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import HistogramMetricFamily
@@ -95,14 +96,19 @@ class _Waits(Collector):
 _WAITS = _Waits()
 REGISTRY.register(_WAITS)
 
+# Asked for at every request: finding a series by its labels costs more than counting does.
+_requests_of = cache(_REQUESTS.labels)
+_batch_of = cache(_BATCH.labels)
+_send_of = cache(_SEND.labels)
+
 _reasons: set[str] = set()
 
 
 def requested(destination: str, events: int, outcome: str, seconds: float) -> None:
     """Count a request of `events` events that ended with `outcome` (dispatcher.destinations.Outcome) after `seconds`."""
-    _REQUESTS.labels(destination, outcome).inc()
-    _BATCH.labels(destination).observe(events)
-    _SEND.labels(destination).observe(seconds)
+    _requests_of(destination, outcome).inc()
+    _batch_of(destination).observe(events)
+    _send_of(destination).observe(seconds)
 
 
 def settled(destination: str, outcomes: Mapping[tuple[str, str], int], seconds: float) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from dispatcher import circuit, daemon
 from dispatcher.circuit import State
+from dispatcher.concurrency import FEWEST
 from schema.settings import Secret
 from tests.support import until
 
@@ -116,6 +117,19 @@ async def test_what_is_in_flight_when_the_grace_time_ends_is_uncertain_and_owed_
         await task
     assert spine.attempts("meta") == [("uncertain", "stopped while it was sent")] * 2
     assert (spine.count("delivery"), spine.count("lease")) == (2, 0)
+
+
+async def test_what_had_no_turn_when_the_grace_time_ends_goes_back_unsent(spine, monkeypatch):
+    monkeypatch.setattr(daemon, "GRACE_SECONDS", 0.1)
+    spine.faults("ga4", rates={"hang_after_accept": 1.0}, hang_seconds=60)
+    record(spine, FEWEST + 10)
+    async with daemon.running(spine.settings, spine.database_url) as running:
+        task = asyncio.create_task(running.run())
+        await until(lambda: len(spine.arrivals("ga4")) == FEWEST)
+        running.stop()
+        await task
+    assert spine.attempts("ga4") == [("uncertain", "stopped while it was sent")] * FEWEST
+    assert (spine.count("delivery WHERE tries = 0"), spine.count("lease")) == (10, 0)
 
 
 async def test_without_credentials_a_destination_is_halted_and_its_deliveries_wait(spine):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -40,6 +41,17 @@ async def test_the_further_away_the_more_at_once_within_bounds(seconds, let_thro
     concurrency = Concurrency(600)
     answer(concurrency, seconds)
     assert await most_at_once(concurrency, 800) == let_through
+
+
+async def test_there_is_room_until_as_many_are_under_way_and_again_when_it_proves_far():
+    concurrency = Concurrency(600)
+    async with AsyncExitStack() as stack:
+        for _ in range(FEWEST):
+            assert concurrency.has_room
+            await stack.enter_async_context(concurrency)
+        assert not concurrency.has_room
+        answer(concurrency, 0.1)
+        assert concurrency.has_room
 
 
 async def test_the_fastest_answer_counts_as_slow_ones_may_have_waited_for_us():

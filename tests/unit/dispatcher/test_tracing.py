@@ -18,6 +18,7 @@ from dispatcher import tracing
 def provider():
     provider = TracerProvider()
     trace.set_tracer_provider(provider)
+    tracing.is_traced.cache_clear()  # other tests of this process may have asked before
     return provider
 
 
