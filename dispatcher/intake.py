@@ -19,7 +19,7 @@ from dispatcher.database import Database
 from dispatcher.destinations import Limits
 from dispatcher.eligibility import DISABLED, NO_MAPPING, TOO_OLD
 from dispatcher.identity.facets import Fact, Keys, fold, keys_of
-from dispatcher.identity.meaning import links
+from dispatcher.identity.meaning import Kind
 from dispatcher.queue import IDLE_REWIND_SECONDS, REWIND_SECONDS
 from dispatcher.records import Event
 from dispatcher.tallies import Tallies
@@ -30,7 +30,7 @@ from outbox.sealing import seal
 log = structlog.get_logger()
 
 BATCH = 1000
-BATCHES = 2
+BATCHES = 3
 """Batches under way at once."""
 SLACK = 100_000
 """How many ids behind the last claim a row may turn up: an id is drawn before its transaction commits."""
@@ -41,7 +41,7 @@ GIVE_UP = 3
 left out, so that it harms no other event."""
 
 
-class Arrival(msgspec.Struct, frozen=True, array_like=True):
+class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An event that owes intake; `person` is what a SQL writer sent raw."""
 
     event: Event
@@ -81,6 +81,8 @@ class Intake:
         self._batches = asyncio.Semaphore(BATCHES)
         self._tasks: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
+        self.is_behind = False
+        """Whether the last claim was a full one, so that more is owed."""
         self.on_settled: Callable[[], object] = lambda: None
 
     async def step(self) -> int:
@@ -99,8 +101,10 @@ class Intake:
             if claimed is None:
                 self._batches.release()
         if claimed is None:
+            self.is_behind = False
             return 0
         lease_id, now, arrivals = claimed
+        self.is_behind = len(arrivals) == BATCH
         task = asyncio.create_task(self._take_in(lease_id, now, arrivals))
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -193,9 +197,9 @@ class Intake:
             rows = await self._claim_from(0)
         if not rows:
             return None
-        lease_id, now, last, arrivals = rows[0]
-        self._watermark = max(self._watermark, last - SLACK)
-        return lease_id, now, _arrivals(arrivals)
+        lease_id, now, *_ = rows[0]
+        self._watermark = max(self._watermark, max(last for _, _, last, _ in rows) - SLACK)
+        return lease_id, now, [arrival for *_, arrivals in rows for arrival in _arrivals(arrivals)]
 
     async def _claim_from(self, since: int) -> list[tuple[Any, ...]]:
         return await self._database.run(
@@ -238,17 +242,24 @@ def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
     return {
         "facets": Jsonb(
             [
-                {**keys._asdict(), "newest": newest, "event_ids": sorted(events[keys])}
+                {
+                    "newest": newest,
+                    "lead_id": keys.lead_id,
+                    "handl_id": keys.handl_id,
+                    "event_ids": sorted(events[keys]),
+                    "account_id": keys.account_id,
+                }
                 for keys, newest in fold(facts).items()
             ]
         ),
         "sign_ins": Jsonb(
             [
-                {"kind": key.kind, "key": key.value, "at": at, "event_id": event_id, "account_id": fact.keys.account_id}
+                {"kind": kind, "key": key, "at": at, "event_id": event_id, "account_id": keys.account_id}
                 for fact in facts
-                if fact.keys.account_id
+                if (keys := fact.keys).account_id
                 for (at, event_id) in [fact.stamp]
-                for key in links(fact.keys)
+                for kind, key in ((Kind.HANDL, keys.handl_id), (Kind.LEAD, keys.lead_id))
+                if key
             ]
         ),
     }

@@ -26,7 +26,7 @@ from dispatcher.identity.facets import Keys, keys_of
 from dispatcher.identity.meaning import Relation, first_seen, links
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.records import Delivery, Event, Mapping
-from dispatcher.words import Words
+from dispatcher.words import DestinationWords, Words
 
 log = structlog.get_logger()
 
@@ -119,7 +119,7 @@ class Resender:
         acquainted = [merges[number] for number in await self._resolver.acquainted(merges)]
         relations = await self._resolver.relate(acquainted)
         nearby = await self._nearby(acquainted, relations)
-        decisions = await self.consider(await self.events(set().union(*nearby.values())))
+        decisions = await self.consider(await self.events(await self._sent(set().union(*nearby.values()))))
         in_flight = {decision.told.event.id for decision in decisions if decision.verdict is Verdict.IN_FLIGHT}
         later = [merge for merge, events in nearby.items() if events & in_flight]
         owners = {event.id: relation.account_id for event, relation in zip(acquainted, relations, strict=True)}
@@ -143,6 +143,20 @@ class Resender:
             nearby[asked[number - 1][0]].add(event_id)
         return nearby
 
+    async def _sent(self, ids: Iterable[int]) -> list[int]:
+        """Give those of some events that were delivered, or are being sent: most wait still, and are sent with all that is known."""
+        asked = {"ids": list(ids), "destinations": [words.id for _, words in await self._recognising()]}
+        return [event_id for (event_id,) in await self._database.run("sent_of", asked)] if asked["ids"] else []
+
+    async def _recognising(self) -> list[tuple[Destination, DestinationWords]]:
+        """Give the destinations that recognise a repeat."""
+        words = await self._words.destinations()
+        return [
+            (destination, words[destination.name])
+            for destination in self._destinations
+            if destination.limits.repeat is not None and words[destination.name].enabled
+        ]
+
     async def consider(self, events: Sequence[Event]) -> list[Decision]:
         """Say for each event, at each destination that recognises a repeat, what is to be done."""
         if not events:
@@ -152,10 +166,7 @@ class Resender:
         by_id = {event.id: event for event in events}
         now = (await self._database.run("clock"))[0][0]
         decisions: list[Decision] = []
-        for destination in self._destinations:
-            words = (await self._words.destinations())[destination.name]
-            if destination.limits.repeat is None or not words.enabled:
-                continue
+        for destination, words in await self._recognising():
             asked = {"destination": words.id, "ids": list(known)}
             for *answer, event_id in await self._database.run("resend_candidates", asked):
                 told = Told(by_id[event_id], *answer)
@@ -179,7 +190,8 @@ class Resender:
 
     async def events(self, ids: Iterable[int]) -> list[Event]:
         """Read some events."""
-        return [Event(*row) for row in await self._database.run("events", {"ids": list(ids)})]
+        asked = {"ids": list(ids)}
+        return [Event(*row) for row in await self._database.run("events", asked)] if asked["ids"] else []
 
     async def events_of(self, relation: Relation) -> set[int]:
         """Give the ids of the newest events of a person."""
@@ -215,8 +227,9 @@ class Resender:
                 for event, _ in merges
                 if event.name not in words.mappings and not refuse(Delivery(event, 1), None, destination.limits, now)
             }
-            rows = await self._database.run("resend_candidates", {"destination": words.id, "ids": list(untold)})
-            untold -= {event_id for revision, *_, event_id in rows if revision}
+            if untold:
+                rows = await self._database.run("resend_candidates", {"destination": words.id, "ids": list(untold)})
+                untold -= {event_id for revision, *_, event_id in rows if revision}
             tellings += [{"event_id": event_id, "destination": words.id, "revision": 1} for event_id in untold]
         return tellings
 

@@ -7,7 +7,7 @@ processes it is done, and so is the fold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ MOST_BYTES = 512
 """A longer key stands by its hash: whatever a writer put there, every event can be folded."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 TRAITS = ("em", "ph", "fn", "ln", "ct", "st", "zp", "country", "db", "ge")
 GOOGLE_TRAITS = ("sha256_email_address", "sha256_phone_number")
@@ -80,7 +81,7 @@ class Fact(msgspec.Struct, frozen=True):
 
 def stamp(occurred_at: datetime, event_id: int) -> Stamp:
     """Give the place of an event in the log's order."""
-    return (occurred_at - EPOCH) // timedelta(microseconds=1), event_id
+    return (occurred_at - EPOCH) // _MICROSECOND, event_id
 
 
 def fold(facts: Iterable[Fact]) -> dict[Keys, dict[str, Stamp]]:
@@ -91,14 +92,24 @@ def fold(facts: Iterable[Fact]) -> dict[Keys, dict[str, Stamp]]:
     """
     facets: dict[Keys, dict[str, Stamp]] = {}
     for fact in facts:
-        if not any(fact.keys):
+        keys = fact.keys
+        if not any(keys):
             continue
         at = fact.stamp
-        told = dict.fromkeys((SEEN, *_fields(fact)), at)
+        told = dict.fromkeys(_fields(fact), at)
         told[FIRST] = (-at[0], -at[1])
-        for keys in {fact.keys, fact.keys if not fact.keys.account_id else Keys(fact.keys.account_id)}:
-            join(facets.setdefault(keys, {}), told)
+        if keys.account_id and (keys.handl_id or keys.lead_id):
+            _tell(facets, Keys(keys.account_id), dict(told))
+        _tell(facets, keys, told)
     return facets
+
+
+def _tell(facets: dict[Keys, dict[str, Stamp]], keys: Keys, told: dict[str, Stamp]) -> None:
+    """Take what an event told into its facet, or make it one."""
+    if facet := facets.get(keys):
+        join(facet, told)
+    else:
+        facets[keys] = told
 
 
 def join(facet: dict[str, Stamp], told: Mapping[str, Stamp]) -> None:
@@ -108,18 +119,37 @@ def join(facet: dict[str, Stamp], told: Mapping[str, Stamp]) -> None:
             facet[field] = at
 
 
-def _fields(fact: Fact) -> Iterator[str]:
+_ALWAYS = {SEEN: True, FIRST: True}
+_META, _GOOGLE, _VISITOR, _CONSENT, _EVENT = range(5)
+
+# Each field, with the part of an event and the value in it that tell it; in the order in which PostgreSQL keeps them in
+# a jsonb (the shorter first), so that it need not sort those of a thousand facets.
+_TELLING: tuple[tuple[str, int, str], ...] = tuple(
+    sorted(
+        [
+            *((name, _META, name) for name in TRAITS),
+            *((name, _GOOGLE, name) for name in GOOGLE_TRAITS),
+            *((field, _VISITOR, name) for field, (name, *_) in BROWSER),
+            ("fbc", _VISITOR, "fbclid"),
+            *((kind, _CONSENT, kind) for kind in CONSENTS),
+            *((field, _EVENT, field) for field in _ALWAYS),
+        ],
+        key=lambda telling: (len(telling[0]), telling[0]),
+    )
+)
+
+
+def _fields(fact: Fact) -> list[str]:
     """Give the fields that an event can lend. One that denies consent lends its refusal only (design, part 6.6)."""
-    consent = fact.consent if isinstance(fact.consent, dict) else {}
-    yield from (kind for kind in CONSENTS if consent.get(kind) is not None)
+    consent = _object(fact.consent)
+    stated = {kind: True for kind in CONSENTS if consent.get(kind) is not None}
     if states_denial(consent.get("ad_user_data")):
-        return
-    sealed = fact.sealed if isinstance(fact.sealed, dict) else {}
-    for form, names in (("meta", TRAITS), ("google", GOOGLE_TRAITS)):
-        traits = sealed.get(form)
-        if isinstance(traits, dict):
-            yield from (name for name in names if traits.get(name))
-    visitor = fact.visitor if isinstance(fact.visitor, dict) else {}
-    yield from (field for field, (name, *_) in BROWSER if visitor.get(name))
-    if not visitor.get("fbc") and visitor.get("fbclid"):
-        yield "fbc"
+        parts: tuple[Mapping[str, Any], ...] = ({}, {}, {}, stated, _ALWAYS)
+    else:
+        sealed = _object(fact.sealed)
+        parts = (_object(sealed.get("meta")), _object(sealed.get("google")), _object(fact.visitor), stated, _ALWAYS)
+    return [field for field, part, name in _TELLING if parts[part].get(name)]
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

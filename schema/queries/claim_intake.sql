@@ -1,5 +1,6 @@
--- Claims up to :limit events that still owe intake, with what SQL writers sent raw; as claim_delivery.
--- One row, or none; the events as one JSON text (intake.Arrival). Relies on intake_pkey, raw_pkey, event_pkey. :since is the low watermark.
+-- Claims up to :limit events that still owe intake, with what SQL writers sent raw; as claim_delivery. No row, or one for
+-- every 100 events, these as one JSON text (intake.Arrival): a text of megabytes is copied again and again as it grows.
+-- Relies on intake_pkey, raw_pkey, event_pkey. :since is the low watermark.
 WITH due AS (
     DELETE FROM outbox.intake
     WHERE ctid = ANY (ARRAY(
@@ -15,14 +16,17 @@ WITH due AS (
            array_agg(event_id), array_agg(0::smallint), array_agg(tries), array_agg(NULL::timestamptz)
     FROM due
     HAVING count(*) > 0
-    RETURNING id, claimed_at
+    RETURNING id, claimed_at, event_ids, tries
 )
 SELECT leased.id, leased.claimed_at, held.event_id, held.arrivals
-FROM leased CROSS JOIN LATERAL (
+FROM leased
+CROSS JOIN LATERAL generate_series(1, cardinality(leased.event_ids), 100) AS first
+CROSS JOIN LATERAL (
     SELECT max(due.event_id) AS event_id,
            json_agg(json_build_array(
                json_build_array(event.id, event.occurred_at, event.recorded_at, event.name, event.event_id, event.handl_id,
                                 event.lead_id, event.account_id, event.sealed, event.visitor, NULL, NULL, event.consent),
                due.tries, raw.person))::text AS arrivals
-    FROM due JOIN outbox.event ON event.id = due.event_id LEFT JOIN outbox.raw ON raw.event_id = due.event_id
+    FROM unnest(leased.event_ids[first:first + 99], leased.tries[first:first + 99]) AS due (event_id, tries)
+    JOIN outbox.event ON event.id = due.event_id LEFT JOIN outbox.raw ON raw.event_id = due.event_id
 ) AS held

@@ -2,7 +2,7 @@
 -- whether any was delivered, for whom first, the fields that were sent, and when it was first tried.
 -- Relies on event_pkey, receipt_pkey, attempt_pkey, revision_pkey; lease holds a few rows.
 SELECT greatest(told.revision, decided.revision), told.revision,
-       EXISTS (SELECT FROM outbox.lease WHERE destination = %(destination)s AND event.id = ANY (event_ids)),
+       event.id IN (SELECT unnest(event_ids) FROM outbox.lease WHERE destination = %(destination)s),
        coalesce(told.delivered, false), told.account_id, sent.fields, least(told.at, tried.at),
        event.id
 FROM outbox.event

@@ -1,5 +1,6 @@
 -- Settles an intake lease: writes the sealed persons, deletes the raw ones, folds the events into the facets, and owes
--- the deliveries, in one statement. The lease row is the fence. Returns how many events were settled.
+-- the deliveries, in one statement. The lease row is the fence: so each event is folded once, and only a facet can be there
+-- already. Returns how many events were settled.
 -- Relies on lease_pkey, event_pkey, raw_pkey, facet_pkey.
 --
 -- JSON arrays: :sealed of event_id, sealed, notes; :owed of destination, due_at, event_ids; :skipped of destination, reason,
@@ -35,20 +36,17 @@ WITH held AS MATERIALIZED (
     SELECT account_id, handl_id, lead_id, newest FROM given
     ON CONFLICT (account_id, handl_id, lead_id) DO UPDATE SET newest = outbox.newest(facet.newest, excluded.newest)
     RETURNING id, account_id, handl_id, lead_id, xmax = 0 AS is_new
+), folded AS MATERIALIZED (
+    SELECT id, event_ids,
+           is_new AND (account_id <> '')::int + (handl_id <> '')::int + (lead_id <> '')::int > 1 AS is_merge
+    FROM given JOIN facets USING (account_id, handl_id, lead_id)
 ), facet_events AS (
-    INSERT INTO outbox.facet_event (facet_id, event_id)
-    SELECT facets.id, unnest(given.event_ids) FROM given JOIN facets USING (account_id, handl_id, lead_id)
-    ON CONFLICT DO NOTHING
+    INSERT INTO outbox.facet_event (facet_id, event_id) SELECT id, unnest(event_ids) FROM folded
 ), sign_ins AS (
     INSERT INTO outbox.sign_in (kind, key, at, event_id, account_id)
     SELECT told.*
     FROM held, jsonb_to_recordset(%(sign_ins)s) AS told (kind smallint, key text, at bigint, event_id bigint, account_id text)
-    ON CONFLICT DO NOTHING
 ), merges AS (
-    INSERT INTO outbox.merge (event_id)
-    SELECT given.event_ids[1]
-    FROM given JOIN facets USING (account_id, handl_id, lead_id)
-    WHERE is_new AND (account_id <> '')::int + (handl_id <> '')::int + (lead_id <> '')::int > 1
-    ON CONFLICT DO NOTHING
+    INSERT INTO outbox.merge (event_id) SELECT event_ids[1] FROM folded WHERE is_merge
 )
 SELECT coalesce(sum(cardinality(event_ids)), 0)::bigint FROM held

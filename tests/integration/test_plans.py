@@ -58,6 +58,8 @@ STATEMENTS = {
     "retention_facets": ({"account_id": "a1", "handl_id": "h1", "lead_id": "", "limit": 50}, set()),
     "retention_persons": (KEYS | {"before": 1}, set()),
     "find_events": ({"text": "x", "id": 7}, {"step"}),
+    "sent_of": ({"ids": IDS, "destinations": [1]}, {"lease"}),
+    "resend_candidates": ({"ids": IDS, "destination": 1}, {"lease"}),
     "told_of": ({"id": 7}, {"destination"}),
     "elect": ({"office": "schedule", "holder": "one", "term": OPEN}, set()),
 }

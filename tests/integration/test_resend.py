@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import pytest
 
-from dispatcher import daemon
+from dispatcher import daemon, intake, words
 from tests.support import until
 
 BROWSER = {
@@ -161,3 +161,47 @@ async def test_an_event_that_was_in_flight_at_the_merge_is_looked_at_again(spine
         await until(lambda: len(sent(spine, "lead")) == 2)
         running.stop()
         await task
+
+
+async def test_merges_wait_while_intake_is_behind(spine, monkeypatch):
+    monkeypatch.setattr(intake, "BATCH", 1)
+    account(spine, name="signed_in")
+    async with daemon.running(spine.settings, spine.database_url) as running:
+        assert await running.intake.step() == 1
+        await running.intake.finish()
+        assert running.intake.is_behind
+        assert not await running._deal_with_merges()
+        assert spine.count("merge") == 1
+        assert await running.intake.step() == 0
+        assert await running._deal_with_merges()
+        assert spine.count("merge") == 0
+
+
+async def test_merges_wait_while_a_destination_is_behind_that_takes_deliveries(spine, monkeypatch):
+    monkeypatch.setattr(words, "FRESH_SECONDS", 0)
+    for number in range(1001):
+        lead(spine, event_id=f"e{number}")
+    account(spine, name="signed_in")
+    async with daemon.running(spine.settings, spine.database_url) as running:
+        while await running.intake.step():
+            await running.intake.finish()
+        (meta,) = (sender for sender in running.senders if sender.destination.name == "meta")
+        assert await meta.step()
+        assert meta.is_behind
+        assert not await running._deal_with_merges()
+        spine.connection.execute("UPDATE outbox.destination SET paused = true WHERE name = 'meta'")
+        assert not await meta.step()
+        assert await running._deal_with_merges()
+        await meta.finish()
+
+
+async def test_merges_do_not_wait_for_ever(spine, monkeypatch):
+    monkeypatch.setattr(intake, "BATCH", 1)
+    monkeypatch.setattr(daemon, "MERGES_WAIT_SECONDS", 0)
+    account(spine, name="signed_in")
+    async with daemon.running(spine.settings, spine.database_url) as running:
+        assert await running.intake.step() == 1
+        await running.intake.finish()
+        assert running.intake.is_behind
+        assert await running._deal_with_merges()
+        assert spine.count("merge") == 0
