@@ -40,6 +40,8 @@ POLL_SECONDS = 0.25
 """How often the queues are looked at when nothing was found; one statement for all of them."""
 CLAIM_SECONDS = 15.0
 """How often a queue is claimed from though nothing was seen in it: what turned up behind the watermark is found then."""
+MERGES_WAIT_SECONDS = 60.0
+"""How long merges may wait for a backlog to go: they add to what was delivered already, and take turns with the rest."""
 FAILED_SECONDS = 5.0
 ROUND_SECONDS = 15.0
 """The longest that a loop rests, however long the leases: a loop that moves can be told from one that hangs."""
@@ -68,6 +70,7 @@ class Daemon:
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._stop = asyncio.Event()
         self._wakes: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._merges_until = monotonic() + MERGES_WAIT_SECONDS
         self.tallies = Tallies(database, self._holder, heartbeat=min(self._lease / 4, timedelta(seconds=ROUND_SECONDS)))
         self.intake = Intake(
             database,
@@ -105,7 +108,7 @@ class Daemon:
         steps: dict[str, tuple[Callable[[], Awaitable[bool]], float]] = {
             "look": (self._look, POLL_SECONDS),
             "intake": (self._take_in, CLAIM_SECONDS),
-            "merges": (self.resender.step, CLAIM_SECONDS),
+            "merges": (self._deal_with_merges, CLAIM_SECONDS),
             "tallies": (self._keep_tallies, FLUSH_SECONDS),
             "sweep": (self._sweep, min(self._lease.total_seconds() / 4, ROUND_SECONDS)),
             "schedule": (self.schedule.step, min(self._lease.total_seconds() / 3, ROUND_SECONDS)),
@@ -154,6 +157,16 @@ class Daemon:
 
     async def _take_in(self) -> bool:
         return await self.intake.step() > 0
+
+    async def _deal_with_merges(self) -> bool:
+        """Deal with merges while there is no backlog; at the latest when they have waited for a minute, then with all."""
+        is_behind = self.intake.is_behind or any(sender.is_behind for sender in self.senders)
+        if is_behind and monotonic() < self._merges_until:
+            return False
+        if await self.resender.step():
+            return True
+        self._merges_until = monotonic() + MERGES_WAIT_SECONDS
+        return False
 
     async def _look(self) -> bool:
         """Wake whoever has something to do."""

@@ -21,7 +21,7 @@ from dispatcher.circuit import State
 from dispatcher.daemon import Daemon
 from dispatcher.database import AWAY, STATEMENT_TIMEOUT
 from dispatcher.send import Sender
-from dispatcher.standings import Standing, ages, standings
+from dispatcher.standings import Standing, standings
 
 HUNG_SECONDS = STATEMENT_TIMEOUT + 30.0
 ANSWER_SECONDS = 3.0
@@ -69,21 +69,20 @@ class Health:
         reasons: list[str] = []
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                oldest = ages(await self._daemon.database.run_once("oldest_owed"))
                 fresh = {"fresh": self._daemon.schedule.term}
                 known = standings(await self._daemon.database.run_once("standings", fresh))
         except (*AWAY, TimeoutError):
-            oldest, known = {}, {}
+            known = {}
             reasons.append("the database does not answer")
         destinations = {}
         for sender in self._daemon.senders:
             state, reason = _state(sender, known)
-            age = oldest[id_].longest if (id_ := sender.state().destination) in oldest else None
+            standing = known.get(sender.state().destination)
             claimed = None if sender.claimed_at is None else round(monotonic() - sender.claimed_at, 1)
             destinations[sender.destination.name] = {
                 "state": state,
                 "reason": reason,
-                "oldest_owed_seconds": _rounded(age),
+                "oldest_owed_seconds": _rounded(standing.age.longest if standing else None),
                 "last_claim_seconds": claimed,
             }
             if state in {State.HALTED, State.FAILING}:
@@ -91,8 +90,8 @@ class Health:
         body = {
             "ready": not reasons,
             "reasons": reasons,
-            "database": {"reachable": bool(oldest)},
-            "intake": {"oldest_owed_seconds": _rounded(oldest[0].longest if oldest else None)},
+            "database": {"reachable": bool(known)},
+            "intake": {"oldest_owed_seconds": _rounded(known[0].age.longest if known else None)},
             "destinations": destinations,
         }
         return _answer(body, not reasons)

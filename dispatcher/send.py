@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
@@ -57,6 +57,8 @@ class Sender:
         self.destination = destination
         self.circuit = Circuit()
         self.claimed_at: float | None = None
+        self.is_behind = False
+        """Whether the last claim was a full one, so that more is owed and can be sent."""
         self._queue = queue
         self._resolver = resolver
         self._words = words
@@ -74,6 +76,7 @@ class Sender:
             return False
         # What is owed to a disabled one is skipped, whatever else is the matter with it: nothing of it is sent later.
         if words.enabled and (words.paused or self.destination.missing() or self.circuit.pause()):
+            self.is_behind = False
             return False
         try:
             async with asyncio.timeout(SLOT_SECONDS):
@@ -85,8 +88,10 @@ class Sender:
         try:
             probing = words.enabled and self.circuit.is_probing
             if not (probing and self._tasks):
-                lease = await self._queue.claim(1 if probing else self.destination.limits.batch)
+                limit = 1 if probing else self.destination.limits.batch
+                lease = await self._queue.claim(limit)
                 self.claimed_at = monotonic()
+                self.is_behind = not probing and lease is not None and len(lease.deliveries) == limit
         finally:
             if lease is None:
                 self._leases.release()
@@ -156,11 +161,13 @@ class Sender:
             payloads = []
         for payload in payloads:
             counted.identifiers[payload.delivery.event.id, payload.delivery.revision] = payload.identifiers
+        groups = iter(self.destination.requests(payloads))
         try:
-            async with asyncio.TaskGroup() as requests:
-                for group in self.destination.requests(payloads):
-                    requests.create_task(self._send(group, batch))
+            async with asyncio.TaskGroup() as senders:
+                senders.create_task(self._send_all(groups, batch, senders))
         finally:
+            for group in groups:  # cut off before their turn
+                self._return(group, batch)
             await settling.close()
 
     async def _build(self, lease: Lease, settling: Settling) -> list[Payload]:
@@ -203,6 +210,14 @@ class Sender:
             return CANNOT_BUILD
         return msgspec.structs.replace(built, delivery=delivery) if isinstance(built, Payload) else built
 
+    async def _send_all(self, groups: Iterator[Sequence[Payload]], batch: _Batch, senders: asyncio.TaskGroup) -> None:
+        """Send one group after another; while there is room for more requests, others take from `groups` beside it."""
+        async with self._requests:
+            for group in groups:
+                if self._requests.has_room:
+                    senders.create_task(self._send_all(groups, batch, senders))
+                await self._send(group, batch)
+
     async def _send(self, group: Sequence[Payload], batch: _Batch) -> None:
         """Send a group; if it is refused, find which of it is to blame."""
         if (reply := await self._request(group, batch)) is None:
@@ -234,21 +249,20 @@ class Sender:
 
     async def _request(self, group: Sequence[Payload], batch: _Batch) -> _Reply | None:
         """Make one request; None if it may not be made any more, and its deliveries were given back."""
-        async with self._requests:
-            if self._stopping or not batch.settling.may_send or self.circuit.pause():
-                due_at = batch.now() + timedelta(seconds=0 if self._stopping else self.circuit.pause())
-                batch.settling.add(*(returned(payload.delivery, due_at) for payload in group))
-                return None
-            sent_at = batch.now()
-            began = monotonic()
-            try:
-                with span("send", destination=self.destination.name, events=len(group)) as told:
-                    answer = await self.destination.send(group)
-                    told["outcome"], told["code"] = answer.outcome, answer.code
-            except asyncio.CancelledError:
-                unknown = Answer(Outcome.UNCERTAIN, "stopped while it was sent")
-                self._settle(group, _Reply(unknown, sent_at), batch)
-                raise
+        pause = self.circuit.pause()
+        if self._stopping or pause or not batch.settling.may_send:
+            self._return(group, batch, 0 if self._stopping else pause)
+            return None
+        sent_at = batch.now()
+        began = monotonic()
+        try:
+            with span("send", destination=self.destination.name, events=len(group)) as told:
+                answer = await self.destination.send(group)
+                told["outcome"], told["code"] = answer.outcome, answer.code
+        except asyncio.CancelledError:
+            unknown = Answer(Outcome.UNCERTAIN, "stopped while it was sent")
+            self._settle(group, _Reply(unknown, sent_at), batch)
+            raise
         seconds = monotonic() - began
         self._requests.answered(seconds)
         metrics.requested(self.destination.name, len(group), answer.outcome, seconds)
@@ -261,6 +275,10 @@ class Sender:
                 reason=self.circuit.reason,
             )
         return _Reply(answer, sent_at)
+
+    def _return(self, group: Sequence[Payload], batch: _Batch, seconds: float = 0) -> None:
+        due_at = batch.now() + timedelta(seconds=seconds)
+        batch.settling.add(*(returned(payload.delivery, due_at) for payload in group))
 
     def _settle(self, group: Sequence[Payload], reply: _Reply, batch: _Batch) -> None:
         limits, now = self.destination.limits, batch.now()

@@ -70,6 +70,7 @@ class Settling:
         """Settle what is left; the lease is then empty, or what it still holds comes back when it expires."""
         self._beats.cancel()
         await asyncio.wait([self._beats])
+        del self._beats  # it refers to us: the lease would stay in memory until the garbage collector comes
         await self._flush()
 
     async def _beat(self) -> None:

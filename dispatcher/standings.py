@@ -1,7 +1,7 @@
 """In which state each destination is, and how long the oldest has been owed there.
 
 Pages, metrics, alerts, readiness and the doctor all tell of it from here, so that none says otherwise than another. The
-rules stand in `schema/queries`, `standings.sql` and `oldest_owed.sql`.
+rules stand in `schema/queries/standings.sql`.
 """
 
 from __future__ import annotations
@@ -11,21 +11,6 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """The state of a destination, or of intake (id 0), as all dispatchers together see it; None: none was heard of.
-
-    `seconds`: for how long it is in it. `told_by`: how many dispatchers say so.
-    """
-
-    id: int
-    name: str
-    state: str | None
-    reason: str | None
-    since: datetime | None
-    seconds: float | None
-    told_by: int
 
 
 class Age(msgspec.Struct, frozen=True):
@@ -45,11 +30,22 @@ class Age(msgspec.Struct, frozen=True):
         return max((age for age in (self.working, self.paused) if age is not None), default=None)
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """The state of a destination, or of intake (id 0), as all dispatchers together see it; None: none was heard of.
+
+    `seconds`: for how long it is in it. `told_by`: how many dispatchers say so.
+    """
+
+    id: int
+    name: str
+    state: str | None
+    reason: str | None
+    since: datetime | None
+    seconds: float | None
+    told_by: int
+    age: Age = Age()
+
+
 def standings(rows: Iterable[tuple[Any, ...]]) -> dict[int, Standing]:
     """Give the standings by destination's id (0: intake), from rows of the query `standings`. Pure."""
-    return {row[0]: Standing(*row) for row in rows}
-
-
-def ages(rows: Iterable[tuple[Any, ...]]) -> dict[int, Age]:
-    """Give the ages by destination's id (0: intake), from rows of the query `oldest_owed`. Pure."""
-    return {id_: Age(*seconds) for id_, *seconds in rows}
+    return {row[0]: Standing(*(*row[:-3], Age(*row[-3:]))) for row in rows}

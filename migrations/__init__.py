@@ -8,21 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.pool import NullPool
-from sqlalchemy.schema import CreateSchema
 
 from schema.config import Config
-from schema.declared import roles
 from schema.seed import seed
 from schema.settings import conninfo
-from schema.tables import SCHEMA
+
+if TYPE_CHECKING:
+    from migrations.scripts import Scripts
+
+HEAD = max(path.name for path in Path(__file__).with_name("versions").glob("*.py")).partition("_")[0]
+"""The newest revision; the name of each script begins with its own."""
 
 _LOCK = 0x6F7574626F78  # "outbox": an advisory lock of our own
 
@@ -42,18 +40,17 @@ def upgrade(
     Gives the revision before and after (None: nothing of ours there). Each word that changes is told to `tell`; so is
     each that differs and stays.
     """
-    with _connection(database_url) as connection:
-        before = _current(connection)
-        connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
-        command.upgrade(_config(connection), revision)
+    with _scripts(database_url) as scripts:
+        before = _current(scripts.driver)
+        scripts.upgrade(revision)
         if revision == "head":
             # Again each time: a restored cluster may have lost them, and a superuser may have made them since.
-            connection.exec_driver_sql(roles())
-            is_written = replace_words or not _has_words(connection)
-            for change in _words(connection, config or Config(), write=is_written):
+            scripts.keep_roles()
+            is_written = replace_words or not _has_words(scripts.driver)
+            for change in _words(scripts.driver, config or Config(), write=is_written):
                 if before:
                     tell(change)
-        return before, _current(connection)
+        return before, _current(scripts.driver)
 
 
 def keep_in_step(database_url: str, config: Config, *, write: bool = True) -> list[str]:
@@ -64,55 +61,58 @@ def keep_in_step(database_url: str, config: Config, *, write: bool = True) -> li
 
 def downgrade(database_url: str, revision: str = "base") -> None:
     """Take the database back to `revision`; at `base` nothing of ours is left but the roles, and all data is gone."""
-    with _connection(database_url) as connection:
-        if _current(connection) is None:
+    with _scripts(database_url) as scripts:
+        if _current(scripts.driver) is None:
             return
-        command.downgrade(_config(connection), revision)
-        if _current(connection) is None:
-            connection.execute(text(f"DROP TABLE IF EXISTS {SCHEMA}.alembic_version"))
-            connection.execute(text(f"DROP SCHEMA {SCHEMA}"))
+        scripts.downgrade(revision)
+        if _current(scripts.driver) is None:
+            scripts.driver.execute("DROP TABLE IF EXISTS outbox.alembic_version")
+            scripts.driver.execute("DROP SCHEMA outbox")
 
 
 def pending(database_url: str) -> list[str]:
     """Give the revisions that the database lacks, oldest first."""
-    scripts = ScriptDirectory.from_config(_config(None))
     with _connection(database_url) as connection:
         current = _current(connection)
-    return [script.revision for script in scripts.iterate_revisions("head", current or "base")][::-1]
+    if current == HEAD:
+        return []
+    from migrations import scripts  # noqa: PLC0415 - it is large, and only needed where something is pending
+
+    return scripts.after(current)
 
 
-def _has_words(connection: Connection) -> bool:
-    return bool(connection.scalar(text("SELECT EXISTS (SELECT FROM outbox.step)")))
+def _has_words(connection: psycopg.Connection[Any]) -> bool:
+    return connection.execute("SELECT FROM outbox.step LIMIT 1").fetchone() is not None
 
 
-def _words(connection: Connection, config: Config, *, write: bool) -> list[str]:
-    with connection.begin_nested() as savepoint:
-        differences = seed(connection, config.steps, config.destinations())
-        if not write:
-            savepoint.rollback()
-        return differences
+def _words(connection: psycopg.Connection[Any], config: Config, *, write: bool) -> list[str]:
+    with connection.transaction(force_rollback=not write):
+        return seed(connection, config.steps, config.destinations())
 
 
 @contextmanager
-def _connection(database_url: str) -> Iterator[Connection]:
+def _scripts(database_url: str) -> Iterator[Scripts]:
+    from migrations.scripts import Scripts  # noqa: PLC0415 - it is large, and only needed where somebody migrates
+
     # psycopg reads the address itself: libpq knows several hosts, SQLAlchemy's address does not.
-    engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo(database_url)), poolclass=NullPool
-    )
-    with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    with Scripts.on(lambda: psycopg.connect(conninfo(database_url))) as scripts:
+        _wait_for_others(scripts.driver)
+        yield scripts
+
+
+@contextmanager
+def _connection(database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(conninfo(database_url)) as connection:
+        _wait_for_others(connection)
         yield connection
 
 
-def _current(connection: Connection) -> str | None:
-    if connection.scalar(text("SELECT to_regclass(:table)"), {"table": f"{SCHEMA}.alembic_version"}) is None:
+def _wait_for_others(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+
+
+def _current(connection: psycopg.Connection[Any]) -> str | None:
+    if connection.execute("SELECT to_regclass('outbox.alembic_version')").fetchone() == (None,):
         return None
-    return MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
-
-
-def _config(connection: Connection | None) -> AlembicConfig:
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    return config
+    version = connection.execute("SELECT version_num FROM outbox.alembic_version").fetchone()
+    return version[0] if version else None

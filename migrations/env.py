@@ -1,4 +1,4 @@
-"""Alembic's entry: one connection, given by `migrations.connect`; everything of ours lives in the schema `outbox`."""
+"""Alembic's entry: one connection, given by `migrations.scripts`; everything of ours lives in the schema `outbox`."""
 
 from __future__ import annotations
 

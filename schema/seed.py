@@ -7,9 +7,10 @@ a CRM which still records it does not fail; its mappings go, so that nobody is t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import psycopg
 from psycopg.types.json import Jsonb
-from sqlalchemy import Connection
 
 from outbox.taxonomy import FUNNEL, Step
 
@@ -18,7 +19,9 @@ DESTINATIONS: tuple[tuple[str, str], ...] = (("meta", "meta"), ("ga4", "ga4"))
 
 
 def seed(
-    connection: Connection, funnel: Sequence[Step] = FUNNEL, destinations: Sequence[tuple[str, str]] = DESTINATIONS
+    connection: psycopg.Connection[Any],
+    funnel: Sequence[Step] = FUNNEL,
+    destinations: Sequence[tuple[str, str]] = DESTINATIONS,
 ) -> list[str]:
     """Write what differs, in the transaction of `connection`; give what that was, a phrase each."""
     before = _words(connection)
@@ -26,8 +29,10 @@ def seed(
     return _differences(before, _words(connection))
 
 
-def _write(connection: Connection, funnel: Sequence[Step], destinations: Sequence[tuple[str, str]]) -> None:
-    run = connection.exec_driver_sql
+def _write(
+    connection: psycopg.Connection[Any], funnel: Sequence[Step], destinations: Sequence[tuple[str, str]]
+) -> None:
+    run = connection.execute
     for name, kind in destinations:
         run(
             """
@@ -84,9 +89,9 @@ def _write(connection: Connection, funnel: Sequence[Step], destinations: Sequenc
     )
 
 
-def _words(connection: Connection) -> dict[str, str]:
+def _words(connection: psycopg.Connection[Any]) -> dict[str, str]:
     """Give what the tables say, as phrases; the operator's switches are none of it."""
-    rows = connection.exec_driver_sql(
+    rows = connection.execute(
         """
         SELECT 'destination ' || name, kind FROM outbox.destination
         UNION ALL

@@ -9,7 +9,7 @@ import msgspec
 
 from dispatcher.destinations.meta_versions import end_of
 from dispatcher.explanations import UNKNOWN, explain
-from dispatcher.standings import Age, Standing
+from dispatcher.standings import Standing
 from schema.config import Config
 
 HALTED, BACKLOG, TOKEN, VERSION = "halted", "backlog", "token", "version"
@@ -50,8 +50,9 @@ class Fact(msgspec.Struct, frozen=True):
     paused_seconds: float | None
 
     @classmethod
-    def of(cls, standing: Standing, age: Age) -> Fact:
-        """Give the fact that a standing and an age are."""
+    def of(cls, standing: Standing) -> Fact:
+        """Give the fact that a standing is."""
+        age = standing.age
         return cls(
             standing.id, standing.name, standing.state, standing.reason, standing.seconds, age.working, age.paused
         )

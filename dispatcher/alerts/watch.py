@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 import msgspec
 import structlog
@@ -10,7 +11,7 @@ import structlog
 from dispatcher.alerts.conditions import DISABLED, KINDS, QUIET, SAME, Fact, holding, over
 from dispatcher.alerts.notify import Notifier
 from dispatcher.database import Database
-from dispatcher.standings import Age, ages, standings
+from dispatcher.standings import standings
 from schema.config import Config
 from schema.settings import Settings
 
@@ -18,6 +19,9 @@ log = structlog.get_logger()
 
 AGAIN = timedelta(minutes=1)
 """When what could not be sent is sent again."""
+QUIET_SECONDS = 60.0
+"""For how long it is taken for granted that nothing is noted where nothing was and nothing holds: another dispatcher, elected
+for a moment too, may have noted something."""
 MESSAGE = "message"
 """The kind of what is told by the clock and not because something is wrong: it goes the same way."""
 
@@ -32,14 +36,18 @@ class Watch:
         # Destinations of Meta's kind share the one version.
         self._versions = {settings.meta_api_version} if any(each.kind == "meta" for each in config.accounts) else set()
         self._notifier = Notifier(settings.alert_urls)
+        self._quiet_until = 0.0
 
     async def check(self) -> None:
         """See what holds, and tell what is new and what is over."""
-        oldest = ages(await self._database.run("oldest_owed"))
         known = standings(await self._database.run("standings", {"fresh": self._fresh}))
-        facts = [Fact.of(standing, oldest.get(standing.id, Age())) for standing in known.values()]
-        told = {(kind, subject): message for kind, subject, message, _ in await self._database.run("alerts")}
-        found = holding(facts, told.keys(), self._config, self._versions, datetime.now(UTC).date())
+        facts = [Fact.of(standing) for standing in known.values()]
+        today = datetime.now(UTC).date()
+        if monotonic() < self._quiet_until and not holding(facts, (), self._config, self._versions, today):
+            return
+        noted = await self._database.run("alert_noted")
+        told = {(kind, subject): message for kind, subject, message, holds in noted if holds}
+        found = holding(facts, told.keys(), self._config, self._versions, today)
         if news := {alert: text for alert, text in sorted(found.items()) if text not in {SAME, told.get(alert)}}:
             await self._raise(news)
         if told.keys() - found.keys():
@@ -53,10 +61,13 @@ class Watch:
                     "switched_off": [fact.name for fact in facts if fact.state == DISABLED],
                 },
             )
-        await self.tell()
+        self._quiet_until = 0.0 if noted or found else monotonic() + QUIET_SECONDS
+        if noted or found:
+            await self.tell()
 
     async def say(self, subject: str, text: str) -> None:
         """Tell `text`, whose first line is its title; once for each `subject`, whoever says it."""
+        self._quiet_until = 0.0
         await self._raise({(MESSAGE, subject): text})
         await self.tell()
 

@@ -6,7 +6,6 @@ import sys
 
 import psycopg
 import typer
-from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from dispatcher import logs
 from dispatcher.cli import backfill, dead, deliver, destination, doctor, local, persons, preview, report, serve
@@ -46,13 +45,10 @@ def main() -> None:
         _fail(f"a setting cannot be used: {error}", 2)
     except EmbeddedError as error:
         _fail(str(error), 1)
-    except (psycopg.errors.InsufficientPrivilege, ProgrammingError) as error:
-        if not isinstance(getattr(error, "orig", error), psycopg.errors.InsufficientPrivilege):
-            raise
+    except psycopg.errors.InsufficientPrivilege:
         _fail("this database user may not do that; GRANT outbox_dispatcher TO it", 1)
-    except (psycopg.OperationalError, OperationalError) as error:
-        kind = getattr(error, "orig", None) or error
-        _fail(f"the database does not answer ({type(kind).__name__}); check OUTBOX_DATABASE_URL", 1)
+    except psycopg.OperationalError as error:
+        _fail(f"the database does not answer ({type(error).__name__}); check OUTBOX_DATABASE_URL", 1)
 
 
 def _fail(message: str, code: int) -> None:

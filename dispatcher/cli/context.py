@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import psycopg
 import structlog
 import typer
-from sqlalchemy.exc import OperationalError
 
 import migrations
 from schema import embedded
@@ -73,11 +73,11 @@ def _answer(ask: Callable[[], T], *, wait: bool) -> T:
     for failures in itertools.count(1):
         try:
             return ask()
-        except OperationalError as error:
+        except psycopg.OperationalError as error:
             if not wait:
                 raise
             if failures == 1:
-                log.warning("database away, waiting for it", error=type(error.orig).__name__)
+                log.warning("database away, waiting for it", error=type(error).__name__)
             time.sleep(WAIT_SECONDS)
     raise AssertionError
 

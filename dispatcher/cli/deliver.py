@@ -78,12 +78,12 @@ def dispatch(
 def _spare_the_collector() -> None:
     """Let the garbage collector look rarely, and never at what was imported.
 
-    A batch is tens of thousands of small values that die together and hold no cycles: looking for cycles among them cost
-    a fifth of a drain.
+    A batch is tens of thousands of small values that die together and hold no cycles (tests hold that they do not): looking
+    for cycles among them cost a fifth of a drain.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
+    gc.set_threshold(100_000, 10, 10)
 
 
 def _allow_connections() -> None:

@@ -7,14 +7,16 @@ import io
 import logging
 import shutil
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from dispatcher import demo as demo_site
 from dispatcher import logs
 from dispatcher import sandbox as sandbox_server
+
+if TYPE_CHECKING:
+    from dispatcher import demo as demo_site
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,6 +48,8 @@ def demo(
     ] = None,
 ) -> None:
     """Run everything on this machine: a CRM site, its database, the dispatcher, its console, a sandbox of Meta and GA4."""
+    from dispatcher import demo as demo_site  # noqa: PLC0415 - its CRM brings SQLAlchemy, which no other command needs
+
     logs.configure(level=logging.WARNING)  # the pages show what goes on
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no ✅ shows something else

@@ -16,7 +16,7 @@ import msgspec
 from dispatcher.database import Queries
 from dispatcher.destinations import registry
 from dispatcher.explanations import Explanation, explain
-from dispatcher.standings import Age, Standing, ages, standings
+from dispatcher.standings import Age, Standing, standings
 from dispatcher.words import DestinationWords, Words
 from schema.config import Config
 
@@ -147,9 +147,8 @@ async def situation(queries: Queries, config: Config) -> Situation:
     words = await Words(queries).destinations()
     known = standings(await queries.run("standings", {"fresh": timedelta(seconds=GONE_SECONDS)}))
     circuits = await queries.run("circuits", {"since": DAY})
-    oldest = ages(await queries.run("oldest_owed"))
     owed = {
-        id_: Owed(count, is_due, oldest.get(id_, Age()))
+        id_: Owed(count, is_due, known.get(id_, UNKNOWN).age)
         for id_, count, is_due in await queries.run("owed_at_least", {"most": MOST_OWED + 1})
     }
     dead = dict(await queries.run("dead_count", {"most": MOST_DEAD + 1}))

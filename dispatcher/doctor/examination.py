@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 import psycopg
-from sqlalchemy.exc import OperationalError, ProgrammingError
 
 import migrations
 from dispatcher import dead_letters
@@ -15,13 +14,12 @@ from dispatcher.database import AWAY, Database
 from dispatcher.destinations import registry
 from dispatcher.doctor import configuration, deliveries, live, log, server
 from dispatcher.doctor.finding import Finding, bad, warn
-from dispatcher.standings import ages, standings
+from dispatcher.standings import standings
 from dispatcher.words import Words
 from schema.config import Config
 from schema.settings import Settings
 
 FRESH = timedelta(seconds=deliveries.FRESH_SECONDS)
-NOT_ALLOWED = (psycopg.errors.InsufficientPrivilege, ProgrammingError)
 
 
 async def examine(
@@ -61,13 +59,12 @@ async def _database(settings: Settings, config: Config, url: str) -> AsyncIterat
                 [log.Carried(*row) for row in rows], config, consent_default=settings.consent_default
             ):
                 yield finding
-    except NOT_ALLOWED:
+    except psycopg.errors.InsufficientPrivilege:
         yield bad("rights", "This user may not look at the outbox.", "GRANT outbox_dispatcher TO it.")
-    except (OperationalError, *AWAY) as error:
-        kind = getattr(error, "orig", None) or error
+    except AWAY as error:
         yield bad(
             "database",
-            f"The database does not answer ({type(kind).__name__}).",
+            f"The database does not answer ({type(error).__name__}).",
             "Check OUTBOX_DATABASE_URL, and the server.",
         )
 
@@ -89,7 +86,7 @@ async def _funnel(url: str, config: Config) -> AsyncIterator[Finding]:
     """Compare the funnel in the database with the configured one; writes nothing."""
     try:
         differences = await asyncio.to_thread(migrations.keep_in_step, url, config, write=False)
-    except NOT_ALLOWED:
+    except psycopg.errors.InsufficientPrivilege:
         return
     if differences:
         yield warn(
@@ -102,12 +99,13 @@ async def _funnel(url: str, config: Config) -> AsyncIterator[Finding]:
 async def _deliveries(database: Database) -> AsyncIterator[Finding]:
     async with database.transaction(is_reading=True) as transaction:
         words = list((await Words(transaction).destinations()).values())
-        oldest = ages(await transaction.run("oldest_owed"))
+        known = standings(await transaction.run("standings", {"fresh": FRESH}))
         # What a paused step holds back is told of where nothing else waits.
-        owed = deliveries.Owed({id_: age.paused if age.working is None else age.working for id_, age in oldest.items()})
+        owed = deliveries.Owed(
+            {each.id: each.age.paused if each.age.working is None else each.age.working for each in known.values()}
+        )
         rows = await transaction.run("circuits", {"since": FRESH})
         circuits = [deliveries.Circuit(row[0], row[2], row[3], row[6]) for row in rows if row[0] == 0]
-        known = standings(await transaction.run("standings", {"fresh": FRESH}))
         circuits += [
             deliveries.Circuit(each.id, each.state, each.reason, 0.0)
             for each in known.values()

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from dispatcher.alerts.conditions import KINDS
 from dispatcher.database import AWAY, Database
 from dispatcher.quality import IDENTIFIERS, qualities
-from dispatcher.standings import ages, standings
+from dispatcher.standings import standings
 
 FRESH_SECONDS = 5.0
 ANSWER_SECONDS = 3.0
@@ -103,12 +103,9 @@ class Gauges(Collector):
         for what, name, state, number in rows:
             told[what][name or state] = number
         known = standings(await self._database.run_once("standings", {"fresh": self._fresh}))
-        oldest = ages(await self._database.run_once("oldest_owed"))
         return {
             "outbox_owed": [((name,), count) for name, count in owed(told).items()],
-            "outbox_oldest_owed_seconds": [
-                ((known[id_].name,), age.longest or 0.0) for id_, age in oldest.items() if id_ in known
-            ],
+            "outbox_oldest_owed_seconds": [((each.name,), each.age.longest or 0.0) for each in known.values()],
             "outbox_circuit": [
                 ((each.name, state), float(each.state == state))
                 for each in known.values()

@@ -22,6 +22,7 @@ BATCH = 500
 EVENTS = 25_000
 SOON = datetime(2026, 12, 1, tzinfo=UTC)
 
+FRESH = {"fresh": timedelta(seconds=60)}
 CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": BATCH}
 TOLD = [{"event_id": number, "revision": 0, "outcome": "delivered", "status": 200} for number in range(1, BATCH + 1)]
 OWED = [{"destination": 1, "due_at": SOON.isoformat(), "event_ids": list(range(1, BATCH + 1))}]
@@ -62,7 +63,7 @@ STATEMENTS = {
         {"destination": 1, "limit": BATCH, "window": timedelta(hours=72), "repeat": None},
         {"delivery_pkey", "event_pkey"},
     ),
-    "oldest_owed": ({}, {"intake_pkey", "delivery_pkey", "event_pkey", "revision_pkey"}),
+    "standings": (FRESH, {"circuit_pkey", "intake_pkey", "delivery_pkey", "event_pkey", "revision_pkey"}),
     "reclaim_leases": ({}, set()),
 }
 # As psycopg sends them.
@@ -148,11 +149,11 @@ def test_a_claim_reads_no_more_of_its_queue_than_it_takes(backlog, query, queue,
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 def test_how_long_the_oldest_is_owed_is_asked_of_the_first_hundred(backlog, mode):
-    nodes = explain(backlog, "oldest_owed", {}, mode, analyze=True)
+    nodes = explain(backlog, "standings", FRESH, mode, analyze=True)
     read = {
         (node["Relation Name"], node["Index Name"]): node["Actual Rows"] * node["Actual Loops"]
         for node in nodes
-        if "Index Name" in node and node["Relation Name"] in {"intake", "delivery"}
+        if "Index Name" in node and node.get("Relation Name") in {"intake", "delivery"}
     }
     assert read
     assert max(read.values()) <= 100 * 4  # destinations, and intake

@@ -30,7 +30,6 @@ STATEMENTS = {
     "quality_daily": WEEK | {"destination": None, "step": None},
     "outcomes_since": {"since": timedelta(days=1)},
     "standings": {"fresh": timedelta(seconds=60)},
-    "oldest_owed": {},
     "owed_at_least": {"most": 100},
     "gauges": {"fresh": timedelta(seconds=60), "most": 100},
     "retention_tallies": {"minutes": timedelta(days=27), "days": 395},

@@ -83,6 +83,7 @@ def finish(process):
 
 
 def test_an_empty_database_is_brought_to_the_head_with_the_funnel_in_it(empty_database):
+    assert migrations.HEAD == HEAD
     assert migrations.pending(empty_database) == [script.revision for script in SCRIPTS.walk_revisions()][::-1]
     assert migrations.upgrade(empty_database) == (None, HEAD)
     assert migrations.pending(empty_database) == []

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import psycopg
 import pytest
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
 
 from outbox.taxonomy import FUNNEL, Step, Target
 from schema.seed import DESTINATIONS, seed
@@ -15,10 +14,9 @@ from schema.seed import DESTINATIONS, seed
 @pytest.fixture
 def sow(database_url):
     """Seed as a migration does."""
-    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
 
     def sow(*words, **more_words):
-        with engine.begin() as connection:
+        with psycopg.connect(database_url) as connection:
             seed(connection, *words, **more_words)
 
     return sow

@@ -11,7 +11,7 @@ import structlog.testing
 
 from dispatcher.alerts import Watch
 from dispatcher.alerts.conditions import CALM_SECONDS
-from dispatcher.standings import ages, standings
+from dispatcher.standings import standings
 from schema.config import Config, Schedule
 from schema.settings import Secret
 
@@ -90,6 +90,31 @@ async def test_a_dispatcher_that_had_nothing_to_send_since_does_not_keep_it_aliv
     see("running", holder="a", since=CALM_SECONDS)
     await watch().check()
     assert inbox.titles() == [ATTENTION, ALL_CLEAR]
+
+
+async def test_after_a_quiet_time_the_next_alert_comes_as_soon(watch, see, inbox):
+    one = watch()
+    for _ in range(2):
+        await one.check()
+    see("halted", "permission missing")
+    await one.check()
+    see("running", since=CALM_SECONDS)
+    for _ in range(2):
+        await one.check()
+    assert inbox.titles() == [ATTENTION, ALL_CLEAR]
+
+
+async def test_a_message_that_could_not_be_sent_is_sent_again_though_all_is_well(watch, inbox, clock):
+    one = watch()
+    await one.check()
+    inbox.status = 503
+    await one.say("report of 2026-11-24", "A title\n\nand a text")
+    await one.check()
+    inbox.status = 200
+    clock.move(seconds=61)
+    await one.check()
+    await one.check()
+    assert inbox.mail == [("A title", "and a text")]
 
 
 async def test_what_could_not_be_sent_is_sent_later_and_once(watch, see, inbox, clock):
@@ -268,7 +293,8 @@ async def test_an_event_that_lies_ahead_is_no_backlog(watch, inbox, spine, datab
     spine.clock.move(days=5)
     await watch().check()
     assert inbox.mail == []
-    assert {age.longest for age in ages(await database.run("oldest_owed")).values()} == {None}
+    known = standings(await database.run("standings", {"fresh": FRESH}))
+    assert {each.age.longest for each in known.values()} == {None}
 
 
 async def test_a_reminder_comes_once_and_its_successor_instead_of_an_all_clear(watch, inbox):

@@ -20,7 +20,6 @@ STATEMENTS = {
     "complaints": DAY,
     "alerts": {},
     "standings": {"fresh": timedelta(seconds=60)},
-    "oldest_owed": {},
     "owed_at_least": {"most": 1001},
     "dead_count": {"most": 1001},
     "dead_list": DEAD,

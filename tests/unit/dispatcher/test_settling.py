@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from datetime import timedelta
 
 import pytest
@@ -56,6 +58,19 @@ async def test_a_settlement_whose_answer_was_lost_does_not_lose_the_lease():
     await settling.close()
     assert queue.settled == [0, 1]
     assert not settling.is_lost
+
+
+async def test_a_lease_that_was_settled_leaves_memory_at_once():
+    settling = Settling(Queue(), LEASE, timedelta(seconds=60), clock())
+    settling.add(delivered(0))
+    await settling.close()
+    there = weakref.ref(settling)
+    gc.disable()  # so many batches would wait for it
+    try:
+        del settling
+        assert there() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_lease_that_is_gone_is_lost():
