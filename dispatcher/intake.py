@@ -235,7 +235,7 @@ def facts_of(arrivals: Iterable[Arrival], sealed: Iterable[dict[str, Any]]) -> l
 
 
 def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
-    """Give the parameters `facets` and `sign_ins` of settle_intake."""
+    """Give the parameters `facets` and `sign_ins` of settle_intake; their keys as jsonb sorts them, the shorter first."""
     events: defaultdict[Keys, list[int]] = defaultdict(list)
     for fact in facts:
         events[fact.keys].append(fact.id)

@@ -166,9 +166,11 @@ class Sender:
             async with asyncio.TaskGroup() as senders:
                 senders.create_task(self._send_all(groups, batch, senders))
         finally:
-            for group in groups:  # cut off before their turn
-                self._return(group, batch)
-            await settling.close()
+            try:
+                for group in groups:  # cut off before their turn
+                    self._return(group, batch)
+            finally:
+                await settling.close()
 
     async def _build(self, lease: Lease, settling: Settling) -> list[Payload]:
         words = (await self._words.destinations())[self.destination.name]
@@ -237,11 +239,15 @@ class Sender:
         halves = [group[:middle], group[middle:]]
         random.shuffle(halves)
         first, second = halves
-        reply = await self._request(first, batch)
-        if reply and reply.is_refusal and len(first) > 1:
-            await self._bisect(first, batch)
-        elif reply:
-            self._settle(first, reply, batch)
+        try:
+            reply = await self._request(first, batch)
+            if reply and reply.is_refusal and len(first) > 1:
+                await self._bisect(first, batch)
+            elif reply:
+                self._settle(first, reply, batch)
+        except asyncio.CancelledError:
+            self._return(second, batch)
+            raise
         if reply and reply.answer.outcome is Outcome.DELIVERED and len(second) > 1:
             await self._bisect(second, batch)
         else:

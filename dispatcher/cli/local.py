@@ -48,7 +48,10 @@ def demo(
     ] = None,
 ) -> None:
     """Run everything on this machine: a CRM site, its database, the dispatcher, its console, a sandbox of Meta and GA4."""
-    from dispatcher import demo as demo_site  # noqa: PLC0415 - its CRM brings SQLAlchemy, which no other command needs
+    # Its CRM brings SQLAlchemy, which no other command needs.
+    from sqlalchemy.exc import OperationalError  # noqa: PLC0415
+
+    from dispatcher import demo as demo_site  # noqa: PLC0415
 
     logs.configure(level=logging.WARNING)  # the pages show what goes on
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -63,6 +66,8 @@ def demo(
                 host=host, port=port, sandbox_port=sandbox_port, console_port=console_port, announce=_announce
             )
         )
+    except OperationalError as error:
+        raise (error.orig or error) from None
     except demo_site.DemoError as error:
         typer.echo(f"outbox: {error}", err=True)
         raise typer.Exit(1) from error

@@ -15,7 +15,6 @@ from yarl import URL
 from dispatcher.destinations import Answer, Outcome
 
 MAX_REPLY = 64 * 1024  # no answer of either destination is longer than a few hundred bytes
-INTERIM = {100, 102, 103}  # the answer is still to come
 CONNECTING = aiohttp.ClientTimeout(sock_connect=5)
 
 
@@ -59,11 +58,11 @@ class Client:
                 connection = await self._line.connect()
                 reply = await self._line.exchange(connection, body)
             return judge(reply)
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            # Before there is a connection nothing has left: trying again is safe everywhere.
-            return Answer(Outcome.UNCERTAIN if connection else Outcome.TRANSIENT, _name(error))
-        except Exception:  # noqa: BLE001 - an answer that nobody can judge is one that nobody understood
-            return Answer(Outcome.UNCERTAIN, "answer not understood")
+        except Exception as error:  # noqa: BLE001 - an answer that nobody can judge is one that nobody understood
+            if connection is None:  # nothing has left: trying again is safe everywhere
+                return Answer(Outcome.TRANSIENT, _name(error))
+            is_known = isinstance(error, aiohttp.ClientError | TimeoutError | ConnectionError)
+            return Answer(Outcome.UNCERTAIN, _name(error) if is_known else "answer not understood")
 
     async def close(self) -> None:
         """Close the connections."""
@@ -82,27 +81,40 @@ class _Line:
         self._head = f"POST {url.raw_path_qs} HTTP/1.1\r\n{''.join(lines)}Content-Length: ".encode()
 
     async def connect(self) -> Connection:
-        """Give a connection that is free, or a new one."""
-        return await self._connector.connect(self._request, [], CONNECTING)
+        """Give a connection that is free and on which nothing has come unasked, or a new one."""
+        while True:
+            connection = await self._connector.connect(self._request, [], CONNECTING)
+            if connection.protocol is not None and not connection.protocol.should_close:
+                return connection
+            connection.close()
 
     async def exchange(self, connection: Connection, body: bytes) -> Reply:
-        """Send `body`, give the answer, and give back the connection; it is closed if anything is left over."""
+        """Send `body` and give the answer. The connection is kept if nothing is left over, on either way."""
+        transport = connection.transport
+        if transport is None:
+            connection.close()
+            raise aiohttp.ServerDisconnectedError
         try:
-            reply = await self._exchange(connection, body)
+            reply = await self._exchange(connection, transport, body)
         except BaseException:
+            transport.abort()  # what is not out yet stays here
             connection.close()
             raise
-        connection.release()
+        if transport.get_write_buffer_size():
+            transport.abort()
+            connection.close()
+        else:
+            connection.release()
         return reply
 
-    async def _exchange(self, connection: Connection, body: bytes) -> Reply:
+    async def _exchange(self, connection: Connection, transport: asyncio.Transport, body: bytes) -> Reply:
         protocol = connection.protocol
-        if protocol is None or protocol.transport is None:
+        if protocol is None:
             raise aiohttp.ServerDisconnectedError
         protocol.set_response_params(read_until_eof=True)
-        protocol.transport.write(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
+        transport.write(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
         message, content = await protocol.read()
-        while message.code in INTERIM:
+        while 100 <= message.code < 200 and message.code != 101:  # the answer is still to come
             message, content = await protocol.read()
         start = b""
         while len(start) < MAX_REPLY and not content.at_eof():

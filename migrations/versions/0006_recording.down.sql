@@ -1,4 +1,4 @@
--- The functions as they were.
+-- The functions as they were. Nobody may record meanwhile: a call that has begun with the new ones would owe intake twice, and fail.
 -- Why an object of an event cannot be kept, or NULL. What passes here can be read again by every program: some JSON
 -- readers give up beyond a thousand levels or beyond the range of a double, and a number such as 1e-16000, short as it
 -- is stored, is written out in full.

@@ -2,20 +2,20 @@
 -- alone, so that no writer waits for a lock.
 -- Why an object of an event cannot be kept, or NULL. What passes here can be read again by every program: some JSON
 -- readers give up beyond a thousand levels or beyond the range of a double, and a number such as 1e-16000, short as it
--- is stored, is written out in full.
+-- is stored, is written out in full. || gives a value as it is, not as it may lie in a table, compressed.
 CREATE OR REPLACE FUNCTION outbox.unusable(value jsonb) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE
     WHEN jsonb_typeof(value) <> 'object' THEN 'expected a JSON object'
-    WHEN pg_column_size(value) > 65536 THEN 'larger than 64 kB'
+    WHEN pg_column_size(value || '{}') > 65536 THEN 'larger than 64 kB'
     WHEN value @? 'strict $.**{33}' THEN 'nested deeper than 32 levels'
     WHEN value @? 'strict $.** ? (@.type() == "number").abs() ? (@ > 1e300 || (@ < 1e-300 && @ != 0))'
         THEN 'holds a number out of range'
 END;
 
--- An event with something in it that is not as it should be, field by field; see outbox.parse_event.
+-- An event field by field, where outbox.parse_event found anything but the ordinary.
 CREATE FUNCTION outbox.parse_fields(event jsonb) RETURNS outbox.event
-LANGUAGE plpgsql VOLATILE PARALLEL SAFE
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -120,7 +120,7 @@ $$;
 -- Nearly always all is as it should be, and PostgreSQL takes the JSON apart by itself; it would take much else for a text
 -- or a time, so that whatever is only a little out of the ordinary is left to outbox.parse_fields.
 CREATE OR REPLACE FUNCTION outbox.parse_event(event jsonb) RETURNS outbox.event
-LANGUAGE plpgsql VOLATILE PARALLEL SAFE
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -136,7 +136,7 @@ BEGIN
             && !exists($.**{34}) && !exists($.** ? (@.type() == "number").abs() ? (@ > 1e300 || (@ < 1e-300 && @ != 0)))'
         AND event - '{name,occurred_at,event_id,handl_id,lead_id,account_id,person,sealed,visitor,campaign,details,consent}'::text[]
             = '{}'
-        AND pg_column_size(event) <= 65536
+        AND pg_column_size(event || '{}') <= 65536 -- not as it may lie in a table, compressed
         AND (at IS NULL
              OR at ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$')
     THEN
@@ -199,11 +199,12 @@ AS $$
 DECLARE
     parsed outbox.event := outbox.parse_event(event);
     recorded bigint;
+    before CONSTANT text := coalesce(current_setting('outbox.recording', true), '');
     setting text;
 BEGIN
     LOOP
         -- What the trigger on outbox.event does for other writers is done here.
-        setting := set_config('outbox.recording', 'on', true);
+        setting := set_config('outbox.recording', (pg_trigger_depth() + 1)::text, true);
         WITH written AS (
             INSERT INTO outbox.event (occurred_at, name, event_id, handl_id, lead_id, account_id,
                                       sealed, visitor, campaign, details, consent, notes)
@@ -216,7 +217,7 @@ BEGIN
             RETURNING id
         )
         INSERT INTO outbox.intake (event_id) SELECT id FROM written RETURNING event_id INTO recorded;
-        setting := set_config('outbox.recording', 'off', true);
+        setting := set_config('outbox.recording', before, true);
         IF recorded IS NOT NULL THEN
             IF event -> 'person' <> 'null' AND outbox.unusable(event -> 'person') IS NULL THEN
                 INSERT INTO outbox.raw (event_id, person) VALUES (recorded, event -> 'person');
@@ -242,13 +243,14 @@ AS $$
 DECLARE
     recorded bigint[];
     missing bigint;
+    before CONSTANT text := coalesce(current_setting('outbox.recording', true), '');
     setting text;
 BEGIN
     IF events IS NULL OR jsonb_typeof(events) <> 'array' THEN
         RAISE EXCEPTION 'events: expected a JSON array' USING ERRCODE = '22023';
     END IF;
     -- What the trigger on outbox.event does for other writers is done here.
-    setting := set_config('outbox.recording', 'on', true);
+    setting := set_config('outbox.recording', (pg_trigger_depth() + 1)::text, true);
     WITH given AS MATERIALIZED (
         SELECT ordinality, event -> 'person' AS person, parsed.*
         FROM jsonb_array_elements(events) WITH ORDINALITY AS element (event, ordinality),
@@ -280,7 +282,7 @@ BEGIN
     SELECT array_agg(inserted.id ORDER BY ordinality), count(*) FILTER (WHERE inserted.id IS NULL)
     INTO recorded, missing
     FROM given LEFT JOIN inserted USING (name, event_id);
-    setting := set_config('outbox.recording', 'off', true);
+    setting := set_config('outbox.recording', before, true);
     IF missing > 0 THEN
         -- Some were there before: their rows are visible to a new statement only. Or something is the matter with them.
         SELECT array_agg(coalesce(known, outbox.record(event)) ORDER BY ordinality) INTO recorded
@@ -292,7 +294,8 @@ END
 $$;
 
 -- After every INSERT into outbox.event, whoever makes it: what holds for all writers, and the intake rows. Our own functions
--- see to both themselves, at a third of the price, and say so by the setting outbox.recording.
+-- see to both themselves, at a third of the price, and say so by the setting outbox.recording: the depth of the trigger that
+-- need not. What somebody's own trigger on the log inserts meanwhile has another.
 CREATE OR REPLACE FUNCTION outbox.event_recorded() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -300,7 +303,7 @@ AS $$
 DECLARE
     wrong outbox.event;
 BEGIN
-    IF current_setting('outbox.recording', true) = 'on' THEN
+    IF current_setting('outbox.recording', true) = pg_trigger_depth()::text THEN
         RETURN NULL;
     END IF;
     SELECT * INTO wrong

@@ -1,6 +1,6 @@
--- An event with something in it that is not as it should be, field by field; see outbox.parse_event.
+-- An event field by field, where outbox.parse_event found anything but the ordinary.
 CREATE FUNCTION outbox.parse_fields(event jsonb) RETURNS outbox.event
-LANGUAGE plpgsql VOLATILE PARALLEL SAFE
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE

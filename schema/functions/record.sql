@@ -13,11 +13,12 @@ AS $$
 DECLARE
     parsed outbox.event := outbox.parse_event(event);
     recorded bigint;
+    before CONSTANT text := coalesce(current_setting('outbox.recording', true), '');
     setting text;
 BEGIN
     LOOP
         -- What the trigger on outbox.event does for other writers is done here.
-        setting := set_config('outbox.recording', 'on', true);
+        setting := set_config('outbox.recording', (pg_trigger_depth() + 1)::text, true);
         WITH written AS (
             INSERT INTO outbox.event (occurred_at, name, event_id, handl_id, lead_id, account_id,
                                       sealed, visitor, campaign, details, consent, notes)
@@ -30,7 +31,7 @@ BEGIN
             RETURNING id
         )
         INSERT INTO outbox.intake (event_id) SELECT id FROM written RETURNING event_id INTO recorded;
-        setting := set_config('outbox.recording', 'off', true);
+        setting := set_config('outbox.recording', before, true);
         IF recorded IS NOT NULL THEN
             IF event -> 'person' <> 'null' AND outbox.unusable(event -> 'person') IS NULL THEN
                 INSERT INTO outbox.raw (event_id, person) VALUES (recorded, event -> 'person');

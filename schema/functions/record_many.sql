@@ -7,13 +7,14 @@ AS $$
 DECLARE
     recorded bigint[];
     missing bigint;
+    before CONSTANT text := coalesce(current_setting('outbox.recording', true), '');
     setting text;
 BEGIN
     IF events IS NULL OR jsonb_typeof(events) <> 'array' THEN
         RAISE EXCEPTION 'events: expected a JSON array' USING ERRCODE = '22023';
     END IF;
     -- What the trigger on outbox.event does for other writers is done here.
-    setting := set_config('outbox.recording', 'on', true);
+    setting := set_config('outbox.recording', (pg_trigger_depth() + 1)::text, true);
     WITH given AS MATERIALIZED (
         SELECT ordinality, event -> 'person' AS person, parsed.*
         FROM jsonb_array_elements(events) WITH ORDINALITY AS element (event, ordinality),
@@ -45,7 +46,7 @@ BEGIN
     SELECT array_agg(inserted.id ORDER BY ordinality), count(*) FILTER (WHERE inserted.id IS NULL)
     INTO recorded, missing
     FROM given LEFT JOIN inserted USING (name, event_id);
-    setting := set_config('outbox.recording', 'off', true);
+    setting := set_config('outbox.recording', before, true);
     IF missing > 0 THEN
         -- Some were there before: their rows are visible to a new statement only. Or something is the matter with them.
         SELECT array_agg(coalesce(known, outbox.record(event)) ORDER BY ordinality) INTO recorded

@@ -34,4 +34,5 @@ CROSS JOIN LATERAL (
     FROM unnest(leased.event_ids[first:first + 99], leased.revisions[first:first + 99], leased.tries[first:first + 99],
                 leased.first_unknown_ats[first:first + 99]) AS due (event_id, revision, tries, first_unknown_at)
     JOIN outbox.event ON event.id = due.event_id
+    HAVING count(*) > 0
 ) AS held

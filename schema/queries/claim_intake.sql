@@ -29,4 +29,5 @@ CROSS JOIN LATERAL (
                due.tries, raw.person))::text AS arrivals
     FROM unnest(leased.event_ids[first:first + 99], leased.tries[first:first + 99]) AS due (event_id, tries)
     JOIN outbox.event ON event.id = due.event_id LEFT JOIN outbox.raw ON raw.event_id = due.event_id
+    HAVING count(*) > 0
 ) AS held

@@ -132,6 +132,25 @@ async def test_what_had_no_turn_when_the_grace_time_ends_goes_back_unsent(spine,
     assert (spine.count("delivery WHERE tries = 0"), spine.count("lease")) == (10, 0)
 
 
+async def test_the_half_that_had_no_turn_when_the_grace_time_ends_goes_back_unsent(spine, monkeypatch):
+    monkeypatch.setattr(daemon, "GRACE_SECONDS", 0.1)
+    spine.faults("meta", rates={"hang_after_accept": 1.0}, hang_seconds=60, reject_event_ids=["e0"])
+    record(spine, 4)
+
+    def taken():
+        return sum(arrival.verdict == "counted" for arrival in spine.arrivals("meta"))
+
+    async with daemon.running(spine.settings, spine.database_url) as running:
+        task = asyncio.create_task(running.run())
+        await until(taken)
+        running.stop()
+        await task
+    hung = taken()
+    assert spine.attempts("meta") == [("uncertain", "stopped while it was sent")] * hung
+    dead = spine.count("receipt WHERE destination = 1")
+    assert (spine.count("delivery WHERE destination = 1 AND tries = 0"), spine.count("lease")) == (4 - hung - dead, 0)
+
+
 async def test_without_credentials_a_destination_is_halted_and_its_deliveries_wait(spine):
     spine.settings = replace(spine.settings, meta_token=Secret())
     record(spine, 3)

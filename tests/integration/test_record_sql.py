@@ -564,6 +564,56 @@ def test_a_plain_insert_owes_intake_as_well(connection):
                               ).fetchone() == (5,)  # fmt: skip
 
 
+@pytest.mark.parametrize("timing", ["BEFORE", "AFTER"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        "INSERT INTO outbox.event (name) VALUES ('signed_in')",
+        """PERFORM outbox.record('{"name": "signed_in"}')""",
+        """PERFORM outbox.record_many('[{"name": "signed_in"}]')""",
+    ],
+)
+def test_a_trigger_of_the_owner_s_on_the_log_may_record_more(connection, way, timing):
+    connection.execute(
+        f"""
+        CREATE FUNCTION more() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.name <> 'signed_in' THEN
+                {way};
+            END IF;
+            RETURN NEW;
+        END
+        $$;
+        CREATE TRIGGER more {timing} INSERT ON outbox.event FOR EACH ROW EXECUTE FUNCTION more();
+        """
+    )
+    try:
+        record(connection)
+        record_many(connection, [lead("a"), lead("b")])
+        connection.execute("INSERT INTO outbox.event (name) VALUES ('lead_submitted')")
+        assert rows(connection) == {"outbox.event": 8, "outbox.intake": 8}
+    finally:
+        connection.execute("DROP FUNCTION more CASCADE")
+
+
+def test_what_lies_compressed_in_a_table_is_as_large_as_it_is(connection):
+    connection.execute("CREATE TABLE lying (event jsonb, details jsonb)")
+    event = lead("large", details=LARGE, person={"email": "x" * 70_000})
+    connection.execute("INSERT INTO lying VALUES (%s, %s)", (json.dumps(event), json.dumps(LARGE)))
+    assert connection.execute("SELECT pg_column_size(event) < 65536 FROM lying").fetchone() == (True,)
+    try:
+        (number,) = connection.execute("SELECT outbox.record(event) FROM lying").fetchone()
+        assert read(connection, number, "details", "notes") == (
+            None,
+            ["person: larger than 64 kB, left out", "details: larger than 64 kB, left out"],
+        )
+        assert person_of(connection, number) is None
+        with pytest.raises(INVALID, match=r"^details: larger than 64 kB"):
+            connection.execute("INSERT INTO outbox.event (name, details) SELECT 'signed_in', details FROM lying")
+    finally:
+        connection.execute("DROP TABLE lying")
+
+
 def test_a_plain_insert_owes_intake_whatever_was_recorded_before_in_its_transaction(connection, other):
     record(other, event_id="waits")
     connection.execute("BEGIN")

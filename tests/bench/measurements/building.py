@@ -147,7 +147,7 @@ BUILD = Measurement(
     "events/s",
     _build,
     (at_least(10, "build", "sdk"),),
-    "reading the claim's JSON, checking each value against Meta's rules, and the digests that the receipt keeps",
+    "reading the claim's JSON, checking each value against Meta's rules, and a dozen SHA-256 for identifiers and receipts",
 )
 SEAL = Measurement(
     "seal",
@@ -155,5 +155,5 @@ SEAL = Measurement(
     "persons/s",
     _seal,
     (at_least(2, "seal", "sdk"),),
-    "most of a seal is reading the phone number, for Meta and for Google",
+    "seven SHA-256 alone take a third of it; phone, address and postal code are checked, not only hashed",
 )

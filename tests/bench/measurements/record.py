@@ -137,7 +137,7 @@ SINGLE = Measurement(
     "transactions/s",
     _single,
     tuple(_most(way, number) for way in ("sql", "record") for number in CONNECTIONS),
-    "sealing is Python's; the function checks the event, and the trigger on outbox.event owes its intake",
+    "sealing is Python's; the function takes the JSON apart, checks it, and owes its intake",
 )
 BULK_RECORD = Measurement(
     "record_many",

@@ -21,11 +21,13 @@ class Server:
     def __init__(self, *answers):
         self.answers = iter(answers)
         self.connections = []
+        self.writers = []
         self.gone = 0
 
     async def serve(self, reader, writer):
         requests = []
         self.connections.append(requests)
+        self.writers.append(writer)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 lines = head.decode().split("\r\n")
@@ -82,12 +84,13 @@ async def test_a_request_has_its_address_headers_and_body_and_connections_are_ke
     "answer",
     [
         b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwhat",
+        b"HTTP/1.1 104 Whatever\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwhat",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nwh\r\n2\r\nat\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b"
         % (len(gzip.compress(b"what")), gzip.compress(b"what")),
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nwhat",
     ],
-    ids=["after a hint", "chunked", "compressed", "until it closes"],
+    ids=["after a hint", "after an unknown hint", "chunked", "compressed", "until it closes"],
 )
 async def test_an_answer_is_read_whatever_its_form(answer):
     server = Server(answer, answer)
@@ -139,6 +142,50 @@ async def test_what_could_not_leave_is_sure_not_to_have_been_taken():
         pass
     assert await client.post(b"{}", told) == Answer(Outcome.TRANSIENT, "ClientConnectorError")
     await client.close()
+
+
+async def test_what_comes_unasked_is_no_answer():
+    late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
+    server = Server(EMPTY, EMPTY)
+    async with server.client() as client:
+        assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)
+        server.writers[0].write(late)
+        await server.writers[0].drain()
+        await asyncio.sleep(0.05)
+        assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)
+    assert len(server.connections) == 2
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_made_anew():
+    server = Server(EMPTY, EMPTY)
+    async with server.client() as client:
+        assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)
+        server.writers[0].close()
+        await asyncio.sleep(0.05)
+        assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)
+    assert len(server.connections) == 2
+
+
+async def test_a_connection_is_not_used_again_while_a_body_is_still_in_it():
+    answer = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+    connections = []
+    done = asyncio.Event()
+
+    async def refuse(reader, writer):
+        connections.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer)  # before the body was read, which is more than any buffer on the way holds
+        await done.wait()
+        writer.close()
+
+    listening = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
+    client = Client(address, timeout=timedelta(seconds=10), concurrency=10)
+    for _ in range(2):
+        assert await client.post(b"x" * 20_000_000, told) == Answer(Outcome.DELIVERED, "", 503)
+    assert len(connections) == 2
+    done.set()
+    await client.close()
+    listening.close()
 
 
 async def test_a_request_that_is_cut_off_takes_its_connection_with_it():
