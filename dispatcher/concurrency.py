@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 
 FEWEST = 50
-RATE = 8000
+RATE = 10000
 """Requests a second that one process can make."""
 RECENT = 200
 """Answers that are remembered; the number is looked at anew after every tenth of them."""

@@ -28,8 +28,8 @@ from dispatcher.words import Words
 
 log = structlog.get_logger()
 
-LEASES = 3
-"""Leases under way at once: while one is sent and one is settled, the next is claimed and built."""
+LEASES = 4
+"""Leases under way at once: while some are sent and one is settled, the next is claimed and built."""
 SLOT_SECONDS = 1.0
 """How long a step waits for one of them to end; a loop that moves can be told from one that hangs."""
 CLOSE_SECONDS = 3.0

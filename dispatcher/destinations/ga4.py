@@ -29,7 +29,7 @@ LIMITS = Limits(
     repeat=None,  # GA4 recognises no repeat but that of a transaction_id
     batch=500,  # events a claim; 25 a request, of one envelope (2.2)
     # A request for nearly every event: those that go out while an answer is 100 ms away must fit in beside each other.
-    concurrency=800,
+    concurrency=1000,
 )
 
 EVENTS_A_REQUEST = 25
