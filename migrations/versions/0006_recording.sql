@@ -16,7 +16,6 @@ END;
 -- An event field by field, where outbox.parse_event found anything but the ordinary.
 CREATE FUNCTION outbox.parse_fields(event jsonb) RETURNS outbox.event
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     local CONSTANT text := '^[0-9]{4}(-[0-9]{2}){2}[Tt ][0-9]{2}(:[0-9]{2}){1,2}([.][0-9]+)?';
@@ -121,7 +120,6 @@ $$;
 -- or a time, so that whatever is only a little out of the ordinary is left to outbox.parse_fields.
 CREATE OR REPLACE FUNCTION outbox.parse_event(event jsonb) RETURNS outbox.event
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     parsed outbox.event;

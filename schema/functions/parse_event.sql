@@ -6,7 +6,6 @@
 -- or a time, so that whatever is only a little out of the ordinary is left to outbox.parse_fields.
 CREATE FUNCTION outbox.parse_event(event jsonb) RETURNS outbox.event
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     parsed outbox.event;

@@ -1,7 +1,6 @@
 -- An event field by field, where outbox.parse_event found anything but the ordinary.
 CREATE FUNCTION outbox.parse_fields(event jsonb) RETURNS outbox.event
 LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     local CONSTANT text := '^[0-9]{4}(-[0-9]{2}){2}[Tt ][0-9]{2}(:[0-9]{2}){1,2}([.][0-9]+)?';

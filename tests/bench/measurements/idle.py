@@ -34,6 +34,9 @@ def idle(world: World) -> dict[str, float]:
                 return [row[0] for row in connection.execute(query, (name,))]
 
             connection.execute("SET stats_fetch_consistency = none")
+            # Its transactions count for the database whose tables it looks at, and are none of a dispatcher's.
+            connection.execute("ALTER SYSTEM SET autovacuum = off")
+            connection.execute("SELECT pg_reload_conf()")
             with psycopg.connect(url, autocommit=True) as other:
                 other.execute("UPDATE outbox.destination SET paused = false")
             with processes.dispatching(world, url) as dispatcher:
@@ -46,6 +49,8 @@ def idle(world: World) -> dict[str, float]:
                 time.sleep(world.plan.idle)
                 after = _seconds([daemon]), _seconds(served), ask(STATEMENTS)[0]
                 passed = time.monotonic() - began
+            connection.execute("ALTER SYSTEM RESET autovacuum")
+            connection.execute("SELECT pg_reload_conf()")
     daemon_seconds, server_seconds, statements = (then - now for now, then in zip(before, after, strict=True))
     return {
         "daemon": 100 * daemon_seconds / passed,
