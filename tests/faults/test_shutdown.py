@@ -43,19 +43,19 @@ async def test_a_database_that_is_not_migrated_is_refused_with_what_to_do(empty_
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_settles_what_is_in_flight_and_gives_the_rest_back(spine, dispatch, number):
     spine.faults("ga4", rates={"slow": 1.0}, slow_ms=200)
-    record(spine, 2000)
+    record(spine, 4000)
     dispatcher = dispatch(spine.database_url)
     await until(lambda: len(spine.arrivals("ga4")) > 100)
     dispatcher.signal(number)
     assert await ended(dispatcher) == 0
     arrived = len(spine.arrivals("ga4"))
     delivered = [key for key in spine.receipts() if key[1] == "ga4"]
-    assert arrived == len(delivered) < 2000
+    assert arrived == len(delivered) < 4000
     assert spine.count("lease") == 0
     assert spine.attempts("ga4") == []
     spine.faults("ga4")
     assert await spine.drain() == 0
-    assert len(spine.arrivals("ga4")) == 2000
+    assert len(spine.arrivals("ga4")) == 4000
 
 
 async def test_a_second_signal_ends_at_once_and_loses_nothing(spine, dispatch):
