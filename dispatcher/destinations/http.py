@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from yarl import URL
 
@@ -90,27 +91,23 @@ class _Line:
 
     async def exchange(self, connection: Connection, body: bytes) -> Reply:
         """Send `body` and give the answer. The connection is kept if nothing is left over, on either way."""
-        transport = connection.transport
-        if transport is None:
-            connection.close()
-            raise aiohttp.ServerDisconnectedError
+        protocol, transport = connection.protocol, connection.transport
+        is_over = False
         try:
-            reply = await self._exchange(connection, transport, body)
-        except BaseException:
-            transport.abort()  # what is not out yet stays here
-            connection.close()
-            raise
-        if transport.get_write_buffer_size():
-            transport.abort()
-            connection.close()
-        else:
-            connection.release()
+            if protocol is None or transport is None:
+                raise aiohttp.ServerDisconnectedError
+            reply = await self._exchange(protocol, transport, body)
+            is_over = not transport.get_write_buffer_size()
+        finally:
+            if is_over:
+                connection.release()
+            else:
+                if transport:
+                    transport.abort()  # what is not out yet stays here
+                connection.close()
         return reply
 
-    async def _exchange(self, connection: Connection, transport: asyncio.Transport, body: bytes) -> Reply:
-        protocol = connection.protocol
-        if protocol is None:
-            raise aiohttp.ServerDisconnectedError
+    async def _exchange(self, protocol: ResponseHandler, transport: asyncio.Transport, body: bytes) -> Reply:
         protocol.set_response_params(read_until_eof=True)
         transport.write(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
         message, content = await protocol.read()
