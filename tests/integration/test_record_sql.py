@@ -365,6 +365,8 @@ TIMES = st.one_of(
             *("2026-05-24T10:00:00Z", "2026-05-24T10:00:00.1234567-05:30", "2026-05-24T10:00:00", "2026-05-24 10:00Z"),
             *("2026-02-30T10:00:00Z", "2026-05-24T10:00:61Z", "2026-05-24T1:000:00Z", "0000-00-00T00:00:00Z"),
             *("2026-05-24T10:00:00+:1400", "24-05-2026T10:00:00Z", "2026-05-24T10:00:00.Z", "2026--05-2T410:00:00Z"),
+            *("2024-02-29T10:00:00Z", "2023-02-29T10:00:00Z", "2026-04-31T10:00:00Z", "2026-12-31T23:59:59.9-13:59"),
+            *("2026-05-24T10:00:00+15:59", "2026-05-24T24:00:00Z", "2026-05-24T10:00:00Z\n", " 2026-05-24T10:00:00Z"),
             *("tomorrow", "infinity", "", None, 5, [], {}),
         ]
     ),
@@ -420,6 +422,22 @@ def test_an_event_is_read_the_same_in_one_step_and_field_by_field(connection, ev
         except INVALID as error:
             seen.append(str(error).partition("\n")[0])
     assert seen[0] == seen[1]
+
+
+def test_what_is_ordinary_is_read_in_one_step(connection):
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            """
+            CREATE OR REPLACE FUNCTION outbox.parse_fields(event jsonb) RETURNS outbox.event LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'field by field'; END $$
+            """
+        )
+        for more in ({"consent": {"ad_user_data": "granted"}}, {"occurred_at": "2026-05-31T10:00:00+02:00"}):
+            record(connection, **ORDINARY | more)
+        record(connection, lead_id="17", campaign={"source": "x"}, person={"email": SECRET})
+        record_many(connection, [ORDINARY | {"event_id": "many"}])
+        with pytest.raises(psycopg.errors.RaiseException, match="field by field"):
+            record(connection, handl_id=17)
 
 
 # The same conversion again
