@@ -17,7 +17,7 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from dispatcher.database import Database, Transaction
-from dispatcher.identity.facets import FIRST, Fact, Keys, Stamp, fold, join, keys_of, stamp
+from dispatcher.identity.facets import FIRST, Fact, Keys, Stamp, fold, join, keys_of, pack, stamp, unpack
 from dispatcher.identity.meaning import links
 from dispatcher.identity.whole import all_keys
 from dispatcher.person import BATCH, NOTHING, Found, Scan, Selector, find
@@ -75,19 +75,21 @@ async def _forget(transaction: Transaction, found: Found) -> None:
         },
     )
     for facet, *keys, newest in left:
-        told = {field: (at, event_id) for field, (at, event_id) in newest.items()}
+        told = unpack(newest)
         if any(abs(event_id) in found.events for _, event_id in told.values()):
             again = await _fold(transaction, facet, Keys(*keys))
             if abs(told[FIRST][1]) not in found.events:
                 join(again, {FIRST: told[FIRST]})  # its event may be gone from the log
-            await transaction.run("refold_facet", {"handl_id": keys[1], "lead_id": keys[2], "newest": Jsonb(again)})
+            await transaction.run(
+                "refold_facet", {"handl_id": keys[1], "lead_id": keys[2], "newest": Jsonb(pack(again))}
+            )
 
 
 async def _fold(transaction: Transaction, facet: int, keys: Keys) -> dict[str, Stamp]:
     newest: dict[str, Stamp] = {}
     async for rows in transaction.stream("facts_of_facet", {"facet": facet}, size=BATCH):
-        told = fold(Fact(event_id, at, keys, *more) for event_id, at, *more in rows)
-        join(newest, told[keys])
+        told = fold(Fact.of(stamp(at, event_id), keys, *more) for event_id, at, *more in rows)
+        join(newest, unpack(told[keys]))
     return newest
 
 

@@ -18,10 +18,9 @@ from dispatcher import metrics
 from dispatcher.database import Database
 from dispatcher.destinations import Limits
 from dispatcher.eligibility import DISABLED, NO_MAPPING, TOO_OLD
-from dispatcher.identity.facets import Fact, Keys, fold, keys_of
+from dispatcher.identity.facets import Fact, Keys, fold, stamp
 from dispatcher.identity.meaning import Kind
 from dispatcher.queue import IDLE_REWIND_SECONDS, REWIND_SECONDS
-from dispatcher.records import Event
 from dispatcher.tallies import Tallies
 from dispatcher.tracing import span
 from dispatcher.words import DestinationWords, Words
@@ -42,14 +41,33 @@ left out, so that it harms no other event."""
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """An event that owes intake; `person` is what a SQL writer sent raw."""
+    """An event that owes intake, with all that intake needs of it; `person` is what a SQL writer sent raw.
 
-    event: Event
+    The mappings are still JSON: each is read when it is folded, so that what it holds is used while it is in the
+    processor's cache.
+    """
+
+    id: int
+    occurred_at: datetime
+    recorded_at: datetime
+    name: str
+    handl_id: str | None
+    lead_id: str | None
+    account_id: str | None
+    sealed: msgspec.Raw
+    visitor: msgspec.Raw
+    consent: msgspec.Raw
     tries: int
-    person: Any = None
+    person: Any
+
+    @property
+    def keys(self) -> Keys:
+        """What it carries of whom it is about."""
+        return Keys.of(self.account_id, self.handl_id, self.lead_id)
 
 
 _arrivals = msgspec.json.Decoder(list[Arrival]).decode
+_content = msgspec.json.Decoder().decode
 
 
 class Intake:
@@ -154,7 +172,7 @@ class Intake:
         if len(arrivals) == 1 or not any(arrival.tries == GIVE_UP and arrival.person for arrival in arrivals):
             return [(lease_id, arrivals)]
         leases = await self._database.run("split_intake", {"lease": lease_id, "holder": self._holder})
-        by_event = {arrival.event.id: arrival for arrival in arrivals}
+        by_event = {arrival.id: arrival for arrival in arrivals}
         return [(lease, [by_event[event_id]]) for lease, event_id in leases]
 
     async def _give_back(self, leases: Iterable[int]) -> None:
@@ -168,7 +186,7 @@ class Intake:
         sealed = seal_all(arrivals, self._region)
         facts = facts_of(arrivals, sealed)
         destinations = (await self._words.destinations()).values()
-        owed, skipped = fan_out([arrival.event for arrival in arrivals], destinations, self._limits, now)
+        owed, skipped = fan_out(arrivals, destinations, self._limits, now)
         settled = await self._database.run(
             "settle_intake",
             {
@@ -214,13 +232,11 @@ def seal_all(arrivals: Iterable[Arrival], region: str | None) -> list[dict[str, 
         if arrival.person is None:
             continue
         if arrival.tries > GIVE_UP:
-            log.warning("a person could not be sealed and is left out", id=arrival.event.id)
-            sealed.append(
-                {"event_id": arrival.event.id, "sealed": None, "notes": ["person: could not be sealed, left out"]}
-            )
+            log.warning("a person could not be sealed and is left out", id=arrival.id)
+            sealed.append({"event_id": arrival.id, "sealed": None, "notes": ["person: could not be sealed, left out"]})
         else:
             form = seal(arrival.person, region=region)
-            sealed.append({"event_id": arrival.event.id, "sealed": form.to_json(), "notes": form.notes})
+            sealed.append({"event_id": arrival.id, "sealed": form.to_json(), "notes": form.notes})
     return sealed
 
 
@@ -228,9 +244,15 @@ def facts_of(arrivals: Iterable[Arrival], sealed: Iterable[dict[str, Any]]) -> l
     """Give what folding needs of the events that carry a key, sealed."""
     forms = {row["event_id"]: row["sealed"] for row in sealed}
     return [
-        Fact(event.id, event.occurred_at, keys, forms.get(event.id, event.sealed), event.visitor, event.consent)
-        for event in (arrival.event for arrival in arrivals)
-        if any(keys := keys_of(event))
+        Fact.of(
+            stamp(arrival.occurred_at, arrival.id),
+            keys,
+            forms[arrival.id] if arrival.id in forms else _content(arrival.sealed),
+            _content(arrival.visitor),
+            _content(arrival.consent),
+        )
+        for arrival in arrivals
+        if any(keys := arrival.keys)
     ]
 
 
@@ -238,7 +260,7 @@ def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
     """Give the parameters `facets` and `sign_ins` of settle_intake; their keys as jsonb sorts them, the shorter first."""
     events: defaultdict[Keys, list[int]] = defaultdict(list)
     for fact in facts:
-        events[fact.keys].append(fact.id)
+        events[fact.keys].append(fact.stamp[1])
     return {
         "facets": Jsonb(
             [
@@ -266,18 +288,18 @@ def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
 
 
 def fan_out(
-    events: Sequence[Event], destinations: Iterable[DestinationWords], limits: dict[str, Limits], now: datetime
+    arrivals: Sequence[Arrival], destinations: Iterable[DestinationWords], limits: dict[str, Limits], now: datetime
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Give the deliveries that are owed, and the receipts of what nobody needs to be told, grouped. Pure."""
     owed: defaultdict[tuple[int, datetime], list[int]] = defaultdict(list)
     skipped: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
     for destination in destinations:
-        for event in events:
-            if reason := _skip(event, destination, limits[destination.kind]):
-                skipped[destination.id, reason].append(event.id)
+        for arrival in arrivals:
+            if reason := _skip(arrival, destination, limits[destination.kind]):
+                skipped[destination.id, reason].append(arrival.id)
             else:
-                due_at = event.occurred_at if event.occurred_at > now + AHEAD else now
-                owed[destination.id, due_at].append(event.id)
+                due_at = arrival.occurred_at if arrival.occurred_at > now + AHEAD else now
+                owed[destination.id, due_at].append(arrival.id)
     return (
         [
             {"destination": destination, "due_at": due_at, "event_ids": ids}
@@ -290,12 +312,12 @@ def fan_out(
     )
 
 
-def _skip(event: Event, destination: DestinationWords, limits: Limits) -> str | None:
-    mapping = destination.mappings.get(event.name)
+def _skip(arrival: Arrival, destination: DestinationWords, limits: Limits) -> str | None:
+    mapping = destination.mappings.get(arrival.name)
     if mapping is None:
         return NO_MAPPING.reason
     if not (destination.enabled and mapping.enabled):
         return DISABLED.reason
-    if event.recorded_at >= event.occurred_at + limits.window:
+    if arrival.recorded_at >= arrival.occurred_at + limits.window:
         return TOO_OLD.reason
     return None

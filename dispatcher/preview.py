@@ -18,7 +18,8 @@ import msgspec
 from dispatcher.database import Database, Queries
 from dispatcher.destinations import Destination, Payload, Refusal, registry
 from dispatcher.eligibility import DISABLED, refuse
-from dispatcher.identity import Known
+from dispatcher.identity import Known, known_from
+from dispatcher.identity.facets import keys_of
 from dispatcher.identity.lend import wanted
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.masking import masked
@@ -118,7 +119,7 @@ async def _sealed(queries: Queries, event: Event, region: str | None) -> Event:
 
 async def _origins(queries: Queries, event: Event, known: Known) -> Origins:
     (relation,) = await PersonResolver(queries).relate([event])
-    borrowed = wanted(event, relation)
+    borrowed = wanted(event, keys_of(event), known_from(event), relation)
     rows = await queries.run("events", {"ids": list(set(borrowed.values()))})
     return Origins(event, known, borrowed, {row[0]: Event(*row) for row in rows})
 

@@ -18,7 +18,7 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from dispatcher.database import Database, Transaction
-from dispatcher.identity.facets import Fact, fold, keys_of
+from dispatcher.identity.facets import Fact, fold, keys_of, stamp
 from dispatcher.records import Event
 
 log = structlog.get_logger()
@@ -60,7 +60,7 @@ async def rebuild(database: Database, progress: Callable[[int, int], None] = lam
 
 async def _fold(transaction: Transaction, events: list[Event]) -> None:
     facts = [
-        Fact(event.id, event.occurred_at, keys, event.sealed, event.visitor, event.consent)
+        Fact.of(stamp(event.occurred_at, event.id), keys, event.sealed, event.visitor, event.consent)
         for event in events
         if any(keys := keys_of(event))
     ]
@@ -68,6 +68,6 @@ async def _fold(transaction: Transaction, events: list[Event]) -> None:
         "rebuild_fold",
         {
             "facets": Jsonb([{**keys._asdict(), "newest": newest} for keys, newest in fold(facts).items()]),
-            "facts": Jsonb([{"event_id": fact.id, "at": fact.stamp[0], **fact.keys._asdict()} for fact in facts]),
+            "facts": Jsonb([{"event_id": fact.stamp[1], "at": fact.stamp[0], **fact.keys._asdict()} for fact in facts]),
         },
     )

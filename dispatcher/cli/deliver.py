@@ -21,6 +21,8 @@ from schema.settings import Settings
 log = structlog.get_logger()
 
 WORK_IS_LEFT = 3
+COLLECTED_EVERY = (100_000, 10, 10)
+"""The thresholds of the garbage collector."""
 CONNECTIONS = 4096
 """Files that the process may have open, where the system lets it."""
 
@@ -83,7 +85,7 @@ def _spare_the_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 10, 10)
+    gc.set_threshold(*COLLECTED_EVERY)
 
 
 def _allow_connections() -> None:

@@ -7,8 +7,9 @@ processes it is done, and so is the fold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -19,6 +20,9 @@ from dispatcher.records import Event
 
 Stamp = tuple[int, int]
 """When an event happened, in microseconds since 1970, and its id: a total order of the log."""
+Group = tuple[int, int, str]
+"""A stamp, and the fields that its event told last, sorted, with a space between them. A facet is kept as such groups:
+the latest first, which is when it was last seen; but that of FIRST at the end."""
 
 MOST_BYTES = 512
 """A longer key stands by its hash: whatever a writer put there, every event can be folded."""
@@ -50,10 +54,15 @@ class Keys(NamedTuple):
     handl_id: str = ""
     lead_id: str = ""
 
+    @classmethod
+    def of(cls, account_id: str | None, handl_id: str | None, lead_id: str | None) -> Keys:
+        """Give the keys as they are indexed, from those in the log."""
+        return cls(_indexable(account_id), _indexable(handl_id), _indexable(lead_id))
+
 
 def keys_of(event: Event) -> Keys:
     """Give what an event carries of whom it is about."""
-    return Keys(_indexable(event.account_id), _indexable(event.handl_id), _indexable(event.lead_id))
+    return Keys.of(event.account_id, event.handl_id, event.lead_id)
 
 
 def _indexable(key: str | None) -> str:
@@ -63,20 +72,17 @@ def _indexable(key: str | None) -> str:
     return sha256(encoded).hexdigest()
 
 
-class Fact(msgspec.Struct, frozen=True):
-    """What folding needs of one event, sealed."""
+class Fact(msgspec.Struct, frozen=True, order=True, gc=False):
+    """What folding needs of one event: its place in the log's order, and the fields that it told, sorted."""
 
-    id: int
-    occurred_at: datetime
+    stamp: Stamp
     keys: Keys
-    sealed: Mapping[str, Any] | None = None
-    visitor: Mapping[str, Any] | None = None
-    consent: Mapping[str, Any] | None = None
+    fields: Sequence[str]
 
-    @property
-    def stamp(self) -> Stamp:
-        """Its place in the log's order."""
-        return stamp(self.occurred_at, self.id)
+    @classmethod
+    def of(cls, at: Stamp, keys: Keys, sealed: Any = None, visitor: Any = None, consent: Any = None) -> Fact:
+        """Give what an event told; what is sealed and so on is whatever a writer put there."""
+        return cls(at, keys, _fields(_object(sealed), _object(visitor), _object(consent)))
 
 
 def stamp(occurred_at: datetime, event_id: int) -> Stamp:
@@ -84,32 +90,50 @@ def stamp(occurred_at: datetime, event_id: int) -> Stamp:
     return (occurred_at - EPOCH) // _MICROSECOND, event_id
 
 
-def fold(facts: Iterable[Fact]) -> dict[Keys, dict[str, Stamp]]:
-    """Give the facets of some facts: for each field the stamp of the event that told it last.
+def fold(facts: Iterable[Fact]) -> dict[Keys, list[Group]]:
+    """Give the facets of some facts as `outbox.facet` keeps them.
 
     What an account's events tell is kept a second time under the account alone, so that it is found at once however
     many browsers and leads the account has.
     """
-    facets: dict[Keys, dict[str, Stamp]] = {}
+    told: dict[Keys, list[Fact]] = {}
     for fact in facts:
         keys = fact.keys
         if not any(keys):
             continue
-        at = fact.stamp
-        told = dict.fromkeys(_fields(fact), at)
-        told[FIRST] = (-at[0], -at[1])
+        told.setdefault(keys, []).append(fact)
         if keys.account_id and (keys.handl_id or keys.lead_id):
-            _tell(facets, Keys(keys.account_id), dict(told))
-        _tell(facets, keys, told)
-    return facets
+            told.setdefault(Keys(keys.account_id), []).append(fact)
+    return {keys: _groups(of_keys) for keys, of_keys in told.items()}
 
 
-def _tell(facets: dict[Keys, dict[str, Stamp]], keys: Keys, told: dict[str, Stamp]) -> None:
-    """Take what an event told into its facet, or make it one."""
-    if facet := facets.get(keys):
-        join(facet, told)
-    else:
-        facets[keys] = told
+def _groups(facts: list[Fact]) -> list[Group]:
+    """Give what each of some events told last, the latest first; at the end when the first one was."""
+    facts.sort(reverse=True)
+    last, *earlier = facts
+    groups = [(*last.stamp, " ".join(last.fields))]
+    if earlier:
+        known = set(last.fields)
+        for fact in earlier:
+            if fields := [field for field in fact.fields if field not in known]:
+                groups.append((*fact.stamp, " ".join(fields)))
+                known.update(fields)
+    at, event_id = facts[-1].stamp
+    groups.append((-at, -event_id, FIRST))
+    return groups
+
+
+def unpack(groups: Iterable[Group]) -> dict[str, Stamp]:
+    """Give for each field of a facet the stamp of the event that told it last."""
+    return {field: (at, event_id) for at, event_id, fields in groups for field in fields.split()}
+
+
+def pack(newest: Mapping[str, Stamp]) -> list[Group]:
+    """Give a facet as `outbox.facet` keeps it."""
+    groups: dict[Stamp, list[str]] = {}
+    for field in sorted(newest.keys() - {FIRST}):
+        groups.setdefault(newest[field], []).append(field)
+    return [*((*at, " ".join(groups[at])) for at in sorted(groups, reverse=True)), (*newest[FIRST], FIRST)]
 
 
 def join(facet: dict[str, Stamp], told: Mapping[str, Stamp]) -> None:
@@ -119,36 +143,25 @@ def join(facet: dict[str, Stamp], told: Mapping[str, Stamp]) -> None:
             facet[field] = at
 
 
-_ALWAYS = {SEEN: True, FIRST: True}
-_META, _GOOGLE, _VISITOR, _CONSENT, _EVENT = range(5)
-
-# Each field, with the part of an event and the value in it that tell it; in the order in which PostgreSQL keeps them in
-# a jsonb (the shorter first), so that it need not sort those of a thousand facets.
-_TELLING: tuple[tuple[str, int, str], ...] = tuple(
-    sorted(
-        [
-            *((name, _META, name) for name in TRAITS),
-            *((name, _GOOGLE, name) for name in GOOGLE_TRAITS),
-            *((field, _VISITOR, name) for field, (name, *_) in BROWSER),
-            ("fbc", _VISITOR, "fbclid"),
-            *((kind, _CONSENT, kind) for kind in CONSENTS),
-            *((field, _EVENT, field) for field in _ALWAYS),
-        ],
-        key=lambda telling: (len(telling[0]), telling[0]),
-    )
-)
+# What a visitor tells, by the value that says so.
+_BY_VALUE = {name: field for field, (name, *_) in BROWSER} | {"fbclid": "fbc"}
 
 
-def _fields(fact: Fact) -> list[str]:
+def _fields(sealed: Mapping[str, Any], visitor: Mapping[str, Any], consent: Mapping[str, Any]) -> Sequence[str]:
     """Give the fields that an event can lend. One that denies consent lends its refusal only (design, part 6.6)."""
-    consent = _object(fact.consent)
-    stated = {kind: True for kind in CONSENTS if consent.get(kind) is not None}
+    stated = [kind for kind in CONSENTS if consent.get(kind) is not None]
     if states_denial(consent.get("ad_user_data")):
-        parts: tuple[Mapping[str, Any], ...] = ({}, {}, {}, stated, _ALWAYS)
-    else:
-        sealed = _object(fact.sealed)
-        parts = (_object(sealed.get("meta")), _object(sealed.get("google")), _object(fact.visitor), stated, _ALWAYS)
-    return [field for field, part, name in _TELLING if parts[part].get(name)]
+        return _sorted((SEEN, *stated))
+    traits = filter(_object(sealed.get("meta")).get, TRAITS)
+    google_traits = filter(_object(sealed.get("google")).get, GOOGLE_TRAITS)
+    browser = map(_BY_VALUE.__getitem__, filter(visitor.get, _BY_VALUE))
+    return _sorted((SEEN, *traits, *google_traits, *browser, *stated))
+
+
+@lru_cache(maxsize=1024)
+def _sorted(fields: tuple[str, ...]) -> Sequence[str]:
+    """Give some fields sorted, each once; events tell the same ones again and again."""
+    return tuple(sorted(set(fields)))
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import filterfalse
 from typing import Any
 
 import msgspec
 
 from dispatcher.eligibility import CONSENTS, states_denial
-from dispatcher.identity import Known, known_from
-from dispatcher.identity.facets import BROWSER, GOOGLE_TRAITS, TRAITS, keys_of, stamp
+from dispatcher.identity import Known
+from dispatcher.identity.facets import BROWSER, GOOGLE_TRAITS, TRAITS, Keys, stamp
 from dispatcher.identity.meaning import Relation
 from dispatcher.records import Event
 
@@ -19,50 +20,52 @@ LATEST_CONSENT = "ad_user_data"
 MOST_KEYS = 10
 """So many handlIDs, and so many leads, go into external_id: the newest."""
 
+_BROWSER = dict(BROWSER)
 
-class Lender(msgspec.Struct, frozen=True):
-    """What an event can lend, as it lies in the log."""
 
-    id: int
+PARTS = {
+    **dict.fromkeys((*TRAITS, *GOOGLE_TRAITS), "sealed"),
+    **dict.fromkeys(_BROWSER, "visitor"),
+    **dict.fromkeys(CONSENTS, "consent"),
+}
+"""For each field, the part of an event that tells it."""
+
+
+class Loan(msgspec.Struct, frozen=True, gc=False):
+    """A part of the event that lends a field, as it lies in the log, and when it happened."""
+
     occurred_at: datetime
-    sealed: Mapping[str, Any] | None
-    visitor: Mapping[str, Any] | None
-    consent: Mapping[str, Any] | None
+    told: Mapping[str, Any] | None
 
 
-def wanted(event: Event, relation: Relation) -> dict[str, int]:
-    """Give, for each field that the event lacks and somebody can lend, the id of the event to borrow it from."""
-    alone = known_from(event)
+def wanted(event: Event, keys: Keys, told: Known, relation: Relation) -> dict[str, int]:
+    """Give, for each field that the event lacks and somebody can lend, the id of the event to borrow it from.
+
+    `keys`, `told`: what the event itself carries and tells.
+    """
     offer = relation.offer
-    anybody = offer.newest
-    found: dict[str, int] = {}
-    for names, told in ((TRAITS, alone.meta), (GOOGLE_TRAITS, alone.google)):
-        for name in names:
-            if name in anybody and not told.get(name):
-                found[name] = anybody[name][1]
+    newest, fields = offer.newest, offer.fields
+    lacking = [*filterfalse(told.meta.get, fields.traits), *filterfalse(told.google.get, fields.google_traits)]
+    found = {name: newest[name][1] for name in lacking}
     # An address belongs to the browser it was seen with: they are lent together, to an event that tells neither.
-    handl_id = keys_of(event).handl_id
-    browser = offer.newest_on(handl_id) if handl_id else anybody
-    for field, values in BROWSER:
-        newest = browser.get(field) or anybody.get(field)
-        if newest and not any(map(alone.visitor.get, values)):
-            found[field] = newest[1]
-    for kind in CONSENTS:
-        if kind in anybody and alone.consent.get(kind) is None:
-            found[kind] = anybody[kind][1]
-    latest = anybody.get(LATEST_CONSENT)
-    if latest and latest > stamp(event.occurred_at, event.id):
-        found[LATEST_CONSENT] = latest[1]
+    tells = told.visitor.get
+    for field, values in fields.browser:
+        if not tells(values[0]) and not any(map(tells, values)):
+            on_its_own = offer.newest_on(keys.handl_id).get(field) if keys.handl_id else None
+            found[field] = (on_its_own or newest[field])[1]
+    for kind in fields.consents:
+        if told.consent.get(kind) is None:
+            found[kind] = newest[kind][1]
+    if LATEST_CONSENT in newest and newest[LATEST_CONSENT] > stamp(event.occurred_at, event.id):
+        found[LATEST_CONSENT] = newest[LATEST_CONSENT][1]
     return {field: lender for field, lender in found.items() if lender != event.id}
 
 
-def known(event: Event, relation: Relation, borrowed: Mapping[str, int], lenders: Mapping[int, Lender]) -> Known:
-    """Give all that is known of the event's person; `lenders` holds the events that `borrowed` names."""
-    alone = known_from(event)
-    lent = {field: lenders[event_id] for field, event_id in borrowed.items() if event_id in lenders}
-    found = alone if not lent else _with(alone, lent)
+def known(keys: Keys, told: Known, relation: Relation, lent: Mapping[str, Loan]) -> Known:
+    """Give all that is known of the person of an event that carries `keys` and tells `told`; `lent`: by field."""
+    found = _with(told, lent) if lent else told
     return Known(
-        _keys(event, relation),
+        _keys(keys, relation),
         relation.account_id or None,
         found.lead_id,
         found.handl_id,
@@ -76,49 +79,53 @@ def known(event: Event, relation: Relation, borrowed: Mapping[str, int], lenders
     )
 
 
-def _with(alone: Known, lent: Mapping[str, Lender]) -> Known:
+def _with(alone: Known, lent: Mapping[str, Loan]) -> Known:
     """Give what is known with what is lent, by field."""
     consent = dict(alone.consent)
-    latest = lent[LATEST_CONSENT].consent if LATEST_CONSENT in lent else alone.consent
+    latest = lent[LATEST_CONSENT].told if LATEST_CONSENT in lent else alone.consent
     for kind in CONSENTS:
         if kind in lent and consent.get(kind) is None:
-            consent[kind] = (lent[kind].consent or {}).get(kind)
+            consent[kind] = (lent[kind].told or {}).get(kind)
     # A refusal holds for all that the person told, also for what an event that granted before would borrow.
     if states_denial(consent.get("ad_user_data")) or states_denial((latest or {}).get("ad_user_data")):
-        lent = {field: lender for field, lender in lent.items() if field == "ga_client_id"}
-    meta, google = dict(alone.meta), dict(alone.google)
-    for names, form, traits in ((TRAITS, "meta", meta), (GOOGLE_TRAITS, "google", google)):
-        traits.update({name: _trait(lent[name], form, name) for name in names if name in lent})
-    visitor = dict(alone.visitor)
-    visited_at = alone.visited_at
-    for field, values in BROWSER:
-        if field in lent:
-            told = lent[field].visitor or {}
-            visitor |= {name: told[name] for name in values if name in told}
-            if field == "fbc":
-                visited_at = lent[field].occurred_at
-    country = alone.country
+        lent = {field: loan for field, loan in lent.items() if field == "ga_client_id"}
+    meta, google, visitor = dict(alone.meta), dict(alone.google), dict(alone.visitor)
+    country, visited_at = alone.country, alone.visited_at
+    for field, loan in lent.items():
+        told = loan.told or {}
+        if field in _BROWSER:
+            visitor |= {name: told[name] for name in _BROWSER[field] if name in told}
+        elif field in TRAITS:
+            meta[field] = _trait(told, "meta", field)
+        elif field in GOOGLE_TRAITS:
+            google[field] = _trait(told, "google", field)
+    if "fbc" in lent:
+        visited_at = lent["fbc"].occurred_at
     if country is None and "country" in lent:
-        country = (lent["country"].sealed or {}).get("country")
-    return msgspec.structs.replace(
-        alone,
-        meta=meta,
-        google=google,
-        country=country if isinstance(country, str) else None,
-        visitor=visitor,
-        visited_at=visited_at,
-        consent=consent,
+        country = (lent["country"].told or {}).get("country")
+    return Known(
+        alone.keys,
+        alone.account_id,
+        alone.lead_id,
+        alone.handl_id,
+        alone.earliest_key,
+        meta,
+        google,
+        country if isinstance(country, str) else None,
+        visitor,
+        visited_at,
+        consent,
     )
 
 
-def _trait(lender: Lender, form: str, name: str) -> Any:
-    traits = (lender.sealed or {}).get(form)
+def _trait(sealed: Mapping[str, Any], form: str, name: str) -> Any:
+    traits = sealed.get(form)
     return traits.get(name) if isinstance(traits, dict) else None
 
 
-def _keys(event: Event, relation: Relation) -> tuple[str, ...]:
+def _keys(own: Keys, relation: Relation) -> tuple[str, ...]:
     """Give the identifiers for external_id: the account, then handlIDs, then leads, newest first (design, part 6.4)."""
-    own, offer = keys_of(event), relation.offer
+    offer = relation.offer
     chosen = [relation.account_id] if relation.account_id else []
     for mine, others in ((own.handl_id, offer.handls), (own.lead_id, offer.leads)):
         if mine:

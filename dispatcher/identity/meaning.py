@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from dispatcher.identity.facets import FIRST, SEEN, Keys, Stamp, join
+from dispatcher.eligibility import CONSENTS
+from dispatcher.identity.facets import BROWSER, GOOGLE_TRAITS, TRAITS, Group, Keys, Stamp
 
 CROWD = 32
 """A handlID or lead of more facets than this is crowded; of an account so many are looked at."""
@@ -40,14 +41,14 @@ class Key(NamedTuple):
     value: str
 
 
-class Facet(msgspec.Struct, frozen=True):
-    """The events that carry the same keys; for each field, the stamp of the one that told it last."""
+class Facet(msgspec.Struct, frozen=True, gc=False):
+    """The events that carry the same keys, and what each of them told last."""
 
     keys: Keys
-    newest: Mapping[str, Stamp]
+    groups: Sequence[Group]
 
 
-class SignIns(msgspec.Struct, frozen=True):
+class SignIns(msgspec.Struct, frozen=True, gc=False):
     """The account that last signed in on a key before an event, and the one that first did after, with when."""
 
     before: tuple[Stamp, str] | None = None
@@ -63,7 +64,7 @@ class Missing(Exception):  # noqa: N818 - it is a question, not an error
         self.sign_ins = sign_ins or set()
 
 
-class Relation(msgspec.Struct):
+class Relation(msgspec.Struct, gc=False):
     """Whose an event is, and the facets that lend to it.
 
     `shared`: keys of the lenders that others use as well: they identify nobody but the events that carry them.
@@ -82,14 +83,36 @@ class Relation(msgspec.Struct):
         return self._offer
 
 
-class Offer(msgspec.Struct, frozen=True):
+class Fields(msgspec.Struct, frozen=True, gc=False):
+    """Fields by kind; those of a browser with the values that make them."""
+
+    traits: Sequence[str]
+    google_traits: Sequence[str]
+    browser: Sequence[tuple[str, Sequence[str]]]
+    consents: Sequence[str]
+
+
+@lru_cache(maxsize=1024)
+def _fields(names: frozenset[str]) -> Fields:
+    """Give some fields by kind; persons tell the same ones again and again."""
+    return Fields(
+        [name for name in TRAITS if name in names],
+        [name for name in GOOGLE_TRAITS if name in names],
+        [(field, values) for field, values in BROWSER if field in names],
+        [kind for kind in CONSENTS if kind in names],
+    )
+
+
+class Offer(msgspec.Struct, frozen=True, gc=False):
     """What the lenders of a relation know together.
 
-    `newest`: for each field the stamp of the event that told it last. `handls`, `leads`: those that are nobody else's,
-    newest first. `earliest_key`: the one of them under which the person was seen first; without any, the account.
+    `newest`: for each field the stamp of the event that told it last; `fields`: these by kind. `handls`, `leads`: those
+    that are nobody else's, newest first. `earliest_key`: the one of them under which the person was seen first; without
+    any, the account.
     """
 
     newest: Mapping[str, Stamp]
+    fields: Fields
     handls: Sequence[str]
     leads: Sequence[str]
     earliest_key: str | None
@@ -99,18 +122,20 @@ class Offer(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, relation: Relation) -> Offer:
         """Join what is known."""
-        newest: dict[Key, Stamp] = {}
+        last: dict[Key, Stamp] = {}
         first: list[tuple[Stamp, Key]] = []
         for facet in relation.lenders:
             at, began = seen(facet), first_seen(facet)
             for key in links(facet.keys):
                 if key not in relation.shared:
                     first.append((began, key))
-                    if key not in newest or newest[key] < at:
-                        newest[key] = at
-        keys = sorted(newest, key=newest.__getitem__, reverse=True)
+                    if key not in last or last[key] < at:
+                        last[key] = at
+        keys = sorted(last, key=last.__getitem__, reverse=True)
+        newest = _newest(relation.lenders)
         return cls(
-            _joined(relation.lenders),
+            newest,
+            _fields(frozenset(newest)),
             [key.value for key in keys if key.kind is Kind.HANDL],
             [key.value for key in keys if key.kind is Kind.LEAD],
             min(first)[1].value if first else relation.account_id or None,
@@ -120,25 +145,36 @@ class Offer(msgspec.Struct, frozen=True):
 
     def newest_on(self, handl_id: str) -> Mapping[str, Stamp]:
         """Give, for each field, the stamp of the event that told it last on one browser."""
+        if len(self._lenders) == 1:
+            return self.newest if self._lenders[0].keys.handl_id == handl_id else {}
         if handl_id not in self._browsers:
-            self._browsers[handl_id] = _joined([facet for facet in self._lenders if facet.keys.handl_id == handl_id])
+            self._browsers[handl_id] = _newest([facet for facet in self._lenders if facet.keys.handl_id == handl_id])
         return self._browsers[handl_id]
 
 
-def _joined(facets: Sequence[Facet]) -> Mapping[str, Stamp]:
-    if len(facets) == 1:
-        return facets[0].newest
+def _newest(facets: Iterable[Facet]) -> Mapping[str, Stamp]:
+    """Give for each field that some facets know the stamp of the event that told it last."""
     newest: dict[str, Stamp] = {}
-    for facet in facets:
-        join(newest, facet.newest)
+    for at, event_id, fields in sorted(group for facet in facets for group in facet.groups[:-1]):
+        newest |= dict.fromkeys(_split(fields), (at, event_id))
     return newest
 
 
+@lru_cache(maxsize=1024)
+def _split(fields: str) -> list[str]:
+    return fields.split()
+
+
 class Neighbourhood:
-    """What has been looked up of the facets and sign-ins around some events."""
+    """What has been looked up of the facets and sign-ins around some events.
+
+    `facets`: those that carry a key; of a crowded one none. `crowds`: the crowded keys, with whether anybody signed in on
+    them.
+    """
 
     def __init__(self) -> None:
         self.facets: dict[Key, Sequence[Facet]] = {}
+        self.crowds: dict[Key, bool] = {}
         self.sign_ins: dict[tuple[Key, Stamp], SignIns] = {}
         self._owners: dict[Keys, str] = {}
         self._pointing: dict[Keys, str | None] = {}
@@ -149,9 +185,7 @@ class Neighbourhood:
         account = keys.account_id or self._owner(keys, at)
         whose = account or links(keys)
         if whose not in self._relations:
-            self._relations[whose] = (
-                self._of_account(account) if account else self._relation("", self._lenders(links(keys), ""))
-            )
+            self._relations[whose] = self._of_account(account) if account else self._of_nobody(keys)
         return self._relations[whose]
 
     def _of_account(self, account: str) -> Relation:
@@ -160,6 +194,12 @@ class Neighbourhood:
         direct = self._lenders(used, account)
         between = {key for facet in direct for key in links(facet.keys)} - used
         return self._relation(account, [*own, *direct, *self._lenders(between, account)])
+
+    def _of_nobody(self, keys: Keys) -> Relation:
+        own = links(keys)
+        if self._is_alone(keys):
+            return Relation("", self.facets[own[0]], frozenset())
+        return self._relation("", self._lenders(own, ""))
 
     def _relation(self, account: str, lenders: Sequence[Facet]) -> Relation:
         keys = {key for facet in lenders for key in links(facet.keys)}
@@ -194,7 +234,9 @@ class Neighbourhood:
             return self._owners[keys]
         own = links(keys)
         self._must_know(own)
-        contested = [key for key in own if self._accounts(key) or self._is_crowded(key)]
+        if self._is_alone(keys):
+            return self._owners.setdefault(keys, "")
+        contested = [key for key in own if self._is_signed_in(key)]
         if contested:
             accounts = {account for key in contested for account in self._accounts(key)}
             if len(accounts) == 1 and not any(self._is_crowded(key) for key in contested):
@@ -245,7 +287,7 @@ class Neighbourhood:
         return [facet for facet in self._look(keys) if not facet.keys.account_id]
 
     def _signed_in(self, keys: Sequence[Key], at: Stamp) -> str:
-        asked = [(key, at) for key in keys]
+        asked = [(key, at) for key in keys if self._is_signed_in(key)]
         if missing := [question for question in asked if question not in self.sign_ins]:
             raise Missing(sign_ins=set(missing))
         found = [self.sign_ins[question] for question in asked]
@@ -266,8 +308,17 @@ class Neighbourhood:
     def _accounts(self, key: Key) -> set[str]:
         return {facet.keys.account_id for facet in self.facets[key] if facet.keys.account_id}
 
+    def _is_signed_in(self, key: Key) -> bool:
+        """Say whether anybody ever signed in on a key."""
+        return self.crowds[key] if key in self.crowds else bool(self._accounts(key))
+
     def _is_crowded(self, key: Key) -> bool:
-        return len(self.facets[key]) > CROWD
+        return key in self.crowds
+
+    def _is_alone(self, keys: Keys) -> bool:
+        """Say whether all that carries any of `keys`, an account not among them, carries just these."""
+        carried = [self.facets[key] for key in links(keys)]
+        return bool(carried) and all(len(facets) == 1 and facets[0].keys == keys for facets in carried)
 
 
 @lru_cache(maxsize=4096)
@@ -279,12 +330,13 @@ def links(keys: Keys) -> tuple[Key, ...]:
 
 def seen(facet: Facet) -> Stamp:
     """Give when a facet was last seen."""
-    return facet.newest[SEEN]
+    at, event_id, _ = facet.groups[0]
+    return at, event_id
 
 
 def first_seen(facet: Facet) -> Stamp:
     """Give when a facet was first seen."""
-    at, event_id = facet.newest[FIRST]
+    at, event_id, _ = facet.groups[-1]
     return -at, -event_id
 
 

@@ -13,12 +13,14 @@ from psycopg.types.json import Jsonb
 
 from dispatcher.database import Queries
 from dispatcher.identity import Known, known_from
-from dispatcher.identity.facets import Keys, Stamp, keys_of, stamp
-from dispatcher.identity.lend import Lender, known, wanted
+from dispatcher.identity.facets import Group, Keys, Stamp, keys_of, stamp
+from dispatcher.identity.lend import PARTS, Loan, known, wanted
 from dispatcher.identity.meaning import CROWD, Facet, Key, Kind, Missing, Neighbourhood, Relation, SignIns, links
 from dispatcher.records import Event
 
-_stamps = msgspec.json.Decoder(dict[str, Stamp]).decode
+_decode = msgspec.json.Decoder(list[tuple[str, str, str, list[Group]]]).decode
+
+_KINDS = tuple(Kind)
 
 END: Stamp = (2**62, 0)
 """After everything that ever happened."""
@@ -38,41 +40,67 @@ class PersonResolver:
     async def look_up(self, events: Sequence[Event]) -> list[Known | None]:
         """Give what is known for each event, in their order; None: nothing but what the event itself tells.
 
-        Most conversions of most funnels are the first of their person: these are told apart by one cheap question.
+        Most conversions of most funnels are the first of their person: these are told apart by the first question.
         """
         found: list[Known | None] = [None] * len(events)
-        numbers = await self.acquainted(events)
-        acquainted = [events[number].whole() for number in numbers]
-        relations = await self.relate(acquainted)
-        borrowed = [wanted(event, relation) for event, relation in zip(acquainted, relations, strict=True)]
-        lenders = await self._lenders(acquainted, {event_id for fields in borrowed for event_id in fields.values()})
-        for number, event, relation, fields in zip(numbers, acquainted, relations, borrowed, strict=True):
-            found[number] = known(event, relation, fields, lenders)
+        carried = [keys_of(event) for event in events]
+        around, numbers = await self._acquainted(events, carried)
+        acquainted = [(events[number].whole(), carried[number]) for number in numbers]
+        if alone := {key for _, keys in acquainted for key in _all(keys)} - around.facets.keys():
+            await self._look_up(around, Missing(keys=alone))
+        relations = await self._relate(around, acquainted)
+        lacking: list[tuple[Known, dict[str, int]]] = []
+        for (event, keys), relation in zip(acquainted, relations, strict=True):
+            told = known_from(event)
+            lacking.append((told, wanted(event, keys, told, relation)))
+        loans = await self._loans({event.id: event for event, _ in acquainted}, [borrowed for _, borrowed in lacking])
+        for number, relation, (told, borrowed) in zip(numbers, relations, lacking, strict=True):
+            lent = {field: loan for field, by in borrowed.items() if (loan := loans.get((PARTS[field], by)))}
+            found[number] = known(carried[number], told, relation, lent)
         return found
 
     async def acquainted(self, events: Sequence[Event]) -> list[int]:
-        """Give the numbers of those events that share a key with another one."""
-        keys = [keys_of(event) for event in events]
-        accounts, handls, leads = zip(*keys, strict=True) if keys else ((), (), ())
-        asked = {"accounts": Jsonb(accounts), "handls": Jsonb(handls), "leads": Jsonb(leads)}
-        return [row[0] - 1 for row in await self._database.run("acquainted", asked)]
+        """Give the numbers of those events that others say something about: they share a key, and not just a crowded one."""
+        _, numbers = await self._acquainted(events, [keys_of(event) for event in events])
+        return numbers
+
+    async def _acquainted(self, events: Sequence[Event], carried: Sequence[Keys]) -> tuple[Neighbourhood, list[int]]:
+        """Look up what others carry of the keys of some events; give the numbers of the events that it concerns."""
+        around = Neighbourhood()
+        if not events:
+            return around, []
+        await self._facets(around, [_carriers(keys, events) for keys in zip(*carried, strict=True)])
+        # On a crowded key only those who signed in say anything about who somebody is.
+        accounts, handls, leads = (
+            {key.value for key in around.facets if key.kind is kind and around.crowds.get(key, True)} for kind in Kind
+        )
+        return around, [
+            number
+            for number, keys in enumerate(carried)
+            if keys.handl_id in handls or keys.lead_id in leads or keys.account_id in accounts
+        ]
 
     async def relate(self, events: Sequence[Event]) -> list[Relation]:
         """Say for each event whose it is, and who lends to it."""
+        carried = [(event, keys_of(event)) for event in events]
         around = Neighbourhood()
+        await self._look_up(around, Missing(keys={key for _, keys in carried for key in _all(keys)}))
+        return await self._relate(around, carried)
+
+    async def _relate(self, around: Neighbourhood, events: Sequence[tuple[Event, Keys]]) -> list[Relation]:
         relations: dict[int, Relation] = {}
-        wait = Missing(keys={key for event in events for key in _all(keys_of(event))})
-        while len(relations) < len(events):
-            await self._look_up(around, wait)
+        while True:
             wait = Missing()
-            for number, event in enumerate(events):
+            for number, (event, keys) in enumerate(events):
                 if number not in relations:
                     try:
-                        relations[number] = around.relate(keys_of(event), stamp(event.occurred_at, event.id))
+                        relations[number] = around.relate(keys, stamp(event.occurred_at, event.id))
                     except Missing as missing:
                         wait.keys |= missing.keys
                         wait.sign_ins |= missing.sign_ins
-        return [relations[number] for number in range(len(events))]
+            if len(relations) == len(events):
+                return [relations[number] for number in range(len(events))]
+            await self._look_up(around, wait)
 
     async def relate_keys(self, keys: Keys) -> Relation:
         """Say who lends to the owner of `keys` (an account, a handlID or a lead), by all that is known."""
@@ -87,23 +115,9 @@ class PersonResolver:
 
     async def _look_up(self, around: Neighbourhood, missing: Missing) -> None:
         if missing.keys:
-            asked = list(missing.keys)
-            rows = await self._database.run(
-                "facets",
-                {
-                    "kinds": Jsonb([key.kind.value for key in asked]),
-                    "keys": Jsonb([key.value for key in asked]),
-                    "limit": CROWD + 1,
-                },
-            )
-            found: dict[tuple[int, str], list[Facet]] = {key: [] for key in asked}
-            facets: dict[Keys, Facet] = {}  # most are found by two keys
-            for kind, value, account_id, handl_id, lead_id, newest in rows:
-                keys = Keys(account_id, handl_id, lead_id)
-                if keys not in facets:
-                    facets[keys] = Facet(keys, _stamps(newest))
-                found[kind, value].append(facets[keys])
-            around.facets.update(zip(asked, found.values(), strict=True))
+            await self._facets(around, [{key.value: 0 for key in missing.keys if key.kind is kind} for kind in Kind])
+            for key in missing.keys:
+                around.facets.setdefault(key, ())
         if missing.sign_ins:
             questions = list(missing.sign_ins)
             rows = await self._database.run(
@@ -121,17 +135,44 @@ class PersonResolver:
                     ((after_at, after_id), after) if after is not None else None,
                 )
 
-    async def _lenders(self, events: Iterable[Event], wanted: set[int]) -> Mapping[int, Lender]:
-        lenders = {
-            event.id: Lender(event.id, event.occurred_at, event.sealed, event.visitor, event.consent)
-            for event in events
-            if event.id in wanted
+    async def _facets(self, around: Neighbourhood, asked: Sequence[Mapping[str, int]]) -> None:
+        """Look up who carries some keys (accounts, handlIDs and leads), but not if it is just the event given with it."""
+        accounts, handls, leads = map(Jsonb, asked)
+        parameters = {"accounts": accounts, "handls": handls, "leads": leads, "crowd": CROWD}
+        facets: dict[str, list[Facet]] = {}  # most are found by two keys
+        for kind, value, told, is_signed_in in await self._database.run("facets", parameters):
+            key = Key(_KINDS[kind - 1], value)
+            if told is None:
+                around.crowds[key] = is_signed_in
+            elif told not in facets:
+                facets[told] = [Facet(Keys(*carried), groups) for *carried, groups in _decode(told)]
+            around.facets[key] = facets.get(told, ())
+
+    async def _loans(
+        self, events: Mapping[int, Event], borrowed: Iterable[Mapping[str, int]]
+    ) -> Mapping[tuple[str, int], Loan]:
+        """Give what is borrowed, by part and event; most of it is read, some is at hand, of `events`."""
+        asked = {(PARTS[field], event_id) for lenders in borrowed for field, event_id in lenders.items()}
+        loans = {
+            (part, event_id): Loan(events[event_id].occurred_at, getattr(events[event_id], part))
+            for part, event_id in asked
+            if event_id in events
         }
-        if others := wanted - lenders.keys():
-            rows = await self._database.run("lenders", {"ids": list(others)})
-            lenders |= {row[0]: Lender(*row) for row in rows}
-        return lenders
+        if others := asked - loans.keys():
+            ids = {part: [event_id for of, event_id in others if of == part] for part in set(PARTS.values())}
+            rows = await self._database.run("lenders", ids)
+            loans |= {(part, event_id): Loan(at, told) for part, event_id, at, told in rows}
+        return loans
 
 
 def _all(keys: Keys) -> list[Key]:
     return [*([Key(Kind.ACCOUNT, keys.account_id)] if keys.account_id else []), *links(keys)]
+
+
+def _carriers(keys: Iterable[str], events: Iterable[Event]) -> dict[str, int]:
+    """Give for each key the event that carries it, 0 if several do."""
+    carriers: dict[str, int] = {}
+    for key, event in zip(keys, events, strict=True):
+        if key:
+            carriers[key] = 0 if key in carriers else event.id
+    return carriers

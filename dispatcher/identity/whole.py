@@ -5,11 +5,11 @@ Whoever is to be shown or forgotten is looked up here, so that nothing depends o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from dispatcher.database import Queries
-from dispatcher.identity.facets import MOST_BYTES, Fact, Keys, Stamp, fold, join, keys_of
+from dispatcher.identity.facets import MOST_BYTES, Fact, Group, Keys, Stamp, fold, join, keys_of, pack, stamp, unpack
 from dispatcher.identity.meaning import CROWD, Facet, Key, Kind, Missing, Neighbourhood, SignIns, links
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.records import Event
@@ -26,7 +26,7 @@ class WholeLog(PersonResolver):
         """Give those of `keys` that so many facets carry that they say nothing about who somebody is."""
         around = Neighbourhood()
         await self._look_up(around, Missing(keys=set(keys)))
-        return {key for key in keys if len(around.facets[key]) > CROWD}
+        return set(around.crowds)
 
     async def unfolded(self, keys: Collection[Key]) -> list[Event]:
         """Give the events that are not folded yet and carry one of `keys`."""
@@ -49,11 +49,15 @@ class WholeLog(PersonResolver):
         await super()._look_up(around, missing)
         if missing.keys:
             facets = fold(
-                Fact(event.id, event.occurred_at, keys_of(event)) for event in await self.unfolded(missing.keys)
+                Fact.of(stamp(event.occurred_at, event.id), keys_of(event))
+                for event in await self.unfolded(missing.keys)
             )
             for key in missing.keys:
-                told = {keys: newest for keys, newest in facets.items() if key in all_keys(keys)}
-                around.facets[key] = _joined(around.facets[key], told)
+                told = {keys: groups for keys, groups in facets.items() if key in all_keys(keys)}
+                known = _joined(around.facets[key], told)
+                if key in around.crowds or (len(known) > CROWD and key.kind is not Kind.ACCOUNT):
+                    around.crowds[key], known = True, []  # somebody may have signed in on it meanwhile
+                around.facets[key] = known
         if missing.sign_ins:
             events = await self.unfolded({key for key, _ in missing.sign_ins})
             for key, at in missing.sign_ins:
@@ -61,7 +65,7 @@ class WholeLog(PersonResolver):
                 for event in events:
                     keys = keys_of(event)
                     if keys.account_id and key in links(keys):
-                        found = _with(found, (Fact(event.id, event.occurred_at, keys).stamp, keys.account_id), at)
+                        found = _with(found, (stamp(event.occurred_at, event.id), keys.account_id), at)
                 around.sign_ins[key, at] = found
 
 
@@ -76,11 +80,13 @@ def all_keys(keys: Keys) -> list[Key]:
     return [*([Key(Kind.ACCOUNT, keys.account_id)] if keys.account_id else []), *links(keys)]
 
 
-def _joined(facets: Sequence[Facet], told: dict[Keys, dict[str, Stamp]]) -> list[Facet]:
-    known = {facet.keys: dict(facet.newest) for facet in facets}
-    for keys, newest in told.items():
-        join(known.setdefault(keys, {}), newest)
-    return [Facet(keys, newest) for keys, newest in sorted(known.items())]
+def _joined(facets: Sequence[Facet], told: Mapping[Keys, Sequence[Group]]) -> list[Facet]:
+    known = {facet.keys: facet.groups for facet in facets}
+    for keys, groups in told.items():
+        newest = unpack(groups)
+        join(newest, unpack(known.get(keys, ())))
+        known[keys] = pack(newest)
+    return [Facet(keys, groups) for keys, groups in sorted(known.items())]
 
 
 def _with(found: SignIns, sign_in: tuple[Stamp, str], at: Stamp) -> SignIns:

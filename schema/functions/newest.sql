@@ -1,11 +1,17 @@
 -- Of two facets' fields the greater stamps: (occurred_at in microseconds, id). The same in whatever order it is done.
+-- A facet is an array of [at, id, "field field …"], each field and each stamp once, the fields sorted; the latest first,
+-- but at the end that of 'first', whose numbers are negated. So equal facets are equal as jsonb.
 CREATE FUNCTION outbox.newest(one jsonb, other jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
-    SELECT jsonb_object_agg(field, stamp)
+    SELECT jsonb_agg(jsonb_build_array(at, id, fields) ORDER BY fields = 'first', at DESC, id DESC)
     FROM (
-        SELECT DISTINCT ON (field) field, stamp
-        FROM (SELECT * FROM jsonb_each(one) UNION ALL SELECT * FROM jsonb_each(other)) AS told (field, stamp)
-        ORDER BY field, stamp DESC
-    ) AS greatest
+        SELECT at, id, string_agg(field, ' ' ORDER BY field COLLATE "C") AS fields
+        FROM (
+            SELECT DISTINCT ON (field) field, (told ->> 0)::bigint AS at, (told ->> 1)::bigint AS id
+            FROM jsonb_array_elements(one || other) AS told, string_to_table(told ->> 2, ' ') AS field
+            ORDER BY field, at DESC, id DESC
+        ) AS greatest
+        GROUP BY at, id
+    ) AS groups
 $$;

@@ -24,9 +24,8 @@ CROSS JOIN LATERAL generate_series(1, cardinality(leased.event_ids), 100) AS fir
 CROSS JOIN LATERAL (
     SELECT max(due.event_id) AS event_id,
            json_agg(json_build_array(
-               json_build_array(event.id, event.occurred_at, event.recorded_at, event.name, event.event_id, event.handl_id,
-                                event.lead_id, event.account_id, event.sealed, event.visitor, NULL, NULL, event.consent),
-               due.tries, raw.person))::text AS arrivals
+               event.id, event.occurred_at, event.recorded_at, event.name, event.handl_id, event.lead_id, event.account_id,
+               event.sealed, event.visitor, event.consent, due.tries, raw.person))::text AS arrivals
     FROM unnest(leased.event_ids[first:first + 99], leased.tries[first:first + 99]) AS due (event_id, tries)
     JOIN outbox.event ON event.id = due.event_id LEFT JOIN outbox.raw ON raw.event_id = due.event_id
     HAVING count(*) > 0

@@ -1,2 +1,6 @@
--- What some events can lend. Relies on event_pkey.
-SELECT id, occurred_at, sealed, visitor, consent FROM outbox.event WHERE id = ANY (%(ids)s)
+-- What some events can lend: of each only the parts that are asked for. Relies on event_pkey.
+SELECT 'sealed', id, occurred_at, sealed FROM outbox.event WHERE id = ANY (%(sealed)s)
+UNION ALL
+SELECT 'visitor', id, occurred_at, visitor FROM outbox.event WHERE id = ANY (%(visitor)s)
+UNION ALL
+SELECT 'consent', id, occurred_at, consent FROM outbox.event WHERE id = ANY (%(consent)s)

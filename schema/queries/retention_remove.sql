@@ -6,13 +6,13 @@
 -- facet_pkey, facet_event_pkey.
 WITH old AS MATERIALIZED (
     SELECT asked.*,
-           EXISTS (SELECT FROM outbox.facet, jsonb_each(newest) AS told (field, stamp)
+           EXISTS (SELECT FROM outbox.facet, jsonb_array_elements(newest) AS told
                    WHERE facet.account_id = asked.account_id AND facet.handl_id = asked.handl_id
                      AND facet.lead_id = asked.lead_id
-                     AND field <> 'first' AND (stamp ->> 1)::bigint = asked.id)
-           OR EXISTS (SELECT FROM outbox.facet, jsonb_each(newest) AS told (field, stamp)
+                     AND (told ->> 1)::bigint = asked.id)
+           OR EXISTS (SELECT FROM outbox.facet, jsonb_array_elements(newest) AS told
                       WHERE facet.account_id = asked.account_id AND facet.handl_id = '' AND facet.lead_id = ''
-                        AND field <> 'first' AND (stamp ->> 1)::bigint = asked.id) AS is_needed
+                        AND (told ->> 1)::bigint = asked.id) AS is_needed
     FROM unnest(%(ids)s::bigint[], %(accounts)s::text[], %(handls)s::text[], %(leads)s::text[])
         AS asked (id, account_id, handl_id, lead_id)
     JOIN outbox.event ON event.id = asked.id

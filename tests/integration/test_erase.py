@@ -12,7 +12,7 @@ import pytest
 
 from dispatcher.dead_letters import Which, groups, requeue
 from dispatcher.erase import erase, tells
-from dispatcher.identity.facets import Fact, fold, keys_of, stamp
+from dispatcher.identity.facets import Fact, fold, keys_of, stamp, unpack
 from dispatcher.identity.meaning import Facet, Key, Kind, Missing, Neighbourhood, SignIns, links
 from dispatcher.identity.whole import all_keys, skeleton
 from dispatcher.person import By, Selector
@@ -57,7 +57,7 @@ def traces(connection):
 
 def facets(connection):
     return {
-        keys: {field: tuple(at) for field, at in newest.items()}
+        keys: unpack(newest)
         for *keys, newest in connection.execute("SELECT account_id, handl_id, lead_id, newest FROM outbox.facet")
         for keys in [tuple(keys)]
     }
@@ -183,7 +183,7 @@ async def test_what_is_still_owed_ends_as_erased_wherever_it_waits(spine, forget
     for table, expected in (("delivery", ["other"]), ("intake", ["beside"])):
         assert spine.connection.execute(owed.format(table, f"{table}.event_id")).fetchall() == [(e,) for e in expected]
     assert spine.connection.execute(owed.format("lease", "ANY (event_ids)")).fetchall() == [("other",)]
-    told = [Settlement(each.event.id, 0, "delivered", status=200, sent=["em:1"]) for each in lease.deliveries]
+    told = [Settlement(each.event.id, 0, "delivered", status=200, sent="em:1") for each in lease.deliveries]
     assert await queue.settle(lease, told) == 1
     assert spine.receipts()["queued", "ga4"] == ERASED
     assert spine.count("lease") == 0
@@ -202,7 +202,7 @@ async def test_what_was_being_taken_in_is_not_folded_from_memory(spine, forget, 
             "lease": lease, "holder": "one", "owed": json_([]), "skipped": json_([]),
             "sealed": json_([{"event_id": 1, "sealed": {"meta": {"em": ["x"]}}, "notes": []}]),
             "facets": json_(
-                [{"account_id": "", "handl_id": "", "lead_id": "L1", "newest": {"seen": [1, 1]}, "event_ids": [1]}]
+                [{"account_id": "", "handl_id": "", "lead_id": "L1", "newest": [[1, 1, "seen"]], "event_ids": [1]}]
             ),
             "sign_ins": json_([{"kind": 3, "key": "L1", "at": 1, "event_id": 1, "account_id": "A1"}]),
         },
@@ -332,7 +332,7 @@ async def test_without_a_terminal_it_wants_to_be_told(spine, outbox):
 def owners(events):
     """Say whose each event is, from the pure meaning over all of them."""
     around = Neighbourhood()
-    known = fold(Fact(event.id, event.occurred_at, keys_of(event)) for event in events)
+    known = fold(Fact.of(stamp(event.occurred_at, event.id), keys_of(event)) for event in events)
     sign_ins = [
         (key, stamp(event.occurred_at, event.id), event.account_id)
         for event in events
@@ -342,7 +342,9 @@ def owners(events):
 
     def answer(missing):
         for key in missing.keys:
-            around.facets[key] = [Facet(keys, newest) for keys, newest in known.items() if key in all_keys(keys)]
+            around.facets[key] = [
+                Facet(keys, unpack(groups)) for keys, groups in known.items() if key in all_keys(keys)
+            ]
         for key, at in missing.sign_ins:
             told = [(when, account) for of, when, account in sign_ins if of == key]
             before, after = [t for t in told if t[0] < at], [t for t in told if t[0] > at]
@@ -388,10 +390,10 @@ async def test_what_is_left_is_what_the_others_events_tell(spine, forget, seed):
     assert {row[0] for row in read() if row[8] == ["erased"]} == expected
     await spine.drain()
     left = [row for row in read() if row[0] not in expected]
-    facts = [Fact(row[0], row[1], keys_of(skeleton(row)), *row[5:8]) for row in left if any(row[2:5])]
-    assert facets(spine.connection) == {tuple(keys): newest for keys, newest in fold(facts).items()}
+    facts = [Fact.of(stamp(row[1], row[0]), keys_of(skeleton(row)), *row[5:8]) for row in left if any(row[2:5])]
+    assert facets(spine.connection) == {tuple(keys): unpack(groups) for keys, groups in fold(facts).items()}
     signed = {
-        (key.kind.value, key.value, fact.id) for fact in facts if fact.keys.account_id for key in links(fact.keys)
+        (key.kind.value, key.value, fact.stamp[1]) for fact in facts if fact.keys.account_id for key in links(fact.keys)
     }
     assert set(spine.connection.execute("SELECT kind, key, event_id FROM outbox.sign_in").fetchall()) == signed
     told = spine.connection.execute("SELECT count(*), count(DISTINCT event_id) FROM outbox.facet_event").fetchone()

@@ -94,7 +94,7 @@ async def test_the_logs_folded_again_are_what_intake_and_delivery_made_of_them(s
     assert {(revision > 0, tries > 0, unknown is None) for _, _, revision, tries, unknown in before["delivery"]} >= {
         (False, False, True), (False, True, True), (False, True, False), (True, False, True), (True, True, False),
     }  # fmt: skip
-    spine.connection.execute("DELETE FROM outbox.facet_event; UPDATE outbox.facet SET newest = '{\"em\": [1, 1]}'")
+    spine.connection.execute("DELETE FROM outbox.facet_event; UPDATE outbox.facet SET newest = '[[1, 1, \"em\"]]'")
     spine.connection.execute("DELETE FROM outbox.delivery WHERE event_id % 2 = 0; DELETE FROM outbox.sign_in")
     spine.connection.execute("UPDATE outbox.delivery SET tries = 99, first_unknown_at = NULL")
     done = await rebuild(database)
@@ -302,10 +302,8 @@ async def test_who_waited_for_it_sees_what_was_done_meanwhile(spine, database, d
         await until(lambda: spine.connection.execute(waiting).fetchone() == (len(asked),))
         other.commit()
     answers = {name: await task for name, task in tasks.items()}
-    claimed = {
-        name: [event for event, *_ in json.loads(answers[name][0][3])] for name in ("claim_delivery", "claim_intake")
-    }
-    assert [(event[0], event[6]) for event in claimed["claim_delivery"]] == [(2, "erased")]
-    assert [event[6] for event in claimed["claim_intake"]] == ["erased"]
+    claimed = {name: json.loads(answers[name][0][3]) for name in ("claim_delivery", "claim_intake")}
+    assert [(event[0], event[6]) for event, *_ in claimed["claim_delivery"]] == [(2, "erased")]
+    assert [arrival[5] for arrival in claimed["claim_intake"]] == ["erased"]
     assert answers["settle_delivery"] == answers["reclaim_leases"] == [(0,)]
     assert spine.count("receipt") == 0

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.identity.facets import Fact, Keys, fold, join, keys_of
+from dispatcher.identity.facets import Fact, Keys, fold, join, keys_of, pack, stamp, unpack
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.records import Event
 from tests.properties import identity_oracle as oracle
@@ -114,7 +114,6 @@ class Tables:
         self.asked = Counter()
         self.events = {event.id: event for event in events}
         self.facets = fold(map(fact_of, events))
-        self.carried = Counter(pair for event in events for pair in enumerate(keys_of(event), start=1))
         self.by_key = {}
         for facet in sorted(self.facets):
             for kind, key in enumerate(facet, start=1):
@@ -127,26 +126,21 @@ class Tables:
 
     async def run(self, query, parameters):
         self.asked[query] += 1
-        answers = {
-            "acquainted": self.acquainted,
-            "facets": self.facets_of,
-            "sign_ins": self.sign_ins_around,
-            "lenders": self.lenders,
-        }
+        answers = {"facets": self.facets_of, "sign_ins": self.sign_ins_around, "lenders": self.lenders}
         return list(answers[query](**parameters))
 
-    def acquainted(self, accounts, handls, leads):
-        for number, carried in enumerate(zip(accounts.obj, handls.obj, leads.obj, strict=True), start=1):
-            if any(key and self.carried[kind, key] > 1 for kind, key in enumerate(carried, start=1)):
-                yield (number,)
-
-    def facets_of(self, kinds, keys, limit):
-        for kind, key in zip(kinds.obj, keys.obj, strict=True):
-            found = list(self.by_key.get((kind, key), ()))
-            if kind > 1:  # only an account's come in an order of their own
-                self.lots.shuffle(found)
-            for facet in found[:limit]:
-                yield kind, key, *facet, msgspec.json.encode(self.facets[facet])
+    def facets_of(self, accounts, handls, leads, crowd):
+        for kind, asked in enumerate((accounts.obj, handls.obj, leads.obj), start=1):
+            for key, event in asked.items():
+                found = list(self.by_key.get((kind, key), ()))
+                if kind > 1:
+                    self.lots.shuffle(found)
+                else:  # only an account's come in an order of their own
+                    found = found[:crowd]
+                if any({abs(number) for _, number, _ in self.facets[facet]} != {event} for facet in found):
+                    told = msgspec.json.encode([[*facet, self.facets[facet]] for facet in found])
+                    is_crowded = len(found) > crowd
+                    yield kind, key, None if is_crowded else told, is_crowded and (kind, key) in self.sign_ins
 
     def sign_ins_around(self, kinds, keys, ats, ids):
         for number, (kind, key, *at) in enumerate(zip(kinds, keys, ats, ids, strict=True), start=1):
@@ -155,14 +149,14 @@ class Tables:
             after = [row for row in found if row[:2] > tuple(at)]
             yield number, *(before[-1] if before else [None] * 3), *(after[0] if after else [None] * 3)
 
-    def lenders(self, ids):
-        for number in ids:
-            event = self.events[number]
-            yield event.id, event.occurred_at, event.sealed, event.visitor, event.consent
+    def lenders(self, **ids):
+        for part, numbers in ids.items():
+            for number in numbers:
+                yield part, number, self.events[number].occurred_at, getattr(self.events[number], part)
 
 
 def fact_of(event):
-    return Fact(event.id, event.occurred_at, keys_of(event), event.sealed, event.visitor, event.consent)
+    return Fact.of(stamp(event.occurred_at, event.id), keys_of(event), event.sealed, event.visitor, event.consent)
 
 
 def answer(coroutine):
@@ -207,14 +201,14 @@ def test_the_log_folds_to_the_same_in_whatever_batches_however_often(events, dat
     folded = {}
     for batch in (*batches, events[::2], events[1::2], *batches):
         for facet, told in fold(map(fact_of, batch)).items():
-            join(folded.setdefault(facet, {}), told)
-    assert folded == fold(map(fact_of, events))
+            join(folded.setdefault(facet, {}), unpack(told))
+    assert {keys: pack(newest) for keys, newest in folded.items()} == fold(map(fact_of, events))
 
 
 @unhurried
 @given(logs())
 def test_a_facet_knows_who_told_each_field_last(events):
-    assert fold(map(fact_of, events)) == oracle.facets(events)
+    assert fold(map(fact_of, events)) == {keys: pack(newest) for keys, newest in oracle.facets(events).items()}
 
 
 # Who belongs together
@@ -334,6 +328,18 @@ def test_accounts_that_share_a_test_lead_share_no_client_id():
     assert [known.earliest_key for known in resolve(events)] == [event.account_id for event in events]
 
 
+def test_a_crowd_in_which_nobody_signed_in_tells_nothing_and_asks_nothing_further():
+    events = [event_of(number, at=number, handl_id=f"h{number}", lead_id="test") for number in range(1, 3 * CROWD)]
+    tables = Tables(events)
+    assert answer(PersonResolver(tables).look_up(events)) == [None] * len(events)
+    assert tables.asked == {"facets": 1}
+
+
+def test_what_an_account_tells_without_a_browser_is_lent_to_what_it_tells_on_its_only_one():
+    events = [event_of(1, at=1, account_id="a1", handl_id="h1"), event_of(2, at=2, account_id="a1", told=["ph"])]
+    assert resolve(events)[0].meta == {"ph": ["ph of 2"]}
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_on_a_crowded_browser_too_an_event_is_whose_who_signed_in_last_before_it(seed):
     signing_in = {20: "a1", 60: "a2"}
@@ -364,5 +370,5 @@ def test_a_batch_costs_the_same_few_questions_however_many_events_share_a_key(pe
     for batch in (events, events[:1], events[-1:]):
         tables = Tables(events)
         resolve(batch, tables)
-        assert tables.asked["facets"] <= 4
-        assert max(tables.asked[query] for query in ("acquainted", "sign_ins", "lenders")) <= 1
+        assert tables.asked["facets"] <= 5
+        assert max(tables.asked["sign_ins"], tables.asked["lenders"]) <= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import time
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 
 import psycopg
 
+from dispatcher.cli.deliver import COLLECTED_EVERY
 from dispatcher.database import Database
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.records import Event
@@ -40,7 +42,12 @@ def _resolving(world: World) -> Iterator[Mapping[str, Side]]:
         processes.take_in(world, url)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("VACUUM (FREEZE, ANALYZE)")
-        yield {name: side(url, name) for name in (*populations, browsers)}
+        before = gc.get_threshold()
+        gc.set_threshold(*COLLECTED_EVERY)  # as in a dispatcher
+        try:
+            yield {name: side(url, name) for name in (*populations, browsers)}
+        finally:
+            gc.set_threshold(*before)
 
 
 def _population(name: str, size: int, *, browsers: bool = False) -> tuple[dict[str, object], ...]:

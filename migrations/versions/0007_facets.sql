@@ -1,0 +1,39 @@
+-- What a facet knows in a fifth of the room: an event told most of its fields, so each stamp is kept once, with their
+-- names. Dispatchers wait meanwhile, writers of events do not. One of before that still runs cannot settle any more.
+
+CREATE FUNCTION outbox.packed(fields jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT jsonb_agg(stamp || fields ORDER BY fields = '"first"', stamp DESC)
+    FROM (
+        SELECT stamp, to_jsonb(string_agg(field, ' ' ORDER BY field COLLATE "C"))
+        FROM jsonb_each($1) AS told (field, stamp)
+        GROUP BY stamp
+    ) AS groups (stamp, fields)
+$$;
+
+ALTER TABLE outbox.facet
+    ALTER COLUMN newest TYPE jsonb USING outbox.packed(newest),
+    ADD CONSTRAINT facet_newest_check CHECK (jsonb_typeof(newest) = 'array');
+
+DROP FUNCTION outbox.packed;
+
+COMMENT ON TABLE outbox.facet IS 'The events that carry the same keys; newest: [time, id, fields] of those that told a field last';
+
+-- Of two facets' fields the greater stamps: (occurred_at in microseconds, id). The same in whatever order it is done.
+-- A facet is an array of [at, id, "field field …"], each field and each stamp once, the fields sorted; the latest first,
+-- but at the end that of 'first', whose numbers are negated. So equal facets are equal as jsonb.
+CREATE OR REPLACE FUNCTION outbox.newest(one jsonb, other jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT jsonb_agg(jsonb_build_array(at, id, fields) ORDER BY fields = 'first', at DESC, id DESC)
+    FROM (
+        SELECT at, id, string_agg(field, ' ' ORDER BY field COLLATE "C") AS fields
+        FROM (
+            SELECT DISTINCT ON (field) field, (told ->> 0)::bigint AS at, (told ->> 1)::bigint AS id
+            FROM jsonb_array_elements(one || other) AS told, string_to_table(told ->> 2, ' ') AS field
+            ORDER BY field, at DESC, id DESC
+        ) AS greatest
+        GROUP BY at, id
+    ) AS groups
+$$;
