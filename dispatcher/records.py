@@ -86,7 +86,8 @@ class Settlement(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What became of one delivery; with `due_at` it is still owed, and `outcome` says how the attempt ended.
 
     outcome, ended: delivered, skipped, dead. Outcome, still owed: transient, uncertain, or returned (it was
-    never tried). `sent_at`: when the request was made, from which a destination counts a repeat. `sent` names the fields that were sent, identifiers with a digest (`em:62a14e44`).
+    never tried). `sent_at`: when the request was made, from which a destination counts a repeat. `sent` names the fields
+    that were sent, separated by spaces, identifiers with a digest (`em:62a14e44`).
     """
 
     event_id: int
@@ -98,7 +99,7 @@ class Settlement(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     subcode: int | None = None
     trace: str | None = None
     account_id: str | None = None
-    sent: list[str] | None = None
+    sent: str | None = None
     due_at: datetime | None = None
     unknown_at: datetime | None = None
     sent_at: datetime | None = None

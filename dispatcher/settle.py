@@ -78,6 +78,6 @@ def _ended(payload: Payload, answer: Answer, outcome: str, reason: str | None, s
         subcode=answer.subcode,
         trace=answer.trace,
         account_id=payload.account_id,
-        sent=payload.sent,
+        sent=" ".join(payload.sent),
         sent_at=sent_at,
     )

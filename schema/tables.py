@@ -224,10 +224,10 @@ receipt = Table(
     Column("reason", Text),
     Column("trace", Text),
     Column("account_id", Text),
-    Column("sent", ARRAY(Text)),
+    Column("sent", Text),
     PrimaryKeyConstraint("event_id", "destination", "revision"),
     CheckConstraint("outcome IN ('delivered', 'skipped', 'dead')", name="outcome"),
-    comment="The end of a delivery; sent: the names of the fields, with a short digest of each identifier (name:digest)",
+    comment="The end of a delivery; sent: the names of the fields, each identifier with a short digest: em:62a14e44 ph:1c0…",
 )
 
 # Dead letters are few: an index of them alone costs no other receipt anything.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -183,9 +183,9 @@ def _owed(waiting: Sequence[Sequence[Any]], reached: Sequence[State]) -> Iterato
             yield Moment(None, "owed", title, state.destination)
 
 
-def _names(sent: Iterable[str]) -> frozenset[str]:
+def _names(sent: str) -> frozenset[str]:
     """Give the names of fields that were sent, without the digests."""
-    return frozenset(name.partition(":")[0] for name in sent)
+    return frozenset(name.partition(":")[0] for name in sent.split())
 
 
 def _fields(told: Sequence[Telling]) -> list[str]:

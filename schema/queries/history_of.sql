@@ -4,7 +4,7 @@ SELECT history.kind, history.at, destination.name, history.revision, history.num
        history.status, history.code, history.subcode, history.trace, history.sent
 FROM (
     SELECT 'revision' AS kind, decided_at AS at, destination, revision, NULL::smallint AS number, NULL AS outcome, reason,
-           NULL::smallint AS status, NULL::integer AS code, NULL::integer AS subcode, NULL AS trace, NULL::text[] AS sent
+           NULL::smallint AS status, NULL::integer AS code, NULL::integer AS subcode, NULL AS trace, NULL AS sent
     FROM outbox.revision WHERE event_id = %(id)s
     UNION ALL
     SELECT 'attempt', at, destination, revision, try, outcome, reason, status, code, subcode, trace, NULL

@@ -14,7 +14,7 @@ CROSS JOIN LATERAL (
 ) AS told
 CROSS JOIN LATERAL (
     SELECT array_agg(DISTINCT field) AS fields
-    FROM outbox.receipt, unnest(receipt.sent) AS field
+    FROM outbox.receipt, string_to_table(receipt.sent, ' ') AS field
     WHERE event_id = event.id AND destination = %(destination)s AND outcome = 'delivered'
 ) AS sent
 CROSS JOIN LATERAL (

@@ -13,7 +13,7 @@ WITH held AS MATERIALIZED (
     SELECT owed.destination, owed.tries, owed.first_unknown_at, told.*
     FROM jsonb_to_recordset(%(told)s) AS told (
         event_id bigint, revision smallint, outcome text, reason text, status smallint, code integer, subcode integer,
-        trace text, account_id text, sent text[], due_at timestamptz, unknown_at timestamptz,
+        trace text, account_id text, sent text, due_at timestamptz, unknown_at timestamptz,
         sent_at timestamptz)
     JOIN owed USING (event_id, revision)
 ), receipts AS (

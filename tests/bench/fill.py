@@ -162,9 +162,11 @@ def settle(url: str, count: int) -> None:
         connection.execute("CHECKPOINT")
 
 
-_SENT = [f"{name}:{number:08x}" for number, name in enumerate(("em", "ph", "fn", "ln", "ct", "zp", "country", "fbp"))] + [
-    "external_id:5e884898", "external_id:6b3a55e0", "value", "currency", "content_name", "content_category", "lead_source",
-]  # fmt: skip
+_SENT = " ".join(
+    [f"{name}:{number:08x}" for number, name in enumerate(("em", "ph", "fn", "ln", "ct", "zp", "country", "fbp"))]
+    + ["external_id:5e884898", "external_id:6b3a55e0", "value", "currency", "content_name", "content_category"]
+    + ["lead_source"]
+)
 _KEYS = ("account_id", "handl_id", "lead_id")
 
 

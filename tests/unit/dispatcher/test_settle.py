@@ -10,14 +10,14 @@ from tests.support import NOW, delivery
 
 
 def settle(answer, limits=meta.LIMITS, now=NOW, **fields):
-    payload = Payload(delivery(**fields), b"{}", ["em:62a14e44"], "account-1")
+    payload = Payload(delivery(**fields), b"{}", ["em:62a14e44", "value"], "account-1")
     return answered(payload, answer, limits, sent_at=now - timedelta(seconds=3), now=now, jitter=0.5)
 
 
 def test_delivered_is_a_receipt_with_what_was_sent():
     settled = settle(Answer(Outcome.DELIVERED, status=200, trace="T"))
     assert (settled.outcome, settled.due_at, settled.sent, settled.account_id) == (
-        "delivered", None, ["em:62a14e44"], "account-1",
+        "delivered", None, "em:62a14e44 value", "account-1",
     )  # fmt: skip
 
 
