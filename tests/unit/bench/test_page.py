@@ -1,0 +1,52 @@
+"""`docs/benchmarks.md` is what a kept run came to, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.bench import results
+from tests.bench.measure import Measured, Measurement, at_least
+from tests.bench.page import page
+from tests.bench.plan import QUICK
+
+RATIO = at_least(0.5, "ours", "theirs")
+MEASUREMENT = Measurement("drain", "how fast", "events/s", lambda _: None, (RATIO,), "one core")
+BARE = Measurement("bare", "what the machine does", "events/s", lambda _: None, ())
+PAGE = Path(__file__).parents[3] / "docs/benchmarks.md"
+
+
+def _lines(rounds, failed=None):
+    found = results.results(QUICK, [Measured(MEASUREMENT, rounds, 1.0, failed), Measured(BARE, rounds)], "18.0")
+    return [line for line in page(found, "x.json").splitlines() if line.startswith("| `")]
+
+
+def test_the_page_is_that_of_the_run_that_it_names():
+    text = PAGE.read_text(encoding="utf-8")
+    (name,) = re.findall(r"\(\.\./tests/bench/results/(.+\.json)\)", text)
+
+    assert text == page(json.loads((results.KEPT / name).read_text(encoding="utf-8")), name)
+
+
+def test_a_missed_goal_says_by_how_much_and_what_holds_it():
+    drain, bare = _lines([{"ours": 30, "theirs": 100}, {"ours": 10, "theirs": 100}, {"ours": 49, "theirs": 100}])
+
+    assert drain == (
+        "| `drain`: how fast (events/s) | ours 30, theirs 100 | ours ≥ 50% of theirs | 0.3 (0.1 to 0.49) | **missed** | one core |"
+    )
+    assert bare == "| `bare`: what the machine does (events/s) | ours 30, theirs 100 | - |  |  |  |"
+
+
+def test_what_was_not_measured_is_told_as_such():
+    drain, _ = _lines([], "OperationalError: gone")
+
+    assert "**failed**: OperationalError: gone" in drain
+    assert "| ours ≥ 50% of theirs | - | not measured |" in drain
+
+
+@pytest.mark.parametrize(("ours", "verdict"), [(50, "met"), (49, "**missed**")])
+def test_a_goal_is_met_from_its_limit_on(ours, verdict):
+    assert f"| {verdict} |" in _lines([{"ours": ours, "theirs": 100}])[0]
