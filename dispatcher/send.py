@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
@@ -133,10 +133,11 @@ class Sender:
         self._stopping = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
-        for task in self._tasks:
-            task.cancel()
+        self._requests.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+        for task in self._tasks:  # one that the database holds up
+            task.cancel()
         await self.destination.close()
 
     def _done(self, task: asyncio.Task[None]) -> None:
@@ -161,16 +162,10 @@ class Sender:
             payloads = []
         for payload in payloads:
             counted.identifiers[payload.delivery.event.id, payload.delivery.revision] = payload.identifiers
-        groups = iter(self.destination.requests(payloads))
         try:
-            async with asyncio.TaskGroup() as senders:
-                senders.create_task(self._send_all(groups, batch, senders))
+            await self._requests.each(partial(self._send, batch=batch), list(self.destination.requests(payloads)))
         finally:
-            try:
-                for group in groups:  # cut off before their turn
-                    self._return(group, batch)
-            finally:
-                await settling.close()
+            await settling.close()
 
     async def _build(self, lease: Lease, settling: Settling) -> list[Payload]:
         words = (await self._words.destinations())[self.destination.name]
@@ -211,14 +206,6 @@ class Sender:
             log.error("an event cannot be built", id=delivery.event.id, error=type(error).__name__)
             return CANNOT_BUILD
         return msgspec.structs.replace(built, delivery=delivery) if isinstance(built, Payload) else built
-
-    async def _send_all(self, groups: Iterator[Sequence[Payload]], batch: _Batch, senders: asyncio.TaskGroup) -> None:
-        """Send one group after another; while there is room for more requests, others take from `groups` beside it."""
-        async with self._requests:
-            for group in groups:
-                if self._requests.has_room:
-                    senders.create_task(self._send_all(groups, batch, senders))
-                await self._send(group, batch)
 
     async def _send(self, group: Sequence[Payload], batch: _Batch) -> None:
         """Send a group; if it is refused, find which of it is to blame."""

@@ -75,7 +75,6 @@ class GA4:
             # GA4 takes the secret in the query only (2.1): this address is never logged.
             query={"measurement_id": settings.ga4_measurement_id, "api_secret": settings.ga4_secret.reveal()},
             timeout=LIMITS.timeout,
-            concurrency=LIMITS.concurrency,
         )
 
     def missing(self) -> str | None:

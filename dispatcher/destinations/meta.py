@@ -96,7 +96,6 @@ class Meta:
             # In a header, so that it is in no URL (1.1).
             headers={"Authorization": f"Bearer {settings.meta_token.reveal()}"},
             timeout=LIMITS.timeout,
-            concurrency=LIMITS.concurrency,
         )
 
     def missing(self) -> str | None:

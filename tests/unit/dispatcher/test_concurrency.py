@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
 
 import pytest
 
 from dispatcher.concurrency import FEWEST, RATE, RECENT, Concurrency
+from tests.support import until
 
 
 async def most_at_once(concurrency, requests):
-    """Begin so many requests; give how many were let through."""
+    """Begin so many requests; give how many were under way at once."""
     inside = 0
     leave = asyncio.Event()
 
-    async def request():
+    async def request(_):
         nonlocal inside
-        async with concurrency:
-            inside += 1
-            await leave.wait()
+        inside += 1
+        await leave.wait()
 
-    tasks = [asyncio.create_task(request()) for _ in range(requests)]
-    for _ in range(3):
+    task = asyncio.create_task(concurrency.each(request, range(requests)))
+    begun = -1
+    while begun < inside or not inside:
+        begun = inside
         await asyncio.sleep(0)
-    let_through = inside
+        await asyncio.sleep(0)
     leave.set()
-    await asyncio.gather(*tasks)
+    await task
     assert inside == requests, "everybody comes in at last"
-    return let_through
+    return begun
 
 
 def answer(concurrency, seconds, times=RECENT):
@@ -43,15 +44,22 @@ async def test_the_further_away_the_more_at_once_within_bounds(seconds, let_thro
     assert await most_at_once(concurrency, 800) == let_through
 
 
-async def test_there_is_room_until_as_many_are_under_way_and_again_when_it_proves_far():
+async def test_more_begin_when_it_proves_far():
     concurrency = Concurrency(600)
-    async with AsyncExitStack() as stack:
-        for _ in range(FEWEST):
-            assert concurrency.has_room
-            await stack.enter_async_context(concurrency)
-        assert not concurrency.has_room
-        answer(concurrency, 0.1)
-        assert concurrency.has_room
+    inside = 0
+    leave = asyncio.Event()
+
+    async def request(_):
+        nonlocal inside
+        inside += 1
+        await leave.wait()
+
+    task = asyncio.create_task(concurrency.each(request, range(800)))
+    await until(lambda: inside == FEWEST)
+    answer(concurrency, 0.1)
+    await until(lambda: inside == 600)
+    leave.set()
+    await task
 
 
 async def test_the_fastest_answer_counts_as_slow_ones_may_have_waited_for_us():
@@ -66,9 +74,6 @@ async def test_fewer_at_once_once_it_is_near_again():
     answer(concurrency, 0.1)
     assert await most_at_once(concurrency, 700) == 600
     answer(concurrency, 0.001)
-    assert await most_at_once(concurrency, 700) in range(
-        FEWEST, 601
-    )  # as slots come back, they are not given out again
     assert await most_at_once(concurrency, 700) == FEWEST
 
 
@@ -77,3 +82,42 @@ async def test_who_takes_few_is_never_sent_more():
     assert await most_at_once(concurrency, 10) == 4
     answer(concurrency, 1.0)
     assert await most_at_once(concurrency, 10) == 4
+
+
+async def test_what_goes_wrong_with_one_harms_no_other_and_is_told():
+    done = []
+
+    async def request(number):
+        await asyncio.sleep(0)
+        if number == 1:
+            raise ValueError(number)
+        done.append(number)
+
+    concurrency = Concurrency(4)
+    with pytest.raises(ValueError, match="1"):
+        await concurrency.each(request, range(10))
+    assert done == [0, *range(2, 10)]
+    await concurrency.each(request, [])
+
+
+async def test_who_is_cut_off_makes_room_for_those_that_wait():
+    begun = []
+    cut_off = []
+    leave = asyncio.Event()
+
+    async def request(number):
+        begun.append(number)
+        try:
+            await leave.wait()
+        except asyncio.CancelledError:
+            cut_off.append(number)
+            raise
+
+    concurrency = Concurrency(4)
+    task = asyncio.create_task(concurrency.each(request, range(8)))
+    await until(lambda: len(begun) == 4)
+    leave.set()
+    concurrency.cancel()
+    await task
+    assert cut_off == [0, 1, 2, 3]
+    assert sorted(begun) == list(range(8))

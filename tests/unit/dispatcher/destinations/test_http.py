@@ -9,8 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.destinations import Answer, Outcome
+from dispatcher.destinations import Answer, Outcome, http
 from dispatcher.destinations.http import MAX_REPLY, Client
+from tests.support import until
 
 EMPTY = b"HTTP/1.1 204 No Content\r\n\r\n"
 
@@ -46,14 +47,13 @@ class Server:
             writer.close()
 
     @asynccontextmanager
-    async def client(self, *, seconds=10.0, concurrency=10, **named):
+    async def client(self, *, seconds=10.0, **named):
         """Give a client of it."""
         server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         client = Client(
             f"http://127.0.0.1:{self.port}/mp/collect",
             timeout=timedelta(seconds=seconds),
-            concurrency=concurrency,
             **named,
         )
         try:
@@ -124,9 +124,25 @@ async def test_what_was_sent_and_not_answered_is_uncertain(answer, reason):
 
 async def test_an_answer_that_does_not_come_in_time_is_uncertain_and_its_connection_goes():
     server = Server(None, EMPTY)
-    async with server.client(seconds=0.2, concurrency=1) as client:
+    async with server.client(seconds=0.2) as client:
         assert await client.post(b"{}", told) == Answer(Outcome.UNCERTAIN, "timeout")
         assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)
+    assert len(server.connections) == 2
+
+
+async def test_an_answer_that_does_not_come_to_its_end_in_time_is_uncertain():
+    server = Server(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf")
+    async with server.client(seconds=0.2) as client:
+        assert await client.post(b"{}", told) == Answer(Outcome.UNCERTAIN, "timeout")
+
+
+async def test_a_slow_answer_takes_no_other_with_it():
+    server = Server(None, EMPTY)
+    async with server.client(seconds=0.5) as client:
+        slow = asyncio.create_task(client.post(b"{}", told))
+        await until(lambda: server.connections and server.connections[0])
+        assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)
+        assert await slow == Answer(Outcome.UNCERTAIN, "timeout")
     assert len(server.connections) == 2
 
 
@@ -166,6 +182,14 @@ async def test_a_connection_that_was_closed_meanwhile_is_made_anew():
     assert len(server.connections) == 2
 
 
+async def test_a_connection_that_nobody_uses_is_closed(monkeypatch):
+    monkeypatch.setattr(http, "KEPT_SECONDS", 0.05)
+    server = Server(EMPTY)
+    async with server.client(seconds=0.3) as client:
+        assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)
+        await until(lambda: server.gone == 1)
+
+
 async def test_a_connection_is_not_used_again_while_a_body_is_still_in_it():
     answer = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
     connections = []
@@ -179,7 +203,7 @@ async def test_a_connection_is_not_used_again_while_a_body_is_still_in_it():
 
     listening = await asyncio.start_server(refuse, "127.0.0.1", 0)
     address = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
-    client = Client(address, timeout=timedelta(seconds=10), concurrency=10)
+    client = Client(address, timeout=timedelta(seconds=10))
     for _ in range(2):
         assert await client.post(b"x" * 20_000_000, told) == Answer(Outcome.DELIVERED, "", 503)
     assert len(connections) == 2
@@ -190,7 +214,7 @@ async def test_a_connection_is_not_used_again_while_a_body_is_still_in_it():
 
 async def test_a_request_that_is_cut_off_takes_its_connection_with_it():
     server = Server(None)
-    async with server.client(concurrency=1) as client:
+    async with server.client() as client:
         request = asyncio.create_task(client.post(b"{}", told))
         while not (server.connections and server.connections[0]):
             await asyncio.sleep(0)
