@@ -48,6 +48,11 @@ class Concurrency:
         for worker in self._workers:
             worker.cancel()
 
+    @property
+    def is_far(self) -> bool:
+        """Tell whether more than the fewest are let through, so many are on their way at once."""
+        return self.limit > min(FEWEST, self._most)
+
     def answered(self, seconds: float) -> None:
         """Take note of how long an answer took."""
         self._recent.append(seconds)

@@ -29,7 +29,8 @@ from dispatcher.words import Words
 log = structlog.get_logger()
 
 LEASES = 4
-"""Leases under way at once: while some are sent and one is settled, the next is claimed and built."""
+"""Leases under way at once: while some are sent and one is settled, the next is claimed and built. Twice as many where the
+destination is far, as what is on its way there fills some."""
 SLOT_SECONDS = 1.0
 """How long a step waits for one of them to end; a loop that moves can be told from one that hangs."""
 CLOSE_SECONDS = 3.0
@@ -66,7 +67,6 @@ class Sender:
         self._lease = lease
         self._stopping = False
         self._requests = Concurrency(destination.limits.concurrency)
-        self._leases = asyncio.Semaphore(LEASES)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def step(self) -> bool:
@@ -78,23 +78,16 @@ class Sender:
         if words.enabled and (words.paused or self.destination.missing() or self.circuit.pause()):
             self.is_behind = False
             return False
-        try:
-            async with asyncio.timeout(SLOT_SECONDS):
-                await self._leases.acquire()
-        except TimeoutError:
+        if self._has_enough():
+            await asyncio.wait(self._tasks, timeout=SLOT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        probing = words.enabled and self.circuit.is_probing
+        if self._stopping or self._has_enough() or (probing and self._tasks):
             return False
-        lease = None
+        limit = 1 if probing else self.destination.limits.batch
         asked = clock()
-        try:
-            probing = words.enabled and self.circuit.is_probing
-            if not (probing and self._tasks):
-                limit = 1 if probing else self.destination.limits.batch
-                lease = await self._queue.claim(limit)
-                self.claimed_at = monotonic()
-                self.is_behind = not probing and lease is not None and len(lease.deliveries) == limit
-        finally:
-            if lease is None:
-                self._leases.release()
+        lease = await self._queue.claim(limit)
+        self.claimed_at = monotonic()
+        self.is_behind = not probing and lease is not None and len(lease.deliveries) == limit
         if lease is None:
             return False
         task = asyncio.create_task(self._deliver(lease, asked))
@@ -140,9 +133,11 @@ class Sender:
             task.cancel()
         await self.destination.close()
 
+    def _has_enough(self) -> bool:
+        return len(self._tasks) >= (2 * LEASES if self._requests.is_far else LEASES)
+
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._leases.release()
         if not task.cancelled() and (error := task.exception()):
             # The lease expires and its deliveries come back: nothing is lost, but somebody should look.
             log.error("a lease could not be delivered", destination=self.destination.name, error=type(error).__name__)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from dispatcher import circuit, daemon
 from dispatcher.circuit import State
-from dispatcher.concurrency import FEWEST
+from dispatcher.concurrency import FEWEST, RECENT
+from dispatcher.send import LEASES
 from schema.settings import Secret
 from tests.support import until
 
@@ -130,6 +132,24 @@ async def test_what_had_no_turn_when_the_grace_time_ends_goes_back_unsent(spine,
         await task
     assert spine.attempts("ga4") == [("uncertain", "stopped while it was sent")] * FEWEST
     assert (spine.count("delivery WHERE tries = 0"), spine.count("lease")) == (10, 0)
+
+
+@pytest.mark.parametrize(("seconds", "leases"), [(0.001, LEASES), (0.1, 2 * LEASES)])
+async def test_a_destination_that_is_far_is_sent_more_leases_at_once(spine, monkeypatch, seconds, leases):
+    monkeypatch.setattr(daemon, "GRACE_SECONDS", 0.1)
+    spine.faults("ga4", rates={"hang_after_accept": 1.0}, hang_seconds=60)
+    record(spine, 20)
+    async with daemon.running(spine.settings, spine.database_url) as running:
+        while await running.intake.step():
+            await running.intake.finish()
+        ga4 = sender(running, "ga4")
+        ga4.destination.limits = msgspec.structs.replace(ga4.destination.limits, batch=1)
+        for _ in range(RECENT):
+            ga4._requests.answered(seconds)
+        for _ in range(leases):
+            assert await ga4.step()
+        assert not await ga4.step()
+        assert spine.count("lease WHERE destination = 2") == leases
 
 
 async def test_the_half_that_had_no_turn_when_the_grace_time_ends_goes_back_unsent(spine, monkeypatch):
