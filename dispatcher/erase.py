@@ -18,8 +18,7 @@ from psycopg.types.json import Jsonb
 
 from dispatcher.database import Database, Transaction
 from dispatcher.identity.facets import FIRST, Fact, Keys, Stamp, fold, join, keys_of, pack, stamp, unpack
-from dispatcher.identity.meaning import links
-from dispatcher.identity.whole import all_keys
+from dispatcher.identity.meaning import all_keys, links
 from dispatcher.person import BATCH, NOTHING, Found, Scan, Selector, find
 from dispatcher.records import Event
 
@@ -74,14 +73,14 @@ async def _forget(transaction: Transaction, found: Found) -> None:
             "signed": [event_id for _, _, event_id in signed],
         },
     )
-    for facet, *keys, newest in left:
-        told = unpack(newest)
+    for facet, *keys, groups in left:
+        told = unpack(groups)
         if any(abs(event_id) in found.events for _, event_id in told.values()):
             again = await _fold(transaction, facet, Keys(*keys))
             if abs(told[FIRST][1]) not in found.events:
                 join(again, {FIRST: told[FIRST]})  # its event may be gone from the log
             await transaction.run(
-                "refold_facet", {"handl_id": keys[1], "lead_id": keys[2], "newest": Jsonb(pack(again))}
+                "refold_facet", {"handl_id": keys[1], "lead_id": keys[2], "groups": Jsonb(pack(again))}
             )
 
 

@@ -265,18 +265,18 @@ def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
         "facets": Jsonb(
             [
                 {
-                    "newest": newest,
+                    "groups": groups,
                     "lead_id": keys.lead_id,
                     "handl_id": keys.handl_id,
                     "event_ids": sorted(events[keys]),
                     "account_id": keys.account_id,
                 }
-                for keys, newest in fold(facts).items()
+                for keys, groups in fold(facts).items()
             ]
         ),
         "sign_ins": Jsonb(
             [
-                {"kind": kind, "key": key, "at": at, "event_id": event_id, "account_id": keys.account_id}
+                {"at": at, "key": key, "kind": kind, "event_id": event_id, "account_id": keys.account_id}
                 for fact in facts
                 if (keys := fact.keys).account_id
                 for (at, event_id) in [fact.stamp]

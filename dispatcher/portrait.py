@@ -11,7 +11,7 @@ import msgspec
 from dispatcher.database import Transaction
 from dispatcher.eligibility import CONSENTS
 from dispatcher.identity.facets import TRAITS, keys_of
-from dispatcher.identity.whole import all_keys
+from dispatcher.identity.meaning import all_keys
 from dispatcher.person import BATCH, Found
 from dispatcher.records import Event
 

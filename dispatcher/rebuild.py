@@ -67,7 +67,7 @@ async def _fold(transaction: Transaction, events: list[Event]) -> None:
     await transaction.run(
         "rebuild_fold",
         {
-            "facets": Jsonb([{**keys._asdict(), "newest": newest} for keys, newest in fold(facts).items()]),
+            "facets": Jsonb([{**keys._asdict(), "groups": groups} for keys, groups in fold(facts).items()]),
             "facts": Jsonb([{"event_id": fact.stamp[1], "at": fact.stamp[0], **fact.keys._asdict()} for fact in facts]),
         },
     )

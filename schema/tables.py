@@ -249,12 +249,11 @@ facet = Table(
     Column("account_id", Text, nullable=False, server_default=_KEY),
     Column("handl_id", Text, nullable=False, server_default=_KEY),
     Column("lead_id", Text, nullable=False, server_default=_KEY),
-    Column("newest", JSONB, nullable=False),
+    Column("groups", JSONB, nullable=False),
     PrimaryKeyConstraint("account_id", "handl_id", "lead_id"),
-    CheckConstraint("jsonb_typeof(newest) = 'array'", name="newest"),
     # Updates touch nothing that is indexed and find room on their page.
     postgresql_with={"fillfactor": "80"},
-    comment="The events that carry the same keys; newest: [time, id, fields] of those that told a field last",
+    comment="The events that carry the same keys; groups: [time, id, fields] of those that told a field last",
 )
 Index("facet_handl", facet.c.handl_id, postgresql_where=facet.c.handl_id != "")
 Index("facet_lead", facet.c.lead_id, postgresql_where=facet.c.lead_id != "")

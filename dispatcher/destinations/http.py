@@ -103,22 +103,21 @@ class _Line:
 
     async def connect(self) -> Connection:
         """Give a new connection."""
-        connection = await self._connector.connect(self._request, [], self._connecting)
-        if connection.protocol is not None:
-            connection.protocol.set_response_params(read_until_eof=True)
-        return connection
+        return await self._connector.connect(self._request, [], self._connecting)
 
     async def exchange(self, connection: Connection, body: bytes) -> Reply:
         """Send `body` and give the answer. The connection is kept if nothing is left over, on either way."""
         protocol, transport = connection.protocol, connection.transport
         is_over = False
-        self._asked[connection] = self._loop.time()
+        self._asked[connection] = since = self._loop.time()
         self._timer = self._timer or self._loop.call_later(self._seconds / LOOKS, self._look)
         try:
             if protocol is None or transport is None:
                 raise aiohttp.ServerDisconnectedError
+            # A parser of its own: what came unasked and in part must not become a part of this answer.
+            protocol.set_response_params(read_until_eof=True)
             transport.write(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
-            reply = await self._answer(protocol)
+            reply = await self._answer(protocol, until=since + self._seconds)
             is_over = not (protocol.should_close or transport.get_write_buffer_size())
         finally:
             del self._asked[connection]
@@ -130,13 +129,13 @@ class _Line:
                 connection.close()
         return reply
 
-    async def _answer(self, protocol: ResponseHandler) -> Reply:
+    async def _answer(self, protocol: ResponseHandler, *, until: float) -> Reply:
         message, content = await protocol.read()
         while 100 <= message.code < 200 and message.code != 101:  # the answer is still to come
             message, content = await protocol.read()
         start = b""
         if not content.at_eof():
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout_at(until):
                 while len(start) < MAX_REPLY and not content.at_eof():
                     start += await content.readany()
         return Reply(message.code, message.headers, start[:MAX_REPLY])

@@ -22,7 +22,6 @@ MOST_KEYS = 10
 
 _BROWSER = dict(BROWSER)
 
-
 PARTS = {
     **dict.fromkeys((*TRAITS, *GOOGLE_TRAITS), "sealed"),
     **dict.fromkeys(_BROWSER, "visitor"),

@@ -328,6 +328,11 @@ def links(keys: Keys) -> tuple[Key, ...]:
     return tuple(Key(kind, value) for kind, value in pairs if value)
 
 
+def all_keys(keys: Keys) -> list[Key]:
+    """Give the account, the handlID and the lead, as far as there are any."""
+    return [*([Key(Kind.ACCOUNT, keys.account_id)] if keys.account_id else []), *links(keys)]
+
+
 def seen(facet: Facet) -> Stamp:
     """Give when a facet was last seen."""
     at, event_id, _ = facet.groups[0]

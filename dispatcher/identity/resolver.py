@@ -15,7 +15,7 @@ from dispatcher.database import Queries
 from dispatcher.identity import Known, known_from
 from dispatcher.identity.facets import Group, Keys, Stamp, keys_of, stamp
 from dispatcher.identity.lend import PARTS, Loan, known, wanted
-from dispatcher.identity.meaning import CROWD, Facet, Key, Kind, Missing, Neighbourhood, Relation, SignIns, links
+from dispatcher.identity.meaning import CROWD, Facet, Key, Kind, Missing, Neighbourhood, Relation, SignIns, all_keys
 from dispatcher.records import Event
 
 _decode = msgspec.json.Decoder(list[tuple[str, str, str, list[Group]]]).decode
@@ -46,7 +46,7 @@ class PersonResolver:
         carried = [keys_of(event) for event in events]
         around, numbers = await self._acquainted(events, carried)
         acquainted = [(events[number].whole(), carried[number]) for number in numbers]
-        if alone := {key for _, keys in acquainted for key in _all(keys)} - around.facets.keys():
+        if alone := {key for _, keys in acquainted for key in all_keys(keys)} - around.facets.keys():
             await self._look_up(around, Missing(keys=alone))
         relations = await self._relate(around, acquainted)
         lacking: list[tuple[Known, dict[str, int]]] = []
@@ -84,7 +84,7 @@ class PersonResolver:
         """Say for each event whose it is, and who lends to it."""
         carried = [(event, keys_of(event)) for event in events]
         around = Neighbourhood()
-        await self._look_up(around, Missing(keys={key for _, keys in carried for key in _all(keys)}))
+        await self._look_up(around, Missing(keys={key for _, keys in carried for key in all_keys(keys)}))
         return await self._relate(around, carried)
 
     async def _relate(self, around: Neighbourhood, events: Sequence[tuple[Event, Keys]]) -> list[Relation]:
@@ -105,7 +105,7 @@ class PersonResolver:
     async def relate_keys(self, keys: Keys) -> Relation:
         """Say who lends to the owner of `keys` (an account, a handlID or a lead), by all that is known."""
         around = Neighbourhood()
-        wait = Missing(keys=set(_all(keys)))
+        wait = Missing(keys=set(all_keys(keys)))
         while True:
             await self._look_up(around, wait)
             try:
@@ -163,10 +163,6 @@ class PersonResolver:
             rows = await self._database.run("lenders", ids)
             loans |= {(part, event_id): Loan(at, told) for part, event_id, at, told in rows}
         return loans
-
-
-def _all(keys: Keys) -> list[Key]:
-    return [*([Key(Kind.ACCOUNT, keys.account_id)] if keys.account_id else []), *links(keys)]
 
 
 def _carriers(keys: Iterable[str], events: Iterable[Event]) -> dict[str, int]:

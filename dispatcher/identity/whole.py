@@ -10,7 +10,7 @@ from typing import Any
 
 from dispatcher.database import Queries
 from dispatcher.identity.facets import MOST_BYTES, Fact, Group, Keys, Stamp, fold, join, keys_of, pack, stamp, unpack
-from dispatcher.identity.meaning import CROWD, Facet, Key, Kind, Missing, Neighbourhood, SignIns, links
+from dispatcher.identity.meaning import CROWD, Facet, Key, Kind, Missing, Neighbourhood, SignIns, all_keys, links
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.records import Event
 
@@ -73,11 +73,6 @@ def skeleton(row: Sequence[Any]) -> Event:
     """Give an event of which only id, time and keys were read (in this order)."""
     number, at, account_id, handl_id, lead_id = row[:5]
     return Event(number, at, at, "", "", handl_id, lead_id, account_id)
-
-
-def all_keys(keys: Keys) -> list[Key]:
-    """Give the account, the handlID and the lead, as far as there are any."""
-    return [*([Key(Kind.ACCOUNT, keys.account_id)] if keys.account_id else []), *links(keys)]
 
 
 def _joined(facets: Sequence[Facet], told: Mapping[Keys, Sequence[Group]]) -> list[Facet]:

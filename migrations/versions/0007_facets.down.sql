@@ -7,9 +7,12 @@ AS $$
     FROM jsonb_array_elements($1) AS told, string_to_table(told ->> 2, ' ') AS field
 $$;
 
+LOCK TABLE outbox.lease IN EXCLUSIVE MODE;
+ALTER TABLE outbox.facet RENAME COLUMN groups TO newest;
 ALTER TABLE outbox.facet
-    DROP CONSTRAINT facet_newest_check,
-    ALTER COLUMN newest TYPE jsonb USING outbox.unpacked(newest);
+    ALTER COLUMN newest DROP NOT NULL,
+    ALTER COLUMN newest TYPE jsonb USING outbox.unpacked(newest),
+    ALTER COLUMN newest SET NOT NULL;
 
 DROP FUNCTION outbox.unpacked;
 

@@ -1,5 +1,11 @@
 -- What a facet knows in a fifth of the room: an event told most of its fields, so each stamp is kept once, with their
--- names. Dispatchers wait meanwhile, writers of events do not. One of before that still runs cannot settle any more.
+-- names. The table is written anew, in half a minute for a million; dispatchers wait meanwhile, writers of events do not.
+-- The column has a new name, so that a dispatcher of before that still runs sends nothing without what it cannot read any
+-- more, a refusal say: it fails, and gives back what it holds.
+
+-- All that this and the next step change, in the order in which dispatchers take it.
+LOCK TABLE outbox.lease IN EXCLUSIVE MODE;
+LOCK TABLE outbox.receipt, outbox.facet;
 
 CREATE FUNCTION outbox.packed(fields jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE
@@ -12,13 +18,15 @@ AS $$
     ) AS groups (stamp, fields)
 $$;
 
+ALTER TABLE outbox.facet RENAME COLUMN newest TO groups;
 ALTER TABLE outbox.facet
-    ALTER COLUMN newest TYPE jsonb USING outbox.packed(newest),
-    ADD CONSTRAINT facet_newest_check CHECK (jsonb_typeof(newest) = 'array');
+    ALTER COLUMN groups DROP NOT NULL, -- PostgreSQL 18 names it after the column
+    ALTER COLUMN groups TYPE jsonb USING outbox.packed(groups),
+    ALTER COLUMN groups SET NOT NULL;
 
 DROP FUNCTION outbox.packed;
 
-COMMENT ON TABLE outbox.facet IS 'The events that carry the same keys; newest: [time, id, fields] of those that told a field last';
+COMMENT ON TABLE outbox.facet IS 'The events that carry the same keys; groups: [time, id, fields] of those that told a field last';
 
 -- Of two facets' fields the greater stamps: (occurred_at in microseconds, id). The same in whatever order it is done.
 -- A facet is an array of [at, id, "field field …"], each field and each stamp once, the fields sorted; the latest first,

@@ -3,7 +3,7 @@
 -- facets that are left, as others' events are in them too. Only under exclude_dispatchers.
 -- Relies on facet_pkey, facet_event_pkey, sign_in_pkey.
 WITH asked AS MATERIALIZED (
-    SELECT facet.id, account_id, handl_id, lead_id, newest
+    SELECT facet.id, account_id, handl_id, lead_id, groups
     FROM unnest(%(accounts)s::text[], %(handls)s::text[], %(leads)s::text[]) AS asked (account_id, handl_id, lead_id)
     JOIN outbox.facet USING (account_id, handl_id, lead_id)
 ), events AS (
@@ -24,4 +24,4 @@ WITH asked AS MATERIALIZED (
                           WHERE facet_id = asked.id AND event_id <> ALL (%(ids)s::bigint[])))
     RETURNING facet.id
 )
-SELECT id, account_id, handl_id, lead_id, newest FROM asked WHERE id NOT IN (SELECT id FROM emptied)
+SELECT id, account_id, handl_id, lead_id, groups FROM asked WHERE id NOT IN (SELECT id FROM emptied)

@@ -15,11 +15,11 @@ WITH owed AS (
 ), sign_ins AS (
     DELETE FROM outbox.sign_in WHERE EXISTS (SELECT FROM outbox.event WHERE event.id = sign_in.event_id)
 ), known AS MATERIALIZED (
-    SELECT id, newest -> -1 AS first
+    SELECT id, groups -> -1 AS first
     FROM outbox.facet
-    WHERE newest -> -1 ->> 2 = 'first'
-      AND NOT EXISTS (SELECT FROM outbox.event WHERE event.id = -(newest -> -1 ->> 1)::bigint)
+    WHERE groups -> -1 ->> 2 = 'first'
+      AND NOT EXISTS (SELECT FROM outbox.event WHERE event.id = -(groups -> -1 ->> 1)::bigint)
 ), kept AS (
-    UPDATE outbox.facet SET newest = jsonb_build_array(first) FROM known WHERE facet.id = known.id
+    UPDATE outbox.facet SET groups = jsonb_build_array(first) FROM known WHERE facet.id = known.id
 )
 DELETE FROM outbox.facet WHERE NOT EXISTS (SELECT FROM known WHERE known.id = facet.id)

@@ -1,11 +1,11 @@
 -- Folds some events into the facets, as settle_intake does. JSON arrays: :facets of account_id,
--- handl_id, lead_id, newest; :facts of event_id, at and the same three keys.
+-- handl_id, lead_id, groups; :facts of event_id, at and the same three keys.
 -- Only under exclude_dispatchers. Relies on facet_pkey.
 WITH facets AS (
-    INSERT INTO outbox.facet (account_id, handl_id, lead_id, newest)
-    SELECT account_id, handl_id, lead_id, newest
-    FROM jsonb_to_recordset(%(facets)s) AS given (account_id text, handl_id text, lead_id text, newest jsonb)
-    ON CONFLICT (account_id, handl_id, lead_id) DO UPDATE SET newest = outbox.newest(facet.newest, excluded.newest)
+    INSERT INTO outbox.facet (account_id, handl_id, lead_id, groups)
+    SELECT account_id, handl_id, lead_id, groups
+    FROM jsonb_to_recordset(%(facets)s) AS given (account_id text, handl_id text, lead_id text, groups jsonb)
+    ON CONFLICT (account_id, handl_id, lead_id) DO UPDATE SET groups = outbox.newest(facet.groups, excluded.groups)
     RETURNING id, account_id, handl_id, lead_id
 ), facts AS MATERIALIZED (
     SELECT *

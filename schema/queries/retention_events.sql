@@ -5,12 +5,12 @@ SELECT event.id, event.occurred_at, event.account_id, event.handl_id, event.lead
        event.is_old
        AND (EXISTS (SELECT FROM outbox.receipt WHERE event_id = event.id)
             OR NOT EXISTS (
-                SELECT FROM outbox.facet, jsonb_array_elements(newest) AS told
+                SELECT FROM outbox.facet, jsonb_array_elements(groups) AS told
                 WHERE facet.account_id = coalesce(event.account_id, '')
                   AND facet.handl_id = coalesce(event.handl_id, '') AND facet.lead_id = coalesce(event.lead_id, '')
                   AND (told ->> 1)::bigint = event.id)
             AND NOT EXISTS (
-                SELECT FROM outbox.facet, jsonb_array_elements(newest) AS told
+                SELECT FROM outbox.facet, jsonb_array_elements(groups) AS told
                 WHERE facet.account_id = event.account_id AND facet.handl_id = '' AND facet.lead_id = ''
                   AND (told ->> 1)::bigint = event.id))
        AND NOT EXISTS (SELECT FROM outbox.receipt WHERE event_id = event.id AND at > outbox.clock() - %(age)s)

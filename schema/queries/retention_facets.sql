@@ -1,5 +1,5 @@
 -- The next :limit facets after some keys, and when each was seen last. Relies on facet_pkey.
-SELECT account_id, handl_id, lead_id, (newest -> 0 ->> 0)::bigint
+SELECT account_id, handl_id, lead_id, (groups -> 0 ->> 0)::bigint
 FROM outbox.facet
 WHERE (account_id, handl_id, lead_id) > (%(account_id)s, %(handl_id)s, %(lead_id)s)
 ORDER BY account_id, handl_id, lead_id

@@ -5,7 +5,7 @@ WITH gone AS (
     DELETE FROM outbox.facet
     USING unnest(%(accounts)s::text[], %(handls)s::text[], %(leads)s::text[]) AS asked (account_id, handl_id, lead_id)
     WHERE facet.account_id = asked.account_id AND facet.handl_id = asked.handl_id AND facet.lead_id = asked.lead_id
-      AND (newest -> 0 ->> 0)::bigint < %(before)s
+      AND (groups -> 0 ->> 0)::bigint < %(before)s
     RETURNING facet.id, facet.account_id, facet.handl_id, facet.lead_id
 ), events AS (
     DELETE FROM outbox.facet_event USING gone WHERE facet_id = gone.id

@@ -6,11 +6,11 @@
 -- facet_pkey, facet_event_pkey.
 WITH old AS MATERIALIZED (
     SELECT asked.*,
-           EXISTS (SELECT FROM outbox.facet, jsonb_array_elements(newest) AS told
+           EXISTS (SELECT FROM outbox.facet, jsonb_array_elements(groups) AS told
                    WHERE facet.account_id = asked.account_id AND facet.handl_id = asked.handl_id
                      AND facet.lead_id = asked.lead_id
                      AND (told ->> 1)::bigint = asked.id)
-           OR EXISTS (SELECT FROM outbox.facet, jsonb_array_elements(newest) AS told
+           OR EXISTS (SELECT FROM outbox.facet, jsonb_array_elements(groups) AS told
                       WHERE facet.account_id = asked.account_id AND facet.handl_id = '' AND facet.lead_id = ''
                         AND (told ->> 1)::bigint = asked.id) AS is_needed
     FROM unnest(%(ids)s::bigint[], %(accounts)s::text[], %(handls)s::text[], %(leads)s::text[])

@@ -4,7 +4,7 @@
 -- Relies on lease_pkey, event_pkey, raw_pkey, facet_pkey.
 --
 -- JSON arrays: :sealed of event_id, sealed, notes; :owed of destination, due_at, event_ids; :skipped of destination, reason,
--- event_ids; :facets of account_id, handl_id, lead_id, newest, event_ids; :sign_ins of kind, key, at, event_id, account_id.
+-- event_ids; :facets of account_id, handl_id, lead_id, groups, event_ids; :sign_ins of kind, key, at, event_id, account_id.
 WITH held AS MATERIALIZED (
     DELETE FROM outbox.lease WHERE id = %(lease)s AND holder = %(holder)s RETURNING event_ids
 ), sealed AS (
@@ -28,13 +28,13 @@ WITH held AS MATERIALIZED (
 ), given AS MATERIALIZED (
     SELECT given.*
     FROM held, jsonb_to_recordset(%(facets)s)
-        AS given (account_id text, handl_id text, lead_id text, newest jsonb, event_ids bigint[])
+        AS given (account_id text, handl_id text, lead_id text, groups jsonb, event_ids bigint[])
     -- In one order for every dispatcher, so that two cannot deadlock.
     ORDER BY account_id, handl_id, lead_id
 ), facets AS (
-    INSERT INTO outbox.facet (account_id, handl_id, lead_id, newest)
-    SELECT account_id, handl_id, lead_id, newest FROM given
-    ON CONFLICT (account_id, handl_id, lead_id) DO UPDATE SET newest = outbox.newest(facet.newest, excluded.newest)
+    INSERT INTO outbox.facet (account_id, handl_id, lead_id, groups)
+    SELECT account_id, handl_id, lead_id, groups FROM given
+    ON CONFLICT (account_id, handl_id, lead_id) DO UPDATE SET groups = outbox.newest(facet.groups, excluded.groups)
     RETURNING id, account_id, handl_id, lead_id, xmax = 0 AS is_new
 ), folded AS MATERIALIZED (
     SELECT id, event_ids,

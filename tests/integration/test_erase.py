@@ -13,8 +13,8 @@ import pytest
 from dispatcher.dead_letters import Which, groups, requeue
 from dispatcher.erase import erase, tells
 from dispatcher.identity.facets import Fact, fold, keys_of, stamp, unpack
-from dispatcher.identity.meaning import Facet, Key, Kind, Missing, Neighbourhood, SignIns, links
-from dispatcher.identity.whole import all_keys, skeleton
+from dispatcher.identity.meaning import Facet, Key, Kind, Missing, Neighbourhood, SignIns, all_keys, links
+from dispatcher.identity.whole import skeleton
 from dispatcher.person import By, Selector
 from dispatcher.queue import PostgresQueue
 from dispatcher.rebuild import rebuild
@@ -57,8 +57,8 @@ def traces(connection):
 
 def facets(connection):
     return {
-        keys: unpack(newest)
-        for *keys, newest in connection.execute("SELECT account_id, handl_id, lead_id, newest FROM outbox.facet")
+        keys: unpack(groups)
+        for *keys, groups in connection.execute("SELECT account_id, handl_id, lead_id, groups FROM outbox.facet")
         for keys in [tuple(keys)]
     }
 
@@ -202,7 +202,7 @@ async def test_what_was_being_taken_in_is_not_folded_from_memory(spine, forget, 
             "lease": lease, "holder": "one", "owed": json_([]), "skipped": json_([]),
             "sealed": json_([{"event_id": 1, "sealed": {"meta": {"em": ["x"]}}, "notes": []}]),
             "facets": json_(
-                [{"account_id": "", "handl_id": "", "lead_id": "L1", "newest": [[1, 1, "seen"]], "event_ids": [1]}]
+                [{"account_id": "", "handl_id": "", "lead_id": "L1", "groups": [[1, 1, "seen"]], "event_ids": [1]}]
             ),
             "sign_ins": json_([{"kind": 3, "key": "L1", "at": 1, "event_id": 1, "account_id": "A1"}]),
         },

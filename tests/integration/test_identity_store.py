@@ -140,7 +140,7 @@ def recorded(connection):
 
 
 def facets(connection):
-    rows = connection.execute("SELECT account_id, handl_id, lead_id, newest FROM outbox.facet")
+    rows = connection.execute("SELECT account_id, handl_id, lead_id, groups FROM outbox.facet")
     return unpacked({tuple(keys): newest for *keys, newest in rows})
 
 
@@ -351,12 +351,15 @@ async def test_a_thousand_events_cost_the_same_few_queries_however_many_share_a_
 
 
 FILL = """
-INSERT INTO outbox.facet (account_id, handl_id, lead_id, newest)
+INSERT INTO outbox.facet (account_id, handl_id, lead_id, groups)
 SELECT CASE WHEN n % 2 = 0 THEN 'a' || n / 20 ELSE '' END,
        CASE WHEN n % 10 = 1 THEN 'office' ELSE 'h' || n / 3 END,
        CASE WHEN n % 10 = 3 THEN 'test' ELSE 'l' || n END,
        jsonb_build_array(jsonb_build_array(n, n, 'seen'), jsonb_build_array(-n, -n, 'first'))
 FROM generate_series(1, 100000) AS n;
+INSERT INTO outbox.facet (account_id, groups)
+SELECT 'a' || n, jsonb_build_array(jsonb_build_array(n, n, 'seen'), jsonb_build_array(-n, -n, 'first'))
+FROM generate_series(0, 5000) AS n;
 INSERT INTO outbox.sign_in (kind, key, at, event_id, account_id)
 SELECT 2 + n % 2, CASE WHEN n % 5 = 0 THEN 'office' ELSE 'h' || n / 3 END, n, n, 'a' || n / 20
 FROM generate_series(1, 100000) AS n;
@@ -397,6 +400,18 @@ def test_a_question_reads_by_the_indexes_that_it_names_and_no_more_of_a_crowd_th
     assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
     if query != "lenders":
         assert max(node["Actual Rows"] for node in scans) <= CROWD + 1
+
+
+@pytest.mark.parametrize("accounts", [0, 3])
+def test_facets_are_looked_up_also_while_few_accounts_are_known(hundred_thousand, accounts):
+    with hundred_thousand.transaction(force_rollback=True):
+        hundred_thousand.execute(
+            "DELETE FROM outbox.facet WHERE account_id <> '' AND id NOT IN (SELECT id FROM outbox.facet WHERE account_id <> '' LIMIT %s)",
+            (accounts,),
+        )
+        hundred_thousand.execute("ANALYZE outbox.facet")
+        nodes = list(explain(hundred_thousand, "facets", "auto"))
+    assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
 
 
 def explain(connection, query, mode):

@@ -21,7 +21,7 @@ INSERT INTO outbox.revision (event_id, destination, revision, reason) SELECT id,
 INSERT INTO outbox.merge (event_id) SELECT id FROM outbox.event;
 INSERT INTO outbox.raw (event_id, person) SELECT id, '{}' FROM outbox.event;
 INSERT INTO outbox.intake (event_id) SELECT id FROM outbox.event WHERE id % 1000 = 0;
-INSERT INTO outbox.facet (account_id, handl_id, lead_id, newest)
+INSERT INTO outbox.facet (account_id, handl_id, lead_id, groups)
 SELECT coalesce(account_id, ''), handl_id, lead_id, jsonb_build_array(jsonb_build_array(1, id, 'seen')) FROM outbox.event
 UNION ALL
 SELECT account_id, '', '', jsonb_build_array(jsonb_build_array(1, id, 'seen')) FROM outbox.event WHERE account_id > '';
@@ -33,7 +33,7 @@ VACUUM ANALYZE
 """
 IDS = list(range(1, 51))
 KEYS = {"accounts": [f"a{n}" for n in IDS], "handls": [f"h{n}" for n in IDS], "leads": [f"l{n}" for n in IDS]}
-FACTS = {"facets": Jsonb([{"account_id": "x", "handl_id": "", "lead_id": "", "newest": []}]), "facts": Jsonb([])}
+FACTS = {"facets": Jsonb([{"account_id": "x", "handl_id": "", "lead_id": "", "groups": []}]), "facts": Jsonb([])}
 SIGN_INS = {"kinds": [2] * 50, "values": KEYS["handls"], "ats": [1] * 50, "signed": IDS}
 
 # Query → its parameters; what it looks through whole.
@@ -47,7 +47,7 @@ STATEMENTS = {
     "erase_log": ({"ids": IDS, "telling": IDS}, set()),
     "erase_persons": (KEYS | SIGN_INS | {"ids": IDS}, set()),
     "facts_of_facet": ({"facet": 7}, set()),
-    "refold_facet": ({"handl_id": "h1", "lead_id": "l1", "newest": Jsonb([])}, set()),
+    "refold_facet": ({"handl_id": "h1", "lead_id": "l1", "groups": Jsonb([])}, set()),
     "rebuild_events": ({"after": 100, "limit": 50}, {"lease"}),
     "rebuild_fold": (FACTS, set()),
     "rebuild_owed": ({"ids": IDS, "open": OPEN}, {"destination", "mapping"}),

@@ -26,7 +26,7 @@ from tests.support import until
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10}
 PROJECTIONS = {
-    "facet": "SELECT account_id, handl_id, lead_id, newest FROM outbox.facet ORDER BY 1, 2, 3",
+    "facet": "SELECT account_id, handl_id, lead_id, groups FROM outbox.facet ORDER BY 1, 2, 3",
     "facet_event": """
         SELECT event_id, account_id, handl_id, lead_id
         FROM outbox.facet_event JOIN outbox.facet ON facet.id = facet_id ORDER BY 1
@@ -94,7 +94,7 @@ async def test_the_logs_folded_again_are_what_intake_and_delivery_made_of_them(s
     assert {(revision > 0, tries > 0, unknown is None) for _, _, revision, tries, unknown in before["delivery"]} >= {
         (False, False, True), (False, True, True), (False, True, False), (True, False, True), (True, True, False),
     }  # fmt: skip
-    spine.connection.execute("DELETE FROM outbox.facet_event; UPDATE outbox.facet SET newest = '[[1, 1, \"em\"]]'")
+    spine.connection.execute("DELETE FROM outbox.facet_event; UPDATE outbox.facet SET groups = '[[1, 1, \"em\"]]'")
     spine.connection.execute("DELETE FROM outbox.delivery WHERE event_id % 2 = 0; DELETE FROM outbox.sign_in")
     spine.connection.execute("UPDATE outbox.delivery SET tries = 99, first_unknown_at = NULL")
     done = await rebuild(database)

@@ -30,7 +30,7 @@ BROWSER = {
     "fbp": "fb.1.1700000000000.1234567890",
 }
 PROJECTIONS = (
-    "SELECT account_id, handl_id, lead_id, newest FROM outbox.facet ORDER BY 1, 2, 3",
+    "SELECT account_id, handl_id, lead_id, groups FROM outbox.facet ORDER BY 1, 2, 3",
     "SELECT event_id, handl_id, lead_id FROM outbox.facet_event JOIN outbox.facet ON id = facet_id ORDER BY 1",
     "SELECT kind, key, at, event_id, account_id FROM outbox.sign_in ORDER BY 1, 2, 3, 4",
     "SELECT event_id, destination FROM outbox.delivery ORDER BY 1, 2",

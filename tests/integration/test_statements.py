@@ -28,7 +28,7 @@ TOLD = [{"event_id": number, "revision": 0, "outcome": "delivered", "status": 20
 OWED = [{"destination": 1, "due_at": SOON.isoformat(), "event_ids": list(range(1, BATCH + 1))}]
 SEALED = [{"event_id": number, "sealed": {"meta": {}}, "notes": []} for number in range(1, BATCH + 1)]
 FACETS = [
-    {"account_id": f"a{number}", "handl_id": f"h{number}", "lead_id": "", "newest": [], "event_ids": [number]}
+    {"account_id": f"a{number}", "handl_id": f"h{number}", "lead_id": "", "groups": [], "event_ids": [number]}
     for number in range(1, BATCH + 1)
 ]
 SIGN_INS = [

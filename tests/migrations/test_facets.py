@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -12,13 +13,16 @@ from psycopg.types.json import Jsonb
 import migrations
 from dispatcher.identity.facets import EPOCH, Fact, Keys, fold, stamp, unpack
 from tests.migrations.catalog import describe
+from tests.support import wait_until
 
 BEFORE, AFTER = "0006", "0007"
-FACETS = "SELECT account_id, handl_id, lead_id, newest FROM outbox.facet"
+FACETS = "SELECT account_id, handl_id, lead_id, {} FROM outbox.facet"
 ADD = "INSERT INTO outbox.facet (account_id, handl_id, lead_id, newest) VALUES (%s, %s, %s, %s)"
-NEWEST = (
-    "ON CONFLICT (account_id, handl_id, lead_id) DO UPDATE SET newest = outbox.newest(facet.newest, excluded.newest)"
-)
+FOLD = """
+INSERT INTO outbox.facet (account_id, handl_id, lead_id, groups) SELECT account_id, handl_id, lead_id, groups FROM outbox.facet
+ON CONFLICT (account_id, handl_id, lead_id) DO UPDATE SET groups = outbox.newest(facet.groups, excluded.groups)
+"""
+WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'outbox.lease'::regclass)"
 
 
 def facts():
@@ -33,8 +37,9 @@ def facts():
         yield Fact.of(stamp(at + timedelta(minutes=lots.randrange(5)), number), keys, {"meta": meta}, visitor, consent)
 
 
-def by_keys(rows):
-    return {tuple(keys): newest for *keys, newest in rows}
+def facets(connection, column="groups"):
+    """What the facets know, by their keys."""
+    return {tuple(keys): known for *keys, known in connection.execute(FACETS.format(column))}
 
 
 @pytest.fixture
@@ -50,25 +55,38 @@ def test_facets_are_brought_to_what_folding_anew_gives(connection, empty_databas
     folded = {tuple(keys): [list(group) for group in groups] for keys, groups in fold(facts()).items()}
     assert len({len(groups) for groups in folded.values()}) > 4
     migrations.upgrade(empty_database, AFTER)
-    assert by_keys(connection.execute(FACETS)) == folded
-    connection.execute(
-        FACETS.replace("SELECT", "INSERT INTO outbox.facet (account_id, handl_id, lead_id, newest) SELECT")
-        + f" {NEWEST}"
-    )
-    assert by_keys(connection.execute(FACETS)) == folded
+    assert facets(connection) == folded
+    connection.execute(FOLD)
+    assert facets(connection) == folded
 
 
 def test_down_they_are_again_what_they_were(connection, empty_database):
-    before = by_keys(connection.execute(FACETS)), describe(connection)
+    before = facets(connection, "newest"), describe(connection)
     migrations.upgrade(empty_database, AFTER)
     migrations.downgrade(empty_database, BEFORE)
-    assert (by_keys(connection.execute(FACETS)), describe(connection)) == before
+    assert (facets(connection, "newest"), describe(connection)) == before
 
 
-def test_a_dispatcher_of_before_that_still_runs_cannot_write_the_old_form(connection, empty_database):
+def test_a_dispatcher_of_before_that_still_runs_reads_and_writes_nothing_wrong(connection, empty_database):
     migrations.upgrade(empty_database, AFTER)
-    known = connection.execute(FACETS).fetchone()
-    for keys in (known[:3], ["", "new", ""]):
-        with pytest.raises(psycopg.errors.CheckViolation, match="facet_newest_check"):
-            connection.execute(f"{ADD} {NEWEST}", [*keys, Jsonb({"seen": [1, 1], "first": [-1, -1]})])
-    assert by_keys(connection.execute(FACETS))[tuple(known[:3])] == known[3]
+    known = facets(connection)
+    for statement in (FACETS.format("newest"), ADD % ("''", "'new'", "''", "'{}'")):
+        with pytest.raises(psycopg.errors.UndefinedColumn):
+            connection.execute(statement)
+    assert facets(connection) == known
+
+
+def test_a_dispatcher_that_is_settling_is_waited_for(connection, empty_database):
+    with connection.transaction():
+        connection.execute("UPDATE outbox.lease SET holder = holder")
+        connection.execute(
+            "INSERT INTO outbox.receipt (event_id, destination, revision, tries, outcome) VALUES (1, 1, 0, 0, 'dead')"
+        )
+        upgrading = threading.Thread(target=migrations.upgrade, args=(empty_database,))
+        upgrading.start()
+        with psycopg.connect(empty_database, autocommit=True) as other:
+            wait_until(lambda: other.execute(WAITS).fetchone()[0])
+        connection.execute(ADD, ("", "settled", "", Jsonb({"seen": [1, 1], "first": [-1, -1]})))
+    upgrading.join()
+    assert facets(connection)["", "settled", ""] == [[1, 1, "seen"], [-1, -1, "first"]]
+    assert migrations.pending(empty_database) == []
