@@ -1,16 +1,19 @@
 """The results of a run as the page `docs/benchmarks.md`:
 
-python -m tests.bench.page tests/bench/results/<commit>.json > docs/benchmarks.md
+python -m tests.bench.page tests/bench/results/<commit>.json […] > docs/benchmarks.md
+
+Of several, each measurement is of the last that holds it: what was changed after a whole run is measured by itself.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.bench.catalog import MEASUREMENTS
 from tests.bench.measure import shown
 
 HEAD = """\
@@ -22,8 +25,8 @@ rounds and, of the goals, the spread; where a goal is missed, the last column sa
 documentation advises: pgqueuer on asyncpg in batches of 25, procrastinate with as many workers; a ready payload a job, one
 request each, to the same sink.
 
-Commit {commit}: **{met} of {goals} goals are met.** Drains are of {events:,} events or of what goes in {longest:.0f} seconds, if that is less;
-`settled` is beside {settled:,}, `owed` with {owed:,}. All of it, with every round: [{name}](../tests/bench/results/{name}).
+**{met} of {goals} goals are met.** Drains are of {events:,} events or of what goes in {longest:.0f} seconds, if that is less;
+`settled` is beside {settled:,}, `owed` with {owed:,}. With every round, by commit: {kept}.
 
 | measured | medians | goal | found (min to max) | | what holds it |
 |---|---|---|---|---|---|
@@ -31,20 +34,27 @@ Commit {commit}: **{met} of {goals} goals are met.** Drains are of {events:,} ev
 VERDICTS = {True: "met", False: "**missed**", None: "not measured"}
 
 
-def page(found: dict[str, Any], name: str) -> str:
-    """The results of a run, kept under `name`, as Markdown."""
-    goals = [goal for one in found["measurements"] for goal in one["goals"]]
+def page(kept: Mapping[str, dict[str, Any]]) -> str:
+    """The results of runs, by the name under which they are kept, as Markdown."""
+    runs = list(kept.values())
+    measurements = {one["name"]: one for run in runs for one in run["measurements"]}
+    goals = [goal for one in measurements.values() for goal in one["goals"]]
     head = HEAD.format(
-        **found["plan"],
-        cores=found["machine"]["cores"],
-        commit=found["commit"],
+        **runs[0]["plan"],
+        cores=runs[0]["machine"]["cores"],
         goals=len(goals),
         met=sum(goal["met"] is True for goal in goals),
-        name=name,
+        kept="; ".join(_source(name, run) for name, run in kept.items()),
     )
-    lines = [f"| {' | '.join(cells)} |" for one in found["measurements"] for cells in _rows(one)]
-    versions = ", ".join(f"{library} {number}" for library, number in found["versions"].items())
+    lines = [f"| {' | '.join(cells)} |" for one in measurements.values() for cells in _rows(one)]
+    versions = ", ".join(f"{library} {number}" for library, number in runs[-1]["versions"].items())
     return head + "\n".join(lines) + f"\n\nWith {versions}.\n"
+
+
+def _source(name: str, run: dict[str, Any]) -> str:
+    link = f"[{run['commit']}](../tests/bench/results/{name})"
+    measured = [f"`{one['name']}`" for one in run["measurements"]]
+    return link if len(measured) == len(MEASUREMENTS) else f"{link}, of {', '.join(measured)}"
 
 
 def _rows(one: dict[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -63,5 +73,5 @@ def _rows(one: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 if __name__ == "__main__":
-    kept = Path(sys.argv[1])
-    sys.stdout.write(page(json.loads(kept.read_text(encoding="utf-8")), kept.name))
+    paths = [Path(argument) for argument in sys.argv[1:]]
+    sys.stdout.write(page({path.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}))

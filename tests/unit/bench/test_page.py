@@ -21,14 +21,14 @@ PAGE = Path(__file__).parents[3] / "docs/benchmarks.md"
 
 def _lines(rounds, failed=None):
     found = results.results(QUICK, [Measured(MEASUREMENT, rounds, 1.0, failed), Measured(BARE, rounds)], "18.0")
-    return [line for line in page(found, "x.json").splitlines() if line.startswith("| `")]
+    return [line for line in page({"x.json": found}).splitlines() if line.startswith("| `")]
 
 
-def test_the_page_is_that_of_the_run_that_it_names():
+def test_the_page_is_that_of_the_runs_that_it_names():
     text = PAGE.read_text(encoding="utf-8")
-    (name,) = re.findall(r"\(\.\./tests/bench/results/(.+\.json)\)", text)
+    names = re.findall(r"\(\.\./tests/bench/results/([\w-]+\.json)\)", text)
 
-    assert text == page(json.loads((results.KEPT / name).read_text(encoding="utf-8")), name)
+    assert text == page({name: json.loads((results.KEPT / name).read_text(encoding="utf-8")) for name in names})
 
 
 def test_a_missed_goal_says_by_how_much_and_what_holds_it():
@@ -50,3 +50,14 @@ def test_what_was_not_measured_is_told_as_such():
 @pytest.mark.parametrize(("ours", "verdict"), [(50, "met"), (49, "**missed**")])
 def test_a_goal_is_met_from_its_limit_on(ours, verdict):
     assert f"| {verdict} |" in _lines([{"ours": ours, "theirs": 100}])[0]
+
+
+def test_of_several_runs_each_measurement_is_of_the_last():
+    first, last = (
+        results.results(QUICK, [Measured(MEASUREMENT, [{"ours": ours, "theirs": 100}])], "18.0") for ours in (10, 90)
+    )
+    text = page({"first.json": first, "last.json": last})
+
+    assert "ours 90" in text
+    assert "ours 10" not in text
+    assert "results/last.json), of `drain`" in text
