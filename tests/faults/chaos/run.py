@@ -177,13 +177,18 @@ class Run:
                     await asyncio.sleep(LOOK_SECONDS)
 
     async def deafness(self, one: Dispatcher) -> str | None:
-        """Say what is wrong with a dispatcher that looks alive and takes nothing."""
+        """Say what is wrong with a dispatcher that looks alive and takes nothing.
+
+        One with nothing to do asks for work every 15 s, for each destination at a time of its own.
+        """
+        awake: set[str] = set()
         async with aiohttp.ClientSession() as http:
-            for _ in range(100):
+            for _ in range(200):
                 async with http.get(f"{one.health}/readyz") as answer:
                     ready = await answer.json()
-                running = [state for state in ready["destinations"].values() if state["state"] == "running"]
-                if ready["database"]["reachable"] and all(is_awake(state) for state in running):
+                running = {name: state for name, state in ready["destinations"].items() if state["state"] == "running"}
+                awake |= {name for name, state in running.items() if is_awake(state)}
+                if ready["database"]["reachable"] and running.keys() <= awake:
                     return None
                 await asyncio.sleep(LOOK_SECONDS)
         return f"{one.log.name}: {ready}"
