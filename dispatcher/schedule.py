@@ -39,6 +39,7 @@ OFFICE = "schedule"
 LATE = timedelta(hours=1)
 """A job that could not start in time still starts within this time; several missed starts are one."""
 WATCH_SECONDS = 10
+"""How often it is looked whether somebody must be alerted."""
 MINUTES_KEPT = timedelta(days=35)
 DAYS_KEPT = 400
 """How long tallies are kept: by the minute for a month, by the day for a year."""

@@ -71,7 +71,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     `window`: how old an event may be when it is sent. `repeat`: how long after an attempt of unknown outcome a repeat
     is still recognised as one (None: never recognised, repeated all the same). `batch`: events a claim.
-    `concurrency`: the most requests under way at once in one process. `timeout`: of one request.
+    `concurrency`: the most requests under way at once in one process. `timeout`: of one request, from when it is sent.
     """
 
     window: timedelta
