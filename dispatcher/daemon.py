@@ -20,19 +20,19 @@ from time import monotonic
 
 import structlog
 
-from dispatcher.database import AWAY, Database
+from dispatcher.config import Config
+from dispatcher.config.settings import Settings
+from dispatcher.database.connections import AWAY, Database
+from dispatcher.delivery.queue import PostgresQueue
+from dispatcher.delivery.sender import Sender
 from dispatcher.destinations import registry
 from dispatcher.identity.resolver import PersonResolver
-from dispatcher.intake import Intake
-from dispatcher.queue import PostgresQueue
-from dispatcher.resend import Resender
-from dispatcher.schedule import Schedule
-from dispatcher.send import Sender
-from dispatcher.tallies import FLUSH_SECONDS, Standing, Tallies
-from dispatcher.wake import listen
-from dispatcher.words import Words
-from schema.config import Config
-from schema.settings import Settings
+from dispatcher.intake.worker import Intake
+from dispatcher.resend.planner import Resender
+from dispatcher.routing import Words
+from dispatcher.scheduler.leader import Schedule
+from dispatcher.telemetry.counters import FLUSH_SECONDS, Standing, Tallies
+from dispatcher.wakeups import listen
 
 log = structlog.get_logger()
 
@@ -145,7 +145,7 @@ class Daemon:
         keeping.cancel()
         await asyncio.wait([keeping])
         await self.close()
-        return sum(queued + leased for _, queued, _, leased in await self.database.run("owed"))
+        return sum(queued + leased for _, queued, _, leased in await self.database.run("count_pending"))
 
     async def close(self) -> None:
         """Settle what is in flight, give the rest back; safe to repeat."""
@@ -178,7 +178,7 @@ class Daemon:
         names = {0: "intake", -1: "merges"} | {
             queue.destination: sender.destination.name for queue, sender in zip(self._queues, self.senders, strict=True)
         }
-        for (queue,) in await self.database.run("look", asked):
+        for (queue,) in await self.database.run("ready_queues", asked):
             self._wakes[names[queue]].set()
         return False
 

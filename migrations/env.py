@@ -1,10 +1,10 @@
-"""Alembic's entry: one connection, given by `migrations.scripts`; everything of ours lives in the schema `outbox`."""
+"""Alembic's entry: one connection, given by `dispatcher.database.migration_scripts`; everything of ours lives in the schema `outbox`."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from schema.tables import SCHEMA, metadata
+from dispatcher.database.tables import SCHEMA, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from outbox.page import holds_email
-from outbox.request import as_text, is_placeholder, printable
+from outbox.http_input import as_text, is_placeholder, printable
+from outbox.page_url import holds_email
 
 MAX_TEXT = 256  # characters; GA4 takes 100, and cuts when it is sent
 

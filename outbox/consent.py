@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from outbox.request import as_text, is_placeholder
+from outbox.http_input import as_text, is_placeholder
 
 SIGNALS = ("ad_user_data", "ad_personalization")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberFormat, ValidationResult
 
-from outbox.normal_forms import LeftOut
+from outbox.normalization import LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

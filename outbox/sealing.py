@@ -3,7 +3,7 @@
     sealed = seal(Person(email="Ann.Lee@gmail.com", phone="020 7946 0958", country="UK"))
     sealed.meta["em"], sealed.google["sha256_email_address"], sealed.country
 
-A hash is SHA-256 over the UTF-8 of the normal form (`outbox.normal_forms`, `outbox.phone_numbers`, `outbox.places`),
+A hash is SHA-256 over the UTF-8 of the normal form (`outbox.normalization`, `outbox.phone_numbers`, `outbox.countries`),
 as 64 lower-case hexadecimal digits. Meta and Google hash different forms of e-mail addresses and phone numbers. Google
 gets nothing else: names and addresses are not sent there.
 
@@ -25,7 +25,8 @@ from typing import Any
 
 import msgspec
 
-from outbox.normal_forms import (
+from outbox.countries import country_code, state
+from outbox.normalization import (
     LeftOut,
     cleaned,
     date_of_birth,
@@ -37,7 +38,6 @@ from outbox.normal_forms import (
 )
 from outbox.person import Person
 from outbox.phone_numbers import e164
-from outbox.places import country_code, state
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,8 +33,8 @@ from outbox import cookies as parse
 from outbox.campaign import Campaign, read_campaign
 from outbox.client_ip import IP_HEADERS, TRUSTED_PROXIES, client_ip, parse_ip
 from outbox.consent import SIGNALS, read_consent
-from outbox.page import clean_url, query_of
-from outbox.request import Values, as_text, is_placeholder, printable, read_cookies, read_headers, read_query
+from outbox.http_input import Values, as_text, is_placeholder, printable, read_cookies, read_headers, read_query
+from outbox.page_url import clean_url, query_of
 
 MAX_USER_AGENT = 1_000
 

@@ -13,25 +13,24 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import migrations
 from dispatcher import sandbox as sandbox_server
-from dispatcher.database import Database
+from dispatcher.config.settings import Settings
+from dispatcher.database import embedded_postgres, migrations
+from dispatcher.database.connections import Database
 from dispatcher.sandbox import Sandbox
-from schema import embedded
-from schema.settings import Settings
-from tests import processes
-from tests.support import Clock, Spine
+from tests.support import processes
+from tests.support.drive import Clock, Spine
 
 TEMPLATE = "outbox_template"
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[embedded.Server]:
+def server() -> Iterator[embedded_postgres.Server]:
     """A PostgreSQL server, without the syncing that only a crash of the machine would need."""
     folder = Path(tempfile.mkdtemp(prefix="outbox-tests-"))
     folder.chmod(0o755)
-    server = embedded.Server(
+    server = embedded_postgres.Server(
         folder, options={"fsync": "off", "max_connections": "200", "max_prepared_transactions": "0"}
     )
     server.start()
@@ -41,7 +40,7 @@ def server() -> Iterator[embedded.Server]:
 
 
 @pytest.fixture(scope="session")
-def template(server: embedded.Server) -> str:
+def template(server: embedded_postgres.Server) -> str:
     """The name of a migrated database, to be copied."""
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {TEMPLATE}")
@@ -50,19 +49,19 @@ def template(server: embedded.Server) -> str:
 
 
 @pytest.fixture
-def empty_database(server: embedded.Server) -> Iterator[str]:
+def empty_database(server: embedded_postgres.Server) -> Iterator[str]:
     """The address of an empty database."""
     yield from _database(server, "template1")
 
 
 @pytest.fixture
-def database_url(server: embedded.Server, template: str) -> Iterator[str]:
+def database_url(server: embedded_postgres.Server, template: str) -> Iterator[str]:
     """The address of a migrated database."""
     yield from _database(server, template)
 
 
 @pytest.fixture(scope="module")
-def shared_database_url(server: embedded.Server, template: str) -> Iterator[str]:
+def shared_database_url(server: embedded_postgres.Server, template: str) -> Iterator[str]:
     """The address of a migrated database that the tests of a module share, for those that leave nothing in it."""
     yield from _database(server, template)
 
@@ -153,7 +152,7 @@ def dispatch(settings: Settings) -> Iterator[Callable[..., processes.Dispatcher]
         dispatcher.kill()
 
 
-def _database(server: embedded.Server, template: str) -> Iterator[str]:
+def _database(server: embedded_postgres.Server, template: str) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
@@ -161,5 +160,5 @@ def _database(server: embedded.Server, template: str) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _address(server: embedded.Server, name: str) -> str:
+def _address(server: embedded_postgres.Server, name: str) -> str:
     return server.url.rsplit("/", 1)[0] + f"/{name}"

@@ -7,11 +7,11 @@ import sys
 import psycopg
 import typer
 
-from dispatcher import logs
-from dispatcher.cli import backfill, dead, deliver, destination, doctor, local, persons, preview, report, serve
-from schema.config import ConfigError
-from schema.embedded import EmbeddedError
-from schema.settings import SettingsError
+from dispatcher.cli import backfill, dead, demo, destination, dispatch, doctor, person, preview, report, serve
+from dispatcher.config import ConfigError
+from dispatcher.config.settings import SettingsError
+from dispatcher.database.embedded_postgres import EmbeddedError
+from dispatcher.telemetry import logs
 
 EXIT_CODES = "Exit codes: 0 done; 1 something went wrong; 2 the call or a setting is wrong; 3 work is left."
 
@@ -22,16 +22,16 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a pretty traceback shows local variables, and in them secrets
 )
-deliver.add_to(app)
+dispatch.add_to(app)
 backfill.add_to(app)
-persons.add_to(app)
+person.add_to(app)
 serve.add_to(app)
 preview.add_to(app)
 dead.add_to(app)
 destination.add_to(app)
 doctor.add_to(app)
 report.add_to(app)
-local.add_to(app)
+demo.add_to(app)
 
 
 def main() -> None:

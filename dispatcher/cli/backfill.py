@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from dispatcher import daemon
-from dispatcher.backfill import backfill as scan
-from dispatcher.cli import context, listing
+from dispatcher.cli import context, output
 from dispatcher.cli.progress import progress
-from dispatcher.resend import Verdict, summary
-from schema.settings import Settings
+from dispatcher.config.settings import Settings
+from dispatcher.resend.backfill import backfill as scan
+from dispatcher.resend.planner import Verdict, summary
 
 DAYS = 7  # no destination takes an event that is older
 
@@ -42,7 +42,7 @@ def backfill(
     with context.migrated_database() as (settings, url):
         counts = asyncio.run(_scan(settings, url, since, account, dry_run=dry_run, quiet=json))
     if json:
-        listing.print_json(counts)
+        output.print_json(counts)
         return
     for verdict, count in sorted(counts.items()):
         typer.echo(f"{count:8}  {verdict}")

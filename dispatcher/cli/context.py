@@ -14,10 +14,9 @@ import psycopg
 import structlog
 import typer
 
-import migrations
-from schema import embedded
-from schema.config import Config, find
-from schema.settings import Settings
+from dispatcher.config import Config, find
+from dispatcher.config.settings import Settings
+from dispatcher.database import embedded_postgres, migrations
 
 T = TypeVar("T")
 
@@ -88,5 +87,5 @@ def database(settings: Settings) -> Iterator[str]:
     if settings.database_url:
         yield settings.database_url.reveal()
     else:
-        with embedded.running(HOME) as url:
+        with embedded_postgres.running(HOME) as url:
             yield url

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from dispatcher import dead_letters
-from dispatcher.cli import context, listing
+from dispatcher.cli import context, output
 from dispatcher.cli.progress import progress
-from dispatcher.database import Database
-from dispatcher.dead_letters import Which
-from dispatcher.explanations import explain
+from dispatcher.database.connections import Database
+from dispatcher.delivery import dead_letters
+from dispatcher.delivery.dead_letters import Which
+from dispatcher.reasons import explain
 
 app = typer.Typer(help="Dead letters: what somebody should look at.", no_args_is_help=True)
 
@@ -32,19 +32,19 @@ def list_(
     destination: Destination = None,
     name: Name = None,
     *,
-    json: listing.Json = False,
+    json: output.Json = False,
 ) -> None:
     """Show dead letters, grouped, with what to do."""
     with context.migrated_database() as (_, url):
         groups = asyncio.run(_list(url, Which(reason, destination, name)))
     if json:
-        listing.print_json(groups)
+        output.print_json(groups)
         return
     if not groups:
         typer.echo("no dead letters")
         return
     columns = ["destination", "step", "reason", "code", "count", "last", "what to do"]
-    listing.print_table(columns, [_row(group) for group in groups])
+    output.print_table(columns, [_row(group) for group in groups])
 
 
 @app.command()

@@ -10,14 +10,14 @@ from typing import Annotated
 import msgspec
 import typer
 
-from dispatcher.cli import context, listing
-from dispatcher.database import Database
+from dispatcher.cli import context, output
+from dispatcher.config import Config, ConfigError
+from dispatcher.config.settings import Settings, SettingsError
+from dispatcher.database.connections import Database
 from dispatcher.destinations import registry
 from dispatcher.doctor.deliveries import FRESH_SECONDS
-from dispatcher.switches import What, switch
-from dispatcher.words import DestinationWords, Words
-from schema.config import Config, ConfigError
-from schema.settings import Settings, SettingsError
+from dispatcher.routing import DestinationWords, Words
+from dispatcher.routing_switches import What, switch
 
 app = typer.Typer(help="Destinations: what each is told, and switching it on and off.", no_args_is_help=True)
 
@@ -76,18 +76,18 @@ Step = Annotated[
 
 
 @app.command("list")
-def list_(*, json: listing.Json = False) -> None:
+def list_(*, json: output.Json = False) -> None:
     """Show each destination, what each step is called there, and what is paused, disabled or halted."""
     config = context.config()
     with context.migrated_database() as (settings, url):
         found = asyncio.run(_list(settings, url, config))
     if json:
-        listing.print_json(found)
+        output.print_json(found)
         return
-    listing.print_table(["destination", "kind", "state"], [[item.name, item.kind, _state(item)] for item in found])
+    output.print_table(["destination", "kind", "state"], [[item.name, item.kind, _state(item)] for item in found])
     typer.echo()
     rows = [[item.name, step.step, step.event_name, _switches(step)] for item in found for step in item.steps]
-    listing.print_table(["destination", "step", "is called there", "state"], rows)
+    output.print_table(["destination", "step", "is called there", "state"], rows)
 
 
 @app.command()
@@ -137,7 +137,7 @@ async def _switched(url: str, name: str, step: str | None, what: What) -> str | 
 
 async def _list(settings: Settings, url: str, config: Config) -> list[DestinationItem]:
     async with Database.connect(url, connections=1) as database:
-        rows = await database.run_once("circuits", {"since": timedelta(seconds=FRESH_SECONDS)})
+        rows = await database.run_once("read_states", {"since": timedelta(seconds=FRESH_SECONDS)})
         # The newest word comes first, and so stands last in the mapping.
         circuits = {row[0]: (row[2], row[3]) for row in reversed(rows)}
         return [_item(words, settings, config, circuits) for words in await _words(database)]

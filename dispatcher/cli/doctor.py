@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from dispatcher.cli import context, listing
+from dispatcher.cli import context, output
 from dispatcher.doctor import Finding, Verdict, examine
 
 
@@ -27,7 +27,7 @@ def doctor(
             "--live", help="Also ask GA4's debug endpoint, and Meta with a test event if META_CAPI_TEST_CODE is set."
         ),
     ] = False,
-    json: listing.Json = False,
+    json: output.Json = False,
 ) -> None:
     """Look at settings, database, clocks, deliveries and the newest events for whatever has ever gone wrong.
 
@@ -44,7 +44,7 @@ def doctor(
             examine(settings, config, url, ask_live=live, progress=lambda what: status.update(f"looking at: {what}"))
         )
     if json:
-        listing.print_json(found)
+        output.print_json(found)
     else:
         _print(found)
     if any(finding.verdict is Verdict.BAD for finding in found):
@@ -55,7 +55,7 @@ def _print(found: list[Finding]) -> None:
     """Print a table on a terminal, and lines elsewhere: sentences stand badly in columns."""
     if sys.stdout.isatty():
         rows = [[finding.verdict.value, finding.check, finding.says, finding.do or ""] for finding in found]
-        listing.print_table(["", "looked at", "found", "what to do"], rows)
+        output.print_table(["", "looked at", "found", "what to do"], rows)
     else:
         for finding in found:
             typer.echo(f"{finding.verdict.value:5} {finding.check}: {finding.says}")

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from dispatcher.cli import context, listing
-from dispatcher.database import Database
-from dispatcher.preview import Preview, find, previews
-from dispatcher.records import Event
-from schema.config import Config
-from schema.settings import Settings
+from dispatcher.cli import context, output
+from dispatcher.config import Config
+from dispatcher.config.settings import Settings
+from dispatcher.database.connections import Database
+from dispatcher.models import Event
+from dispatcher.preview.payloads import Preview, find, previews
 
 
 class Previewed(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ def add_to(app: typer.Typer) -> None:
 def preview(
     event: Annotated[str, typer.Argument(help="The event's shared id (event_id), or the number of its row.")],
     *,
-    json: listing.Json = False,
+    json: output.Json = False,
 ) -> None:
     """Show what each destination would be sent of an event now, with where each field comes from, or why nothing would.
 
@@ -46,7 +46,7 @@ def preview(
     with context.migrated_database() as (settings, url):
         found = asyncio.run(_previewed(settings, url, config, event))
     if json:
-        listing.print_json(found)
+        output.print_json(found)
     for number, one in enumerate(found if not json else ()):
         if number:
             typer.echo()
@@ -59,7 +59,7 @@ def preview(
 async def _previewed(settings: Settings, url: str, config: Config, text: str) -> list[Previewed]:
     async with Database.connect(url, connections=1) as database:
         ids = await find(database, text)
-        events = [Event(*row) for row in await database.run_once("events", {"ids": ids})]
+        events = [Event(*row) for row in await database.run_once("read_events", {"ids": ids})]
         return [
             Previewed(
                 event.id,
@@ -81,7 +81,7 @@ def _print(found: Previewed) -> None:
             typer.echo(there.note)
         if there.fields:
             rows = [[field.name, _text(field.value), field.source] for field in there.fields]
-            listing.print_table(["field", "value", "source"], rows)
+            output.print_table(["field", "value", "source"], rows)
 
 
 def _text(value: Any) -> str:

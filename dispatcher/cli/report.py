@@ -13,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from dispatcher.cli import context
-from dispatcher.cli.listing import Json, print_json
-from dispatcher.database import Database
-from dispatcher.quality import report
-from dispatcher.quality.weights import EXPLANATION
-from schema.config import Config
-from schema.settings import Settings
+from dispatcher.cli.output import Json, print_json
+from dispatcher.config import Config
+from dispatcher.config.settings import Settings
+from dispatcher.database.connections import Database
+from dispatcher.monitoring import report
+from dispatcher.monitoring.quality.weights import EXPLANATION
 
 GOOD, POOR = 0.8, 0.3
 """Shares of events with an identifier that are shown as good, and as poor."""

@@ -11,8 +11,8 @@ import typer
 
 from dispatcher import serve as server
 from dispatcher.cli import context
-from schema.config import Config
-from schema.settings import Settings
+from dispatcher.config import Config
+from dispatcher.config.settings import Settings
 
 log = structlog.get_logger()
 

@@ -26,8 +26,8 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from dispatcher.console.wrong_tokens import WrongTokens
-from schema.settings import Secret
+from dispatcher.config.settings import Secret
+from dispatcher.console.login_throttle import WrongTokens
 
 log = structlog.get_logger()
 

@@ -9,13 +9,13 @@ import psycopg
 import structlog
 from aiohttp import web
 
-from dispatcher.console import dead, event, events, match_quality, overview, people, sign_in, switching
+from dispatcher.config import Config
+from dispatcher.config.settings import Settings
+from dispatcher.console import dead_letters, destinations, event, events, match_quality, overview, people, sign_in
 from dispatcher.console.access import RefusedError, SignInError, check_origin
 from dispatcher.console.rendering import HEADERS, answer, static
-from dispatcher.console.visit import LIVE, Console, Visit, read_form
-from dispatcher.database import AWAY, Database
-from schema.config import Config
-from schema.settings import Settings
+from dispatcher.console.request import LIVE, Console, Visit, read_form
+from dispatcher.database.connections import AWAY, Database
 
 log = structlog.get_logger()
 
@@ -45,15 +45,15 @@ READS: tuple[tuple[str, str, Page], ...] = (
     ("GET", "/events/{id:[0-9]{1,18}}", event.show),
     ("GET", "/people", people.show),
     ("POST", "/people", people.search),
-    ("GET", "/dead", dead.show),
+    ("GET", "/dead", dead_letters.show),
     ("GET", "/quality", match_quality.show),
-    ("GET", "/destinations", switching.show),
+    ("GET", "/destinations", destinations.show),
 )
 """Pages; those that are posted hold what somebody searches for, which is in no address so."""
 
 ACTIONS: tuple[tuple[str, Page], ...] = (
-    ("/dead/requeue", dead.requeue),
-    ("/destinations", switching.switch),
+    ("/dead/requeue", dead_letters.requeue),
+    ("/destinations", destinations.switch),
     ("/sign-out", sign_in.sign_out),
 )
 

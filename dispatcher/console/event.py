@@ -10,13 +10,13 @@ import msgspec
 from aiohttp import web
 
 from dispatcher.console.events import State, states
-from dispatcher.console.visit import Visit
-from dispatcher.console.wording import label, span
-from dispatcher.explanations import explain
-from dispatcher.identity.facets import EPOCH, stamp
-from dispatcher.identity.meaning import Kind
-from dispatcher.masking import key
-from dispatcher.preview import previews
+from dispatcher.console.formatting import label, span
+from dispatcher.console.request import Visit
+from dispatcher.identity.fragments import EPOCH, stamp
+from dispatcher.identity.graph import Kind
+from dispatcher.preview.masking import key
+from dispatcher.preview.payloads import previews
+from dispatcher.reasons import explain
 
 LOOKED_AT = 100_000
 """So many deliveries of each destination are looked at for when one is due."""
@@ -65,12 +65,12 @@ class Telling(msgspec.Struct, frozen=True):
 async def show(visit: Visit) -> web.Response:
     """Give the page."""
     number = int(visit.request.match_info["id"])
-    rows = await visit.run("event_shown", {"id": number})
+    rows = await visit.run("read_event", {"id": number})
     if not rows:
         raise web.HTTPNotFound
     shown = Shown(*rows[0])
-    history = await visit.run("history_of", {"id": number})
-    waiting = await visit.run("waiting_of", {"id": number, "most": LOOKED_AT})
+    history = await visit.run("read_history", {"id": number})
+    waiting = await visit.run("find_pending", {"id": number, "most": LOOKED_AT})
     reached = (await states(visit, [number])).get(number, [])
     moments = [*_began(shown), *await _merged(visit, shown), *map(_moment, history)]
     moments.sort(key=lambda moment: moment.at or shown.recorded_at)
@@ -116,7 +116,7 @@ async def _merged(visit: Visit, shown: Shown) -> list[Moment]:
         "ids": [shown.id] * len(keys),
     }
     found = []
-    for number, _, _, before, after, by, account in await visit.run("sign_ins", asked):
+    for number, _, _, before, after, by, account in await visit.run("find_sign_ins", asked):
         what = keys[number - 1][2]
         if before is not None:
             found.append(Moment(shown.occurred_at, "merged", f"Account {key(before)} had signed in on {what} before"))

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from dispatcher.console.visit import Visit
-from dispatcher.database import Queries, Transaction
-from dispatcher.explanations import explain
-from dispatcher.person import Scan, look_through
+from dispatcher.console.request import Visit
+from dispatcher.database.connections import Queries, Transaction
+from dispatcher.people.lookup import Scan, look_through
+from dispatcher.reasons import explain
 
 LIMIT = 50
 MOST = 100_000
@@ -61,7 +61,7 @@ async def show(visit: Visit) -> web.Response:
         "most": MOST,
         "limit": LIMIT,
     }
-    listed = await _listed(visit, await visit.run("events_newest", asked))
+    listed = await _listed(visit, await visit.run("list_newest_events", asked))
     return visit.page(
         "events.html", events=listed, steps=steps, name=name, found=None, limit=LIMIT, most=MOST, is_first=not before
     )
@@ -87,7 +87,7 @@ async def search(visit: Visit) -> web.Response:
 async def states(queries: Queries, ids: Sequence[int]) -> dict[int, list[State]]:
     """Give for some events how far they are at each destination."""
     found: defaultdict[int, list[State]] = defaultdict(list)
-    for event, destination, revision, outcome, reason in await queries.run("states_of", {"ids": list(ids)}):
+    for event, destination, revision, outcome, reason in await queries.run("read_outcomes", {"ids": list(ids)}):
         says = explain(reason).says if reason else ""
         found[event].append(State(destination, outcome or "owed", reason, says, revision))
     return found
@@ -102,7 +102,7 @@ async def _listed(queries: Queries, rows: Sequence[tuple[Any, ...]]) -> list[Lis
 
 
 async def _steps(queries: Queries) -> list[str]:
-    return sorted({row[5] for row in await queries.run("words") if row[5]})
+    return sorted({row[5] for row in await queries.run("read_routing") if row[5]})
 
 
 async def _by_key(visit: Visit, text: str) -> list[tuple[Any, ...]]:
@@ -113,17 +113,17 @@ async def _by_key(visit: Visit, text: str) -> list[tuple[Any, ...]]:
     )
     ids = {row[0] for row in await visit.run("find_events", {"text": text, "id": number})}
     asked = {"keys": [text], "crowd": CROWD, "limit": LIMIT}
-    ids |= {row[0] for row in await visit.run("events_with_key", asked)}
-    return await visit.run("events_listed", {"ids": sorted(ids, reverse=True)[:LIMIT]})
+    ids |= {row[0] for row in await visit.run("find_events_by_key", asked)}
+    return await visit.run("list_events", {"ids": sorted(ids, reverse=True)[:LIMIT]})
 
 
 async def _by_email(visit: Visit, address: str) -> list[tuple[Any, ...]]:
     async with visit.transaction() as transaction:
         ids = sorted((event.id for event in (await scan(transaction, address)).events), reverse=True)
-        return await transaction.run("events_listed", {"ids": ids[:LIMIT]})
+        return await transaction.run("list_events", {"ids": ids[:LIMIT]})
 
 
 async def scan(transaction: Transaction, address: str) -> Scan:
     """Look through the newest events for an e-mail address."""
-    _, last = (await transaction.run("event_range"))[0]
+    _, last = (await transaction.run("read_event_range"))[0]
     return await look_through(transaction, address, Scan(max(0, (last or 0) - SCANNED)))

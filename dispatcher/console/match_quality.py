@@ -8,8 +8,8 @@ from time import monotonic
 import msgspec
 from aiohttp import web
 
-from dispatcher.console.visit import Visit
-from dispatcher.quality import (
+from dispatcher.console.request import Visit
+from dispatcher.monitoring.quality import (
     EXPLANATION,
     IDENTIFIERS,
     Day,
@@ -49,7 +49,7 @@ async def show(visit: Visit) -> web.Response:
     """Give the page, for the last `?days=`."""
     asked = visit.request.query.get("days", "")
     days = int(asked) if asked in map(str, PERIODS) else PERIODS[0]
-    until: date = (await visit.run("clock"))[0][0].date()
+    until: date = (await visit.run("read_clock"))[0][0].date()
     since = until - timedelta(days=days - 1)
     found = await qualities(visit, since, until)
     by_day = await daily(visit, since, until)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 
 from dispatcher.console.chart import HEIGHT, UP, WIDTH, chart
+from dispatcher.console.formatting import label
+from dispatcher.console.health_summary import verdict
+from dispatcher.console.request import Visit
 from dispatcher.console.status import situation
-from dispatcher.console.verdict import verdict
-from dispatcher.console.visit import Visit
-from dispatcher.console.wording import label
 
 
 async def show(visit: Visit) -> web.Response:

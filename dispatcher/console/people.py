@@ -5,9 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from dispatcher.console.events import LONGEST, SCANNED, scan
-from dispatcher.console.visit import Visit
-from dispatcher.person import NOTHING, By, Selector, SeveralError, find
-from dispatcher.portrait import Portrait, portrait
+from dispatcher.console.request import Visit
+from dispatcher.people.lookup import NOTHING, By, Selector, SeveralError, find
+from dispatcher.people.profile import Portrait, portrait
 
 MOST_EVENTS = 100
 MOST_ACCOUNTS = 20
@@ -44,7 +44,7 @@ async def _of_event(visit: Visit) -> str:
     number, by = visit.form.get("event", ""), visit.form.get("by", "")
     if by not in _KEYS or not (number.isascii() and number.isdecimal() and len(number) < 19):
         return ""
-    rows = await visit.run("event_shown", {"id": int(number)})
+    rows = await visit.run("read_event", {"id": int(number)})
     return (rows[0][_KEYS[by]] or "") if rows else ""
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import jinja2
 from aiohttp import web
 
-from dispatcher.console import wording
-from dispatcher.masking import key
+from dispatcher.console import formatting
+from dispatcher.preview.masking import key
 
 HERE = Path(__file__).parent
 HEADERS = {
@@ -43,16 +43,16 @@ _templates = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 _templates.filters.update(
-    clock=wording.clock,
-    count=wording.count,
-    day=wording.day,
+    clock=formatting.clock,
+    count=formatting.count,
+    day=formatting.day,
     key=key,
-    moment=wording.moment,
-    share=wording.share,
-    span=wording.span,
-    step=wording.step,
+    moment=formatting.moment,
+    share=formatting.share,
+    span=formatting.span,
+    step=formatting.step,
 )
-_templates.globals.update(label=wording.label)
+_templates.globals.update(label=formatting.label)
 
 
 def answer(template: str, *, status: int, is_live: bool, **shown: Any) -> web.Response:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from dispatcher.console.access import COOKIE, SESSION_SECONDS, RefusedError, check_origin
 from dispatcher.console.rendering import answer
-from dispatcher.console.visit import Console, Visit, read_form
+from dispatcher.console.request import Console, Visit, read_form
 
 _OUR_PATH = re.compile(r"/(events|people|dead|quality|destinations|events/[0-9]{1,18})?")
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
-from dispatcher.database import Queries
+from dispatcher.config import Config
+from dispatcher.database.connections import Queries
 from dispatcher.destinations import registry
-from dispatcher.explanations import Explanation, explain
-from dispatcher.standings import Age, Standing, standings
-from dispatcher.words import DestinationWords, Words
-from schema.config import Config
+from dispatcher.monitoring.destination_status import Age, Standing, standings
+from dispatcher.reasons import Explanation, explain
+from dispatcher.routing import DestinationWords, Words
 
 GONE_SECONDS = 90.0
 """A dispatcher that was silent for longer is gone: whatever its lease, it gives a sign of life every 15 s."""
@@ -143,18 +143,18 @@ class Situation(msgspec.Struct, frozen=True):
 
 async def situation(queries: Queries, config: Config) -> Situation:
     """Ask for everything, a short question after the other."""
-    now: datetime = (await queries.run("clock"))[0][0]
+    now: datetime = (await queries.run("read_clock"))[0][0]
     words = await Words(queries).destinations()
-    known = standings(await queries.run("standings", {"fresh": timedelta(seconds=GONE_SECONDS)}))
-    circuits = await queries.run("circuits", {"since": DAY})
+    known = standings(await queries.run("read_destination_status", {"fresh": timedelta(seconds=GONE_SECONDS)}))
+    circuits = await queries.run("read_states", {"since": DAY})
     owed = {
         id_: Owed(count, is_due, known.get(id_, UNKNOWN).age)
-        for id_, count, is_due in await queries.run("owed_at_least", {"most": MOST_OWED + 1})
+        for id_, count, is_due in await queries.run("count_pending_at_least", {"most": MOST_OWED + 1})
     }
-    dead = dict(await queries.run("dead_count", {"most": MOST_DEAD + 1}))
-    rows = await queries.run("minutes", {"since": DAY})
-    complaints = {row[0]: row[1:] for row in await queries.run("complaints", {"since": DAY})}
-    alerts = [Alert(*row) for row in await queries.run("alerts")]
+    dead = dict(await queries.run("count_dead_letters", {"most": MOST_DEAD + 1}))
+    rows = await queries.run("read_delivery_counts", {"since": DAY})
+    complaints = {row[0]: row[1:] for row in await queries.run("read_last_errors", {"since": DAY})}
+    alerts = [Alert(*row) for row in await queries.run("list_alerts")]
     statuses = []
     for each in words.values():
         standing = known.get(each.id, UNKNOWN)

@@ -17,7 +17,7 @@ from rich.table import Table
 from dispatcher.demo.panel import Recorded
 from dispatcher.demo.story import STEPS, Visit
 from dispatcher.sandbox import Arrival, Ledger
-from dispatcher.sandbox.quality import estimate
+from dispatcher.sandbox.meta.dataset_quality import estimate
 from outbox.taxonomy import FUNNEL
 
 # Meta is sent again what a merge has enriched, and drops it as a repeat; GA4 is sent nothing twice.

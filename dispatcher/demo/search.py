@@ -9,8 +9,8 @@ import aiohttp
 import psycopg
 from psycopg import sql
 
+from dispatcher.database.tables import SCHEMA
 from dispatcher.demo import crm
-from schema.tables import SCHEMA
 
 PATHS = ("/", "/ledger", "/ledger/requests", "/ledger/summary")
 """The sandbox's page, and all that its ledger tells."""

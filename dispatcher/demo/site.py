@@ -10,12 +10,12 @@ import structlog
 from aiohttp import web
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
+from dispatcher.config.settings import Settings
 from dispatcher.demo import accounts, leads
 from dispatcher.demo.browser import Handler, set_cookies
 from dispatcher.demo.crm import create_tables
 from dispatcher.demo.pages import HEADERS, HERE, SITE, Site, handl_id, page
 from dispatcher.demo.panel import recorded
-from schema.settings import Settings
 
 log = structlog.get_logger()
 

@@ -23,13 +23,12 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-import migrations
-from dispatcher import daemon, health
+from dispatcher import admin_http, daemon
 from dispatcher import sandbox as sandbox_server
+from dispatcher.config.settings import Settings
+from dispatcher.database import embedded_postgres, migrations
 from dispatcher.demo import site
 from dispatcher.sandbox import Sandbox
-from schema import embedded
-from schema.settings import Settings
 
 HOME = Path(".outbox/demo")
 SITE_PORT = 8080
@@ -72,7 +71,7 @@ async def running(
     sandbox_port = choose_port(host, sandbox_port, SANDBOX_PORT, "--sandbox-port")
     console_port = choose_port(host, console_port, CONSOLE_PORT, "--console-port")
     token, secret = f"demo-token-{token_hex(12)}", f"demo-secret-{token_hex(12)}"
-    with embedded.running(home) as server_url, _database(server_url) as database_url:
+    with embedded_postgres.running(home) as server_url, _database(server_url) as database_url:
         migrations.upgrade(database_url)
         async with sandbox_server.running(host, sandbox_port, token=token, api_secret=secret) as sandbox:
             settings = Settings.from_environment(
@@ -87,7 +86,7 @@ async def running(
             )
             async with (
                 daemon.running(settings, database_url) as dispatcher,
-                health.listening(dispatcher, host, console_port) as console,
+                admin_http.listening(dispatcher, host, console_port) as console,
                 _dispatching(dispatcher) as task,
                 site.running(
                     database_url, settings, host=host, port=port, sandbox_port=urlsplit(sandbox.url).port or 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dispatcher.destinations import Destination, Limits, ga4, meta
-from dispatcher.destinations.unnamed import Unnamed
-from schema.config import Config
-from schema.settings import Settings
+from dispatcher.config import Config
+from dispatcher.config.settings import Settings
+from dispatcher.destinations.base import Destination, Limits
+from dispatcher.destinations.ga4 import destination as ga4
+from dispatcher.destinations.meta import destination as meta
+from dispatcher.destinations.unconfigured import Unnamed
 
 KINDS: dict[str, Callable[..., Destination]] = {"meta": meta.Meta, "ga4": ga4.GA4}
 LIMITS: dict[str, Limits] = {"meta": meta.LIMITS, "ga4": ga4.LIMITS}

@@ -16,7 +16,7 @@ pure; `examination` asks the database and hands on what it said.
 
 from __future__ import annotations
 
-from dispatcher.doctor.examination import examine
 from dispatcher.doctor.finding import Finding, Verdict
+from dispatcher.doctor.runner import examine
 
 __all__ = ["Finding", "Verdict", "examine"]

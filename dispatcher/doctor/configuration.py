@@ -7,11 +7,11 @@ from datetime import date, timedelta
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from dispatcher.destinations.meta_versions import end_of
+from dispatcher.config import Account, Config
+from dispatcher.config.event_names import META_STANDARD
+from dispatcher.config.settings import Settings
+from dispatcher.destinations.meta.versions import end_of
 from dispatcher.doctor.finding import Finding, bad, ok, warn
-from schema.config import Account, Config
-from schema.config.event_names import META_STANDARD
-from schema.settings import Settings
 
 SOON = timedelta(days=90)
 """So long before an API version's end it is said."""

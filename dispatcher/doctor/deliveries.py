@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import msgspec
 
-from dispatcher.dead_letters import Group
-from dispatcher.destinations import Limits
+from dispatcher.delivery.dead_letters import Group
+from dispatcher.destinations.base import Limits
 from dispatcher.doctor.finding import Finding, Verdict, bad, ok, warn
-from dispatcher.explanations import explain
-from dispatcher.words import DestinationWords
+from dispatcher.reasons import explain
+from dispatcher.routing import DestinationWords
 
 FRESH_SECONDS = 90.0
 """A dispatcher that was not heard of for longer is gone."""

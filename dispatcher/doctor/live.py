@@ -14,19 +14,20 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from dispatcher.destinations import Outcome, Payload, ga4
-from dispatcher.destinations.http import MAX_REPLY, Reply
-from dispatcher.destinations.meta_answers import classify
-from dispatcher.destinations.values import hash_key
+from dispatcher.config import Account, Config
+from dispatcher.config.settings import Settings
+from dispatcher.destinations.base import Outcome, Payload
+from dispatcher.destinations.ga4 import destination as ga4
+from dispatcher.destinations.http_client import MAX_REPLY, Reply
+from dispatcher.destinations.meta.responses import classify
+from dispatcher.destinations.sanitize import hash_key
 from dispatcher.doctor.finding import Finding, bad, ok, warn
 from dispatcher.doctor.server import check_clock
-from dispatcher.explanations import explain
-from dispatcher.identity import known_from
-from dispatcher.records import Delivery, Event
-from dispatcher.records import Mapping as StepMapping
+from dispatcher.identity.profile import known_from
+from dispatcher.models import Delivery, Event
+from dispatcher.models import Mapping as StepMapping
+from dispatcher.reasons import explain
 from outbox.taxonomy import Step
-from schema.config import Account, Config
-from schema.settings import Settings
 
 TIMEOUT = aiohttp.ClientTimeout(total=15)
 TEST_EVENT = "OutboxDoctor"

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 import msgspec
 
+from dispatcher.config import Config
 from dispatcher.doctor.finding import Finding, bad, ok, warn
-from schema.config import Config
 
 NEWEST = 1000
 """So many events are looked at."""

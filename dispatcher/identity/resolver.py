@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from psycopg.types.json import Jsonb
 
-from dispatcher.database import Queries
-from dispatcher.identity import Known, known_from
-from dispatcher.identity.facets import Group, Keys, Stamp, keys_of, stamp
-from dispatcher.identity.lend import PARTS, Loan, known, wanted
-from dispatcher.identity.meaning import CROWD, Facet, Key, Kind, Missing, Neighbourhood, Relation, SignIns, all_keys
-from dispatcher.records import Event
+from dispatcher.database.connections import Queries
+from dispatcher.identity.enrichment import PARTS, Loan, known, wanted
+from dispatcher.identity.fragments import Group, Keys, Stamp, keys_of, stamp
+from dispatcher.identity.graph import CROWD, Facet, Key, Kind, Missing, Neighbourhood, Relation, SignIns, all_keys
+from dispatcher.identity.profile import Known, known_from
+from dispatcher.models import Event
 
 _decode = msgspec.json.Decoder(list[tuple[str, str, str, list[Group]]]).decode
 
@@ -121,7 +121,7 @@ class PersonResolver:
         if missing.sign_ins:
             questions = list(missing.sign_ins)
             rows = await self._database.run(
-                "sign_ins",
+                "find_sign_ins",
                 {
                     "kinds": [key.kind.value for key, _ in questions],
                     "keys": [key.value for key, _ in questions],
@@ -140,7 +140,7 @@ class PersonResolver:
         accounts, handls, leads = map(Jsonb, asked)
         parameters = {"accounts": accounts, "handls": handls, "leads": leads, "crowd": CROWD}
         facets: dict[str, list[Facet]] = {}  # most are found by two keys
-        for kind, value, told, is_signed_in in await self._database.run("facets", parameters):
+        for kind, value, told, is_signed_in in await self._database.run("read_fragments", parameters):
             key = Key(_KINDS[kind - 1], value)
             if told is None:
                 around.crowds[key] = is_signed_in
@@ -160,7 +160,7 @@ class PersonResolver:
         }
         if others := asked - loans.keys():
             ids = {part: [event_id for of, event_id in others if of == part] for part in set(PARTS.values())}
-            rows = await self._database.run("lenders", ids)
+            rows = await self._database.run("read_sources", ids)
             loans |= {(part, event_id): Loan(at, told) for part, event_id, at, told in rows}
         return loans
 

@@ -14,8 +14,10 @@ from typing import Any, TypedDict, Unpack
 
 from aiohttp import web
 
-from dispatcher.sandbox import ga4_endpoint, ledger_api, meta_endpoint, page, wire
+from dispatcher.sandbox import ledger_api, page, wire
+from dispatcher.sandbox.ga4 import endpoint as ga4_endpoint
 from dispatcher.sandbox.ledger import Ledger
+from dispatcher.sandbox.meta import endpoint as meta_endpoint
 from dispatcher.sandbox.state import SANDBOX, Sandbox
 
 __all__ = ["Options", "create_app", "running", "serve"]

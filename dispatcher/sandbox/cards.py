@@ -10,8 +10,8 @@ import msgspec
 
 from dispatcher.sandbox.faults import FAULTS
 from dispatcher.sandbox.ledger import Arrival
+from dispatcher.sandbox.meta.dataset_quality import META_IDENTIFIERS, estimate
 from dispatcher.sandbox.problem import Problem
-from dispatcher.sandbox.quality import META_IDENTIFIERS, estimate
 
 __all__ = ["Card", "Field", "card"]
 

@@ -12,16 +12,17 @@ from importlib import resources
 
 from aiohttp import web
 
-from dispatcher import console, metrics
+from dispatcher import console
+from dispatcher.config import Config
+from dispatcher.config.settings import Settings
 from dispatcher.console.app import IS_LIVE
-from dispatcher.serve.access import access
+from dispatcher.monitoring.metrics_endpoint import Exposition, metered
+from dispatcher.serve.access_log import access
+from dispatcher.serve.deduplication import Repeats
+from dispatcher.serve.errors import answer
 from dispatcher.serve.forms import Forms
 from dispatcher.serve.recorder import Recorder
-from dispatcher.serve.refusal import answer
-from dispatcher.serve.repeats import Repeats
 from dispatcher.serve.stripe import Webhook
-from schema.config import Config
-from schema.settings import Settings
 
 MAX_HEADER = 32 * 1024  # bytes; a browser's cookies alone pass the 8 kB that aiohttp takes by itself
 SHUTDOWN_SECONDS = 10.0
@@ -36,7 +37,7 @@ _SILENT.disabled = True  # what aiohttp would log of a connection holds its addr
 
 def create_app(settings: Settings, config: Config, recorder: Recorder, secret: str) -> web.Application:
     """Return the application; `secret` keys the ids of submissions that bring none."""
-    app = web.Application(middlewares=[metrics.metered, access])
+    app = web.Application(middlewares=[metered, access])
     region = settings.phone_region or None
     webhook = Webhook(config, settings.stripe_secret, recorder, region)
     forms = Forms(config.forms, config.serve, recorder, Repeats(secret), settings.ga4_measurement_id)
@@ -54,7 +55,7 @@ def create_app(settings: Settings, config: Config, recorder: Recorder, secret: s
             web.get("/outbox.js", _snippet),
             web.get("/healthz", _healthz),
             web.get("/readyz", _readyz(recorder)),
-            web.get("/metrics", metrics.Exposition().answer),
+            web.get("/metrics", Exposition().answer),
         ]
     )
     return app

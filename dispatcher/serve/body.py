@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from aiohttp import web
 
-from dispatcher.serve.refusal import RefusedError
+from dispatcher.serve.errors import RefusedError
 
 MAX_BODY = 64 * 1024
 MAX_FIELDS = 200

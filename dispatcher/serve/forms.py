@@ -14,16 +14,16 @@ import structlog
 from aiohttp import web
 
 import outbox
-from dispatcher.serve.access import FORM, ROW
+from dispatcher.config import Serve
+from dispatcher.config.default_forms import Form
+from dispatcher.config.web_origin import location, origin_of
+from dispatcher.serve.access_log import FORM, ROW
 from dispatcher.serve.body import Fields, read_fields
-from dispatcher.serve.meaning import Submission, understand
-from dispatcher.serve.origins import Origins
+from dispatcher.serve.cors import Origins
+from dispatcher.serve.deduplication import Repeats
+from dispatcher.serve.errors import RefusedError, answer
+from dispatcher.serve.field_mapping import Submission, understand
 from dispatcher.serve.recorder import Recorder
-from dispatcher.serve.refusal import RefusedError, answer
-from dispatcher.serve.repeats import Repeats
-from schema.config import Serve
-from schema.forms import Form
-from schema.web_origin import location, origin_of
 
 log = structlog.get_logger()
 

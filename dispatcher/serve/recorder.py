@@ -17,10 +17,10 @@ import structlog
 from psycopg_pool import AsyncConnectionPool
 
 import outbox
-from dispatcher.database import AWAY
-from dispatcher.serve.refusal import UnavailableError
-from schema.queries import load
-from schema.settings import conninfo
+from dispatcher.config.settings import conninfo
+from dispatcher.database.connections import AWAY
+from dispatcher.database.queries import load
+from dispatcher.serve.errors import UnavailableError
 
 log = structlog.get_logger()
 
@@ -135,5 +135,5 @@ class Recorder:
 
 
 async def _is_ready(connection: Connection) -> bool:
-    row = await (await connection.execute(load("recordable"))).fetchone()
+    row = await (await connection.execute(load("check_recordable"))).fetchone()
     return bool(row and row[0])

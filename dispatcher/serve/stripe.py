@@ -12,12 +12,12 @@ from dataclasses import asdict
 import structlog
 from aiohttp import web
 
-from dispatcher.serve.access import FORM
+from dispatcher.config import Config
+from dispatcher.config.settings import Secret
+from dispatcher.serve.access_log import FORM
 from dispatcher.serve.body import read_body
+from dispatcher.serve.errors import RefusedError, UnavailableError, answer
 from dispatcher.serve.recorder import Connection, Recorder
-from dispatcher.serve.refusal import RefusedError, UnavailableError, answer
-from schema.config import Config
-from schema.settings import Secret
 
 log = structlog.get_logger()
 

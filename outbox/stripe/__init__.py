@@ -15,9 +15,9 @@ the database. `import outbox` alone imports neither this nor the package `stripe
 from outbox.errors import SignatureError
 from outbox.stripe.checkout import checkout_metadata
 from outbox.stripe.events import conversions_of
-from outbox.stripe.memory import Memory
 from outbox.stripe.recording import Outcome, record, record_event, verified
 from outbox.stripe.rules import Rules
+from outbox.stripe.state import Memory
 
 __all__ = [
     "Memory",

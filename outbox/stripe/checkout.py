@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from outbox.cookies import parse_id
+from outbox.stripe.readers import is_opaque
 from outbox.stripe.rules import Rules
-from outbox.stripe.values import is_opaque
 
 MAX_REFERENCE = 200  # characters of client_reference_id
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from outbox.conversions import Conversion
 from outbox.stripe.keys import keys
-from outbox.stripe.memory import Free, Told
+from outbox.stripe.readers import entries, identifier, inner, metadata, moment, person, text, whole
 from outbox.stripe.reading import ORIGIN, Event, Reading, nothing, tie
 from outbox.stripe.rules import Rules
-from outbox.stripe.values import entries, identifier, inner, metadata, moment, person, text, whole
+from outbox.stripe.state import Free, Told
 
 _AT_ONCE = 3600  # seconds within which a trial is the subscription's beginning, not a pause in its life
 

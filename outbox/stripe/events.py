@@ -35,11 +35,11 @@ from typing import Any
 
 from outbox.conversions import Conversion
 from outbox.stripe.customers import customer, subscription
-from outbox.stripe.memory import Memory
 from outbox.stripe.payments import checkout_session, invoice_paid, invoice_payment_paid
 from outbox.stripe.reading import Event, Reading, open_envelope
 from outbox.stripe.refunds import charge_refunded
 from outbox.stripe.rules import Rules
+from outbox.stripe.state import Memory
 
 READERS: Mapping[str, Callable[[Event, Rules], Reading | None]] = {
     "invoice.paid": invoice_paid,

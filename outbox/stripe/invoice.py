@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from outbox.stripe.values import entries, identifier, inner, metadata, text, whole
+from outbox.stripe.readers import entries, identifier, inner, metadata, text, whole
 
 _QUANTITY = re.compile("^[0-9.,]+ \u00d7 ")
 _PRICE = re.compile(r" \([^()]*[0-9][^()]* / [^()]*\)$")

@@ -9,11 +9,11 @@ from outbox.conversions import Conversion, SubscriptionPurchased, SubscriptionRe
 from outbox.stripe.amounts import money
 from outbox.stripe.invoice import Invoice, paid_by, read_invoice
 from outbox.stripe.keys import keys
-from outbox.stripe.memory import Free, Memory, Told, is_first_payment
+from outbox.stripe.readers import currency, identifier, inner, metadata, moment, person, text, whole
 from outbox.stripe.reading import ORIGIN, Event, Reading, nothing, tie
 from outbox.stripe.refunds import released
 from outbox.stripe.rules import Rules
-from outbox.stripe.values import currency, identifier, inner, metadata, moment, person, text, whole
+from outbox.stripe.state import Free, Memory, Told, is_first_payment
 
 INVOICES: Mapping[str, type[SubscriptionPurchased | SubscriptionRenewed | SubscriptionUpgraded]] = {
     "subscription_create": SubscriptionPurchased,

@@ -9,8 +9,8 @@ from typing import Any
 from outbox.conversions import Conversion
 from outbox.person import Person
 from outbox.stripe.keys import Keys
-from outbox.stripe.memory import Memory, Told
-from outbox.stripe.values import identifier, inner, moment, text, whole
+from outbox.stripe.readers import identifier, inner, moment, text, whole
+from outbox.stripe.state import Memory, Told
 
 ORIGIN = {"origin": "stripe"}
 """The detail that every conversion from here carries."""

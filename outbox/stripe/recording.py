@@ -18,10 +18,10 @@ from outbox.conversions import Conversion
 from outbox.encoding import encode_all
 from outbox.errors import SignatureError
 from outbox.record import execute, phone_region
-from outbox.stripe import memory
+from outbox.stripe import state
 from outbox.stripe.events import read_event
-from outbox.stripe.memory import Memory
 from outbox.stripe.rules import Rules
+from outbox.stripe.state import Memory
 
 TOLERANCE = 300  # seconds that a signature holds; Stripe makes a new one for each attempt to deliver
 
@@ -98,8 +98,8 @@ def _steps(event: Mapping[str, Any], rules: Rules, region: str | None) -> Steps:
         return Outcome("ignored")
     known = Memory()
     if reading.told:
-        answer = yield memory.REMEMBER, memory.write(reading.told)
-        known = memory.read(answer)
+        answer = yield state.REMEMBER, state.write(reading.told)
+        known = state.read(answer)
     conversions = [within_reach(conversion) for conversion in reading.conversions(known)]
     if not conversions:
         return Outcome("remembered")

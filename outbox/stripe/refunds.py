@@ -2,7 +2,7 @@
 
 `amount_refunded` is cumulative, and `previous_attributes` says what it was before: each event is one step, [0, 20) and
 [20, 30), that is counted once, so the sum is right in whatever order steps come. Where steps overlap (a refund failed,
-and another was made), only what no earlier step covered counts; the database keeps that, see `outbox.stripe.memory`.
+and another was made), only what no earlier step covered counts; the database keeps that, see `outbox.stripe.state`.
 A refund is told under the original order: the one its payment is remembered by, else what the charge itself tells
 (`invoice`, before 2025-03-31). Where neither is known yet, it waits for the event that tells.
 """
@@ -16,10 +16,10 @@ from outbox.conversions import Conversion, SubscriptionRefunded
 from outbox.person import Person
 from outbox.stripe.amounts import money
 from outbox.stripe.keys import keys
-from outbox.stripe.memory import Memory, Refund, Step, Told
+from outbox.stripe.readers import currency, entries, identifier, inner, metadata, moment, person, whole
 from outbox.stripe.reading import ORIGIN, Event, Reading
 from outbox.stripe.rules import Rules
-from outbox.stripe.values import currency, entries, identifier, inner, metadata, moment, person, whole
+from outbox.stripe.state import Memory, Refund, Step, Told
 
 
 def charge_refunded(event: Event, rules: Rules) -> Reading | None:

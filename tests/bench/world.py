@@ -17,8 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 import psycopg
 
-import migrations
-from schema import embedded
+from dispatcher.database import embedded_postgres, migrations
 from tests.bench import fill, processes
 from tests.bench.plan import Plan
 
@@ -73,7 +72,7 @@ class World:
     """What every measurement is given. Templates are made when they are first asked for."""
 
     def __init__(
-        self, plan: Plan, server: embedded.Server, sink: Sink, folder: Path, say: Callable[[str], None]
+        self, plan: Plan, server: embedded_postgres.Server, sink: Sink, folder: Path, say: Callable[[str], None]
     ) -> None:
         self.plan = plan
         self.sink = sink
@@ -153,7 +152,7 @@ def running(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Iterator
     folder.chmod(0o755)
     home = folder / "postgres"
     home.mkdir(mode=0o755)
-    server = embedded.Server(home, options=OPTIONS)
+    server = embedded_postgres.Server(home, options=OPTIONS)
     try:
         server.start()
         with Sink.running() as sink:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from dispatcher.destinations import Payload, Refusal
-from dispatcher.destinations.ga4 import GA4
-from dispatcher.destinations.meta import Meta
-from dispatcher.identity import known_from
-from dispatcher.records import Delivery, Mapping
-from schema.settings import Settings
+from dispatcher.config.settings import Settings
+from dispatcher.destinations.base import Payload, Refusal
+from dispatcher.destinations.ga4.destination import GA4
+from dispatcher.destinations.meta.destination import Meta
+from dispatcher.identity.profile import known_from
+from dispatcher.models import Delivery, Mapping
 from tests.bench import fill
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def claimed(made: Iterable[dict[str, Any]]) -> str:
 
 
 def payloads(destination: Meta | GA4, claim: str) -> list[Payload]:
-    """What a destination is sent of a claim, read and built as `dispatcher.queue` and `dispatcher.send` do.
+    """What a destination is sent of a claim, read and built as `dispatcher.delivery.queue` and `dispatcher.delivery.sender` do.
 
     Its events are the only ones of their person.
     """

@@ -9,8 +9,8 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
-from tests.console_site import TOKEN
-from tests.support import until
+from tests.support.console_site import TOKEN
+from tests.support.drive import until
 
 PAGES = ("/", "/events", "/events/1", "/people", "/dead", "/quality", "/destinations")
 VISITOR = {

@@ -20,11 +20,11 @@ import pytest
 from playwright.async_api import expect
 from rich.cells import cell_len
 
+from dispatcher.database import embedded_postgres
 from dispatcher.demo import DemoError, proof, running, search, stack
 from dispatcher.demo.panel import Recorded, State
 from dispatcher.demo.story import RAW, STEPS, VISITOR, Visit, visit
 from dispatcher.sandbox.ledger import NOTHING, Ledger, Offer
-from schema import embedded
 
 OUTBOX = Path(sys.executable).with_name("outbox")
 FREE_PORTS = ("--port", "0", "--sandbox-port", "0", "--console-port", "0")
@@ -46,7 +46,7 @@ def folder():
 @pytest.fixture(scope="module")
 def home():
     """A folder with a database server that stays between two demos."""
-    with empty_folder() as folder, embedded.running(folder, options={"fsync": "off"}):
+    with empty_folder() as folder, embedded_postgres.running(folder, options={"fsync": "off"}):
         yield folder
 
 

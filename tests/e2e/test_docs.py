@@ -22,13 +22,13 @@ import yaml
 from typer.testing import CliRunner
 
 from dispatcher.cli import app
-from dispatcher.cli.deliver import WORK_IS_LEFT
-from schema import embedded
-from schema.config import load
-from schema.settings import Settings
-from tests import processes
-from tests.documents import PAGES, ROOT, blocks, commands, parse
-from tests.snippet_crm import Crm
+from dispatcher.cli.dispatch import WORK_IS_LEFT
+from dispatcher.config import load
+from dispatcher.config.settings import Settings
+from dispatcher.database import embedded_postgres
+from tests.support import processes
+from tests.support.documents import PAGES, ROOT, blocks, commands, parse
+from tests.support.snippet_crm import Crm
 
 DIAGRAM = set("┌─▶│└")
 STAY = {"dispatch", "serve", "sandbox"}
@@ -156,7 +156,7 @@ def run_shell(world, block):
             run_outbox(world, arguments)
         elif program in {"pg_dump", "pg_restore"}:
             expanded = [re.sub(r"\$(\w+)", lambda name: world.environment[name[1]], word) for word in arguments]
-            subprocess.run([embedded._INSTALL / "bin" / program, *expanded], cwd=world.folder, check=True)
+            subprocess.run([embedded_postgres._INSTALL / "bin" / program, *expanded], cwd=world.folder, check=True)
         elif is_setting(program):
             continue
         elif program.startswith("scripts/"):

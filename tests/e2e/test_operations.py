@@ -11,11 +11,11 @@ from dataclasses import fields
 import pytest
 import yaml
 
+from dispatcher.config.settings import Settings
 from dispatcher.daemon import GRACE_SECONDS
 from outbox.taxonomy import FUNNEL
-from schema.settings import Settings
-from tests.documents import PAGES, ROOT, blocks, commands, parse
-from tests.processes import OUTBOX
+from tests.support.documents import PAGES, ROOT, blocks, commands, parse
+from tests.support.processes import OUTBOX
 
 FOLDER = ROOT / "docs" / "operations"
 VARIABLES = {setting.metadata["variable"] for setting in fields(Settings)}

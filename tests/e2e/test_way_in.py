@@ -18,9 +18,9 @@ from aiohttp import web
 from playwright.async_api import expect
 
 import outbox
-from dispatcher.sandbox import quality
-from tests.stripe_events import NEW, SECRET, signed
-from tests.support import until
+from dispatcher.sandbox.meta import dataset_quality
+from tests.support.drive import until
+from tests.support.stripe_events import NEW, SECRET, signed
 
 OUTBOX = Path(sys.executable).with_name("outbox")
 PERSON = {"email": "Ada.Lovelace@Example.com", "name": "Ada Lovelace", "phone": "+44 20 7946 0958", "country": "GB"}
@@ -203,7 +203,7 @@ async def test_every_identifier_of_the_first_page_is_in_the_user_data_of_the_las
     for name in (*browser, *person):
         assert purchase["user_data"][name] == lead["user_data"][name], name
     assert purchase["user_data"]["external_id"][:2] == [hashed("42"), hashed(COOKIES["handlID"])]
-    assert quality.estimate(purchase["user_data"]) >= 9
+    assert dataset_quality.estimate(purchase["user_data"]) >= 9
 
     generate_lead, bought = arrived(spine, "ga4", "generate_lead"), arrived(spine, "ga4", "purchase")
     assert generate_lead.around["client_id"] == bought.around["client_id"] == "111.222"

@@ -9,16 +9,15 @@ from pathlib import Path
 
 import pytest
 
-import migrations
-from schema import embedded
+from dispatcher.database import embedded_postgres, migrations
 
 
 @pytest.fixture
-def own_server() -> Iterator[embedded.Server]:
+def own_server() -> Iterator[embedded_postgres.Server]:
     """A PostgreSQL server that this test may stop, at an address that stays."""
     folder = Path(tempfile.mkdtemp(prefix="outbox-faults-"))
     folder.chmod(0o755)
-    server = embedded.Server(folder, port=embedded.free_port())
+    server = embedded_postgres.Server(folder, port=embedded_postgres.free_port())
     server.start()
     migrations.upgrade(server.url)
     yield server

@@ -8,8 +8,8 @@ import signal
 import psycopg
 import pytest
 
-from schema import embedded
-from tests.support import until
+from dispatcher.database import embedded_postgres
+from tests.support.drive import until
 
 
 def record(url, *events):
@@ -70,7 +70,7 @@ async def test_terminated_backends_are_replaced(own_server, dispatch, sandbox):
 
 
 async def test_a_failover_to_another_address_is_followed(own_server, dispatch, sandbox):
-    other = embedded.free_port()
+    other = embedded_postgres.free_port()
     url = own_server.url
     address = url.split("@")[1].split("/")[0]
     both_addresses = url.replace(address, f"{address},127.0.0.1:{other}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from tests.support import until
+from tests.support.drive import until
 
 
 def elected(spine):

@@ -11,9 +11,11 @@ import pytest
 
 import outbox
 from dispatcher import daemon
-from dispatcher.destinations import Payload, ga4, meta
-from schema.settings import Settings, SettingsError
-from tests.support import delivery, until
+from dispatcher.config.settings import Settings, SettingsError
+from dispatcher.destinations.base import Payload
+from dispatcher.destinations.ga4 import destination as ga4
+from dispatcher.destinations.meta import destination as meta
+from tests.support.drive import delivery, until
 
 PERSONAL = ["ada.lovelace@example.com", "Lovelace", "79460958", "203.0.113.77", "Marylebone"]
 SECRETS = ["meta-secret-token", "ga4-secret-key"]

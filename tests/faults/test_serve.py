@@ -15,9 +15,9 @@ import aiohttp
 import psycopg
 import pytest
 
+from dispatcher.config.toml_tables import one_of
 from outbox.taxonomy import FUNNEL
-from schema.config.tables import one_of
-from tests.support import until
+from tests.support.drive import until
 
 OUTBOX = Path(sys.executable).with_name("outbox")
 LEAD = {"email": "ada@example.com"}

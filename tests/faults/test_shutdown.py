@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.support import until
+from tests.support.drive import until
 
 
 def record(spine, count):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import structlog
 
-import migrations
 from dispatcher import daemon
 from dispatcher.cli import context
-from schema.config import Config, load
+from dispatcher.config import Config, load
+from dispatcher.database import migrations
 
 DEALERS = """
 [destinations.dealers]

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from dispatcher import dead_letters
-from dispatcher.dead_letters import Which
+from dispatcher.delivery import dead_letters
+from dispatcher.delivery.dead_letters import Which
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from time import monotonic
 import psycopg
 import pytest
 
-from schema import embedded
+from dispatcher.database import embedded_postgres
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = {"fsync": "off", "shared_buffers": "1MB", "max_connections": "10"}
@@ -25,8 +25,8 @@ OPTIONS = {"fsync": "off", "shared_buffers": "1MB", "max_connections": "10"}
 USER = """
 import sys
 from pathlib import Path
-from schema import embedded
-with embedded.running(Path(sys.argv[1]), options={"fsync": "off", "shared_buffers": "1MB"}) as url:
+from dispatcher.database import embedded_postgres
+with embedded_postgres.running(Path(sys.argv[1]), options={"fsync": "off", "shared_buffers": "1MB"}) as url:
     print(url, flush=True)
     sys.stdin.read()
 """
@@ -58,7 +58,7 @@ def leave(process):
 
 
 def is_running(directory):
-    return embedded.Server(directory).is_running()
+    return embedded_postgres.Server(directory).is_running()
 
 
 def until(condition):
@@ -104,18 +104,18 @@ def nothing_left(directory):
 
 
 def test_a_directory_that_is_not_there_yet_gets_a_server_that_ends_with_its_user_and_keeps_its_data(directory):
-    with embedded.running(directory, options=OPTIONS) as url:
+    with embedded_postgres.running(directory, options=OPTIONS) as url:
         assert is_running(directory)
         used = use(url)
     assert not is_running(directory)
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(url)
-    with embedded.running(directory, options=OPTIONS) as url:
+    with embedded_postgres.running(directory, options=OPTIONS) as url:
         assert use(url) == used + 1
 
 
 def test_it_listens_on_loopback_only_and_asks_for_a_password(directory):
-    with embedded.running(directory, options=OPTIONS) as url:
+    with embedded_postgres.running(directory, options=OPTIONS) as url:
         with psycopg.connect(url) as connection:
             assert connection.execute("SHOW listen_addresses").fetchone() == ("127.0.0.1",)
             assert connection.execute("SHOW unix_socket_directories").fetchone() == ("",)
@@ -129,7 +129,7 @@ def test_it_listens_on_loopback_only_and_asks_for_a_password(directory):
 
 
 def test_a_user_that_fails_stops_the_server_as_well(directory):
-    with pytest.raises(ZeroDivisionError), embedded.running(directory, options=OPTIONS):
+    with pytest.raises(ZeroDivisionError), embedded_postgres.running(directory, options=OPTIONS):
         raise ZeroDivisionError
     assert not is_running(directory)
 
@@ -139,7 +139,7 @@ def test_processes_share_one_server_and_the_last_to_leave_stops_it(directory):
         assert address(first) == (url := address(second))
         leave(first)
         assert use(url)
-        with embedded.running(directory) as third:
+        with embedded_postgres.running(directory) as third:
             assert third == url
             leave(second)
             assert use(url)
@@ -148,7 +148,7 @@ def test_processes_share_one_server_and_the_last_to_leave_stops_it(directory):
 
 def test_several_that_start_at_once_share_one_server(new_directory):
     def start(_):
-        with embedded.running(new_directory, options=OPTIONS) as url:
+        with embedded_postgres.running(new_directory, options=OPTIONS) as url:
             ready.append(url)
             until(lambda: len(ready) == 4)
             psycopg.connect(url).close()
@@ -169,7 +169,7 @@ def test_a_user_that_was_killed_leaves_a_server_that_the_next_takes_over(directo
         killed.kill()
         killed.wait()
     assert is_running(directory)
-    with embedded.running(directory) as again:
+    with embedded_postgres.running(directory) as again:
         assert again == url
         assert use(again) == used + 1
     assert not is_running(directory)
@@ -185,21 +185,21 @@ def test_one_of_two_users_that_is_killed_disturbs_neither_the_other_nor_the_end(
 
 
 def test_a_server_that_crashed_starts_again_with_all_that_was_committed(directory):
-    with embedded.running(directory, options=OPTIONS) as url:
+    with embedded_postgres.running(directory, options=OPTIONS) as url:
         used = use(url)
-        embedded.Server(directory).stop("immediate")
-    with embedded.running(directory, options=OPTIONS) as url:
+        embedded_postgres.Server(directory).stop("immediate")
+    with embedded_postgres.running(directory, options=OPTIONS) as url:
         assert use(url) == used + 1
 
 
 def test_a_machine_that_went_down_leaves_a_directory_that_starts_again(directory):
-    server = embedded.Server(directory, options=OPTIONS)
+    server = embedded_postgres.Server(directory, options=OPTIONS)
     server.start()
     used = use(server.url)
     os.kill(int((server.data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
     until(lambda: not server.is_running())
     (server.data / "postmaster.pid").write_text("999999999\n")
-    with embedded.running(directory, options=OPTIONS) as url:
+    with embedded_postgres.running(directory, options=OPTIONS) as url:
         assert use(url) == used + 1
 
 
@@ -208,7 +208,7 @@ def test_a_first_start_that_was_killed_half_way_leaves_a_directory_that_starts(n
         until(lambda: any(new_directory.rglob("unfinished-*/PG_VERSION")))
         os.killpg(killed.pid, signal.SIGKILL)
         killed.wait()
-    with embedded.running(new_directory, options=OPTIONS) as url:
+    with embedded_postgres.running(new_directory, options=OPTIONS) as url:
         assert use(url) == 1
     assert not list(new_directory.rglob("unfinished-*"))
 
@@ -216,21 +216,21 @@ def test_a_first_start_that_was_killed_half_way_leaves_a_directory_that_starts(n
 def test_a_directory_may_have_any_name(new_directory):
     directory = new_directory / "a folder's name, with spaces & ümläuts"
     for used in (1, 2):
-        with embedded.running(directory, options=OPTIONS) as url:
+        with embedded_postgres.running(directory, options=OPTIONS) as url:
             assert use(url) == used
 
 
 def test_a_directory_may_be_closed_to_others_and_starts_from_nothing_once_it_was_removed(tmp_path):
     directory = tmp_path / "closed" / ".outbox"
     directory.parent.mkdir(mode=0o700)
-    with embedded.running(directory, options=OPTIONS) as url:
+    with embedded_postgres.running(directory, options=OPTIONS) as url:
         assert use(url) == 1
         shutil.rmtree(directory)
-        with embedded.running(directory, options=OPTIONS) as again:
+        with embedded_postgres.running(directory, options=OPTIONS) as again:
             assert use(again) == 1
-    with embedded.running(directory, options=OPTIONS) as url:
+    with embedded_postgres.running(directory, options=OPTIONS) as url:
         assert use(url) == 2
-    shutil.rmtree(embedded.Server(directory).data.parent)
+    shutil.rmtree(embedded_postgres.Server(directory).data.parent)
 
 
 def test_a_lost_password_stops_the_start_and_leaves_the_data_alone(directory):
@@ -238,18 +238,18 @@ def test_a_lost_password_stops_the_start_and_leaves_the_data_alone(directory):
     kept = password.read_text()
     password.unlink()
     with (
-        pytest.raises(embedded.EmbeddedError, match=r"password is missing; put it back, or remove .*"),
-        embedded.running(directory),
+        pytest.raises(embedded_postgres.EmbeddedError, match=r"password is missing; put it back, or remove .*"),
+        embedded_postgres.running(directory),
     ):
         pass
     password.write_text(kept)
-    with embedded.running(directory, options=OPTIONS) as url:
+    with embedded_postgres.running(directory, options=OPTIONS) as url:
         assert use(url) > 1
 
 
 def test_what_the_server_says_against_a_start_is_told(directory):
     with (
-        pytest.raises(embedded.EmbeddedError, match="the embedded PostgreSQL failed"),
-        embedded.running(directory, options={"max_connections": "none"}),
+        pytest.raises(embedded_postgres.EmbeddedError, match="the embedded PostgreSQL failed"),
+        embedded_postgres.running(directory, options={"max_connections": "none"}),
     ):
         pass

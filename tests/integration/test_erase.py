@@ -10,16 +10,16 @@ from hashlib import sha256
 import psycopg
 import pytest
 
-from dispatcher.dead_letters import Which, groups, requeue
-from dispatcher.erase import erase, tells
-from dispatcher.identity.facets import Fact, fold, keys_of, stamp, unpack
-from dispatcher.identity.meaning import Facet, Key, Kind, Missing, Neighbourhood, SignIns, all_keys, links
-from dispatcher.identity.whole import skeleton
-from dispatcher.person import By, Selector
-from dispatcher.queue import PostgresQueue
-from dispatcher.rebuild import rebuild
-from dispatcher.records import Settlement
-from tests.support import until
+from dispatcher.delivery.dead_letters import Which, groups, requeue
+from dispatcher.delivery.queue import PostgresQueue
+from dispatcher.identity.fragments import Fact, fold, keys_of, stamp, unpack
+from dispatcher.identity.full_log import skeleton
+from dispatcher.identity.graph import Facet, Key, Kind, Missing, Neighbourhood, SignIns, all_keys, links
+from dispatcher.maintenance.rebuild import rebuild
+from dispatcher.models import Settlement
+from dispatcher.people.erasure import erase, tells
+from dispatcher.people.lookup import By, Selector
+from tests.support.drive import until
 
 MARK = "zqx"
 """In every value of somebody who is to be erased, and in nobody else's."""
@@ -150,7 +150,7 @@ async def test_nothing_brings_anything_back_or_sends_it_again(spine, forget, dat
     assert await requeue(database, Which()) == 0
     decided = [{"event_id": 1, "destination": 1, "revision": 1, "first_at": None}]  # before it was erased
     late = {"resends": psycopg.types.json.Jsonb(decided), "done": [], "later": [], "pause": timedelta()}
-    assert await database.run("resend", late) == [(0,)]
+    assert await database.run("enqueue_resends", late) == [(0,)]
     await rebuild(database)
     assert facets(spine.connection) == known
     assert await spine.drain() == 0
@@ -166,7 +166,7 @@ async def test_what_is_still_owed_ends_as_erased_wherever_it_waits(spine, forget
     for event_id, lead in (("taken", "L1"), ("beside", "L2")):
         spine.record(name="lead_submitted", event_id=event_id, lead_id=lead, person={"email": "a@b.co"})
     claim = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10}
-    assert len(json.loads((await database.run("claim_intake", claim | {"since": 0}))[0][3])) == 2
+    assert len(json.loads((await database.run("claim_events", claim | {"since": 0}))[0][3])) == 2
     queue = PostgresQueue(database, 2, "one", timedelta(seconds=60))
     lease = await queue.claim(10)
     assert len(lease.deliveries) == 2
@@ -192,12 +192,12 @@ async def test_what_is_still_owed_ends_as_erased_wherever_it_waits(spine, forget
 async def test_what_was_being_taken_in_is_not_folded_from_memory(spine, forget, database):
     spine.record(name="lead_submitted", event_id="e", lead_id="L1", person={"email": "a@b.co"})
     lease, *_ = (
-        await database.run("claim_intake", {"holder": "one", "lease": timedelta(seconds=60), "limit": 10, "since": 0})
+        await database.run("claim_events", {"holder": "one", "lease": timedelta(seconds=60), "limit": 10, "since": 0})
     )[0]
     assert await forget(email="A@b.co") == 1
     json_ = psycopg.types.json.Jsonb
     settled = await database.run(
-        "settle_intake",
+        "settle_events",
         {
             "lease": lease, "holder": "one", "owed": json_([]), "skipped": json_([]),
             "sealed": json_([{"event_id": 1, "sealed": {"meta": {"em": ["x"]}}, "notes": []}]),

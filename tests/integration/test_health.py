@@ -5,8 +5,8 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from dispatcher import daemon, health
-from dispatcher.destinations import Answer, Outcome
+from dispatcher import admin_http, daemon
+from dispatcher.destinations.base import Answer, Outcome
 
 SEE = """
 INSERT INTO outbox.circuit (since, seen_at, destination, holder, state, reason)
@@ -19,7 +19,7 @@ async def readyz(spine):
     """Ask a dispatcher that met a refused token and has had nothing to send since."""
     async with (
         daemon.running(spine.settings, spine.database_url) as running,
-        health.listening(running, "127.0.0.1", 0) as address,
+        admin_http.listening(running, "127.0.0.1", 0) as address,
         aiohttp.ClientSession() as http,
     ):
         meta = next(sender for sender in running.senders if sender.destination.name == "meta")

@@ -15,14 +15,14 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from dispatcher.database import Database
-from dispatcher.identity.facets import Fact, fold, keys_of, stamp, unpack
-from dispatcher.identity.meaning import CROWD
+from dispatcher.database.connections import Database
+from dispatcher.database.queries import load
+from dispatcher.identity.fragments import Fact, fold, keys_of, stamp, unpack
+from dispatcher.identity.graph import CROWD
 from dispatcher.identity.resolver import PersonResolver
-from dispatcher.records import Event
-from schema.queries import load
+from dispatcher.models import Event
 from tests.properties import identity_oracle as oracle
-from tests.support import intake
+from tests.support.drive import intake
 
 BEGIN = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LEASE = timedelta(hours=1)
@@ -97,7 +97,7 @@ class Faltering:
         self.left = 5
 
     async def run(self, query, parameters=None):
-        if query == "settle_intake" and self.left and self.lots.random() < 0.3:
+        if query == "settle_events" and self.left and self.lots.random() < 0.3:
             self.left -= 1
             async with self.database._pool.connection() as connection:
                 await connection.execute(
@@ -192,7 +192,7 @@ async def test_any_order_any_split_and_lost_leases_give_what_the_whole_log_says(
     database, connection, monkeypatch, failures, seed
 ):
     lots = random.Random(seed)
-    monkeypatch.setattr("dispatcher.intake.BATCH", lots.randint(3, 12))
+    monkeypatch.setattr("dispatcher.intake.worker.BATCH", lots.randint(3, 12))
     log = random_log(lots)
     lots.shuffle(log)
     intakes = [intake(Faltering(database, lots), f"holder {number}", lease=LEASE) for number in range(3)]
@@ -249,7 +249,7 @@ async def test_a_log_recorded_in_another_order_gives_the_same_tables(database, c
 async def test_many_dispatchers_over_the_same_few_keys_never_block_each_other_for_good(
     database, connection, monkeypatch, failures
 ):
-    monkeypatch.setattr("dispatcher.intake.BATCH", 40)
+    monkeypatch.setattr("dispatcher.intake.worker.BATCH", 40)
     connection.execute(
         """
         INSERT INTO outbox.event (name, occurred_at, account_id, handl_id, lead_id)
@@ -346,8 +346,8 @@ async def test_a_thousand_events_cost_the_same_few_queries_however_many_share_a_
         for batch in (lots.choices(mine, k=1000), mine[:1]):
             asked.clear()
             await PersonResolver(database).resolve(batch)
-            assert asked["facets"] <= 5
-            assert max(asked["sign_ins"], asked["lenders"]) <= 1
+            assert asked["read_fragments"] <= 5
+            assert max(asked["find_sign_ins"], asked["read_sources"]) <= 1
 
 
 FILL = """
@@ -368,9 +368,10 @@ INSERT INTO outbox.event (name) SELECT 'signed_in' FROM generate_series(1, 20000
 KEYS = ["office", "test", *(f"{kind}{number}" for kind in "ahl" for number in range(300))]
 KINDS = [{"o": 2, "t": 3, "a": 1, "h": 2, "l": 3}[key[0]] for key in KEYS]
 ASKED = {
-    "facets": {name: Jsonb(dict.fromkeys(KEYS, 0)) for name in ("accounts", "handls", "leads")} | {"crowd": CROWD},
-    "sign_ins": {"kinds": KINDS, "keys": KEYS, "ats": [50_000] * len(KEYS), "ids": [50_000] * len(KEYS)},
-    "lenders": {part: list(range(1, 1000)) for part in ("sealed", "visitor", "consent")},
+    "read_fragments": {name: Jsonb(dict.fromkeys(KEYS, 0)) for name in ("accounts", "handls", "leads")}
+    | {"crowd": CROWD},
+    "find_sign_ins": {"kinds": KINDS, "keys": KEYS, "ats": [50_000] * len(KEYS), "ids": [50_000] * len(KEYS)},
+    "read_sources": {part: list(range(1, 1000)) for part in ("sealed", "visitor", "consent")},
 }
 TYPES = {Jsonb: "jsonb", "kinds": "smallint[]", "keys": "text[]", "crowd": "bigint"}
 
@@ -398,7 +399,7 @@ def test_a_question_reads_by_the_indexes_that_it_names_and_no_more_of_a_crowd_th
     scans = [node for node in nodes if "Index Name" in node]
     assert {node["Index Name"] for node in scans} == set(re.findall(r"\w+_(?:pkey|handl|lead)\b", comment))
     assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
-    if query != "lenders":
+    if query != "read_sources":
         assert max(node["Actual Rows"] for node in scans) <= CROWD + 1
 
 

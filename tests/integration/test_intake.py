@@ -7,7 +7,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from tests.support import intake
+from tests.support.drive import intake
 
 LEASE = timedelta(seconds=60)
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from dispatcher.destinations import meta
+from dispatcher.destinations.meta import destination as meta
 
 
 def record_thousand(spine):

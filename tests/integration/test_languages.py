@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from schema import embedded
+from dispatcher.database import embedded_postgres
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
 NODE_MODULES = ROOT / ".cache" / "node" / "node_modules"
-PSQL = embedded._INSTALL / "bin" / "psql"
+PSQL = embedded_postgres._INSTALL / "bin" / "psql"
 FBP = "fb.1.1596403881668.1116446470"
 PASSWORD = "only-on-loopback"
 

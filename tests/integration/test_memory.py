@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dispatcher.identity.meaning import Facet, Neighbourhood
-from dispatcher.records import Lease
-from dispatcher.settling import Settling
+from dispatcher.delivery.batch_settler import Settling
+from dispatcher.identity.graph import Facet, Neighbourhood
+from dispatcher.models import Lease
 
 ROOT = Path(__file__).parents[2]
 JOURNEY = (

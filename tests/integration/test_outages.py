@@ -8,18 +8,19 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from dispatcher import circuit, daemon
-from dispatcher.circuit import State
-from dispatcher.concurrency import FEWEST, RECENT
-from dispatcher.send import LEASES
-from schema.settings import Secret
-from tests.support import until
+from dispatcher import daemon
+from dispatcher.config.settings import Secret
+from dispatcher.delivery import circuit_breaker
+from dispatcher.delivery.circuit_breaker import State
+from dispatcher.delivery.concurrency_limiter import FEWEST, RECENT
+from dispatcher.delivery.sender import LEASES
+from tests.support.drive import until
 
 
 @pytest.fixture
 def quick_probes(monkeypatch):
-    monkeypatch.setattr(circuit, "FIRST_PROBE", {"halted": 0.05, "failing": 0.05})
-    monkeypatch.setattr(circuit, "LONGEST_PROBE", {"halted": 0.2, "failing": 0.2})
+    monkeypatch.setattr(circuit_breaker, "FIRST_PROBE", {"halted": 0.05, "failing": 0.05})
+    monkeypatch.setattr(circuit_breaker, "LONGEST_PROBE", {"halted": 0.2, "failing": 0.2})
 
 
 @pytest.fixture

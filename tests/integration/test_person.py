@@ -9,8 +9,8 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from dispatcher.person import By, Selector, SeveralError, find
-from dispatcher.portrait import portrait
+from dispatcher.people.lookup import By, Selector, SeveralError, find
+from dispatcher.people.profile import portrait
 
 BROWSER = {"ip": "203.0.113.7", "user_agent": "Mozilla/5.0 (X11)", "fbp": "fb.1.1700000000000.1234567890"}
 ADA = {"email": " Ada.Lovelace@Example.com", "phone": "+44 20 7946 0958", "country": "GB"}

@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from dispatcher.rebuild import OPEN
-from schema.queries import load
+from dispatcher.database.queries import load
+from dispatcher.maintenance.rebuild import OPEN
 
 FILL = """
 ALTER TABLE outbox.event DISABLE TRIGGER event_recorded;
@@ -38,30 +38,30 @@ SIGN_INS = {"kinds": [2] * 50, "values": KEYS["handls"], "ats": [1] * 50, "signe
 
 # Query → its parameters; what it looks through whole.
 STATEMENTS = {
-    "unfolded": (KEYS | {"longest": 512}, {"intake", "lease"}),
-    "events_of_keys": ({"kinds": [1, 2, 3], "keys": ["a2", "h3", "l4"], "anonymous": False}, set()),
-    "events_with_email": ({"after": 5000, "upto": 6000, "for_meta": "x", "for_google": "y"}, set()),
-    "deliveries_of": ({"ids": IDS}, {"intake", "delivery", "lease", "destination"}),
-    "raw_of": ({"ids": IDS}, set()),
-    "erase_owed": ({"ids": IDS}, {"intake", "delivery", "lease", "destination"}),
+    "find_unfolded_events": (KEYS | {"longest": 512}, {"intake", "lease"}),
+    "find_events_of_keys": ({"kinds": [1, 2, 3], "keys": ["a2", "h3", "l4"], "anonymous": False}, set()),
+    "find_events_by_email": ({"after": 5000, "upto": 6000, "for_meta": "x", "for_google": "y"}, set()),
+    "list_deliveries": ({"ids": IDS}, {"intake", "delivery", "lease", "destination"}),
+    "read_raw_persons": ({"ids": IDS}, set()),
+    "erase_pending": ({"ids": IDS}, {"intake", "delivery", "lease", "destination"}),
     "erase_log": ({"ids": IDS, "telling": IDS}, set()),
-    "erase_persons": (KEYS | SIGN_INS | {"ids": IDS}, set()),
-    "facts_of_facet": ({"facet": 7}, set()),
-    "refold_facet": ({"handl_id": "h1", "lead_id": "l1", "groups": Jsonb([])}, set()),
-    "rebuild_events": ({"after": 100, "limit": 50}, {"lease"}),
-    "rebuild_fold": (FACTS, set()),
-    "rebuild_owed": ({"ids": IDS, "open": OPEN}, {"destination", "mapping"}),
-    "retention_events": ({"after": 100, "limit": 50, "age": OPEN}, set()),
-    "retention_unended": ({"ids": IDS}, {"destination"}),
-    "retention_owed": ({"ids": IDS}, {"intake", "delivery", "lease"}),
-    "retention_remove": (KEYS | {"ids": IDS, "age": OPEN}, set()),
-    "retention_facets": ({"account_id": "a1", "handl_id": "h1", "lead_id": "", "limit": 50}, set()),
-    "retention_persons": (KEYS | {"before": 1}, set()),
+    "erase_fragments": (KEYS | SIGN_INS | {"ids": IDS}, set()),
+    "read_fragment_facts": ({"facet": 7}, set()),
+    "replace_fragment": ({"handl_id": "h1", "lead_id": "l1", "groups": Jsonb([])}, set()),
+    "read_folded_events": ({"after": 100, "limit": 50}, {"lease"}),
+    "fold_events": (FACTS, set()),
+    "enqueue_pending": ({"ids": IDS, "open": OPEN}, {"destination", "mapping"}),
+    "read_expired_events": ({"after": 100, "limit": 50, "age": OPEN}, set()),
+    "find_unfinished_events": ({"ids": IDS}, {"destination"}),
+    "find_pending_events": ({"ids": IDS}, {"intake", "delivery", "lease"}),
+    "remove_events": (KEYS | {"ids": IDS, "age": OPEN}, set()),
+    "read_fragments_after": ({"account_id": "a1", "handl_id": "h1", "lead_id": "", "limit": 50}, set()),
+    "remove_fragments": (KEYS | {"before": 1}, set()),
     "find_events": ({"text": "x", "id": 7}, {"step"}),
-    "sent_of": ({"ids": IDS, "destinations": [1]}, {"lease"}),
-    "resend_candidates": ({"ids": IDS, "destination": 1}, {"lease"}),
-    "told_of": ({"id": 7}, {"destination"}),
-    "elect": ({"office": "schedule", "holder": "one", "term": OPEN}, set()),
+    "find_sent_events": ({"ids": IDS, "destinations": [1]}, {"lease"}),
+    "find_resend_candidates": ({"ids": IDS, "destination": 1}, {"lease"}),
+    "read_progress": ({"id": 7}, {"destination"}),
+    "elect_leader": ({"office": "schedule", "holder": "one", "term": OPEN}, set()),
 }
 
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from dispatcher.preview import find, previews
-from dispatcher.switches import switch
-from schema.config import Config
-from schema.settings import Settings
+from dispatcher.config import Config
+from dispatcher.config.settings import Settings
+from dispatcher.preview.payloads import find, previews
+from dispatcher.routing_switches import switch
 
 BROWSER = {
     "ip": "203.0.113.7",

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.queue import PostgresQueue
-from dispatcher.records import Settlement
+from dispatcher.delivery.queue import PostgresQueue
+from dispatcher.models import Settlement
 
 META = 1
 
@@ -173,7 +173,7 @@ async def test_a_lease_that_was_extended_does_not_expire(queue, owe, connection,
 async def test_an_expired_intake_lease_is_owed_again_whole(connection, database):
     connection.execute("INSERT INTO outbox.event (name) SELECT 'lead_submitted' FROM generate_series(1, 3)")
     parameters = {"holder": "gone", "lease": timedelta(seconds=0), "limit": 10, "since": 0}
-    assert len(json.loads((await database.run("claim_intake", parameters))[0][3])) == 3
+    assert len(json.loads((await database.run("claim_events", parameters))[0][3])) == 3
     expire(connection)
     assert await reclaim(database) == 3
     assert connection.execute("SELECT array_agg(tries) FROM outbox.intake").fetchone() == ([1, 1, 1],)

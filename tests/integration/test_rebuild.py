@@ -7,21 +7,21 @@ import json
 import random
 import re
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from dispatcher.database import Database
-from dispatcher.dead_letters import Which, requeue
+from dispatcher.config.settings import Settings
+from dispatcher.database.connections import Database
+from dispatcher.database.data_files import data_folder
+from dispatcher.database.queries import load
+from dispatcher.delivery.dead_letters import Which, requeue
+from dispatcher.delivery.queue import PostgresQueue
 from dispatcher.destinations import registry
-from dispatcher.queue import PostgresQueue
-from dispatcher.rebuild import BATCH, OPEN, rebuild
-from schema.queries import load
-from schema.settings import Settings
-from tests import processes
-from tests.support import until
+from dispatcher.maintenance.rebuild import BATCH, OPEN, rebuild
+from tests.support import processes
+from tests.support.drive import until
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10}
@@ -113,7 +113,7 @@ async def test_what_is_leased_for_sending_becomes_an_unknown_outcome_and_its_hol
     spine.connection.execute("UPDATE outbox.destination SET paused = true")
     record_many(spine, 3)
     await spine.drain()
-    rows = await database.run("claim_delivery", CLAIM | {"destination": 1, "since": BEGINNING, "limit": 2})
+    rows = await database.run("claim_deliveries", CLAIM | {"destination": 1, "since": BEGINNING, "limit": 2})
     lease, claimed_at, _, claimed = rows[0]
     assert (await rebuild(database)).taken == 2
     assert spine.attempts("meta") == [("uncertain", "lease taken by rebuild")] * 2
@@ -121,7 +121,7 @@ async def test_what_is_leased_for_sending_becomes_an_unknown_outcome_and_its_hol
         {"event_id": number, "revision": 0, "outcome": "delivered", "status": 200}
         for (number, *_), *_ in json.loads(claimed)
     ]
-    assert await database.run("settle_delivery", {"lease": lease, "holder": "one", "told": Jsonb(told)}) == [(0,)]
+    assert await database.run("settle_deliveries", {"lease": lease, "holder": "one", "told": Jsonb(told)}) == [(0,)]
     again = await PostgresQueue(database, 1, "one", CLAIM["lease"]).claim(10)
     assert (
         sorted((each.tries, each.first_unknown_at) for each in again.deliveries if each.tries) == [(1, claimed_at)] * 2
@@ -131,7 +131,7 @@ async def test_what_is_leased_for_sending_becomes_an_unknown_outcome_and_its_hol
 
 async def test_what_is_not_taken_in_yet_is_left_to_intake(spine, database):
     record_many(spine, 3)
-    rows = await database.run("claim_intake", CLAIM | {"since": 0, "limit": 2})
+    rows = await database.run("claim_events", CLAIM | {"since": 0, "limit": 2})
     assert (await rebuild(database)).events == 0
     assert [spine.count(table) for table in ("facet", "delivery", "intake")] == [0, 0, 1]
     assert spine.connection.execute("SELECT id FROM outbox.lease").fetchall() == [(rows[0][0],)]
@@ -225,23 +225,29 @@ async def test_killed_in_the_middle_it_leaves_everything_as_it_was(spine, databa
 
 # The lock that rebuild, erase and retention work under
 
-UNDER_THE_LOCK = re.compile(r"(erase|rebuild|retention|refold)_")
+UNDER_THE_LOCK = {
+    "erase_fragments",
+    "erase_log",
+    "erase_pending",
+    "erase_stripe",
+    "replace_fragment",
+    "drop_empty_fragments",
+    "drop_projections",
+    "enqueue_pending",
+    "fold_events",
+    "remove_events",
+    "remove_fragments",
+    "take_back_leases",
+}
 
 
 def writers():
     """The queries that write to queues, logs or persons, and are not those of the ones that exclude the others."""
-    names = sorted(file.name.removesuffix(".sql") for file in resources.files("schema.queries").iterdir())
+    names = sorted(file.stem for file in (data_folder("schema") / "queries").rglob("*.sql"))
     writing = re.compile(
         r"(INSERT INTO|DELETE FROM|UPDATE) outbox\.(?!(merge|election|minute|coverage|circuit|alert|destination|mapping)\b)"
     )
-    return [name for name in names if not name.startswith("_") and writing.search(load_or_nothing(name))]
-
-
-def load_or_nothing(name):
-    try:
-        return load(name)
-    except (FileNotFoundError, IsADirectoryError):
-        return ""
+    return [name for name in names if writing.search(load(name))]
 
 
 def prepared(name):
@@ -252,10 +258,10 @@ def prepared(name):
 
 def test_who_excludes_dispatchers_says_so():
     for name in writers():
-        assert bool(UNDER_THE_LOCK.match(name)) == ("under exclude_dispatchers" in " ".join(load(name).split())), name
+        assert (name in UNDER_THE_LOCK) == ("under exclude_dispatchers" in " ".join(load(name).split())), name
 
 
-@pytest.mark.parametrize("name", [name for name in writers() if not UNDER_THE_LOCK.match(name)])
+@pytest.mark.parametrize("name", [name for name in writers() if name not in UNDER_THE_LOCK])
 def test_every_other_writer_takes_the_lock_before_it_looks_at_anything(connection, name):
     with connection.transaction(force_rollback=True):
         connection.execute(f"PREPARE examined AS {prepared(name)}")
@@ -267,14 +273,15 @@ def test_every_other_writer_takes_the_lock_before_it_looks_at_anything(connectio
 
 
 def test_the_writers_are_found():
-    assert {name.split("_")[0] for name in writers()} >= {
-        "claim",
-        "settle",
-        "reclaim",
-        "expire",
-        "dead",
-        "resend",
-        "extend",
+    assert {*writers()} >= {
+        *UNDER_THE_LOCK,
+        "claim_deliveries",
+        "enqueue_resends",
+        "expire_deliveries",
+        "extend_lease",
+        "reclaim_leases",
+        "requeue_dead_letters",
+        "settle_deliveries",
     }
 
 
@@ -284,12 +291,12 @@ async def test_who_waited_for_it_sees_what_was_done_meanwhile(spine, database, d
     await spine.drain()
     record_many_more = "INSERT INTO outbox.event (name, event_id, lead_id) VALUES ('lead_submitted', 'late', 'L')"
     spine.connection.execute(record_many_more)
-    (lease, *_), *_ = await database.run("claim_delivery", CLAIM | {"destination": 2, "since": BEGINNING, "limit": 1})
+    (lease, *_), *_ = await database.run("claim_deliveries", CLAIM | {"destination": 2, "since": BEGINNING, "limit": 1})
     told = [{"event_id": 1, "revision": 0, "outcome": "delivered", "status": 200}]
     asked = {
-        "claim_delivery": CLAIM | {"destination": 1, "since": BEGINNING},
-        "claim_intake": CLAIM | {"since": 0},
-        "settle_delivery": {"lease": lease, "holder": "one", "told": Jsonb(told)},
+        "claim_deliveries": CLAIM | {"destination": 1, "since": BEGINNING},
+        "claim_events": CLAIM | {"since": 0},
+        "settle_deliveries": {"lease": lease, "holder": "one", "told": Jsonb(told)},
         "reclaim_leases": {},
     }
     with psycopg.connect(database_url) as other:
@@ -302,8 +309,8 @@ async def test_who_waited_for_it_sees_what_was_done_meanwhile(spine, database, d
         await until(lambda: spine.connection.execute(waiting).fetchone() == (len(asked),))
         other.commit()
     answers = {name: await task for name, task in tasks.items()}
-    claimed = {name: json.loads(answers[name][0][3]) for name in ("claim_delivery", "claim_intake")}
-    assert [(event[0], event[6]) for event, *_ in claimed["claim_delivery"]] == [(2, "erased")]
-    assert [arrival[5] for arrival in claimed["claim_intake"]] == ["erased"]
-    assert answers["settle_delivery"] == answers["reclaim_leases"] == [(0,)]
+    claimed = {name: json.loads(answers[name][0][3]) for name in ("claim_deliveries", "claim_events")}
+    assert [(event[0], event[6]) for event, *_ in claimed["claim_deliveries"]] == [(2, "erased")]
+    assert [arrival[5] for arrival in claimed["claim_events"]] == ["erased"]
+    assert answers["settle_deliveries"] == answers["reclaim_leases"] == [(0,)]
     assert spine.count("receipt") == 0

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schema.tables import metadata
+from dispatcher.database.tables import metadata
 
 SECRET = "ada.lovelace@example.com"  # what no error may quote
 OBJECTS = ("person", "sealed", "visitor", "campaign", "details", "consent")

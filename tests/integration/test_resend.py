@@ -8,8 +8,9 @@ from hashlib import sha256
 
 import pytest
 
-from dispatcher import daemon, intake, words
-from tests.support import until
+from dispatcher import daemon, routing
+from dispatcher.intake import worker
+from tests.support.drive import until
 
 BROWSER = {
     "ip": "203.0.113.7",
@@ -164,7 +165,7 @@ async def test_an_event_that_was_in_flight_at_the_merge_is_looked_at_again(spine
 
 
 async def test_merges_wait_while_intake_is_behind(spine, monkeypatch):
-    monkeypatch.setattr(intake, "BATCH", 1)
+    monkeypatch.setattr(worker, "BATCH", 1)
     account(spine, name="signed_in")
     async with daemon.running(spine.settings, spine.database_url) as running:
         assert await running.intake.step() == 1
@@ -178,7 +179,7 @@ async def test_merges_wait_while_intake_is_behind(spine, monkeypatch):
 
 
 async def test_merges_wait_while_a_destination_is_behind_that_takes_deliveries(spine, monkeypatch):
-    monkeypatch.setattr(words, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(routing, "FRESH_SECONDS", 0)
     for number in range(1001):
         lead(spine, event_id=f"e{number}")
     account(spine, name="signed_in")
@@ -196,7 +197,7 @@ async def test_merges_wait_while_a_destination_is_behind_that_takes_deliveries(s
 
 
 async def test_merges_do_not_wait_for_ever(spine, monkeypatch):
-    monkeypatch.setattr(intake, "BATCH", 1)
+    monkeypatch.setattr(worker, "BATCH", 1)
     monkeypatch.setattr(daemon, "MERGES_WAIT_SECONDS", 0)
     account(spine, name="signed_in")
     async with daemon.running(spine.settings, spine.database_url) as running:

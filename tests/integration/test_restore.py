@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.documents import ROOT, blocks
+from tests.support.documents import ROOT, blocks
 
 PAGE = ROOT / "docs" / "operations" / "runbook.md"
 

@@ -13,12 +13,13 @@ import psycopg
 import pytest
 from apscheduler.triggers.interval import IntervalTrigger
 
-from dispatcher import retention, schedule
-from dispatcher.database import Database
-from dispatcher.erase import erase
-from dispatcher.person import By, Selector
-from dispatcher.rebuild import rebuild
-from tests.support import until
+from dispatcher.database.connections import Database
+from dispatcher.maintenance import retention
+from dispatcher.maintenance.rebuild import rebuild
+from dispatcher.people.erasure import erase
+from dispatcher.people.lookup import By, Selector
+from dispatcher.scheduler import leader
+from tests.support.drive import until
 
 LOG = ("event", "receipt", "attempt", "revision")
 PERSONS = ("facet", "facet_event", "sign_in")
@@ -255,7 +256,7 @@ def often(_config):
 
 
 async def test_it_is_a_job_of_the_schedule(spine, database, monkeypatch, capsys):
-    assert "retention" in {job.name for job in schedule.JOBS}
+    assert "retention" in {job.name for job in leader.JOBS}
     ran = []
 
     async def count(work):
@@ -263,10 +264,9 @@ async def test_it_is_a_job_of_the_schedule(spine, database, monkeypatch, capsys)
         if len(ran) == 2:
             raise psycopg.errors.UniqueViolation("Key (handl_id)=(secret)")
 
-    monkeypatch.setattr(schedule, "JOBS", (schedule.Job("often", often, count),))
+    monkeypatch.setattr(leader, "JOBS", (leader.Job("often", often, count),))
     one, other = (
-        schedule.Schedule(database, spine.settings, holder=name, term=timedelta(seconds=60))
-        for name in ("one", "other")
+        leader.Schedule(database, spine.settings, holder=name, term=timedelta(seconds=60)) for name in ("one", "other")
     )
     await one.step()
     await other.step()
@@ -297,8 +297,8 @@ async def test_one_that_stops_leaves_a_job_where_it_is(spine, database, monkeypa
         finally:
             cut_off.set()
 
-    monkeypatch.setattr(schedule, "JOBS", (schedule.Job("long", often, work),))
-    one = schedule.Schedule(database, spine.settings, holder="one", term=timedelta(seconds=60))
+    monkeypatch.setattr(leader, "JOBS", (leader.Job("long", often, work),))
+    one = leader.Schedule(database, spine.settings, holder="one", term=timedelta(seconds=60))
     await one.step()
     await asyncio.wait_for(began.wait(), 20)
     await one.close()
@@ -320,7 +320,7 @@ async def test_the_dispatcher_s_role_is_enough_for_all_of_it(spine, record):
             spine.clock.move(days=91)
             assert (await retention.sweep(database, spine.settings, rest=0)).receipts == 2
             assert await erase(database, Selector(By.EMAIL, "ada@example.com")) == 2
-            mine = schedule.Schedule(database, spine.settings, holder="one", term=timedelta(seconds=60))
+            mine = leader.Schedule(database, spine.settings, holder="one", term=timedelta(seconds=60))
             await mine.step()
             await mine.close()
     finally:

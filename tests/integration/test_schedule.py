@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import structlog.testing
 
-from dispatcher.schedule import JOBS, Schedule
-from schema.config import Config
-from schema.config import Schedule as Times
-from schema.settings import Secret
-from tests.inbox import open_inbox
-from tests.support import until
+from dispatcher.config import Config
+from dispatcher.config import Schedule as Times
+from dispatcher.config.settings import Secret
+from dispatcher.scheduler.leader import JOBS, Schedule
+from tests.support.drive import until
+from tests.support.inbox import open_inbox
 
 TERM = timedelta(seconds=60)
 

@@ -12,11 +12,11 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from dispatcher.database import Database
+from dispatcher.database.connections import Database
+from dispatcher.database.queries import load
+from dispatcher.delivery.batch_settler import COLLECT_SECONDS
+from dispatcher.delivery.queue import BEGINNING
 from dispatcher.destinations import registry
-from dispatcher.queue import BEGINNING
-from dispatcher.settling import COLLECT_SECONDS
-from schema.queries import load
 
 BATCH = 500
 EVENTS = 25_000
@@ -39,9 +39,9 @@ SIGN_INS = [
 # Query → its parameters; the indexes by which it reads. Nothing is read in any other way; but the leases, a handful, may
 # be looked through where `lease_pkey` is not named.
 STATEMENTS = {
-    "claim_intake": ({**CLAIM, "since": 0}, {"intake_pkey", "event_pkey", "raw_pkey"}),
-    "claim_delivery": ({**CLAIM, "destination": 1, "since": BEGINNING}, {"delivery_pkey", "event_pkey"}),
-    "settle_intake": (
+    "claim_events": ({**CLAIM, "since": 0}, {"intake_pkey", "event_pkey", "raw_pkey"}),
+    "claim_deliveries": ({**CLAIM, "destination": 1, "since": BEGINNING}, {"delivery_pkey", "event_pkey"}),
+    "settle_events": (
         {
             "lease": 1,
             "holder": "one",
@@ -53,8 +53,8 @@ STATEMENTS = {
         },
         {"lease_pkey", "event_pkey", "raw_pkey"},
     ),
-    "settle_delivery": ({"lease": 2, "holder": "one", "told": Jsonb(TOLD)}, {"lease_pkey"}),
-    "look": (
+    "settle_deliveries": ({"lease": 2, "holder": "one", "told": Jsonb(TOLD)}, {"lease_pkey"}),
+    "ready_queues": (
         {"intake": 0, "destinations": [1], "sinces": [BEGINNING]},
         {"intake_pkey", "delivery_pkey", "merge_pkey"},
     ),
@@ -63,7 +63,7 @@ STATEMENTS = {
         {"destination": 1, "limit": BATCH, "window": timedelta(hours=72), "repeat": None},
         {"delivery_pkey", "event_pkey"},
     ),
-    "standings": (FRESH, {"circuit_pkey", "intake_pkey", "delivery_pkey", "event_pkey", "revision_pkey"}),
+    "read_destination_status": (FRESH, {"circuit_pkey", "intake_pkey", "delivery_pkey", "event_pkey", "revision_pkey"}),
     "reclaim_leases": ({}, set()),
 }
 # As psycopg sends them.
@@ -138,7 +138,8 @@ def test_a_statement_reads_every_table_by_its_index(backlog, query, mode):
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 @pytest.mark.parametrize(
-    ("query", "queue"), [("claim_intake", "intake"), ("claim_delivery", "delivery"), ("expire_deliveries", "delivery")]
+    ("query", "queue"),
+    [("claim_events", "intake"), ("claim_deliveries", "delivery"), ("expire_deliveries", "delivery")],
 )
 def test_a_claim_reads_no_more_of_its_queue_than_it_takes(backlog, query, queue, mode):
     nodes = explain(backlog, query, STATEMENTS[query][0], mode, analyze=True)
@@ -149,7 +150,7 @@ def test_a_claim_reads_no_more_of_its_queue_than_it_takes(backlog, query, queue,
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 def test_how_long_the_oldest_is_owed_is_asked_of_the_first_hundred(backlog, mode):
-    nodes = explain(backlog, "standings", FRESH, mode, analyze=True)
+    nodes = explain(backlog, "read_destination_status", FRESH, mode, analyze=True)
     read = {
         (node["Relation Name"], node["Index Name"]): node["Actual Rows"] * node["Actual Loops"]
         for node in nodes
@@ -161,7 +162,7 @@ def test_how_long_the_oldest_is_owed_is_asked_of_the_first_hundred(backlog, mode
 
 async def test_no_plan_outlives_the_queue_it_was_made_for(database):
     for _ in range(20):
-        await database.run("claim_intake", {**CLAIM, "since": 0})
+        await database.run("claim_events", {**CLAIM, "since": 0})
     async with database._pool.connection() as connection:
         assert await (await connection.execute("SELECT name FROM pg_prepared_statements")).fetchall() == []
 
@@ -192,11 +193,11 @@ async def test_a_batch_costs_one_claim_and_one_settlement(spine, statements):
     assert await spine.drain() == 0
     seconds = monotonic() - began
     assert spine.count("receipt") == 1200
-    assert statements["claim_intake", True] == statements["settle_intake", True] == 1
+    assert statements["claim_events", True] == statements["settle_events", True] == 1
     leases = sum(-(-600 // limits.batch) for limits in registry.LIMITS.values())
-    assert statements["claim_delivery", True] == leases
+    assert statements["claim_deliveries", True] == leases
     # What is answered within a second is settled together.
-    assert leases <= statements["settle_delivery", True] <= leases * (1 + seconds // COLLECT_SECONDS)
+    assert leases <= statements["settle_deliveries", True] <= leases * (1 + seconds // COLLECT_SECONDS)
     # Beside these: the looks that found nothing, the words, the reclaim, the tallies.
     assert sum(statements.values()) <= 30 + 4 * seconds
 

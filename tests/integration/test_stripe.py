@@ -16,9 +16,9 @@ from sqlalchemy.pool import NullPool
 import outbox
 import outbox.stripe
 from outbox.stripe import SignatureError
-from tests.stripe_events import NEW, OLD, SECRET, VERSIONS, signed
-from tests.stripe_invoices import BEGAN, DAY, INVOICE, PAYMENT
-from tests.stripe_log import TABLES, clear, deliver, life, log, summary
+from tests.support.stripe_events import NEW, OLD, SECRET, VERSIONS, signed
+from tests.support.stripe_invoices import BEGAN, DAY, INVOICE, PAYMENT
+from tests.support.stripe_log import TABLES, clear, deliver, life, log, summary
 
 ROOT = Path(__file__).parents[2]
 

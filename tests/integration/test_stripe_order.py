@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from outbox.stripe import Rules
-from tests.stripe_events import NEW, OLD, SESSION, TRIAL, VERSIONS
-from tests.stripe_invoices import BEGAN, CHARGE, CUSTOMER, DAY, INVOICE, MONTH, PAYMENT, SUBSCRIPTION
-from tests.stripe_log import clear, deliver, life, log, summary
+from tests.support.stripe_events import NEW, OLD, SESSION, TRIAL, VERSIONS
+from tests.support.stripe_invoices import BEGAN, CHARGE, CUSTOMER, DAY, INVOICE, MONTH, PAYMENT, SUBSCRIPTION
+from tests.support.stripe_log import clear, deliver, life, log, summary
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 
 import outbox
 from outbox.stripe import checkout_metadata
-from tests.stripe_events import NEW, VERSIONS
-from tests.stripe_invoices import DAY, INVOICE, MONTH, NOBODY, PAYMENT
-from tests.stripe_log import deliver
+from tests.support.stripe_events import NEW, VERSIONS
+from tests.support.stripe_invoices import DAY, INVOICE, MONTH, NOBODY, PAYMENT
+from tests.support.stripe_log import deliver
 
 LANDING = outbox.Visitor(
     ip="203.0.113.7",

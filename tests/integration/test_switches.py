@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from psycopg import OperationalError
 
-import migrations
-from dispatcher.database import AWAY, Database
-from dispatcher.switches import switch
-from schema.settings import Secret
+from dispatcher.config.settings import Secret
+from dispatcher.database import migrations
+from dispatcher.database.connections import AWAY, Database
+from dispatcher.routing_switches import switch
 
 
 def states(spine, event_id):

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import psycopg
 import pytest
 
-from schema.queries import load
+from dispatcher.database.queries import load
 
 FILL = """
 ALTER TABLE outbox.event DISABLE TRIGGER event_recorded;
@@ -26,13 +26,13 @@ VACUUM ANALYZE
 WEEK = {"since": date(2026, 11, 1), "until": date(2026, 11, 7)}
 LARGE = {"event", "intake", "delivery", "minute", "coverage"}
 STATEMENTS = {
-    "quality": WEEK,
-    "quality_daily": WEEK | {"destination": None, "step": None},
-    "outcomes_since": {"since": timedelta(days=1)},
-    "standings": {"fresh": timedelta(seconds=60)},
-    "owed_at_least": {"most": 100},
-    "gauges": {"fresh": timedelta(seconds=60), "most": 100},
-    "retention_tallies": {"minutes": timedelta(days=27), "days": 395},
+    "read_field_coverage": WEEK,
+    "read_daily_coverage": WEEK | {"destination": None, "step": None},
+    "count_outcomes": {"since": timedelta(days=1)},
+    "read_destination_status": {"fresh": timedelta(seconds=60)},
+    "count_pending_at_least": {"most": 100},
+    "read_gauges": {"fresh": timedelta(seconds=60), "most": 100},
+    "remove_counts": {"minutes": timedelta(days=27), "days": 395},
 }
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from dispatcher.dead_letters import Which, requeue
-from dispatcher.queue import PostgresQueue
-from dispatcher.records import Settlement
-from schema.settings import Secret
+from dispatcher.config.settings import Secret
+from dispatcher.delivery.dead_letters import Which, requeue
+from dispatcher.delivery.queue import PostgresQueue
+from dispatcher.models import Settlement
 
 
 async def test_meta_is_tried_for_seven_days_and_then_the_event_is_dead(spine):
@@ -102,7 +102,7 @@ async def test_a_lease_that_expired_is_not_repeated_when_it_would_count(spine, d
     await spine.drain()
     spine.connection.execute("UPDATE outbox.destination SET paused = false")
     lost = {"destination": 1, "holder": "killed", "lease": timedelta(seconds=30), "limit": 10}
-    assert len(await database.run("claim_delivery", lost | {"since": datetime(2000, 1, 1, tzinfo=UTC)})) == 1
+    assert len(await database.run("claim_deliveries", lost | {"since": datetime(2000, 1, 1, tzinfo=UTC)})) == 1
     spine.clock.move(hours=47, minutes=1)
     assert await spine.drain() == 0
     assert spine.arrivals("meta") == []

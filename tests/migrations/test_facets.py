@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-import migrations
-from dispatcher.identity.facets import EPOCH, Fact, Keys, fold, stamp, unpack
+from dispatcher.database import migrations
+from dispatcher.identity.fragments import EPOCH, Fact, Keys, fold, stamp, unpack
 from tests.migrations.catalog import describe
-from tests.support import wait_until
+from tests.support.drive import wait_until
 
 BEFORE, AFTER = "0006", "0007"
 FACETS = "SELECT account_id, handl_id, lead_id, {} FROM outbox.facet"

@@ -16,8 +16,7 @@ from psycopg import sql
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-import migrations
-from schema import declared, embedded
+from dispatcher.database import create_all, embedded_postgres, migrations
 from tests.migrations.catalog import describe, describe_others
 
 ROOT = Path(__file__).parents[2]
@@ -218,7 +217,7 @@ def test_migrating_again_grants_the_roles_what_a_restore_has_lost(empty_database
 def declared_database(empty_database):
     engine = create_engine(empty_database.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
     with engine.begin() as connection:
-        declared.create_all(connection)
+        create_all.create_all(connection)
     return empty_database
 
 
@@ -325,7 +324,7 @@ def cluster():
     """A server of its own, for what concerns roles: they belong to a whole cluster."""
     with tempfile.TemporaryDirectory(prefix="outbox-cluster-") as folder:
         Path(folder).chmod(0o755)
-        server = embedded.Server(Path(folder), options={"fsync": "off"})
+        server = embedded_postgres.Server(Path(folder), options={"fsync": "off"})
         server.start()
         yield server.url
         server.stop("immediate")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-import migrations
+from dispatcher.database import migrations
 
 BEFORE, AFTER = "0007", "0008"
 ADD = "INSERT INTO outbox.receipt (event_id, destination, revision, tries, outcome, sent) VALUES (%s, 1, 0, 1, %s, %s)"

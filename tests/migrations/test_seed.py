@@ -7,8 +7,8 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from dispatcher.database.seed_routing import DESTINATIONS, seed
 from outbox.taxonomy import FUNNEL, Step, Target
-from schema.seed import DESTINATIONS, seed
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dispatcher.records import Event
+from dispatcher.models import Event
 
 CROWD = 32
 MOST_KEYS = 10

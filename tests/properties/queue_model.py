@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from dispatcher.destinations import Limits
-from dispatcher.records import Settlement
+from dispatcher.destinations.base import Limits
+from dispatcher.models import Settlement
 
 
 class Key(NamedTuple):

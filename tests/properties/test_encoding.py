@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import outbox
 from outbox.encoding import MAX_DEPTH, MAX_ITEMS, MAX_TEXT, clean, encode
-from tests.strategies import wild_text
+from tests.support.strategies import wild_text
 
 _scalars = st.one_of(
     st.none(),

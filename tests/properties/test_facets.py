@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
-from dispatcher.identity.facets import FIRST, SEEN, join, pack, unpack
+from dispatcher.identity.fragments import FIRST, SEEN, join, pack, unpack
 
 FIELDS = ("ct", "em", "fbc", "fbp", "ga_client_id", "sha256_email_address", "zp")
 # Few stamps, so that they meet, also in one of the two numbers alone; some of events before 1970.

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.identity.facets import Fact, Keys, fold, join, keys_of, pack, stamp, unpack
+from dispatcher.identity.fragments import Fact, Keys, fold, join, keys_of, pack, stamp, unpack
 from dispatcher.identity.resolver import PersonResolver
-from dispatcher.records import Event
+from dispatcher.models import Event
 from tests.properties import identity_oracle as oracle
 from tests.properties.identity_oracle import CROWD, Log
 
@@ -126,7 +126,11 @@ class Tables:
 
     async def run(self, query, parameters):
         self.asked[query] += 1
-        answers = {"facets": self.facets_of, "sign_ins": self.sign_ins_around, "lenders": self.lenders}
+        answers = {
+            "read_fragments": self.facets_of,
+            "find_sign_ins": self.sign_ins_around,
+            "read_sources": self.lenders,
+        }
         return list(answers[query](**parameters))
 
     def facets_of(self, accounts, handls, leads, crowd):
@@ -371,4 +375,4 @@ def test_a_batch_costs_the_same_few_questions_however_many_events_share_a_key(pe
         tables = Tables(events)
         resolve(batch, tables)
         assert tables.asked["facets"] <= 5
-        assert max(tables.asked["sign_ins"], tables.asked["lenders"]) <= 1
+        assert max(tables.asked["find_sign_ins"], tables.asked["read_sources"]) <= 1

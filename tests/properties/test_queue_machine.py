@@ -20,13 +20,13 @@ from hypothesis.stateful import (
 )
 from psycopg.types.json import Jsonb
 
-from dispatcher.database import Database
-from dispatcher.destinations import Limits
-from dispatcher.queue import PostgresQueue
-from dispatcher.records import Settlement
-from dispatcher.words import Words
+from dispatcher.database.connections import Database
+from dispatcher.delivery.queue import PostgresQueue
+from dispatcher.destinations.base import Limits
+from dispatcher.models import Settlement
+from dispatcher.routing import Words
 from tests.properties.queue_model import Attempt, Held, Key, Model, Owed, Receipt, Tried
-from tests.support import intake
+from tests.support.drive import intake
 
 BEGIN = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
@@ -66,7 +66,7 @@ class Interrupted:
         self.settlement = None
 
     async def run(self, query, parameters=None):
-        if query == "settle_intake":
+        if query == "settle_events":
             self.settlement = parameters
             return [(1,)]
         return await self.database.run(query, parameters)
@@ -151,7 +151,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(which=recent)
     def settle_intake(self, which):
         _, settlement = self.intakes[-1 - which % len(self.intakes)]
-        settled = self.run("settle_intake", **settlement)
+        settled = self.run("settle_events", **settlement)
         assert settled == [(self.model.take_in(settlement["lease"], (META, GA4), self.silent),)]
 
     @rule(holder=holders, destination=destinations, limit=limits)
@@ -249,7 +249,7 @@ class QueueMachine(RuleBasedStateMachine):
     def requeue(self, ahead):
         before = self.model.now + timedelta(seconds=ahead)
         everything = {"reason": None, "destination": None, "name": None, "limit": 1000}
-        rows = self.run("dead_requeue", before=before, destination_after=0, event_after=0, **everything)
+        rows = self.run("requeue_dead_letters", before=before, destination_after=0, event_after=0, **everything)
         assert (rows[0][0] if rows else 0) == self.model.requeue(before)
 
     @precondition(lambda self: any(receipt.outcome == "delivered" for receipt in self.model.receipts.values()))
@@ -260,7 +260,7 @@ class QueueMachine(RuleBasedStateMachine):
         key = delivered[which % len(delivered)]
         again = {"event_id": key.event, "destination": key.destination, "revision": key.revision + 1}
         decided = self.run(
-            "resend",
+            "enqueue_resends",
             resends=Jsonb([again | {"first_at": self.model.first_sent_at(key).isoformat()}]),
             done=[],
             later=[],
@@ -342,7 +342,7 @@ def stored(connection):
 @pytest.mark.timeout(600)  # what fails is made small before it is shown
 def test_the_queues_do_what_the_model_does(database_url, monkeypatch):
     monkeypatch.setattr(
-        "dispatcher.intake.GIVE_UP", 1000
+        "dispatcher.intake.worker.GIVE_UP", 1000
     )  # else a lease may become many, which the model does not know
 
     async def connect():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from outbox import phone_numbers
 from outbox.person import Person
 from outbox.sealing import seal
-from tests.strategies import (
+from tests.support.strategies import (
     PERSON_FIELDS,
     addresses,
     appendices,

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from outbox.encoding import encode_all
 from outbox.stripe import Memory, Rules
 from outbox.stripe.events import READERS, read_event
-from outbox.stripe.memory import Free, Refund, write
 from outbox.stripe.recording import within_reach
-from tests.strategies import json_values
-from tests.stripe_events import NEW, OLD
+from outbox.stripe.state import Free, Refund, write
+from tests.support.strategies import json_values
+from tests.support.stripe_events import NEW, OLD
 
 EVENTS = [
     event

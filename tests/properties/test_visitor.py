@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outbox.page import clean_url
+from outbox.page_url import clean_url
 from outbox.visitor import Visitor
 
 DOCUMENTED = {

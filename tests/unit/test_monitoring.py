@@ -10,11 +10,10 @@ import promql_parser
 import pytest
 import yaml
 
-from dispatcher.alerts import KINDS
-from dispatcher.destinations import Outcome
-from dispatcher.metrics import REGISTRY
-from dispatcher.metrics.counts import RECEIPTS
-from dispatcher.metrics.gauges import GAUGES, STATES
+from dispatcher.destinations.base import Outcome
+from dispatcher.monitoring.alerts import KINDS
+from dispatcher.monitoring.gauges import GAUGES, STATES
+from dispatcher.telemetry.prometheus import RECEIPTS, REGISTRY
 
 FOLDER = Path(__file__).parents[2] / "docs" / "operations"
 RULES = yaml.safe_load((FOLDER / "monitoring" / "alerts.yml").read_text("utf-8"))

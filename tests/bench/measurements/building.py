@@ -17,9 +17,9 @@ from facebook_business.adobjects.serverside.user_data import UserData
 from facebook_business.api import _top_level_param_json_encode
 
 import outbox
-from dispatcher.destinations.meta import Meta
+from dispatcher.config.settings import Settings
+from dispatcher.destinations.meta.destination import Meta
 from outbox.sealing import seal
-from schema.settings import Settings
 from tests.bench import fill, yardsticks
 from tests.bench.measure import Measurement, Side, at_least
 from tests.bench.world import World

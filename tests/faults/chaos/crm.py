@@ -16,7 +16,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 import outbox
-from schema.settings import sqlalchemy_url
+from dispatcher.config.settings import sqlalchemy_url
 from tests.faults.chaos.plan import Plan
 
 SILENT = "signed_in"

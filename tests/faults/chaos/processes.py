@@ -18,18 +18,18 @@ from typing import Any
 
 import aiohttp
 
-from schema import embedded
+from dispatcher.database import embedded_postgres
 from tests.faults.chaos.plan import GA4_SECRET, LEASE_SECONDS, META_TOKEN, Plan
 
 OUTBOX = Path(sys.executable).with_name("outbox")
 ROOT = Path(__file__).parents[3]
 
 
-def postgres(folder: Path, plan: Plan) -> embedded.Server:
+def postgres(folder: Path, plan: Plan) -> embedded_postgres.Server:
     """Give a server whose address stays the same, whenever it is started."""
     home = folder / "postgres"
     home.mkdir(mode=0o755)
-    return embedded.Server(home, options={} if plan.fsync else {"fsync": "off"}, port=_settled_port())
+    return embedded_postgres.Server(home, options={} if plan.fsync else {"fsync": "off"}, port=_settled_port())
 
 
 def _settled_port() -> int:

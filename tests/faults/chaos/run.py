@@ -16,14 +16,13 @@ from typing import Any
 import aiohttp
 import psycopg
 
-import migrations
-from schema import embedded
+from dispatcher.database import embedded_postgres, migrations
 from tests.faults.chaos import plan as planned
 from tests.faults.chaos.crm import Crm
 from tests.faults.chaos.evidence import Evidence, Struck
 from tests.faults.chaos.plan import Blow, Plan, blows
 from tests.faults.chaos.processes import Dispatcher, Fleet, Sandbox, postgres
-from tests.support import Clock
+from tests.support.drive import Clock
 
 DRAIN_SECONDS = 180
 LOOK_SECONDS = 0.1
@@ -70,7 +69,7 @@ class Run:
     """A plan, while it is carried out."""
 
     def __init__(
-        self, plan: Plan, folder: Path, server: embedded.Server, sandbox: Sandbox, say: Callable[[str], None]
+        self, plan: Plan, folder: Path, server: embedded_postgres.Server, sandbox: Sandbox, say: Callable[[str], None]
     ) -> None:
         self.plan = plan
         self.url = server.url

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.inbox import open_inbox
+from tests.support.inbox import open_inbox
 
 
 @pytest.fixture

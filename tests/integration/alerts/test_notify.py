@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog.testing
 
-from dispatcher.alerts import Notifier
-from schema.settings import Secret
+from dispatcher.config.settings import Secret
+from dispatcher.monitoring.alerts import Notifier
 
 NOBODY = "json://user:hush-hush@127.0.0.1:9/"
 

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import structlog.testing
 
-from dispatcher.alerts import Watch
-from dispatcher.alerts.conditions import CALM_SECONDS
-from dispatcher.standings import standings
-from schema.config import Config, Schedule
-from schema.settings import Secret
+from dispatcher.config import Config, Schedule
+from dispatcher.config.settings import Secret
+from dispatcher.monitoring.alerts import Watch
+from dispatcher.monitoring.alerts.conditions import CALM_SECONDS
+from dispatcher.monitoring.destination_status import standings
 
 FRESH = timedelta(seconds=60)
 ATTENTION, ALL_CLEAR = "Conversions: attention", "Conversions: all clear"
@@ -279,7 +279,7 @@ async def test_what_fails_while_nothing_is_owed_is_well(see, database, behind):
     see("failing", "server error")
 
     async def meta():
-        return standings(await database.run("standings", {"fresh": FRESH}))[1]
+        return standings(await database.run("read_destination_status", {"fresh": FRESH}))[1]
 
     assert ((await meta()).state, (await meta()).reason) == ("failing", "server error")
     behind.connection.execute("DELETE FROM outbox.delivery")
@@ -293,7 +293,7 @@ async def test_an_event_that_lies_ahead_is_no_backlog(watch, inbox, spine, datab
     spine.clock.move(days=5)
     await watch().check()
     assert inbox.mail == []
-    known = standings(await database.run("standings", {"fresh": FRESH}))
+    known = standings(await database.run("read_destination_status", {"fresh": FRESH}))
     assert {each.age.longest for each in known.values()} == {None}
 
 

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from dispatcher.cli import app
-from tests.processes import OUTBOX, run
+from tests.support.processes import OUTBOX, run
 
 LISTINGS = (
     ("dead", "list"), ("destination", "list"), ("doctor",), ("person", "--lead", "1"), ("preview", "one"),

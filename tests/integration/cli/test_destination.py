@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests import processes
+from tests.support import processes
 
 
 async def listed(outbox):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.console_site import TOKEN, serving
+from tests.support.console_site import TOKEN, serving
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+from dispatcher.config import Config, Serve
 from dispatcher.console.access import COOKIE, NO_ACTIONS
-from schema.config import Config, Serve
-from tests.console_site import TOKEN, serving
+from tests.support.console_site import TOKEN, serving
 
 PAGES = ("/", "/events", "/people", "/dead", "/quality", "/destinations")
 POLICY = (

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from dispatcher import dead_letters
-from dispatcher.console import dead
-from tests.console_site import TOKEN, serving
+from dispatcher.console import dead_letters as dead
+from dispatcher.delivery import dead_letters
+from tests.support.console_site import TOKEN, serving
 
 BROWSER = {"ip": "203.0.113.7", "user_agent": "Mozilla/5.0 (X11)", "fbp": "fb.1.1700000000000.1234567890",
            "url": "https://www.example.com/lead"}  # fmt: skip

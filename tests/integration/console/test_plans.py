@@ -7,7 +7,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from schema.queries import load
+from dispatcher.database.queries import load
 from tests.integration.test_plans import FILL, IDS, walk
 
 DAY = {"since": timedelta(days=1)}
@@ -15,25 +15,25 @@ DEAD = {"reason": None, "destination": None, "name": None}
 
 # Query → its parameters.
 STATEMENTS = {
-    "circuits": DAY,
-    "minutes": DAY,
-    "complaints": DAY,
-    "alerts": {},
-    "standings": {"fresh": timedelta(seconds=60)},
-    "owed_at_least": {"most": 1001},
-    "dead_count": {"most": 1001},
-    "dead_list": DEAD,
-    "dead_examples": {"destination": "meta", "reason": "missing value", "limit": 5},
-    "dead_requeue": DEAD | {"before": "2030-01-01", "limit": 5000, "destination_after": 0, "event_after": 0},
-    "dead_requeue_one": {"event": 7, "destination": "meta"},
-    "events_newest": {"before": 90_000, "name": "lead_submitted", "most": 1000, "limit": 50},
-    "events_listed": {"ids": IDS},
-    "events_with_key": {"keys": ["a2"], "crowd": 200, "limit": 50},
+    "read_states": DAY,
+    "read_delivery_counts": DAY,
+    "read_last_errors": DAY,
+    "list_alerts": {},
+    "read_destination_status": {"fresh": timedelta(seconds=60)},
+    "count_pending_at_least": {"most": 1001},
+    "count_dead_letters": {"most": 1001},
+    "list_dead_letters": DEAD,
+    "list_dead_letter_examples": {"destination": "meta", "reason": "missing value", "limit": 5},
+    "requeue_dead_letters": DEAD | {"before": "2030-01-01", "limit": 5000, "destination_after": 0, "event_after": 0},
+    "requeue_dead_letter": {"event": 7, "destination": "meta"},
+    "list_newest_events": {"before": 90_000, "name": "lead_submitted", "most": 1000, "limit": 50},
+    "list_events": {"ids": IDS},
+    "find_events_by_key": {"keys": ["a2"], "crowd": 200, "limit": 50},
     "find_events": {"text": "x", "id": 7},
-    "states_of": {"ids": IDS},
-    "event_shown": {"id": 7},
-    "history_of": {"id": 7},
-    "waiting_of": {"id": 7, "most": 1000},
+    "read_outcomes": {"ids": IDS},
+    "read_event": {"id": 7},
+    "read_history": {"id": 7},
+    "find_pending": {"id": 7, "most": 1000},
 }
 LARGE = {"event", "receipt", "attempt", "revision", "facet", "facet_event", "sign_in", "minute"}
 MINUTES = """

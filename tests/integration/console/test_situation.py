@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dispatcher.config import Config
+from dispatcher.console.health_summary import verdict
 from dispatcher.console.status import MOST_OWED, situation
-from dispatcher.console.verdict import verdict
-from schema.config import Config
 
 
 class Tables:

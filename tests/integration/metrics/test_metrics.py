@@ -11,12 +11,12 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from dispatcher import daemon, health, metrics, serve
-from dispatcher.database import Database
-from dispatcher.metrics import gauges
-from dispatcher.metrics.gauges import GAUGES
-from schema.config import Config
-from schema.queries import load
+from dispatcher import admin_http, daemon, serve
+from dispatcher.config import Config
+from dispatcher.database.connections import Database
+from dispatcher.database.queries import load
+from dispatcher.monitoring import gauges
+from dispatcher.monitoring.gauges import GAUGES, Gauges
 
 FRESH = timedelta(seconds=30)
 
@@ -47,7 +47,7 @@ def collected(of):
 async def daemon_address(spine):
     async with (
         daemon.running(spine.settings, spine.database_url) as running,
-        health.listening(running, "127.0.0.1", 0) as address,
+        admin_http.listening(running, "127.0.0.1", 0) as address,
     ):
         yield address
 
@@ -84,22 +84,22 @@ async def test_nothing_of_a_person_is_in_it(spine, daemon_address):
 async def test_a_scrape_while_the_database_is_away_says_so_and_tells_no_old_tales(spine):
     nobody = "postgresql://nobody@127.0.0.1:9/none"
     async with Database.connect(nobody) as database:
-        of = metrics.Gauges(database, fresh=FRESH)
+        of = Gauges(database, fresh=FRESH)
         await of.refresh()
         assert collected(of) == {("outbox_database_up",): 0}
     async with Database.connect(spine.database_url) as database:
-        of = metrics.Gauges(database, fresh=FRESH)
+        of = Gauges(database, fresh=FRESH)
         await of.refresh()
         assert collected(of)["outbox_database_up",] == 1
     of._asked_at -= gauges.FRESH_SECONDS
     with pytest.raises(psycopg.OperationalError):
-        await of._database.run_once("clock")  # its pool is closed
+        await of._database.run_once("read_clock")  # its pool is closed
     await of.refresh()
     assert collected(of) == {("outbox_database_up",): 0}
 
 
 async def test_scrapes_at_the_same_time_ask_the_database_once(spine, database):
-    of = metrics.Gauges(database, fresh=FRESH)
+    of = Gauges(database, fresh=FRESH)
     await of.refresh()
     before = collected(of)
     spine.record(name="lead_submitted", handl_id="h1")
@@ -125,7 +125,7 @@ async def test_circuits_dispatchers_and_alerts_as_the_tables_tell(connection, da
         INSERT INTO outbox.alert (kind, subject, message, passed_at) VALUES ('backlog', 'ga4', 'x', outbox.clock())
         """
     )
-    of = metrics.Gauges(database, fresh=FRESH)
+    of = Gauges(database, fresh=FRESH)
     await of.refresh()
     found = collected(of)
     assert found["outbox_dispatchers",] == 2
@@ -145,7 +145,7 @@ async def test_coverage_of_identifiers_and_of_nothing_else(connection, database)
             AS rows (ago, step, field, events)
         """
     )
-    of = metrics.Gauges(database, fresh=FRESH)
+    of = Gauges(database, fresh=FRESH)
     await of.refresh()
     found = {key[1:]: value for key, value in collected(of).items() if key[0] == "outbox_match_coverage_ratio"}
     assert found["meta", "Lead", "em"] == 0.75  # both steps are called Lead
@@ -158,7 +158,7 @@ async def test_an_open_transaction_is_seen(connection, database_url, database):
     with psycopg.connect(database_url) as idle:
         idle.execute("SELECT 1")
         connection.execute("SELECT pg_sleep(0.2)")
-        of = metrics.Gauges(database, fresh=FRESH)
+        of = Gauges(database, fresh=FRESH)
         await of.refresh()
         assert collected(of)["outbox_oldest_transaction_seconds",] >= 0.2
 
@@ -173,7 +173,7 @@ async def test_much_that_is_owed_is_estimated_and_never_counted(connection, data
     )
     connection.execute("ANALYZE outbox.delivery")
     monkeypatch.setattr(gauges, "MOST", 100)
-    of = metrics.Gauges(database, fresh=FRESH)
+    of = Gauges(database, fresh=FRESH)
     await of.refresh()
     found = collected(of)
     assert found["outbox_owed", "ga4"] == 50
@@ -186,7 +186,7 @@ def test_the_statement_reads_no_queue_to_its_end(connection):
     )
     connection.execute("ANALYZE outbox.delivery")
     with psycopg.ClientCursor(connection) as cursor:
-        cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + load("gauges"), {"fresh": FRESH, "most": 1000})
+        cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + load("read_gauges"), {"fresh": FRESH, "most": 1000})
         ((plan,),) = cursor.fetchone()
     scanned = [
         node["Actual Rows"] * node["Actual Loops"]
@@ -226,7 +226,7 @@ async def test_every_gauge_is_told_with_the_labels_it_declares(connection, datab
         "INSERT INTO outbox.coverage (day, destination, step, field, events) "
         "VALUES ((outbox.clock() AT TIME ZONE 'UTC')::date, 1, 'lead_submitted', '', 1)"
     )
-    of = metrics.Gauges(database, fresh=FRESH)
+    of = Gauges(database, fresh=FRESH)
     await of.refresh()
     for family in of.collect():
         assert family.samples, family.name

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dispatcher.quality.report import as_text, report
-from dispatcher.quality.scores import NO_TOKEN, NOT_YET
-from schema.config import Config
+from dispatcher.config import Config
+from dispatcher.monitoring.quality.scores import NO_TOKEN, NOT_YET
+from dispatcher.monitoring.report import as_text, report
 
 TODAY = datetime.now(UTC).date()
 

@@ -8,9 +8,9 @@ import pytest
 from aiohttp import web
 
 from dispatcher import sandbox as sandbox_server
-from dispatcher.quality import meta_scores
-from dispatcher.quality.scores import NO_ANSWER, NO_TOKEN, NOT_UNDERSTOOD, NOT_YET
-from schema.settings import Secret
+from dispatcher.config.settings import Secret
+from dispatcher.monitoring.quality import meta_scores
+from dispatcher.monitoring.quality.scores import NO_ANSWER, NO_TOKEN, NOT_UNDERSTOOD, NOT_YET
 
 VISITOR = {"user_agent": "Mozilla/5.0", "url": "https://www.example.com/", "ip": "203.0.113.7"}
 

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from dispatcher.quality import daily, qualities
+from dispatcher.monitoring.quality import daily, qualities
 
 ROWS = [
     (date(2026, 11, 20), 1, "lead_submitted", "", 10),

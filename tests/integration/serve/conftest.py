@@ -5,8 +5,8 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from schema.config import load
-from tests.form_site import OURS, Log, serving
+from dispatcher.config import load
+from tests.support.form_site import OURS, Log, serving
 
 CONFIG = f"""
 [forms.plain]

@@ -11,10 +11,10 @@ import structlog
 from yarl import URL
 
 from dispatcher import serve
-from schema.config import load
-from schema.settings import Settings
-from tests.form_site import LEAD, serving
-from tests.support import until
+from dispatcher.config import load
+from dispatcher.config.settings import Settings
+from tests.support.drive import until
+from tests.support.form_site import LEAD, serving
 
 
 async def test_connections_that_broke_while_idle_lose_nothing(site, log):

@@ -8,8 +8,8 @@ import uuid
 import pytest
 from yarl import URL
 
-from schema.config import Config, Serve
-from tests.form_site import EVIL, LEAD, OURS, multipart, serving
+from dispatcher.config import Config, Serve
+from tests.support.form_site import EVIL, LEAD, OURS, multipart, serving
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)", "Referer": f"{OURS}/contact?fbclid=IwAR0abc"}
 

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.serve import body
-from tests.form_site import LEAD, multipart
-from tests.strategies import json_values, wild_text
+from tests.support.form_site import LEAD, multipart
+from tests.support.strategies import json_values, wild_text
 
 
 def bomb(kind):

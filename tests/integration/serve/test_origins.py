@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.form_site import EVIL, LEAD, OURS, serving
+from tests.support.form_site import EVIL, LEAD, OURS, serving
 
 
 async def test_a_page_of_ours_may_ask_post_and_read(site, log):

@@ -7,11 +7,11 @@ import asyncio
 import pytest
 import structlog
 
+from dispatcher.config import Config, load
+from dispatcher.config.settings import Secret
 from dispatcher.serve import stripe
-from schema.config import Config, load
-from schema.settings import Secret
-from tests.form_site import serving
-from tests.stripe_events import NEW, SECRET, signed
+from tests.support.form_site import serving
+from tests.support.stripe_events import NEW, SECRET, signed
 
 
 @pytest.fixture

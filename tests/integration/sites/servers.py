@@ -13,7 +13,7 @@ import uvicorn
 from aiohttp import web
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.support import wait_until
+from tests.support.drive import wait_until
 
 HOSTS = ("127.0.0.1", "::1")
 Ports = dict[str, int]

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from dispatcher.circuit import FAILURES, LONGEST_PROBE, Circuit, State
-from dispatcher.destinations import Answer, Outcome
+from dispatcher.delivery.circuit_breaker import FAILURES, LONGEST_PROBE, Circuit, State
+from dispatcher.destinations.base import Answer, Outcome
 
 DELIVERED = Answer(Outcome.DELIVERED)
 FAILED = Answer(Outcome.TRANSIENT, "server error")

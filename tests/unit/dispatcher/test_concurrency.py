@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from dispatcher.concurrency import FEWEST, RATE, RECENT, Concurrency
-from tests.support import until
+from dispatcher.delivery.concurrency_limiter import FEWEST, RATE, RECENT, Concurrency
+from tests.support.drive import until
 
 
 async def most_at_once(concurrency, requests):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dispatcher.daily import dead_text, outcomes_text
+from dispatcher.scheduler.daily_reports import dead_text, outcomes_text
 
 DEAD = [("meta", "dead", "missing value", 3), ("meta", "dead", "something new", 1), ("ga4", "dead", "window closed", 1)]
 

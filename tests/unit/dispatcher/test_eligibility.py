@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.destinations import ga4, meta
-from dispatcher.eligibility import consent_of, deadline, refuse
-from dispatcher.records import Mapping
-from tests.support import NOW, delivery
+from dispatcher.delivery.eligibility import consent_of, deadline, refuse
+from dispatcher.destinations.ga4 import destination as ga4
+from dispatcher.destinations.meta import destination as meta
+from dispatcher.models import Mapping
+from tests.support.drive import NOW, delivery
 
 LEAD = Mapping("Lead")
 PAIR = Mapping("Lead", browser_pair=True)

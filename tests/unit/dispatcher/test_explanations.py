@@ -5,10 +5,10 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from dispatcher import eligibility
-from dispatcher.destinations import Outcome
-from dispatcher.destinations.meta_answers import CODES, FAMILIES
-from dispatcher.explanations import EXPLANATIONS, UNKNOWN, explain
+from dispatcher.delivery import eligibility
+from dispatcher.destinations.base import Outcome
+from dispatcher.destinations.meta.responses import CODES, FAMILIES
+from dispatcher.reasons import EXPLANATIONS, UNKNOWN, explain
 
 REASONS = {reason for *_, reason in (*CODES, *FAMILIES)} | {
     value.reason for name, value in vars(eligibility).items() if name.isupper() and hasattr(value, "reason")

@@ -10,7 +10,7 @@ import sys
 
 PROGRAM = """
 import logging, structlog
-from dispatcher import logs
+from dispatcher.telemetry import logs
 logs.configure()
 log = structlog.get_logger()
 log.debug("too small a thing")

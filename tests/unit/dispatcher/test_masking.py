@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from dispatcher.masking import key, masked
+from dispatcher.preview.masking import key, masked
 
 HASH = sha256(b"ada@example.com").hexdigest()
 

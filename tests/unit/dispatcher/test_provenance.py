@@ -7,10 +7,10 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from dispatcher.identity import known_from
-from dispatcher.provenance import Origins
-from dispatcher.records import Mapping
-from tests.support import NOW, event
+from dispatcher.identity.profile import known_from
+from dispatcher.models import Mapping
+from dispatcher.preview.provenance import Origins
+from tests.support.drive import NOW, event
 
 LENDER = event(id=7, occurred_at=NOW - timedelta(hours=3), handl_id="H", account_id="A")
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from dispatcher.retry import FIRST, LAST_CALL, LONGEST, backoff, next_try
-from tests.support import NOW
+from dispatcher.delivery.retry_policy import FIRST, LAST_CALL, LONGEST, backoff, next_try
+from tests.support.drive import NOW
 
 
 def test_pauses_double_up_to_the_longest():

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.destinations import Answer, Outcome, Payload, ga4, meta
-from dispatcher.settle import answered
-from tests.support import NOW, delivery
+from dispatcher.delivery.settlements import answered
+from dispatcher.destinations.base import Answer, Outcome, Payload
+from dispatcher.destinations.ga4 import destination as ga4
+from dispatcher.destinations.meta import destination as meta
+from tests.support.drive import NOW, delivery
 
 
 def settle(answer, limits=meta.LIMITS, now=NOW, **fields):

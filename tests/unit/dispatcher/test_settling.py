@@ -9,10 +9,10 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher import settling as module
-from dispatcher.records import Lease, Settlement
-from dispatcher.settling import Settling, clock
-from tests.support import NOW, delivery, until
+from dispatcher.delivery import batch_settler as module
+from dispatcher.delivery.batch_settler import Settling, clock
+from dispatcher.models import Lease, Settlement
+from tests.support.drive import NOW, delivery, until
 
 
 class Queue:

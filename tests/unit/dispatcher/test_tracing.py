@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from dispatcher import tracing
+from dispatcher.telemetry import tracing
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_without_the_api_nothing_happens():
     program = """
 import sys
 sys.modules["opentelemetry"] = None
-from dispatcher import tracing
+from dispatcher.telemetry import tracing
 with tracing.span("send", events=1) as current:
     current["outcome"] = "delivered"
 """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from outbox.page import MAX_URL, clean_url, query_of
+from outbox.page_url import MAX_URL, clean_url, query_of
 
 SITE = "https://own-it.encycam.com"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"

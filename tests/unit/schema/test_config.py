@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.destinations import meta, registry
-from dispatcher.sandbox import ga4 as ga4_rules
+from dispatcher.config import Account, Config, ConfigError, Serve, event_names, find, load
+from dispatcher.config.default_forms import COMMON_NAMES, DETAIL, FORMS, TARGETS, Form, common_target
+from dispatcher.config.settings import Secret, Settings
+from dispatcher.destinations import registry
+from dispatcher.destinations.meta import destination as meta
+from dispatcher.sandbox.ga4 import rules as ga4_rules
 from outbox.stripe import Rules
 from outbox.taxonomy import FUNNEL, Step, Target
-from schema.config import Account, Config, ConfigError, Serve, event_names, find, load
-from schema.forms import COMMON_NAMES, DETAIL, FORMS, TARGETS, Form, common_target
-from schema.settings import Secret, Settings
 
 EXAMPLE = Path(__file__).parents[3] / "outbox.example.toml"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from schema.config import Alerts, Config, ConfigError, Schedule, load
+from dispatcher.config import Alerts, Config, ConfigError, Schedule, load
 
 EXAMPLE = Path(__file__).parents[3] / "outbox.example.toml"
 

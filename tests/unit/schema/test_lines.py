@@ -8,7 +8,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.config.lines import line_of, lines
+from dispatcher.config.toml_lines import line_of, lines
 
 TEXT = '''\
 # [comment]

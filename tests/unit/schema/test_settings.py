@@ -16,7 +16,7 @@ import rich.console
 import rich.traceback
 import structlog
 
-from schema.settings import Secret, Settings, SettingsError, conninfo
+from dispatcher.config.settings import Secret, Settings, SettingsError, conninfo
 
 PASSWORD = "pa55-w0rd"
 SECRETS = {

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from schema.web_origin import location, origin_of
-from tests.strategies import wild_text
+from dispatcher.config.web_origin import location, origin_of
+from tests.support.strategies import wild_text
 
 OURS = "https://www.example.com"
 BASE = URL("https://forms.example.com/forms/f")

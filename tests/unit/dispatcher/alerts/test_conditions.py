@@ -7,9 +7,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from dispatcher.alerts import KINDS, Fact, holding
-from dispatcher.alerts.conditions import CALM_SECONDS, QUIET, SAME, over
-from schema.config import Account, Alerts, Config, Schedule
+from dispatcher.config import Account, Alerts, Config, Schedule
+from dispatcher.monitoring.alerts import KINDS, Fact, holding
+from dispatcher.monitoring.alerts.conditions import CALM_SECONDS, QUIET, SAME, over
 
 TODAY = date(2026, 11, 24)
 CONFIG = Config(schedule=Schedule(token_expires=None))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dispatcher.console.wording import clock, share, span
+from dispatcher.console.formatting import clock, share, span
 
 
 @pytest.mark.parametrize(

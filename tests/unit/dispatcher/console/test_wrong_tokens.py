@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dispatcher.console.wrong_tokens import FORGOTTEN_SECONDS, FREE, LONGEST_SECONDS, MOST_PEERS, WrongTokens
+from dispatcher.console.login_throttle import FORGOTTEN_SECONDS, FREE, LONGEST_SECONDS, MOST_PEERS, WrongTokens
 
 
 class Time:

@@ -8,14 +8,14 @@ from hashlib import sha256
 
 import pytest
 
-from dispatcher.destinations import Outcome, Payload, Refusal
-from dispatcher.destinations.ga4 import GA4, build, classify
-from dispatcher.destinations.http import Reply
-from dispatcher.identity import known_from
-from dispatcher.records import Mapping
+from dispatcher.config.settings import Settings
+from dispatcher.destinations.base import Outcome, Payload, Refusal
+from dispatcher.destinations.ga4.destination import GA4, build, classify
+from dispatcher.destinations.http_client import Reply
+from dispatcher.identity.profile import known_from
+from dispatcher.models import Mapping
 from outbox.sealing import seal
-from schema.settings import Settings
-from tests.support import NOW, delivery
+from tests.support.drive import NOW, delivery
 
 LEAD = Mapping("generate_lead", value=0, currency="EUR")
 PURCHASE = Mapping("purchase")

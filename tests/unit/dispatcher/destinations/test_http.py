@@ -9,9 +9,10 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.destinations import Answer, Outcome, http
-from dispatcher.destinations.http import MAX_REPLY, Client
-from tests.support import until
+from dispatcher.destinations import http_client
+from dispatcher.destinations.base import Answer, Outcome
+from dispatcher.destinations.http_client import MAX_REPLY, Client
+from tests.support.drive import until
 
 EMPTY = b"HTTP/1.1 204 No Content\r\n\r\n"
 
@@ -183,7 +184,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_made_anew():
 
 
 async def test_a_connection_that_nobody_uses_is_closed(monkeypatch):
-    monkeypatch.setattr(http, "KEPT_SECONDS", 0.05)
+    monkeypatch.setattr(http_client, "KEPT_SECONDS", 0.05)
     server = Server(EMPTY)
     async with server.client(seconds=0.3) as client:
         assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)

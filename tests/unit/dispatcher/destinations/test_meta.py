@@ -8,13 +8,13 @@ from hashlib import sha256
 
 import pytest
 
-from dispatcher.destinations import Payload, Refusal
-from dispatcher.destinations.meta import LIMITS, Meta, build
-from dispatcher.identity import known_from
-from dispatcher.records import Mapping
+from dispatcher.config.settings import Settings
+from dispatcher.destinations.base import Payload, Refusal
+from dispatcher.destinations.meta.destination import LIMITS, Meta, build
+from dispatcher.identity.profile import known_from
+from dispatcher.models import Mapping
 from outbox.sealing import seal
-from schema.settings import Settings
-from tests.support import NOW, delivery
+from tests.support.drive import NOW, delivery
 
 LEAD = Mapping("Lead", value=0, currency="EUR")
 PURCHASE = Mapping("Purchase")

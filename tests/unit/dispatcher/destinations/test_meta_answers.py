@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from dispatcher.destinations import Outcome
-from dispatcher.destinations.http import Reply
-from dispatcher.destinations.meta_answers import CODES, LONGEST_WAIT, THROTTLE_SECONDS, classify
+from dispatcher.destinations.base import Outcome
+from dispatcher.destinations.http_client import Reply
+from dispatcher.destinations.meta.responses import CODES, LONGEST_WAIT, THROTTLE_SECONDS, classify
 
 
 def error(code, subcode=None, status=400, headers=None, **rest):

@@ -6,10 +6,10 @@ from datetime import date
 
 import pytest
 
-from dispatcher.destinations.meta_versions import ENDS, end_of
+from dispatcher.config import Config, load
+from dispatcher.config.settings import Settings
+from dispatcher.destinations.meta.versions import ENDS, end_of
 from dispatcher.doctor.configuration import check
-from schema.config import Config, load
-from schema.settings import Settings
 
 TODAY = date(2026, 11, 24)
 COMPLETE = {

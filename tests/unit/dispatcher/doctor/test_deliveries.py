@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from dispatcher.dead_letters import Group
+from dispatcher.delivery.dead_letters import Group
 from dispatcher.destinations.registry import LIMITS
 from dispatcher.doctor.deliveries import Circuit, Count, Owed, check, check_day, check_dead
-from dispatcher.records import Mapping
-from dispatcher.words import DestinationWords
-from tests.support import NOW
+from dispatcher.models import Mapping
+from dispatcher.routing import DestinationWords
+from tests.support.drive import NOW
 
 META = DestinationWords(1, "meta", "meta", True, False, {"lead_submitted": Mapping("Lead")})
 HERE = Circuit(0, "running", None, 1.0)

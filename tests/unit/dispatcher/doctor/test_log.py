@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from dispatcher.config import Config, load
 from dispatcher.doctor.log import Carried, check
-from schema.config import Config, load
 
 WELL = Carried(
     "lead_submitted", 100, email=90, seen=90, fbp=80, client=80, session=80, address=90, busiest=3, consented=50

@@ -6,13 +6,12 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from dispatcher import metrics
-from dispatcher.metrics import counts
+from dispatcher.telemetry import prometheus
 
 
 def samples():
     """Give all samples by name and labels."""
-    text = generate_latest(metrics.REGISTRY).decode()
+    text = generate_latest(prometheus.REGISTRY).decode()
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -30,7 +29,7 @@ def grown():
 
 
 def test_a_settlement_counts_receipts_and_attempts_apart(grown):
-    metrics.settled(
+    prometheus.settled(
         "meta",
         {
             ("delivered", ""): 7,
@@ -52,8 +51,8 @@ def test_a_settlement_counts_receipts_and_attempts_apart(grown):
 
 
 def test_a_request_counts_by_its_outcome_size_and_time(grown):
-    metrics.requested("meta", 1000, "delivered", 0.3)
-    metrics.requested("meta", 1, "halted", 0.01)
+    prometheus.requested("meta", 1000, "delivered", 0.3)
+    prometheus.requested("meta", 1, "halted", 0.01)
     assert grown("outbox_requests_total", destination="meta", outcome="delivered") == 1
     assert grown("outbox_requests_total", destination="meta", outcome="halted") == 1
     assert grown("outbox_batch_events_sum", destination="meta") == 1001
@@ -63,9 +62,9 @@ def test_a_request_counts_by_its_outcome_size_and_time(grown):
 
 def test_many_waits_at_once_are_the_same_as_one_by_one(grown):
     waits = [0.05, 0.1, 0.3, 7.0, 700_000.0]
-    metrics.waited("ga4", waits)
-    metrics.waited("ga4", [0.1])
-    metrics.waited("ga4", [])
+    prometheus.waited("ga4", waits)
+    prometheus.waited("ga4", [0.1])
+    prometheus.waited("ga4", [])
     expected = {"0.1": 3, "0.25": 3, "0.5": 4, "5.0": 4, "10.0": 5, "604800.0": 5, "+Inf": 6}
     name = "outbox_delivered_latency_seconds"
     for bound, count in expected.items():
@@ -75,17 +74,17 @@ def test_many_waits_at_once_are_the_same_as_one_by_one(grown):
 
 
 def test_intake_counts_events_and_batches(grown):
-    metrics.took_in(1000, 0.1)
+    prometheus.took_in(1000, 0.1)
     assert grown("outbox_intake_events_total") == 1000
     assert grown("outbox_intake_seconds_count") == 1
 
 
 def test_reasons_that_are_no_fixed_set_do_not_become_a_series_each(monkeypatch, grown):
-    monkeypatch.setattr(counts, "_reasons", set())
+    monkeypatch.setattr(prometheus, "_reasons", set())
     for number in range(1000):
-        metrics.settled("meta", {("dead", f"surprise {number}"): 1}, 0.01)
+        prometheus.settled("meta", {("dead", f"surprise {number}"): 1}, 0.01)
     assert len([key for key in samples() if key[0] == "outbox_receipts_total" and "surprise" in str(key)]) == 60
-    assert grown("outbox_receipts_total", destination="meta", outcome="dead", reason=counts.OTHER) == 940
+    assert grown("outbox_receipts_total", destination="meta", outcome="dead", reason=prometheus.OTHER) == 940
 
 
 def test_the_process_itself_is_measured():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dispatcher.metrics.gauges import MOST, owed
+from dispatcher.monitoring.gauges import MOST, owed
 
 ROWS = {"delivery": 0.0, "intake": 0.0, "merge": 0.0}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dispatcher.quality import IDENTIFIERS, META, advise
-from dispatcher.quality.advice import AT_GA4, AT_META
+from dispatcher.monitoring.quality import IDENTIFIERS, META, advise
+from dispatcher.monitoring.quality.advice import AT_GA4, AT_META
 
 EVERYTHING = {each.field: 10 for each in META}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dispatcher.destinations.meta import TRAITS
-from dispatcher.quality import EXPLANATION, IDENTIFIERS, META, estimate
+from dispatcher.destinations.meta.destination import TRAITS
+from dispatcher.monitoring.quality import EXPLANATION, IDENTIFIERS, META, estimate
 
 ANONYMOUS = {"fbp": 1, "fbc": 1, "client_ip_address": 1, "client_user_agent": 1, "external_id": 1}
 

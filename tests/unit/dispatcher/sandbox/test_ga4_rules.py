@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import pytest
 
-from dispatcher.sandbox import ga4
+from dispatcher.sandbox.ga4 import rules as ga4
 
 NOW = 1_790_000_000
 HOUR = 3600 * 1_000_000

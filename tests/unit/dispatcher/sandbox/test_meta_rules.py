@@ -4,8 +4,8 @@ from hashlib import sha256
 
 import pytest
 
-from dispatcher.sandbox import meta
-from dispatcher.sandbox.meta_errors import ERRORS, answer
+from dispatcher.sandbox.meta import rules as meta
+from dispatcher.sandbox.meta.errors import ERRORS, answer
 
 NOW = 1_790_000_000
 DAY = 86_400

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from dispatcher.serve.meaning import understand
-from dispatcher.serve.names import split_name
-from schema.forms import Form
-from tests.strategies import wild_text
+from dispatcher.config.default_forms import Form
+from dispatcher.serve.field_mapping import understand
+from dispatcher.serve.person_names import split_name
+from tests.support.strategies import wild_text
 
 
 @pytest.mark.parametrize(

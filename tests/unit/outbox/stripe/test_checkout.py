@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from outbox.stripe import Rules, checkout_metadata, conversions_of
-from tests.stripe_events import NEW
+from tests.support.stripe_events import NEW
 
 KNOWN = {"account_id": "42", "handl_id": "h-1"}
 

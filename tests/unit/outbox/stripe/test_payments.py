@@ -10,9 +10,9 @@ import pytest
 import outbox
 from outbox.stripe import Memory, Rules, conversions_of
 from outbox.stripe.events import read_event
-from outbox.stripe.memory import Free, Told
-from tests.stripe_events import NEW, OLD, SESSION, TRIAL, VERSIONS
-from tests.stripe_invoices import BEGAN, BUYER, CUSTOMER, DAY, INVOICE, MONTH, NOBODY, PAYMENT, SUBSCRIPTION
+from outbox.stripe.state import Free, Told
+from tests.support.stripe_events import NEW, OLD, SESSION, TRIAL, VERSIONS
+from tests.support.stripe_invoices import BEGAN, BUYER, CUSTOMER, DAY, INVOICE, MONTH, NOBODY, PAYMENT, SUBSCRIPTION
 
 PURCHASED, RENEWED, UPGRADED = "subscription_purchased", "subscription_renewed", "subscription_upgraded"
 AFTER_TRIAL = (TRIAL[1], TRIAL[1] + MONTH)

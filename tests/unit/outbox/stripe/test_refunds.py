@@ -10,10 +10,10 @@ import pytest
 import outbox
 from outbox.stripe import Memory, conversions_of
 from outbox.stripe.events import read_event
-from outbox.stripe.memory import Refund, Step, Told, read, write
 from outbox.stripe.rules import Rules
-from tests.stripe_events import NEW, OLD, VERSIONS
-from tests.stripe_invoices import BEGAN, CHARGE, CUSTOMER, DAY, INVOICE, PAYMENT
+from outbox.stripe.state import Refund, Step, Told, read, write
+from tests.support.stripe_events import NEW, OLD, VERSIONS
+from tests.support.stripe_invoices import BEGAN, CHARGE, CUSTOMER, DAY, INVOICE, PAYMENT
 
 AT = BEGAN + 3 * DAY
 OURS = {"account_id": "42", "handl_id": "h-1"}

@@ -1,0 +1,121 @@
+"""`outbox migrate` and `outbox dispatch`."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from contextlib import AsyncExitStack
+from typing import Annotated
+
+import structlog
+import typer
+
+from dispatcher import admin_http, daemon
+from dispatcher.cli import context
+from dispatcher.config import Config
+from dispatcher.config.settings import Settings
+from dispatcher.database import migrations
+
+log = structlog.get_logger()
+
+WORK_IS_LEFT = 3
+COLLECTED_EVERY = (100_000, 10, 10)
+"""The thresholds of the garbage collector."""
+CONNECTIONS = 4096
+"""Files that the process may have open, where the system lets it."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(migrate)
+    app.command()(dispatch)
+
+
+def migrate() -> None:
+    """Bring the database to the current schema and funnel; safe to repeat, and beside others that do.
+
+    Without an outbox.toml here, a funnel that is in the database already is left as it is, as by `dispatch`.
+    """
+    config = context.config()
+    is_file = config.path is not None
+    changes: list[str] = []
+    with context.database(context.settings()) as url:
+        before, after = migrations.upgrade(url, config=config, replace_words=is_file, tell=changes.append)
+    if is_file:
+        for change in changes:
+            typer.echo(f"funnel: {change}")
+    elif changes:
+        typer.echo(
+            f"funnel: left as it is in the database, as there is no outbox.toml here; {len(changes)} differences from the "
+            "default. Migrate where the file is, or with an empty one for the default.",
+            err=True,
+        )
+    typer.echo(f"schema at {after}" if before == after else f"schema brought from {before or 'nothing'} to {after}")
+
+
+def dispatch(
+    *,
+    drain: Annotated[
+        bool, typer.Option("--drain", help="Deliver what is due, then exit: 0, or 3 if work is left.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="Address for the console, /healthz, /readyz and /metrics.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(help="Port for the console, /healthz, /readyz and /metrics (none: not served).")
+    ] = None,
+) -> None:
+    """Deliver conversions until told to stop (SIGTERM or Ctrl-C; a second one ends at once)."""
+    config = context.config()
+    with context.migrated_database(wait=not drain) as (settings, url):
+        context.keep_in_step(url, config, wait=not drain)
+        _spare_the_collector()
+        _allow_connections()
+        left = asyncio.run(_dispatch(settings, url, config, drain=drain, host=host, port=port))
+    if left:
+        typer.echo(f"{left} deliveries wait for a later try", err=True)
+        raise typer.Exit(WORK_IS_LEFT)
+
+
+def _spare_the_collector() -> None:
+    """Let the garbage collector look rarely, and never at what was imported.
+
+    A batch is tens of thousands of small values that die together and hold no cycles (tests hold that they do not): looking
+    for cycles among them cost a fifth of a drain.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTED_EVERY)
+
+
+def _allow_connections() -> None:
+    """Let the process hold as many connections as it may; a shell's usual limit is 1024 files."""
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415 - not on every platform
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = CONNECTIONS if hard == resource.RLIM_INFINITY else min(CONNECTIONS, hard)
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def _dispatch(settings: Settings, url: str, config: Config, *, drain: bool, host: str, port: int | None) -> int:
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(daemon.running(settings, url, config))
+        if port is not None:
+            address = await stack.enter_async_context(admin_http.listening(running, host, port))
+            log.info("health is served", address=address)
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            log.info("stopping: what is in flight is settled, the rest given back")
+            running.stop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)  # a second signal ends at once
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        if drain:
+            return await running.drain()
+        await running.run()
+        return 0

@@ -1,0 +1,1 @@
+"""Delivering: claim, build, send, settle; and what holds a destination back."""

@@ -1,0 +1,111 @@
+"""Settling a lease bit by bit: answers are collected for at most a second and settled together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+
+import structlog
+
+from dispatcher.delivery.queue import DeliveryQueue
+from dispatcher.models import Lease, Settlement
+from dispatcher.telemetry.tracing import span
+
+log = structlog.get_logger()
+
+
+def clock() -> float:
+    """Seconds that go on while the machine sleeps, where the system can tell."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+COLLECT_SECONDS = 1.0
+"""How long a settlement may wait for others (design, part 7)."""
+
+
+class Settling:
+    """The settlements of one lease, and its heartbeat while they come in.
+
+    `is_lost` becomes true when another process has taken the lease. `may_send` ends before that can happen: a process
+    that cannot reach the database, or was frozen, does not know. `settled` is told what took effect, and how many seconds
+    it took.
+    """
+
+    def __init__(
+        self,
+        queue: DeliveryQueue,
+        lease: Lease,
+        held_for: timedelta,
+        claimed: float,
+        settled: Callable[[Sequence[Settlement], float], object] = lambda _settlements, _seconds: None,
+    ) -> None:
+        self._queue = queue
+        self._lease = lease
+        self._settled = settled
+        self._waiting: list[Settlement] = []
+        self._open = len(lease.deliveries)
+        self._flushing = asyncio.Lock()
+        self._held_seconds = held_for.total_seconds()
+        self._held_until = claimed + self._held_seconds
+        self._beat_seconds = self._held_seconds / 3
+        self._beats = asyncio.create_task(self._beat())
+        self.is_lost = False
+
+    @property
+    def may_send(self) -> bool:
+        """Tell whether the lease is surely still ours."""
+        return not self.is_lost and clock() < self._held_until
+
+    def add(self, *settlements: Settlement) -> None:
+        """Take note of what became of some deliveries."""
+        self._waiting.extend(settlements)
+
+    def replace(self, settlements: Iterable[Settlement]) -> None:
+        """Take note of what became of deliveries, instead of what was noted and not settled yet."""
+        self._waiting = list(settlements)
+
+    async def close(self) -> None:
+        """Settle what is left; the lease is then empty, or what it still holds comes back when it expires."""
+        self._beats.cancel()
+        await asyncio.wait([self._beats])
+        del self._beats  # it refers to us: the lease would stay in memory until the garbage collector comes
+        await self._flush()
+
+    async def _beat(self) -> None:
+        """Settle what has come in, every second; prolong the lease in good time."""
+        beats = asyncio.get_running_loop().time() + self._beat_seconds
+        while not self.is_lost:
+            await asyncio.sleep(COLLECT_SECONDS)
+            try:
+                await asyncio.shield(self._flush())
+                if self._open and asyncio.get_running_loop().time() >= beats:
+                    asked = clock()
+                    self.is_lost = not await self._queue.extend(self._lease)
+                    self._held_until = asked + self._held_seconds
+                    beats = asyncio.get_running_loop().time() + self._beat_seconds
+            except Exception as error:  # noqa: BLE001 - what was noted is kept, and tried again
+                log.error("a settlement failed, it is tried again", error=type(error).__name__)
+
+    async def _flush(self) -> None:
+        """Settle what has come in; one settlement at a time, so that closing waits for the one under way."""
+        async with self._flushing:
+            waiting, self._waiting = self._waiting, []
+            if not waiting or self.is_lost:
+                return
+            began = time.monotonic()
+            try:
+                with span("settle", events=len(waiting)):
+                    settled = await self._queue.settle(self._lease, waiting)
+            except Exception:
+                self._waiting = waiting + self._waiting
+                raise
+            self._open -= len(waiting)
+            if settled:
+                self._settled(waiting, time.monotonic() - began)
+            # If the lease is still ours, it ended otherwise: a settlement whose answer the network swallowed had taken
+            # effect before, or it was erased.
+            if not settled and not await self._queue.extend(self._lease):
+                self.is_lost = True
+                log.warning("a lease was lost before it was settled", lost=len(waiting))

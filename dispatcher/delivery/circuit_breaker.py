@@ -1,0 +1,86 @@
+"""The state of one destination in one process. Pure but for the clock that it is given.
+
+               ┌──── throttled ───▶ THROTTLED ──(its time is over)────┐
+    RUNNING ───┼──── halted ──────▶ HALTED ─────(a probe is answered)─┼──▶ RUNNING
+               └─ 5 failures in a row ▶ FAILING ─(a probe is answered)─┘
+
+A probe is a request with a single delivery, made ever more rarely. THROTTLED and HALTED burn no try of any delivery;
+FAILING burns those of the probes only, so that an outage does not wear out a whole backlog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from time import monotonic
+
+from dispatcher.destinations.base import Answer, Outcome
+
+FAILURES = 5
+"""So many requests without an answer in a row are an outage, not bad luck."""
+FIRST_PROBE = {"halted": 5.0, "failing": 1.0}
+LONGEST_PROBE = {"halted": 300.0, "failing": 30.0}
+
+
+class State(StrEnum):
+    """Whether a destination takes deliveries."""
+
+    RUNNING = "running"
+    THROTTLED = "throttled"
+    FAILING = "failing"
+    HALTED = "halted"
+
+
+class Circuit:
+    """What the last answers say about the next request."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._opens_at = 0.0
+        self._probes = 0
+        self._failures = 0
+        self.state = State.RUNNING
+        self.reason: str | None = None
+
+    def pause(self) -> float:
+        """Give the seconds until the next request may be made."""
+        return max(0.0, self._opens_at - self._clock())
+
+    @property
+    def is_probing(self) -> bool:
+        """Tell whether the next request should carry a single delivery."""
+        return self.state in {State.HALTED, State.FAILING}
+
+    def heard(self, answer: Answer) -> bool:
+        """Take note of an answer; tell whether the state has changed."""
+        before = self.state
+        match answer.outcome:
+            case Outcome.HALTED:
+                self._probe_later(State.HALTED, answer.reason)
+            case Outcome.THROTTLED:
+                self.state, self.reason = State.THROTTLED, answer.reason
+                self._opens_at = max(self._opens_at, self._clock() + (answer.wait or 1.0))
+            case Outcome.TRANSIENT | Outcome.UNCERTAIN:
+                self._failures += 1
+                if self.state is State.HALTED and not self.pause():
+                    self._probe_later(State.HALTED, self.reason)  # the probe did not even get through
+                elif self._failures >= FAILURES and not self.pause():
+                    self._probe_later(State.FAILING, answer.reason)
+            case Outcome.DELIVERED if answer.wait:
+                self._failures = 0
+                self.state, self.reason = State.THROTTLED, answer.reason
+                self._opens_at = max(self._opens_at, self._clock() + answer.wait)
+            case Outcome.DELIVERED | Outcome.REJECTED:
+                self._failures = 0
+                # While there is a pause, this is the answer to a request from before it.
+                if not self.pause():
+                    self.state, self.reason, self._probes = State.RUNNING, None, 0
+        return self.state is not before
+
+    def _probe_later(self, state: State, reason: str | None) -> None:
+        if self.state is not state:
+            self._probes = 0
+        self.state, self.reason = state, reason
+        pause = min(FIRST_PROBE[state] * 2**self._probes, LONGEST_PROBE[state])
+        self._opens_at = max(self._opens_at, self._clock() + pause)
+        self._probes += 1

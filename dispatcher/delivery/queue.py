@@ -1,0 +1,124 @@
+"""The queue of deliveries as the daemon sees it, and its first implementation: the tables in PostgreSQL.
+
+Building and sending know nothing of where a batch came from; another implementation (a distributed log, say) has the
+same three verbs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Protocol
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from dispatcher.database.connections import Database
+from dispatcher.destinations.base import Limits
+from dispatcher.models import Delivery, Lease, Settlement
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+SLACK = timedelta(minutes=2)
+"""How far behind the last claim a row may turn up: longer than any statement that puts rows into a queue may run."""
+REWIND_SECONDS = 60.0
+"""How often a claim starts from the beginning again, for whatever turned up later still."""
+IDLE_REWIND_SECONDS = 1.0
+"""The same for a claim that found nothing."""
+EXPIRE_BATCH = 5000
+
+_deliveries = msgspec.json.Decoder(list[Delivery]).decode
+
+
+class DeliveryQueue(Protocol):
+    """Deliveries owed to one destination."""
+
+    async def claim(self, limit: int) -> Lease | None:
+        """Take up to `limit` due deliveries; None if there are none."""
+        ...
+
+    async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> int:
+        """Settle some or all of a lease; give how many took effect (fewer: the lease was lost)."""
+        ...
+
+    async def extend(self, lease: Lease) -> bool:
+        """Hold a lease for longer; False: it was lost."""
+        ...
+
+    async def expire(self, limits: Limits) -> int:
+        """End what is due longest if its window has closed, where nothing is claimed; give how many."""
+        ...
+
+
+class PostgresQueue:
+    """The queue `outbox.delivery` of one destination, held by `holder` for `lease` at a time."""
+
+    def __init__(self, database: Database, destination: int, holder: str, lease: timedelta) -> None:
+        self._database = database
+        self.destination = destination
+        self._holder = holder
+        self._lease = lease
+        self._watermark = BEGINNING
+        self._rewound_at = monotonic()
+
+    @property
+    def since(self) -> datetime:
+        """From when on something due can be expected; what turns up before that is found now and then (`REWIND`)."""
+        return self._watermark
+
+    async def claim(self, limit: int) -> Lease | None:
+        """Take up to `limit` due deliveries, the longest due first; None if there are none."""
+        lease = await self._claim(limit)
+        if lease is None and self._rewind(IDLE_REWIND_SECONDS):
+            lease = await self._claim(limit)
+        return lease
+
+    async def _claim(self, limit: int) -> Lease | None:
+        self._rewind(REWIND_SECONDS)
+        rows = await self._database.run(
+            "claim_deliveries",
+            {
+                "destination": self.destination,
+                "holder": self._holder,
+                "lease": self._lease,
+                "limit": limit,
+                "since": self._watermark,
+            },
+        )
+        if not rows:
+            return None
+        lease_id, claimed_at, latest, _ = rows[0]
+        self._watermark = max(self._watermark, latest - SLACK)
+        return Lease(lease_id, claimed_at, [delivery for *_, some in rows for delivery in _deliveries(some)])
+
+    def _rewind(self, after: float) -> bool:
+        if self._watermark == BEGINNING or monotonic() - self._rewound_at < after:
+            return False
+        self._watermark = BEGINNING
+        self._rewound_at = monotonic()
+        return True
+
+    async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> int:
+        """Settle some or all of a lease, in one statement."""
+        rows = await self._database.run(
+            "settle_deliveries", {"lease": lease.id, "holder": self._holder, "told": Jsonb(settlements)}
+        )
+        return int(rows[0][0])
+
+    async def extend(self, lease: Lease) -> bool:
+        """Hold a lease for longer."""
+        parameters = {"id": lease.id, "holder": self._holder, "lease": self._lease}
+        return bool(await self._database.run("extend_lease", parameters))
+
+    async def expire(self, limits: Limits) -> int:
+        """End what is due longest if its window has closed."""
+        rows = await self._database.run(
+            "expire_deliveries",
+            {
+                "destination": self.destination,
+                "limit": EXPIRE_BATCH,
+                "window": limits.window,
+                "repeat": limits.repeat,
+            },
+        )
+        return int(rows[0][0])

@@ -1,0 +1,296 @@
+"""Sending to one destination: claim, resolve the persons, build, send, settle."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from time import monotonic
+
+import msgspec
+import structlog
+
+from dispatcher.delivery.batch_settler import Settling, clock
+from dispatcher.delivery.circuit_breaker import Circuit, State
+from dispatcher.delivery.concurrency_limiter import Concurrency
+from dispatcher.delivery.eligibility import DISABLED, WINDOW_CLOSED, refuse
+from dispatcher.delivery.queue import DeliveryQueue
+from dispatcher.delivery.settlements import answered, refused, returned
+from dispatcher.destinations.base import Answer, Destination, Outcome, Payload, Refusal
+from dispatcher.identity.profile import Known, Resolver, known_from
+from dispatcher.models import Delivery, Lease, Mapping
+from dispatcher.routing import Words
+from dispatcher.telemetry import counters, prometheus
+from dispatcher.telemetry.counters import Standing, Tallies
+from dispatcher.telemetry.tracing import span
+
+log = structlog.get_logger()
+
+LEASES = 4
+"""Leases under way at once: while some are sent and one is settled, the next is claimed and built. Twice as many where the
+destination is far, as what is on its way there fills some."""
+SLOT_SECONDS = 1.0
+"""How long a step waits for one of them to end; a loop that moves can be told from one that hangs."""
+CLOSE_SECONDS = 3.0
+"""How long the last settlement may take; then the lease is left to expire."""
+PAUSED = timedelta(seconds=30)
+"""When a delivery of a paused event name is looked at again."""
+UNBUILT = timedelta(minutes=1)
+"""When a lease that could not be built at all is looked at again."""
+CANNOT_BUILD = Refusal("dead", "cannot be built")
+
+
+class Sender:
+    """Delivers to one destination, a lease at a time. `claimed_at`: when it last asked for work (monotonic seconds)."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        queue: DeliveryQueue,
+        resolver: Resolver,
+        words: Words,
+        counts: Tallies,
+        *,
+        lease: timedelta,
+    ) -> None:
+        self.destination = destination
+        self.circuit = Circuit()
+        self.claimed_at: float | None = None
+        self.is_behind = False
+        """Whether the last claim was a full one, so that more is owed and can be sent."""
+        self._queue = queue
+        self._resolver = resolver
+        self._words = words
+        self._tallies = counts
+        self._lease = lease
+        self._stopping = False
+        self._requests = Concurrency(destination.limits.concurrency)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def step(self) -> bool:
+        """Claim one lease and start to deliver it; tell whether there was anything to claim."""
+        words = (await self._words.destinations())[self.destination.name]
+        if self._stopping:
+            return False
+        # What is owed to a disabled one is skipped, whatever else is the matter with it: nothing of it is sent later.
+        if words.enabled and (words.paused or self.destination.missing() or self.circuit.pause()):
+            self.is_behind = False
+            return False
+        if self._has_enough():
+            await asyncio.wait(self._tasks, timeout=SLOT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        probing = words.enabled and self.circuit.is_probing
+        if self._stopping or self._has_enough() or (probing and self._tasks):
+            return False
+        limit = 1 if probing else self.destination.limits.batch
+        asked = clock()
+        lease = await self._queue.claim(limit)
+        self.claimed_at = monotonic()
+        self.is_behind = not probing and lease is not None and len(lease.deliveries) == limit
+        if lease is None:
+            return False
+        task = asyncio.create_task(self._deliver(lease, asked))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return True
+
+    async def expire(self) -> bool:
+        """End what has become too old while the destination was paused or halted; else claiming does it."""
+        if self.state().state not in {"paused", State.HALTED}:
+            return False
+        ended = await self._queue.expire(self.destination.limits)
+        if ended:
+            self._tallies.ended(self.state().destination, WINDOW_CLOSED.outcome, WINDOW_CLOSED.reason, ended)
+            log.warning("deliveries became too old", destination=self.destination.name, deliveries=ended)
+        return ended > 0
+
+    def state(self) -> Standing:
+        """Tell whether the destination takes deliveries."""
+        words = self._words.latest[self.destination.name]
+        if not words.enabled:
+            return Standing(words.id, "disabled", None)
+        if words.paused:
+            return Standing(words.id, "paused", None)
+        if missing := self.destination.missing():
+            return Standing(words.id, State.HALTED, f"{missing} is not set")
+        return Standing(words.id, self.circuit.state, self.circuit.reason)
+
+    async def finish(self) -> None:
+        """Wait until what is under way is settled."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def stop(self, grace: float) -> None:
+        """Claim and send no more; settle what is in flight within `grace` seconds; give the rest back."""
+        self._stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        self._requests.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+        for task in self._tasks:  # one that the database holds up
+            task.cancel()
+        await self.destination.close()
+
+    def _has_enough(self) -> bool:
+        return len(self._tasks) >= (2 * LEASES if self._requests.is_far else LEASES)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            # The lease expires and its deliveries come back: nothing is lost, but somebody should look.
+            log.error("a lease could not be delivered", destination=self.destination.name, error=type(error).__name__)
+
+    async def _deliver(self, lease: Lease, asked: float) -> None:
+        """Deliver a lease that was asked for at `asked`."""
+        claimed = monotonic()
+        counted = counters.Batch.of(self._words.latest[self.destination.name].id, self.destination.name, lease)
+        settling = Settling(self._queue, lease, self._lease, asked, partial(self._tallies.settled, counted))
+        # The database's clock, carried on from the claim.
+        batch = _Batch(settling, lambda: lease.claimed_at + timedelta(seconds=monotonic() - claimed))
+        try:
+            payloads = await self._build(lease, settling)
+        except Exception as error:  # noqa: BLE001 - nothing was sent yet, so nothing may be in doubt
+            log.error("a lease could not be built", destination=self.destination.name, error=type(error).__name__)
+            settling.replace(returned(delivery, lease.claimed_at + UNBUILT) for delivery in lease.deliveries)
+            payloads = []
+        for payload in payloads:
+            counted.identifiers[payload.delivery.event.id, payload.delivery.revision] = payload.identifiers
+        try:
+            await self._requests.each(partial(self._send, batch=batch), list(self.destination.requests(payloads)))
+        finally:
+            await settling.close()
+
+    async def _build(self, lease: Lease, settling: Settling) -> list[Payload]:
+        words = (await self._words.destinations())[self.destination.name]
+        if words.enabled and (words.paused or self.destination.missing()):  # switched since it was claimed
+            settling.add(*(returned(delivery, lease.claimed_at) for delivery in lease.deliveries))
+            return []
+        persons = await self._resolver.look_up([delivery.event for delivery in lease.deliveries])
+        payloads: list[Payload] = []
+        for delivery, known in zip(lease.deliveries, persons, strict=True):
+            mapping = words.mappings.get(delivery.event.name)
+            built: Payload | Refusal | None = (
+                refuse(delivery, mapping, self.destination.limits, lease.claimed_at) if words.enabled else DISABLED
+            )
+            if built is None and mapping and mapping.paused:
+                settling.add(returned(delivery, lease.claimed_at + PAUSED))
+                continue
+            account_id = known.account_id if known else delivery.event.account_id
+            built = built or self._build_one(delivery, known, mapping, lease.claimed_at)
+            if isinstance(built, Payload):
+                payloads.append(built)
+            else:
+                settling.add(refused(delivery, built, account_id))
+        return payloads
+
+    def _build_one(
+        self, delivery: Delivery, known: Known | None, mapping: Mapping | None, now: datetime
+    ) -> Payload | Refusal:
+        """Build one delivery; the payload refers to it as it was claimed, so that nothing else is kept until it is sent."""
+        try:
+            whole = msgspec.structs.replace(delivery, event=delivery.event.whole())
+            known = known or known_from(whole.event)
+            built = (
+                self.destination.build_merge(whole, known, now)
+                if mapping is None
+                else self.destination.build(whole, known, mapping, now)
+            )
+        except Exception as error:  # noqa: BLE001 - whatever one event does to us, it harms itself only
+            log.error("an event cannot be built", id=delivery.event.id, error=type(error).__name__)
+            return CANNOT_BUILD
+        return msgspec.structs.replace(built, delivery=delivery) if isinstance(built, Payload) else built
+
+    async def _send(self, group: Sequence[Payload], batch: _Batch) -> None:
+        """Send a group; if it is refused, find which of it is to blame."""
+        if (reply := await self._request(group, batch)) is None:
+            return
+        if reply.is_refusal and len(group) > 1:
+            await self._bisect(group, batch)
+        else:
+            self._settle(group, reply, batch)
+
+    async def _bisect(self, group: Sequence[Payload], batch: _Batch) -> None:
+        """Send the halves of a refused group. If the first is taken whole, the blame lies in the second.
+
+        Which half is first is drawn by lot, so that no arrangement is the worst; nothing is called dead that was not
+        refused by itself.
+        """
+        middle = len(group) // 2
+        halves = [group[:middle], group[middle:]]
+        random.shuffle(halves)
+        first, second = halves
+        try:
+            reply = await self._request(first, batch)
+            if reply and reply.is_refusal and len(first) > 1:
+                await self._bisect(first, batch)
+            elif reply:
+                self._settle(first, reply, batch)
+        except asyncio.CancelledError:
+            self._return(second, batch)
+            raise
+        if reply and reply.answer.outcome is Outcome.DELIVERED and len(second) > 1:
+            await self._bisect(second, batch)
+        else:
+            await self._send(second, batch)
+
+    async def _request(self, group: Sequence[Payload], batch: _Batch) -> _Reply | None:
+        """Make one request; None if it may not be made any more, and its deliveries were given back."""
+        pause = self.circuit.pause()
+        if self._stopping or pause or not batch.settling.may_send:
+            self._return(group, batch, 0 if self._stopping else pause)
+            return None
+        sent_at = batch.now()
+        began = monotonic()
+        try:
+            with span("send", destination=self.destination.name, events=len(group)) as told:
+                answer = await self.destination.send(group)
+                told["outcome"], told["code"] = answer.outcome, answer.code
+        except asyncio.CancelledError:
+            unknown = Answer(Outcome.UNCERTAIN, "stopped while it was sent")
+            self._settle(group, _Reply(unknown, sent_at), batch)
+            raise
+        seconds = monotonic() - began
+        self._requests.answered(seconds)
+        prometheus.requested(self.destination.name, len(group), answer.outcome, seconds)
+        if self.circuit.heard(answer):
+            tell = {State.HALTED: log.error, State.RUNNING: log.info}.get(self.circuit.state, log.warning)
+            tell(
+                "destination changed state",
+                destination=self.destination.name,
+                state=str(self.circuit.state),
+                reason=self.circuit.reason,
+            )
+        return _Reply(answer, sent_at)
+
+    def _return(self, group: Sequence[Payload], batch: _Batch, seconds: float = 0) -> None:
+        due_at = batch.now() + timedelta(seconds=seconds)
+        batch.settling.add(*(returned(payload.delivery, due_at) for payload in group))
+
+    def _settle(self, group: Sequence[Payload], reply: _Reply, batch: _Batch) -> None:
+        limits, now = self.destination.limits, batch.now()
+        batch.settling.add(
+            *(
+                answered(payload, reply.answer, limits, sent_at=reply.sent_at, now=now, jitter=random.random())
+                for payload in group
+            )
+        )
+
+
+class _Batch(msgspec.Struct, frozen=True):
+    """What the requests of one lease share; `now` is the database's clock."""
+
+    settling: Settling
+    now: Callable[[], datetime]
+
+
+class _Reply(msgspec.Struct, frozen=True):
+    """An answer, and when its request was sent."""
+
+    answer: Answer
+    sent_at: datetime
+
+    @property
+    def is_refusal(self) -> bool:
+        return self.answer.outcome is Outcome.REJECTED

@@ -1,0 +1,83 @@
+"""What an answer means for each delivery that the request carried. Pure.
+
+             ┌────────────── returned (never tried; throttled and halted burn no try) ◀─┐
+             ▼                                                                           │
+owed ──▶ leased ──▶ sent ──▶ delivered ▪                                                 │
+             │        ├────▶ rejected ──▶ dead ▪                                         │
+             │        ├────▶ transient, uncertain ──▶ owed again, later, or dead ▪ (window closed)
+             │        └────▶ throttled, halted ──────────────────────────────────────────┘
+             └──▶ refused before sending: skipped ▪ or dead ▪
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from dispatcher.delivery.eligibility import WINDOW_CLOSED, deadline
+from dispatcher.delivery.retry_policy import backoff, next_try
+from dispatcher.destinations.base import Answer, Limits, Outcome, Payload, Refusal
+from dispatcher.models import Delivery, Settlement
+
+
+def refused(delivery: Delivery, refusal: Refusal, account_id: str | None = None) -> Settlement:
+    """Settle what was found, before sending, to be nothing to send."""
+    return Settlement(
+        event_id=delivery.event.id,
+        revision=delivery.revision,
+        outcome=refusal.outcome,
+        reason=refusal.reason,
+        account_id=account_id,
+    )
+
+
+def returned(delivery: Delivery, due_at: datetime) -> Settlement:
+    """Give back, untried, until `due_at`."""
+    return Settlement(event_id=delivery.event.id, revision=delivery.revision, outcome="returned", due_at=due_at)
+
+
+def answered(
+    payload: Payload, answer: Answer, limits: Limits, *, sent_at: datetime, now: datetime, jitter: float
+) -> Settlement:
+    """Settle one delivery by the answer to the request that carried it, sent at `sent_at`, answered at `now`."""
+    delivery = payload.delivery
+    match answer.outcome:
+        case Outcome.DELIVERED:
+            return _ended(payload, answer, "delivered", None, sent_at)
+        case Outcome.REJECTED:
+            return _ended(payload, answer, "dead", answer.reason or "rejected", sent_at)
+        case Outcome.THROTTLED | Outcome.HALTED:
+            return returned(delivery, now + timedelta(seconds=answer.wait or 0))
+    unknown_at = sent_at if answer.outcome is Outcome.UNCERTAIN else None
+    closes = deadline(delivery, limits)
+    if unknown_at and delivery.first_unknown_at is None and limits.repeat is not None:
+        closes = min(closes, unknown_at + limits.repeat)
+    if now >= closes:
+        return _ended(payload, answer, WINDOW_CLOSED.outcome, WINDOW_CLOSED.reason, sent_at)
+    return Settlement(
+        event_id=delivery.event.id,
+        revision=delivery.revision,
+        outcome=answer.outcome,
+        reason=answer.reason,
+        status=answer.status,
+        code=answer.code,
+        subcode=answer.subcode,
+        trace=answer.trace,
+        due_at=next_try(now, backoff(delivery.tries + 1, jitter), closes),
+        unknown_at=unknown_at,
+    )
+
+
+def _ended(payload: Payload, answer: Answer, outcome: str, reason: str | None, sent_at: datetime) -> Settlement:
+    return Settlement(
+        event_id=payload.delivery.event.id,
+        revision=payload.delivery.revision,
+        outcome=outcome,
+        reason=reason,
+        status=answer.status,
+        code=answer.code,
+        subcode=answer.subcode,
+        trace=answer.trace,
+        account_id=payload.account_id,
+        sent=" ".join(payload.sent),
+        sent_at=sent_at,
+    )

@@ -1,0 +1,286 @@
+"""Meta's Conversions API: what one event looks like there. Rules: destinations.md, part 1; owner's spec, 4.3 to 4.6."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from dispatcher.config.settings import Settings
+from dispatcher.delivery.eligibility import NO_CONSENT, NO_MAPPING, consent_of
+from dispatcher.destinations import sanitize
+from dispatcher.destinations.base import Answer, Limits, Payload, Refusal
+from dispatcher.destinations.http_client import Client
+from dispatcher.destinations.meta.responses import classify
+from dispatcher.destinations.sanitize import (
+    PERSONAL_NAMES,
+    digest,
+    hash_digest,
+    hash_key,
+    hashed_traits,
+    looks_personal,
+    number,
+    text,
+    words,
+)
+from dispatcher.identity.profile import Known
+from dispatcher.models import Delivery, Event
+from dispatcher.models import Mapping as StepMapping
+
+LIMITS = Limits(
+    # An event more than 7 days old fails "the entire request", and Meta processes no events of it
+    # (1.8); five minutes in hand for the way there and for clocks.
+    window=timedelta(days=7) - timedelta(minutes=5),
+    # A repeat of event_name + event_id is dropped for 48 h and counted again after (1.8); an hour in hand.
+    repeat=timedelta(hours=47),
+    batch=1000,  # events a request (1.1)
+    concurrency=4,
+)
+
+TRAITS = ("em", "ph", "fn", "ln", "ct", "st", "zp", "country", "db", "ge")
+"""Hashed parameters of user_data, in the order of the owner's spec, 4.3."""
+
+# With the appendix that Meta's own parameter builder adds (1.3).
+_FBP_OR_FBC = re.compile(r"fb\.[0-9]{1,3}\.[0-9]{10,16}\.[^.\s]{1,600}(?:\.[A-Za-z0-9_-]{2}(?:[A-Za-z0-9_-]{6})?)?")
+_FBCLID = re.compile(r"[A-Za-z0-9_-]{1,500}")
+
+# Subcode 2804050: nothing but these, and the request is refused (1.2).
+INSUFFICIENT = (
+    {"ct", "country", "st", "zp", "ge", "client_user_agent"},
+    {"db", "client_user_agent"},
+    {"fn", "ge"},
+    {"ln", "ge"},
+)
+
+_WEAK = set().union(*INSUFFICIENT)
+
+ACTION_SOURCES = {
+    "email", "website", "app", "phone_call", "chat", "physical_store", "system_generated", "business_messaging", "other",
+}  # fmt: skip
+
+_CAMPAIGN = (
+    ("lead_source", "source"), ("lead_medium", "medium"), ("lead_campaign", "campaign"), ("lead_content", "content"),
+    ("lead_term", "term"), ("fb_source", "fb_source"), ("fb_loc", "fb_loc"),
+)  # fmt: skip
+_NOT_CUSTOM = (
+    {"value", "currency", "content_name", "content_category"}
+    | {parameter for parameter, _ in _CAMPAIGN}
+    | {"form", "product", "items", "action_source", "browser_pair", "origin"}
+    | PERSONAL_NAMES
+)
+"""Details that are read by themselves, that say something to us or to the other destination, or that nobody may have in
+the clear."""
+
+_CUSTOM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+_MAX_CUSTOM = 50
+
+_encode = msgspec.json.Encoder().encode
+_agent_digest = lru_cache(maxsize=1024)(digest)  # of browsers there are few
+
+
+class Meta:
+    """One pixel (dataset) of Meta's."""
+
+    limits = LIMITS
+
+    def __init__(self, settings: Settings, *, name: str = "meta", variable: str = "META_CAPI_TOKEN") -> None:
+        self.name = name
+        self._variable = variable
+        self._settings = settings
+        self._client = Client(
+            f"{settings.meta_base_url.rstrip('/')}/{settings.meta_api_version}/{settings.meta_pixel_id}/events",
+            # In a header, so that it is in no URL (1.1).
+            headers={"Authorization": f"Bearer {settings.meta_token.reveal()}"},
+            timeout=LIMITS.timeout,
+        )
+
+    def missing(self) -> str | None:
+        """Say which setting is missing without which nothing can be sent."""
+        return None if self._settings.meta_token else self._variable
+
+    def build(self, delivery: Delivery, known: Known, mapping: StepMapping, now: datetime) -> Payload | Refusal:
+        """Give the payload of one event, or why it would be refused."""
+        return build(delivery, known, mapping, now, consent_default=self._settings.consent_default)
+
+    def build_merge(self, delivery: Delivery, known: Known, now: datetime) -> Payload | Refusal:  # noqa: ARG002
+        """Meta takes no identity without an event: what was sent is sent again instead, see `dispatcher.resend.planner`."""
+        return NO_MAPPING
+
+    def requests(self, payloads: Iterable[Payload]) -> Iterator[Sequence[Payload]]:
+        """Put up to a thousand into each request."""
+        waiting = iter(payloads)
+        while batch := list(islice(waiting, LIMITS.batch)):
+            yield batch
+
+    async def send(self, payloads: Sequence[Payload]) -> Answer:
+        """Send one request."""
+        test_code = self._settings.meta_test_code
+        tail = b',"test_event_code":"%s"}' % test_code.encode() if test_code else b"}"
+        body = b'{"data":[' + b",".join(payload.body for payload in payloads) + b"]" + tail
+        return await self._client.post(body, lambda reply: classify(reply, sent=len(payloads)))
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._client.close()
+
+
+def build(
+    delivery: Delivery, known: Known, mapping: StepMapping, now: datetime, *, consent_default: str = "granted"
+) -> Payload | Refusal:
+    """Give the payload of one event, or why it would be refused. Pure."""
+    event = delivery.event
+    consent = consent_of(known.consent, consent_default)
+    if consent["ad_user_data"] == "denied":
+        return NO_CONSENT
+    user_data, sent = _user_data(known)
+    if user_data.keys() <= _WEAK and any(user_data.keys() <= insufficient for insufficient in INSUFFICIENT):
+        return Refusal("dead", "insufficient identity")
+    url, referrer = sanitize.url(known.visitor, "url"), sanitize.url(known.visitor, "referrer")
+    source = _action_source(event, mapping, is_seen=bool(url) and "client_user_agent" in user_data)
+    custom_data = _custom_data(event, mapping, is_website=source == "website")
+    if mapping.event_name == "Purchase" and not ("value" in custom_data and "currency" in custom_data):
+        return Refusal("dead", "missing value")  # subcode 2804009
+    body: dict[str, Any] = {
+        "event_name": mapping.event_name,
+        "event_time": int(min(event.occurred_at, now).timestamp()),
+        "event_id": event.event_id,
+        "action_source": source,
+    }
+    if url:
+        body["event_source_url"] = url
+    if referrer:
+        body["referrer_url"] = referrer
+    body["user_data"] = user_data
+    if custom_data:
+        body["custom_data"] = custom_data
+    sent.extend(custom_data)
+    return Payload(delivery, _encode(body), sent, known.account_id, identifiers=tuple(user_data))
+
+
+def _user_data(known: Known) -> tuple[dict[str, Any], list[str]]:
+    """Give user_data and its fields with digests, for the receipt."""
+    user_data, sent = hashed_traits(known.meta, TRAITS)
+    visitor = known.visitor
+    if address := sanitize.ip(visitor):
+        user_data["client_ip_address"] = address
+        sent.append(digest("client_ip_address", address))
+    if agent := text(visitor, "user_agent"):
+        user_data["client_user_agent"] = agent
+        sent.append(_agent_digest("client_user_agent", agent))
+    if browser := _fbp_or_fbc(visitor, "fbp"):
+        user_data["fbp"] = browser
+        sent.append(digest("fbp", browser))
+    if click := fbc(visitor, known.visited_at):
+        user_data["fbc"] = click
+        sent.append(digest("fbc", click))
+    if known.keys:
+        digests: dict[str, str] = {}
+        for key in known.keys:
+            hashed = hash_key(key)
+            digests[hashed] = hash_digest("external_id", hashed)
+        user_data["external_id"] = list(digests)
+        sent += digests.values()
+    return user_data, sent
+
+
+def fbc(visitor: Mapping[str, Any], visited_at: datetime | None) -> str | None:
+    """Give the click id: the browser's own, else made from `fbclid` with the time it was first seen (1.3)."""
+    if own := _fbp_or_fbc(visitor, "fbc"):
+        return own
+    fbclid = visitor.get("fbclid")
+    if not isinstance(fbclid, str) or not _FBCLID.fullmatch(fbclid):
+        return None
+    try:
+        seen_at = datetime.fromisoformat(visitor["fbclid_at"])
+    except (KeyError, TypeError, ValueError):
+        seen_at = None
+    if seen_at is None or seen_at.tzinfo is None:
+        seen_at = visited_at
+    return f"fb.1.{int(seen_at.timestamp() * 1000)}.{fbclid}" if seen_at else None
+
+
+def _fbp_or_fbc(visitor: Mapping[str, Any], name: str) -> str | None:
+    value = visitor.get(name)
+    return value if isinstance(value, str) and _FBP_OR_FBC.fullmatch(value) else None
+
+
+def _action_source(event: Event, mapping: StepMapping, *, is_seen: bool) -> str:
+    """Say where it happened (design, part 6.5): the step's own, what the event states, else what is known.
+
+    `is_seen`: user agent and page are known, both of which Meta requires for `website`.
+    """
+    if mapping.action_source:
+        return mapping.action_source
+    details = event.details or {}
+    stated = details.get("action_source")
+    if isinstance(stated, str) and stated in ACTION_SOURCES:
+        return stated
+    if is_seen:
+        return "website"
+    return "system_generated" if details.get("origin") == "stripe" else "other"
+
+
+def _custom_data(event: Event, mapping: StepMapping, *, is_website: bool) -> dict[str, Any]:
+    details = event.details or {}
+    campaign = event.campaign or {}
+    value, code = sanitize.money(details, mapping)
+    candidates: dict[str, Any] = {
+        "value": value,
+        "currency": code,
+        "content_name": words(details, "content_name") or words(details, "form") or words(details, "product"),
+        "content_category": sanitize.category(details, mapping),
+    }
+    others: dict[str, Any] = {}  # they come last
+    for name, found in details.items():
+        if read := _READERS.get(name):
+            candidates[name] = read(details, name)
+        elif name not in _NOT_CUSTOM:
+            others[name] = found
+    for parameter, name in _CAMPAIGN:
+        if name in campaign:
+            candidates[parameter] = words(campaign, name)
+    if is_website and not candidates.get("lead_source"):
+        candidates["lead_source"] = "direct"  # owner's spec, 4.4
+    if None in candidates.values():
+        candidates = {name: found for name, found in candidates.items() if found is not None}
+    if others:
+        _add_others(candidates, others)
+    return {**mapping.parameters, **candidates} if mapping.parameters else candidates
+
+
+def _list_of(*kinds: type) -> Callable[[Mapping[str, Any], str], list[Any] | None]:
+    def read(details: Mapping[str, Any], name: str) -> list[Any] | None:
+        value = details[name]
+        if isinstance(value, list) and value and all(isinstance(item, kinds) for item in value):
+            return None if looks_personal(str(value)) else value
+        return None
+
+    return read
+
+
+# These parameters have a meaning of their own (1.7); `details` holds them under the same names.
+_READERS: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
+    **dict.fromkeys(("content_type", "order_id", "status", "search_string", "delivery_category", "item_number"), words),
+    **dict.fromkeys(("net_revenue", "predicted_ltv", "num_items"), number),
+    "contents": _list_of(dict),
+    "content_ids": _list_of(str, int),
+}
+
+
+def _add_others(custom: dict[str, Any], others: Mapping[str, Any]) -> None:
+    """Pass on what else the details tell, as custom properties; never what looks like an e-mail address."""
+    for name, value in others.items():
+        if len(custom) >= _MAX_CUSTOM or not _CUSTOM_NAME.fullmatch(name):
+            continue
+        if isinstance(value, bool):
+            custom[name] = value
+        elif isinstance(value, int | float):
+            if (amount := number(others, name)) is not None:
+                custom[name] = amount
+        elif found := words(others, name):
+            custom[name] = found

@@ -1,0 +1,47 @@
+"""A destination that the database knows and the configuration does not name: nobody knows whose account it is.
+
+If there is an `outbox.toml`, the destination was taken out of it: what is still owed ends as `skipped: no mapping`. If
+there is none, it is the file that is missing: the destination is halted, and its deliveries wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from dispatcher.delivery.eligibility import NO_MAPPING
+from dispatcher.destinations.base import Answer, Limits, Outcome, Payload, Refusal
+from dispatcher.identity.profile import Known
+from dispatcher.models import Delivery, Mapping
+
+
+class Unnamed:
+    """Sends nothing."""
+
+    def __init__(self, name: str, limits: Limits, *, is_retired: bool) -> None:
+        self.name = name
+        self.limits = limits
+        self._is_retired = is_retired
+
+    def missing(self) -> str | None:
+        """Say that the file is missing which would name this destination."""
+        return None if self._is_retired else f"[destinations.{self.name}] in outbox.toml"
+
+    def build(self, delivery: Delivery, known: Known, mapping: Mapping, now: datetime) -> Refusal:  # noqa: ARG002
+        """Give nothing to send."""
+        return NO_MAPPING
+
+    def build_merge(self, delivery: Delivery, known: Known, now: datetime) -> Refusal:  # noqa: ARG002
+        """Give nothing to send."""
+        return NO_MAPPING
+
+    def requests(self, payloads: Iterable[Payload]) -> Iterator[Sequence[Payload]]:  # noqa: ARG002
+        """Give no requests."""
+        return iter(())
+
+    async def send(self, payloads: Sequence[Payload]) -> Answer:  # noqa: ARG002
+        """Send nothing."""
+        return Answer(Outcome.TRANSIENT, "not configured")
+
+    async def close(self) -> None:
+        """Have nothing to give back."""

@@ -1,0 +1,120 @@
+"""Asking for everything that the checks look at, and handing it to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+
+from dispatcher.config import Config
+from dispatcher.config.settings import Settings
+from dispatcher.database import migrations
+from dispatcher.database.connections import AWAY, Database
+from dispatcher.delivery import dead_letters
+from dispatcher.destinations import registry
+from dispatcher.doctor import configuration, deliveries, live, log, server
+from dispatcher.doctor.finding import Finding, bad, warn
+from dispatcher.monitoring.destination_status import standings
+from dispatcher.routing import Words
+
+FRESH = timedelta(seconds=deliveries.FRESH_SECONDS)
+
+
+async def examine(
+    settings: Settings,
+    config: Config,
+    database_url: str,
+    *,
+    ask_live: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Finding]:
+    """Look at everything; `ask_live`: at the destinations themselves too. `progress` is told what is looked at."""
+    progress("configuration")
+    found = list(configuration.check(settings, config, datetime.now(UTC).date()))
+    progress("database")
+    found += [finding async for finding in _database(settings, config, database_url)]
+    if ask_live:
+        progress("destinations")
+        found += [finding async for finding in live.check(settings, config)]
+    return found
+
+
+async def _database(settings: Settings, config: Config, url: str) -> AsyncIterator[Finding]:
+    try:
+        pending = await asyncio.to_thread(migrations.pending, url)
+        yield server.check_schema(pending)
+        if pending:
+            return
+        async with Database.connect(url, connections=1) as database:
+            async for finding in _server(database):
+                yield finding
+            async for finding in _funnel(url, config):
+                yield finding
+            async for finding in _deliveries(database):
+                yield finding
+            rows = await database.run_once("read_newest_events", {"limit": log.NEWEST})
+            for finding in log.check(
+                [log.Carried(*row) for row in rows], config, consent_default=settings.consent_default
+            ):
+                yield finding
+    except psycopg.errors.InsufficientPrivilege:
+        yield bad("rights", "This user may not look at the outbox.", "GRANT outbox_dispatcher TO it.")
+    except AWAY as error:
+        yield bad(
+            "database",
+            f"The database does not answer ({type(error).__name__}).",
+            "Check OUTBOX_DATABASE_URL, and the server.",
+        )
+
+
+async def _server(database: Database) -> AsyncIterator[Finding]:
+    before = datetime.now(UTC)
+    rows = await database.run_once("read_server")
+    machine = before + (datetime.now(UTC) - before) / 2
+    for finding in server.check_server(server.Server(*rows[0]), machine):
+        yield finding
+    for finding in server.check_rights(server.Rights(*(await database.run_once("read_rights"))[0])):
+        yield finding
+    found = server.Transactions(*(await database.run_once("read_transactions"))[0])
+    for finding in server.check_transactions(found):
+        yield finding
+
+
+async def _funnel(url: str, config: Config) -> AsyncIterator[Finding]:
+    """Compare the funnel in the database with the configured one; writes nothing."""
+    try:
+        differences = await asyncio.to_thread(migrations.keep_in_step, url, config, write=False)
+    except psycopg.errors.InsufficientPrivilege:
+        return
+    if differences:
+        yield warn(
+            "funnel",
+            f"The funnel in the database is another: {'; '.join(differences[:3])}.",
+            "Run `outbox migrate` here, if this outbox.toml is right; else run commands where the right one is.",
+        )
+
+
+async def _deliveries(database: Database) -> AsyncIterator[Finding]:
+    async with database.transaction(is_reading=True) as transaction:
+        words = list((await Words(transaction).destinations()).values())
+        known = standings(await transaction.run("read_destination_status", {"fresh": FRESH}))
+        # What a paused step holds back is told of where nothing else waits.
+        owed = deliveries.Owed(
+            {each.id: each.age.paused if each.age.working is None else each.age.working for each in known.values()}
+        )
+        rows = await transaction.run("read_states", {"since": FRESH})
+        circuits = [deliveries.Circuit(row[0], row[2], row[3], row[6]) for row in rows if row[0] == 0]
+        circuits += [
+            deliveries.Circuit(each.id, each.state, each.reason, 0.0)
+            for each in known.values()
+            if each.id and each.state
+        ]
+        counts = [deliveries.Count(*row) for row in await transaction.run("count_day")]
+    for finding in deliveries.check(words, owed, circuits, registry.LIMITS):
+        yield finding
+    for finding in deliveries.check_dead(await dead_letters.groups(database, dead_letters.Which())):
+        yield finding
+    for finding in deliveries.check_day(counts):
+        yield finding

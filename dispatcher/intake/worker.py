@@ -1,0 +1,323 @@
+"""Intake, what every event owes first: it seals what a SQL writer sent raw, folds, and owes the deliveries."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any
+
+import msgspec
+import structlog
+from psycopg.types.json import Jsonb
+
+from dispatcher.database.connections import Database
+from dispatcher.delivery.eligibility import DISABLED, NO_MAPPING, TOO_OLD
+from dispatcher.delivery.queue import IDLE_REWIND_SECONDS, REWIND_SECONDS
+from dispatcher.destinations.base import Limits
+from dispatcher.identity.fragments import Fact, Keys, fold, stamp
+from dispatcher.identity.graph import Kind
+from dispatcher.routing import DestinationWords, Words
+from dispatcher.telemetry import prometheus
+from dispatcher.telemetry.counters import Tallies
+from dispatcher.telemetry.tracing import span
+from outbox.sealing import seal
+
+log = structlog.get_logger()
+
+BATCH = 1000
+BATCHES = 3
+"""Batches under way at once."""
+SLACK = 100_000
+"""How many ids behind the last claim a row may turn up: an id is drawn before its transaction commits."""
+AHEAD = timedelta(seconds=60)
+"""An event further ahead than this waits for its time (design, part 4)."""
+GIVE_UP = 3
+"""Tries that a batch has lost its process before each of its events is tried alone; who takes one down even then is
+left out, so that it harms no other event."""
+
+
+class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An event that owes intake, with all that intake needs of it; `person` is what a SQL writer sent raw.
+
+    The mappings are still JSON: each is read when it is folded, so that what it holds is used while it is in the
+    processor's cache.
+    """
+
+    id: int
+    occurred_at: datetime
+    recorded_at: datetime
+    name: str
+    handl_id: str | None
+    lead_id: str | None
+    account_id: str | None
+    sealed: msgspec.Raw
+    visitor: msgspec.Raw
+    consent: msgspec.Raw
+    tries: int
+    person: Any
+
+    @property
+    def keys(self) -> Keys:
+        """What it carries of whom it is about."""
+        return Keys.of(self.account_id, self.handl_id, self.lead_id)
+
+
+_arrivals = msgspec.json.Decoder(list[Arrival]).decode
+_content = msgspec.json.Decoder().decode
+
+
+class Intake:
+    """Takes events from the queue `outbox.intake`, a batch at a time; while one is settled, the next is claimed.
+
+    `on_settled` is called when deliveries were owed.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        words: Words,
+        limits: dict[str, Limits],
+        tallies: Tallies,
+        *,
+        holder: str,
+        lease: timedelta,
+        region: str | None,
+    ) -> None:
+        self._database = database
+        self._words = words
+        self._limits = limits
+        self._tallies = tallies
+        self._holder = holder
+        self._lease = lease
+        self._region = region
+        self._watermark = 0
+        self._rewound_at = monotonic()
+        self._batches = asyncio.Semaphore(BATCHES)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._error: BaseException | None = None
+        self.is_behind = False
+        """Whether the last claim was a full one, so that more is owed."""
+        self.on_settled: Callable[[], object] = lambda: None
+
+    async def step(self) -> int:
+        """Claim one batch and start to take it in; give how many events it holds (0: nothing is owed).
+
+        Raises what an earlier batch could not be taken in for; its lease expires, and its events come back.
+        """
+        await self._batches.acquire()
+        claimed = None
+        try:
+            if error := self._error:
+                self._error = None
+                raise error
+            claimed = await self._claim()
+        finally:
+            if claimed is None:
+                self._batches.release()
+        if claimed is None:
+            self.is_behind = False
+            return 0
+        lease_id, now, arrivals = claimed
+        self.is_behind = len(arrivals) == BATCH
+        task = asyncio.create_task(self._take_in(lease_id, now, arrivals))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return len(arrivals)
+
+    @property
+    def since(self) -> int:
+        """From which event on something can be expected."""
+        return self._watermark
+
+    async def finish(self) -> None:
+        """Wait until what is under way is settled."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def stop(self, grace: float) -> None:
+        """Settle what is in flight within `grace` seconds; what is left comes back when its lease expires."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for task in self._tasks:
+            task.cancel()
+        if error := self._error:
+            self._error = None
+            log.error("a batch could not be taken in", error=type(error).__name__)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._batches.release()
+        if not task.cancelled():
+            self._error = task.exception() or self._error
+
+    async def _take_in(self, lease_id: int, now: datetime, arrivals: Sequence[Arrival]) -> None:
+        began = monotonic()
+        with span("intake", events=len(arrivals)):
+            parts = await self._parts(lease_id, arrivals)
+            for number, (lease, part) in enumerate(parts):
+                try:
+                    await self._settle(lease, now, part)
+                except Exception:
+                    await self._give_back(lease for lease, _ in parts[number:])
+                    raise
+        prometheus.took_in(len(arrivals), monotonic() - began)
+        self.on_settled()
+
+    async def _parts(self, lease_id: int, arrivals: Sequence[Arrival]) -> list[tuple[int, Sequence[Arrival]]]:
+        """Give the batch with its lease; or each event with one of its own, if one of them may take a process down."""
+        if len(arrivals) == 1 or not any(arrival.tries == GIVE_UP and arrival.person for arrival in arrivals):
+            return [(lease_id, arrivals)]
+        leases = await self._database.run("split_lease", {"lease": lease_id, "holder": self._holder})
+        by_event = {arrival.id: arrival for arrival in arrivals}
+        return [(lease, [by_event[event_id]]) for lease, event_id in leases]
+
+    async def _give_back(self, leases: Iterable[int]) -> None:
+        """Give back what could not be settled, as it was: the process lives, so no person has taken it down."""
+        with contextlib.suppress(Exception):
+            for lease in leases:
+                await self._database.run_once("return_lease", {"lease": lease, "holder": self._holder})
+
+    async def _settle(self, lease_id: int, now: datetime, arrivals: Sequence[Arrival]) -> None:
+        """Seal, fold and owe."""
+        sealed = seal_all(arrivals, self._region)
+        facts = facts_of(arrivals, sealed)
+        destinations = (await self._words.destinations()).values()
+        owed, skipped = fan_out(arrivals, destinations, self._limits, now)
+        settled = await self._database.run(
+            "settle_events",
+            {
+                "lease": lease_id,
+                "holder": self._holder,
+                "sealed": Jsonb(sealed),
+                "owed": Jsonb(owed),
+                "skipped": Jsonb(skipped),
+                **folded(facts),
+            },
+        )
+        if not settled[0][0]:
+            log.warning("a batch was lost before it was taken in, somebody else has it", events=len(arrivals))
+            return
+        for row in skipped:
+            self._tallies.ended(row["destination"], "skipped", row["reason"], len(row["event_ids"]))
+
+    async def _claim(self) -> tuple[int, datetime, list[Arrival]] | None:
+        if monotonic() - self._rewound_at > REWIND_SECONDS:
+            self._watermark = 0
+            self._rewound_at = monotonic()
+        rows = await self._claim_from(self._watermark)
+        if not rows and self._watermark and monotonic() - self._rewound_at > IDLE_REWIND_SECONDS:
+            self._watermark = 0
+            self._rewound_at = monotonic()
+            rows = await self._claim_from(0)
+        if not rows:
+            return None
+        lease_id, now, *_ = rows[0]
+        self._watermark = max(self._watermark, max(last for _, _, last, _ in rows) - SLACK)
+        return lease_id, now, [arrival for *_, arrivals in rows for arrival in _arrivals(arrivals)]
+
+    async def _claim_from(self, since: int) -> list[tuple[Any, ...]]:
+        return await self._database.run(
+            "claim_events", {"holder": self._holder, "lease": self._lease, "limit": BATCH, "since": since}
+        )
+
+
+def seal_all(arrivals: Iterable[Arrival], region: str | None) -> list[dict[str, Any]]:
+    """Give the sealed form of every person that was sent raw."""
+    sealed: list[dict[str, Any]] = []
+    for arrival in arrivals:
+        if arrival.person is None:
+            continue
+        if arrival.tries > GIVE_UP:
+            log.warning("a person could not be sealed and is left out", id=arrival.id)
+            sealed.append({"event_id": arrival.id, "sealed": None, "notes": ["person: could not be sealed, left out"]})
+        else:
+            form = seal(arrival.person, region=region)
+            sealed.append({"event_id": arrival.id, "sealed": form.to_json(), "notes": form.notes})
+    return sealed
+
+
+def facts_of(arrivals: Iterable[Arrival], sealed: Iterable[dict[str, Any]]) -> list[Fact]:
+    """Give what folding needs of the events that carry a key, sealed."""
+    forms = {row["event_id"]: row["sealed"] for row in sealed}
+    return [
+        Fact.of(
+            stamp(arrival.occurred_at, arrival.id),
+            keys,
+            forms[arrival.id] if arrival.id in forms else _content(arrival.sealed),
+            _content(arrival.visitor),
+            _content(arrival.consent),
+        )
+        for arrival in arrivals
+        if any(keys := arrival.keys)
+    ]
+
+
+def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
+    """Give the parameters `facets` and `sign_ins` of settle_intake; their keys as jsonb sorts them, the shorter first."""
+    events: defaultdict[Keys, list[int]] = defaultdict(list)
+    for fact in facts:
+        events[fact.keys].append(fact.stamp[1])
+    return {
+        "facets": Jsonb(
+            [
+                {
+                    "groups": groups,
+                    "lead_id": keys.lead_id,
+                    "handl_id": keys.handl_id,
+                    "event_ids": sorted(events[keys]),
+                    "account_id": keys.account_id,
+                }
+                for keys, groups in fold(facts).items()
+            ]
+        ),
+        "sign_ins": Jsonb(
+            [
+                {"at": at, "key": key, "kind": kind, "event_id": event_id, "account_id": keys.account_id}
+                for fact in facts
+                if (keys := fact.keys).account_id
+                for (at, event_id) in [fact.stamp]
+                for kind, key in ((Kind.HANDL, keys.handl_id), (Kind.LEAD, keys.lead_id))
+                if key
+            ]
+        ),
+    }
+
+
+def fan_out(
+    arrivals: Sequence[Arrival], destinations: Iterable[DestinationWords], limits: dict[str, Limits], now: datetime
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Give the deliveries that are owed, and the receipts of what nobody needs to be told, grouped. Pure."""
+    owed: defaultdict[tuple[int, datetime], list[int]] = defaultdict(list)
+    skipped: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
+    for destination in destinations:
+        for arrival in arrivals:
+            if reason := _skip(arrival, destination, limits[destination.kind]):
+                skipped[destination.id, reason].append(arrival.id)
+            else:
+                due_at = arrival.occurred_at if arrival.occurred_at > now + AHEAD else now
+                owed[destination.id, due_at].append(arrival.id)
+    return (
+        [
+            {"destination": destination, "due_at": due_at, "event_ids": ids}
+            for (destination, due_at), ids in owed.items()
+        ],
+        [
+            {"destination": destination, "reason": reason, "event_ids": ids}
+            for (destination, reason), ids in skipped.items()
+        ],
+    )
+
+
+def _skip(arrival: Arrival, destination: DestinationWords, limits: Limits) -> str | None:
+    mapping = destination.mappings.get(arrival.name)
+    if mapping is None:
+        return NO_MAPPING.reason
+    if not (destination.enabled and mapping.enabled):
+        return DISABLED.reason
+    if arrival.recorded_at >= arrival.occurred_at + limits.window:
+        return TOO_OLD.reason
+    return None

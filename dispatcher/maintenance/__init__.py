@@ -1,0 +1,1 @@
+"""Retention, rebuild, and what else keeps the log in order."""

@@ -1,0 +1,73 @@
+"""Folding the logs again: the queue of deliveries and what is known of persons are dropped and made anew from the logs.
+
+One transaction, under the lock that no dispatcher works beside: killed halfway it leaves everything as it was, and two
+at once do it one after the other. Dispatchers may run; they wait, and so do their claims, while recording never does.
+It goes through the log in batches, so its memory does not grow with it.
+
+Where the log alone does not tell, what stood there before is kept (`rebuild_drop`): retention takes receipts and events
+out of the log. So an event without a receipt is owed only as long as a window may be open for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import msgspec
+import structlog
+from psycopg.types.json import Jsonb
+
+from dispatcher.database.connections import Database, Transaction
+from dispatcher.identity.fragments import Fact, fold, keys_of, stamp
+from dispatcher.models import Event
+
+log = structlog.get_logger()
+
+BATCH = 5000
+OPEN = timedelta(days=8)
+"""An event older than this is in no destination's window, and only then may retention take its receipts."""
+
+
+class Rebuilt(msgspec.Struct):
+    """What a rebuild did: events folded, deliveries owed now, and how many of them were just being sent."""
+
+    events: int = 0
+    owed: int = 0
+    taken: int = 0
+
+
+async def rebuild(database: Database, progress: Callable[[int, int], None] = lambda _done, _of: None) -> Rebuilt:
+    """Fold the logs anew; `progress` is told how far it is, in ids of events."""
+    async with database.transaction(seconds=0) as transaction:
+        await transaction.run("exclude_dispatchers")
+        rebuilt = Rebuilt()
+        rebuilt.taken = (await transaction.run("take_back_leases"))[0][0]
+        await transaction.run("drop_projections", {"open": OPEN})
+        first, last = (await transaction.run("read_event_range"))[0]
+        after = 0
+        while rows := await transaction.run("read_folded_events", {"after": after, "limit": BATCH}):
+            events = [Event(*row) for row in rows]
+            await _fold(transaction, events)
+            owed = await transaction.run("enqueue_pending", {"ids": [event.id for event in events], "open": OPEN})
+            rebuilt.events += len(events)
+            rebuilt.owed += owed[0][0]
+            after = events[-1].id
+            progress(min(after, last) - first + 1, last - first + 1)
+        await transaction.run("drop_empty_fragments")
+    log.info("rebuilt", **msgspec.structs.asdict(rebuilt))
+    return rebuilt
+
+
+async def _fold(transaction: Transaction, events: list[Event]) -> None:
+    facts = [
+        Fact.of(stamp(event.occurred_at, event.id), keys, event.sealed, event.visitor, event.consent)
+        for event in events
+        if any(keys := keys_of(event))
+    ]
+    await transaction.run(
+        "fold_events",
+        {
+            "facets": Jsonb([{**keys._asdict(), "groups": groups} for keys, groups in fold(facts).items()]),
+            "facts": Jsonb([{"event_id": fact.stamp[1], "at": fact.stamp[0], **fact.keys._asdict()} for fact in facts]),
+        },
+    )

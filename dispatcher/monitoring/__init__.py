@@ -1,0 +1,1 @@
+"""What the database says about the state of delivery: status, gauges, alerts, match quality, reports."""

@@ -1,0 +1,66 @@
+"""The HTTP side of the metrics: `/metrics`, and the count of requests that are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from time import perf_counter
+
+from aiohttp import hdrs, web
+from prometheus_client import Counter, Histogram, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from dispatcher.monitoring.gauges import Gauges
+from dispatcher.telemetry.prometheus import REGISTRY
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_ANSWERED = Counter(
+    "outbox_http_requests", "Requests answered, by route and status", ["route", "status"], registry=REGISTRY
+)
+_SECONDS = Histogram(
+    "outbox_http_seconds",
+    "Time from a request to its answer, by route",
+    ["route"],
+    registry=REGISTRY,
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+NO_ROUTE = "none"
+
+
+class Exposition:
+    """`answer` handles `/metrics`: what this process counts, and with `gauges` what the database knows."""
+
+    def __init__(self, gauges: Gauges | None = None) -> None:
+        self._gauges = gauges
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Answer in the format that the scraper prefers."""
+        if self._gauges:
+            await self._gauges.refresh()
+        encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
+        return web.Response(body=encode(_Both(self._gauges)), headers={hdrs.CONTENT_TYPE: content_type})
+
+
+class _Both(Collector):
+    """Two collections as one, since a format may have an end mark."""
+
+    def __init__(self, gauges: Gauges | None) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterable[Metric]:
+        yield from REGISTRY.collect()
+        if self._gauges:
+            yield from self._gauges.collect()
+
+
+@web.middleware
+async def metered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count a request by its route as it was registered; never by the address that was asked for."""
+    began = perf_counter()
+    response = await handler(request)
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource else NO_ROUTE
+    _ANSWERED.labels(route, str(response.status)).inc()
+    _SECONDS.labels(route).observe(perf_counter() - began)
+    return response

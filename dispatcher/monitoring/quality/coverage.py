@@ -1,0 +1,87 @@
+"""Coverage of each field per step, in all and by day, from the tally that settlements keep (`outbox.coverage`)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from dispatcher.database.connections import Queries
+from dispatcher.monitoring.quality.advice import advise
+from dispatcher.monitoring.quality.weights import estimate
+
+ALL = ""
+"""The field that counts all events."""
+
+
+class Quality(msgspec.Struct, frozen=True):
+    """One step at one destination over some days.
+
+    `events`: how many were delivered as revision 0 (no re-send counts, and no requeue). `fields`: how many of them carried each field.
+    `estimate`: 0 to 10, of destinations of Meta's kind. `advice`: the one change that would help most.
+    """
+
+    destination: str
+    kind: str
+    step: str
+    event_name: str
+    events: int
+    fields: dict[str, int]
+    estimate: float | None
+    advice: str | None
+
+
+class Day(msgspec.Struct, frozen=True):
+    """One step at one destination on one day (UTC); else as `Quality`."""
+
+    day: dt.date
+    destination: str
+    kind: str
+    step: str
+    event_name: str
+    events: int
+    fields: dict[str, int]
+    estimate: float | None
+
+
+async def qualities(database: Queries, since: dt.date, until: dt.date) -> list[Quality]:
+    """Give the match quality of each step that was delivered from day `since` up to day `until` (both included, UTC)."""
+    rows = await database.run("read_field_coverage", {"since": since, "until": until})
+    found: list[Quality] = []
+    for (destination, kind, step, event_name, is_system), events, fields in _grouped(rows, 5):
+        has_browser = not is_system and event_name != "refund"
+        guess, advice = _estimate(kind, events, fields), advise(kind, events, fields, has_browser=has_browser)
+        found.append(Quality(destination, kind, step, event_name, events, fields, guess, advice))
+    return found
+
+
+async def daily(
+    database: Queries,
+    since: dt.date,
+    until: dt.date,
+    *,
+    destination: str | None = None,
+    step: str | None = None,
+) -> list[Day]:
+    """Give the same, day by day; of one destination and one step where they are given."""
+    rows = await database.run(
+        "read_daily_coverage", {"since": since, "until": until, "destination": destination, "step": step}
+    )
+    return [
+        Day(day, name, kind, called, event_name, events, fields, _estimate(kind, events, fields))
+        for (day, name, kind, called, event_name), events, fields in _grouped(rows, 5)
+    ]
+
+
+def _grouped(rows: Iterable[tuple[Any, ...]], width: int) -> list[tuple[tuple[Any, ...], int, dict[str, int]]]:
+    """Give for each key (the first `width` values) how many events there were in all, and by field."""
+    found: dict[tuple[Any, ...], dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row[:width], {})[row[width]] = row[width + 1]
+    return [(key, fields.pop(ALL, 0), fields) for key, fields in found.items()]
+
+
+def _estimate(kind: str, events: int, fields: dict[str, int]) -> float | None:
+    return estimate(events, fields) if kind == "meta" else None

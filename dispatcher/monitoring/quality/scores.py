@@ -1,0 +1,99 @@
+"""Meta's own Event Match Quality, from its Dataset Quality API (destinations.md 1.12). Numbers only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from dispatcher.config.settings import Settings
+from dispatcher.destinations.http_client import Reply
+from dispatcher.destinations.meta.responses import classify
+
+TIMEOUT_SECONDS = 10.0
+MAX_REPLY = 1024 * 1024
+
+NO_TOKEN = "META_CAPI_TOKEN is not set"  # noqa: S105 - the name of a variable
+NO_ANSWER = "Meta does not answer"
+NOT_UNDERSTOOD = "Meta's answer is not understood"
+NOT_YET = "Meta has no score yet: it needs website events of the last 48 hours"
+
+
+class MetaScores(msgspec.Struct, frozen=True):
+    """Event name at Meta → its score, 0 to 10. `problem`: why there is none."""
+
+    scores: dict[str, float]
+    problem: str | None = None
+
+
+class _Match(msgspec.Struct):
+    composite_score: float | None = None
+
+
+class _Entry(msgspec.Struct):
+    event_name: str
+    event_match_quality: _Match | None = None
+
+
+class _Body(msgspec.Struct):
+    web: list[_Entry] = []
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Body, strict=False).decode
+
+
+async def meta_scores(settings: Settings, *, timeout: float = TIMEOUT_SECONDS) -> MetaScores:  # noqa: ASYNC109
+    """Ask for the score of each event name of the pixel in `settings`; never raises for what network or Meta do.
+
+    `settings` are those of one pixel (`Account.apply`); the token goes in a header. One that may send need not be
+    allowed to read quality: then `problem` says so.
+    """
+    if not settings.meta_token:
+        return MetaScores({}, NO_TOKEN)
+    address = f"{settings.meta_base_url.rstrip('/')}/{settings.meta_api_version}/dataset_quality"
+    query = {
+        "dataset_id": settings.meta_pixel_id,
+        "fields": "web{event_name,event_match_quality{composite_score}}",
+    }
+    headers = {"Authorization": f"Bearer {settings.meta_token.reveal()}"}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout), trust_env=False) as session,
+            session.get(address, params=query, headers=headers, allow_redirects=False) as reply,
+        ):
+            return _understood(reply.status, await _start_of(reply))
+    except (aiohttp.ClientError, TimeoutError, ConnectionError):
+        return MetaScores({}, NO_ANSWER)
+
+
+async def _start_of(reply: aiohttp.ClientResponse) -> bytes:
+    start = bytearray()
+    async for chunk in reply.content.iter_any():
+        start += chunk
+        if len(start) >= MAX_REPLY:
+            break
+    return bytes(start)
+
+
+def _understood(status: int, content: bytes) -> MetaScores:
+    try:
+        body = _decode(content)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return MetaScores({}, NOT_UNDERSTOOD)
+    if body.error or status != 200:
+        # By its numbers, never by its text.
+        answer = classify(Reply(status, {}, content), sent=0)
+        code = "/".join(str(part) for part in (answer.code, answer.subcode) if part is not None)
+        told = f"error {code}: {answer.reason}" if code else f"HTTP {status}"
+        return MetaScores(
+            {}, f"Meta refused to tell ({told}); a token that may send need not be allowed to read quality"
+        )
+    scores = {
+        entry.event_name: round(entry.event_match_quality.composite_score, 1)
+        for entry in body.web
+        # Null is "unavailable", not zero.
+        if entry.event_match_quality and entry.event_match_quality.composite_score is not None
+    }
+    return MetaScores(scores, None if scores else NOT_YET)

@@ -1,0 +1,105 @@
+"""The report of match quality over some days: coverage, estimate, Meta's own score, and the one change for each step."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from dispatcher.config import Config
+from dispatcher.config.settings import Settings
+from dispatcher.database.connections import Queries
+from dispatcher.monitoring.quality.coverage import Quality, qualities
+from dispatcher.monitoring.quality.scores import MetaScores, meta_scores
+from dispatcher.monitoring.quality.weights import EXPLANATION, IDENTIFIERS
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One step at one destination. `before`: the estimate of as many days before; `meta_score`: Meta's own, now."""
+
+    quality: Quality
+    before: float | None
+    meta_score: float | None
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Days `since` to `until` (both included, UTC). `problems`: destination → why there is no score of Meta's own."""
+
+    since: dt.date
+    until: dt.date
+    lines: list[Line]
+    problems: dict[str, str]
+
+
+async def report(database: Queries, settings: Settings, config: Config, *, until: dt.date, days: int) -> Report:
+    """Give the report of the `days` up to `until`; Meta is asked once a pixel."""
+    since = until - dt.timedelta(days=days - 1)
+    current = await qualities(database, since, until)
+    earlier = await qualities(database, since - dt.timedelta(days=days), since - dt.timedelta(days=1))
+    before = {(quality.destination, quality.step): quality.estimate for quality in earlier}
+    scores = {
+        account.name: await meta_scores(account.apply(settings))
+        for account in config.accounts
+        if account.kind == "meta" and any(quality.destination == account.name for quality in current)
+    }
+    return Report(
+        since,
+        until,
+        [
+            Line(
+                quality,
+                before.get((quality.destination, quality.step)),
+                scores.get(quality.destination, MetaScores({})).scores.get(quality.event_name),
+            )
+            for quality in current
+        ],
+        {name: told.problem for name, told in scores.items() if told.problem},
+    )
+
+
+def as_text(told: Report, *, explained: bool = True) -> str:
+    """Give the report as plain lines, the first its title."""
+    span = f"{told.since}" if told.since == told.until else f"{told.since} to {told.until}"
+    lines = [f"Match quality, {span}"]
+    if not told.lines:
+        lines.append("Nothing was delivered.")
+    for line in told.lines:
+        quality = line.quality
+        lines += ["", f"{quality.destination}: {called(quality)}, {scored(line)}"]
+        if covered := coverage(quality):
+            lines.append("  " + ", ".join(f"{label} {share:.0%}" for label, share in covered))
+        if quality.advice:
+            lines.append(f"  Would help most: {quality.advice}")
+    lines += [f"\n{name}: no score of Meta's own: {problem}" for name, problem in told.problems.items()]
+    if explained and told.lines:
+        lines += ["", EXPLANATION]
+    return "\n".join(lines)
+
+
+def called(quality: Quality) -> str:
+    """Give how a step is called there, and by us where that differs."""
+    return quality.event_name if quality.event_name == quality.step else f"{quality.event_name} ({quality.step})"
+
+
+def scored(line: Line) -> str:
+    """Give how many events there were, and the scores there are."""
+    count = line.quality.events
+    parts = [f"{count} event{'' if count == 1 else 's'}"]
+    if line.quality.estimate is not None:
+        parts.append(f"estimate {line.quality.estimate:.1f} of 10")
+        if line.before is not None:
+            parts.append(f"before {line.before:.1f}")
+    if line.meta_score is not None:
+        parts.append(f"Meta's own {line.meta_score:.1f}")
+    return ", ".join(parts)
+
+
+def coverage(quality: Quality) -> list[tuple[str, float]]:
+    """Give the label of each identifier and the share of events that carried it, those that none did left out."""
+    if not quality.events:
+        return []
+    return [
+        (identifier.label, min(quality.fields[identifier.field] / quality.events, 1.0))
+        for identifier in IDENTIFIERS.get(quality.kind, ())
+        if quality.fields.get(identifier.field)
+    ]

@@ -1,0 +1,1 @@
+"""Looking up, showing and erasing one person."""

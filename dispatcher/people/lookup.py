@@ -1,0 +1,225 @@
+"""Who is meant by an account, a lead, a handlID or an e-mail address, and what is known of them.
+
+A selector names a person, and `outbox person` and `outbox erase` mean the same events by it (`find`):
+
+- an account: its events, and those without an account that are its own by the meaning in `dispatcher.identity.graph`,
+  on contested keys by the time of each;
+- a lead or handlID: the person whose events carry it. Where these belong to one account, everything of that account;
+  where they belong to none, they, and what carries the other keys that they carry and belongs to no account either;
+  where they belong to several accounts, it names nobody (`SeveralError`);
+- an e-mail address: likewise, of every event that carries it; an event without any key is found by it alone.
+
+Events that wait for intake count as if they were folded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import msgspec
+
+from dispatcher.database.connections import Transaction
+from dispatcher.identity.fragments import keys_of
+from dispatcher.identity.full_log import WholeLog, skeleton
+from dispatcher.identity.graph import CROWD, Key, Kind, links
+from dispatcher.intake.worker import SLACK
+from dispatcher.models import Event
+from outbox.sealing import Sealed, seal
+
+BATCH = 1000
+SCAN = 20_000
+"""So many events are looked through for an e-mail address at once."""
+
+
+class SeveralError(Exception):
+    """A key that several persons have used names none of them."""
+
+    def __init__(self, accounts: Collection[str]) -> None:
+        super().__init__()
+        self.accounts = sorted(accounts)
+
+
+class By(StrEnum):
+    """What somebody is looked up by."""
+
+    ACCOUNT = "account"
+    LEAD = "lead"
+    HANDL = "handl"
+    EMAIL = "email"
+
+
+class Selector(msgspec.Struct, frozen=True):
+    """Whom is meant. Its value never prints."""
+
+    by: By
+    value: str
+
+    def __repr__(self) -> str:
+        return f"Selector(by={self.by!s})"
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A person: their accounts (none: they have not signed in) and, by id, all events that are theirs, with the keys."""
+
+    accounts: frozenset[str]
+    events: dict[int, Event]
+
+    def leads(self) -> list[str]:
+        """Give the leads that the events carry."""
+        keys = {key for event in self.events.values() for key in links(keys_of(event))}
+        return sorted(key.value for key in keys if key.kind is Kind.LEAD)
+
+
+class Scan(msgspec.Struct, frozen=True):
+    """The events that carry an e-mail address, among those with ids up to `upto`."""
+
+    upto: int = 0
+    events: Sequence[Event] = ()
+
+
+NOTHING = Scan()
+
+
+async def find(queries: Transaction, selector: Selector, scan: Scan = NOTHING) -> Found:
+    """Find whom `selector` means; what `scan` has looked through for an e-mail address is not looked through again."""
+    search = _Search(queries)
+    if selector.by is By.ACCOUNT:
+        await search.add_account(keys_of(_carrying(Kind.ACCOUNT, selector.value)).account_id)
+    elif selector.by is By.EMAIL:
+        await search.add_all((await look_through(queries, selector.value, scan)).events)
+    else:
+        kind = Kind.LEAD if selector.by is By.LEAD else Kind.HANDL
+        (key,) = links(keys_of(_carrying(kind, selector.value)))
+        await search.add_key(key)
+    return Found(frozenset(search.accounts), search.events)
+
+
+async def look_through(
+    queries: Transaction,
+    address: str,
+    scan: Scan = NOTHING,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Scan:
+    """Look through the log for an e-mail address from where `scan` ended; the address is hashed first.
+
+    What is not sealed yet is sealed for that, in memory. `progress` is told how far it is, in ids of events.
+    """
+    for_meta, for_google = _digests(seal({"email": address}))
+    if not for_meta:
+        return scan
+    found = {event.id: event for event in scan.events}
+    for *event, raw in await queries.run("read_raw_emails"):
+        if _digests(seal({"email": raw})) == (for_meta, for_google):
+            found[event[0]] = skeleton(event)
+    first, last = (await queries.run("read_event_range"))[0]
+    if first is None:
+        return scan
+    for after in range(max(first - 1, scan.upto - SLACK), last, SCAN):
+        asked = {"after": after, "upto": after + SCAN, "for_meta": for_meta, "for_google": for_google}
+        found |= {row[0]: skeleton(row) for row in await queries.run("find_events_by_email", asked)}
+        progress(min(after + SCAN, last) - first + 1, last - first + 1)
+    return Scan(last, list(found.values()))
+
+
+class _Search:
+    """What has been found so far."""
+
+    def __init__(self, queries: Transaction) -> None:
+        self.accounts: set[str] = set()
+        self.events: dict[int, Event] = {}
+        self._queries = queries
+        self._log = WholeLog(queries)
+
+    async def add_account(self, account: str) -> None:
+        """Add all that belongs to an account."""
+        self.accounts.add(account)
+        used: set[Key] = set()
+        async for batch in self._carrying({Key(Kind.ACCOUNT, account)}):
+            self.events |= {event.id: event for event in batch}
+            used.update(key for event in batch for key in links(keys_of(event)))
+        direct = await self._of(account, used)
+        between = {key for event in direct for key in links(keys_of(event))} - used
+        await self._of(account, between - await self._log.crowded(between))
+
+    async def add_key(self, key: Key) -> None:
+        """Add the person whose events carry a lead or handlID."""
+        owners: set[str] = set()
+        async with aclosing(self._carrying({key})) as batches:
+            async for batch in batches:
+                owners |= {account for _, account in await self._owners(batch)}
+                if len(owners - {""}) > 1:
+                    raise SeveralError(owners - {""})
+        for account in owners - {""}:
+            await self.add_account(account)
+        if "" in owners:
+            await self.add_anonymous({key})
+
+    async def add_anonymous(self, keys: set[Key]) -> None:
+        """Add what carries some keys and belongs to no account, and what does over one key between."""
+        crowded = await self._log.crowded(keys)
+        direct = await self._of("", keys)
+        between = {
+            key for event in direct for key in links(keys_of(event)) if not crowded.intersection(links(keys_of(event)))
+        } - keys
+        await self._of("", between - await self._log.crowded(between))
+
+    async def add_all(self, events: Sequence[Event]) -> None:
+        """Add the persons of some events."""
+        accounts: set[str] = set()
+        anonymous: list[Event] = []
+        for start in range(0, len(events), BATCH):
+            for event, account in await self._owners(events[start : start + BATCH]):
+                if account:
+                    accounts.add(account)
+                else:
+                    anonymous.append(event)
+        keys = {key for event in anonymous for key in links(keys_of(event))}
+        if len(accounts) > CROWD or len(keys) > CROWD:
+            raise SeveralError(accounts)
+        for account in sorted(accounts):
+            await self.add_account(account)
+        self.events |= {event.id: event for event in anonymous}
+        await self.add_anonymous(keys - await self._log.crowded(keys))
+
+    async def _of(self, account: str, keys: set[Key]) -> list[Event]:
+        """Add the events without an account on `keys` that belong to `account` ("": to nobody); give them."""
+        found: list[Event] = []
+        async for batch in self._carrying(keys, anonymous=True):
+            found += [event for event, owner in await self._owners(batch) if owner == account]
+        self.events |= {event.id: event for event in found}
+        return found
+
+    async def _owners(self, events: Sequence[Event]) -> list[tuple[Event, str]]:
+        relations = await self._log.relate(events)
+        return [(event, relation.account_id) for event, relation in zip(events, relations, strict=True)]
+
+    async def _carrying(self, keys: Collection[Key], *, anonymous: bool = False) -> AsyncGenerator[list[Event]]:
+        """Give the events that carry one of `keys`, folded or not; with `anonymous` those without an account."""
+        if not keys:
+            return
+        asked = {
+            "kinds": [key.kind.value for key in keys],
+            "keys": [key.value for key in keys],
+            "anonymous": anonymous,
+        }
+        async with aclosing(self._queries.stream("find_events_of_keys", asked, size=BATCH)) as rows:
+            async for some in rows:
+                yield [skeleton(row) for row in some]
+        if unfolded := [event for event in await self._log.unfolded(keys) if not (anonymous and event.account_id)]:
+            yield unfolded
+
+
+def _digests(sealed: Sealed) -> tuple[str, str]:
+    """Give the digests of an e-mail address for Meta and for Google, without the appendix of an already hashed one."""
+    (for_meta,), (for_google,) = sealed.meta.get("em", [""]), sealed.google.get("sha256_email_address", [""])
+    return for_meta[:64] or for_google, for_google or for_meta[:64]
+
+
+def _carrying(kind: Kind, value: str) -> Event:
+    keys = {Kind.ACCOUNT: "account_id", Kind.HANDL: "handl_id", Kind.LEAD: "lead_id"}
+    return msgspec.structs.replace(
+        skeleton((0, datetime.min.replace(tzinfo=UTC), None, None, None)), **{keys[kind]: value.strip()}
+    )

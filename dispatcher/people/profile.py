@@ -1,0 +1,135 @@
+"""What `outbox person` shows of somebody: what is held of them, by name and time, never a value or a hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from dispatcher.database.connections import Transaction
+from dispatcher.delivery.eligibility import CONSENTS
+from dispatcher.identity.fragments import TRAITS, keys_of
+from dispatcher.identity.graph import all_keys
+from dispatcher.models import Event
+from dispatcher.people.lookup import BATCH, Found
+
+TRAIT_NAMES = {
+    **dict(zip(TRAITS, ("email", "phone", "first_name", "last_name", "city", "state", "postal_code", "country",
+                        "date_of_birth", "gender"), strict=True)),
+    "sha256_email_address": "email",
+    "sha256_phone_number": "phone",
+}  # fmt: skip
+"""What a person's hashed traits are called where they are recorded."""
+
+BROWSER_NAMES = frozenset(
+    {"ip", "user_agent", "fbp", "fbc", "fbclid", "ga_client_id", "ga_session_id", "url", "referrer"}
+)
+
+
+class Item(msgspec.Struct):
+    """One thing that is known: since when, when it was told last, and by how many events."""
+
+    name: str
+    learnt_at: datetime
+    told_at: datetime
+    events: int = 1
+    state: str | None = None
+    """Of a consent: what was said last."""
+
+
+class KeyItem(Item):
+    """An account, a lead or a handlID (`name`), and which (`value`)."""
+
+    value: str = ""
+
+
+class DeliveryItem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of an event at one destination; nothing yet: `owed`, `being sent`, `waiting for intake`."""
+
+    destination: str | None
+    revision: int
+    outcome: str
+    reason: str | None
+    at: datetime | None
+
+
+class EventItem(msgspec.Struct, frozen=True):
+    """One event of theirs."""
+
+    id: int
+    name: str
+    event_id: str
+    at: datetime
+    deliveries: list[DeliveryItem]
+
+
+class Portrait(msgspec.Struct):
+    """All that is shown, each part in the order of time."""
+
+    keys: list[KeyItem]
+    traits: list[Item]
+    browser: list[Item]
+    consent: list[Item]
+    events: list[EventItem]
+
+
+async def portrait(queries: Transaction, found: Found) -> Portrait:
+    """Give what is known of a person that was found."""
+    told: dict[tuple[str, str], Item] = {}
+    events: list[EventItem] = []
+    ids = sorted(found.events)
+    for start in range(0, len(ids), BATCH):
+        asked = {"ids": ids[start : start + BATCH]}
+        raw: dict[int, Any] = {row[0]: row[1] for row in await queries.run("read_raw_persons", asked)}
+        deliveries: dict[int, list[DeliveryItem]] = {}
+        for event_id, *delivery in await queries.run("list_deliveries", asked):
+            deliveries.setdefault(event_id, []).append(DeliveryItem(*delivery))
+        for row in await queries.run("read_events", asked):
+            event = Event(*row)
+            events.append(
+                EventItem(event.id, event.name, event.event_id, event.occurred_at, deliveries.get(event.id, []))
+            )
+            for part, name, more in _told_by(event, raw.get(event.id)):
+                _note(told, part, name, event.occurred_at, more)
+    parts: dict[str, list[Any]] = {part: [] for part in ("keys", "traits", "browser", "consent")}
+    for (part, _), known in sorted(told.items(), key=lambda item: (item[1].learnt_at, item[0])):
+        parts[part].append(known)
+    return Portrait(**parts, events=sorted(events, key=lambda event: (event.at, event.id)))
+
+
+def _note(told: dict[tuple[str, str], Item], part: str, name: str, at: datetime, more: str | None) -> None:
+    mark = (part, f"{name} {more}" if part == "keys" else name)
+    known = told.get(mark)
+    if known is None:
+        known = KeyItem(name, at, at, value=more or "") if part == "keys" else Item(name, at, at, state=more)
+        told[mark] = known
+        return
+    known.events += 1
+    known.learnt_at = min(known.learnt_at, at)
+    if at >= known.told_at:
+        known.told_at = at
+        if part == "consent":
+            known.state = more
+
+
+def _told_by(event: Event, raw: Any) -> Iterator[tuple[str, str, str | None]]:
+    """Give what one event tells: the part, the name, and of keys and consents what they say."""
+    for key in all_keys(keys_of(event)):
+        yield "keys", key.kind.name.lower(), key.value
+    sealed = event.sealed or {}
+    names = {
+        TRAIT_NAMES[name]
+        for form in ("meta", "google")
+        if isinstance(traits := sealed.get(form), dict)
+        for name in traits
+        if name in TRAIT_NAMES and traits[name]
+    }
+    if isinstance(raw, dict):
+        names |= {name for name in raw if name in TRAIT_NAMES.values() and raw[name]}
+    yield from (("traits", name, None) for name in sorted(names))
+    visitor = event.visitor or {}
+    yield from (("browser", name, None) for name in sorted(BROWSER_NAMES.intersection(visitor)) if visitor[name])
+    consent = event.consent or {}
+    yield from (("consent", kind, str(consent[kind])[:20]) for kind in CONSENTS if consent.get(kind) is not None)

@@ -1,0 +1,1 @@
+"""What would be sent of an event now, and where each field comes from."""

@@ -1,0 +1,1 @@
+"""Re-sends after a merge: by the daemon, and on demand."""

@@ -1,0 +1,76 @@
+"""Re-sends after merges, on demand: the whole log since a time, or one account's events, in bounded memory.
+
+It decides with the code that the daemon uses after each merge, and owes through the same revisions: so it is idempotent,
+and safe beside running dispatchers. What it owes, they deliver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+
+import msgspec
+
+from dispatcher.database.connections import Database
+from dispatcher.identity.fragments import Keys
+from dispatcher.identity.resolver import PersonResolver
+from dispatcher.models import Event
+from dispatcher.resend.planner import Decision, Resender
+
+BATCH = 1000
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """One batch: how far the scan is (of `total`), what was decided, and how many deliveries are owed now."""
+
+    done: int
+    total: int
+    decisions: Sequence[Decision]
+    tellings: int
+    owed: int
+
+
+async def backfill(
+    database: Database, resender: Resender, *, since: datetime, account_id: str | None, dry_run: bool
+) -> AsyncIterator[Progress]:
+    """Go through the events recorded since `since` (of one account, if given), a batch at a time."""
+    batches = _of_account(database, resender, account_id) if account_id else _since(database, since)
+    async for done, total, batch in batches:
+        events = [event for event in batch if event.recorded_at >= since]
+        decisions = await resender.consider(events)
+        tellings = await resender.tellings(await resender.merges_among(events))
+        owed = 0 if dry_run else await resender.owe(decisions, tellings)
+        yield Progress(done, total, decisions, len(tellings), owed)
+
+
+async def _since(database: Database, since: datetime) -> AsyncIterator[tuple[int, int, list[Event]]]:
+    first, last = (await database.run("read_event_range"))[0]
+    if first is None:
+        return
+    start = await _first_since(database, since, first, last)
+    after = start - 1
+    while rows := await database.run("read_events_after", {"after": after, "limit": BATCH}):
+        after = rows[-1][0]
+        yield min(after, last) - start + 1, last - start + 1, [Event(*row) for row in rows]
+
+
+async def _first_since(database: Database, since: datetime, first: int, last: int) -> int:
+    """Find where the scan begins, by halving: ids are drawn about in the order of time."""
+    while first < last:
+        middle = (first + last) // 2
+        rows = await database.run("find_first_event_at", {"id": middle})
+        if rows and rows[0][0] < since:
+            first = middle + 1
+        else:
+            last = middle
+    return first
+
+
+async def _of_account(
+    database: Database, resender: Resender, account_id: str
+) -> AsyncIterator[tuple[int, int, list[Event]]]:
+    relation = await PersonResolver(database).relate_keys(Keys(account_id))
+    ids = sorted(await resender.events_of(relation))
+    for start in range(0, len(ids), BATCH):
+        batch = ids[start : start + BATCH]
+        yield start + len(batch), len(ids), await resender.events(batch)

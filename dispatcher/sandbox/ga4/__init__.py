@@ -1,0 +1,1 @@
+"""GA4's side of the sandbox."""

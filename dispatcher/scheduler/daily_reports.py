@@ -1,0 +1,54 @@
+"""What is told once a day: the report of match quality, and the dead letters there were. Each a text with a title."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+
+from dispatcher.config import Config
+from dispatcher.config.settings import Settings
+from dispatcher.database.connections import Queries
+from dispatcher.monitoring.report import as_text, report
+from dispatcher.reasons import explain
+
+DAY = timedelta(days=1)
+Outcome = tuple[str, str, str, int]
+"""Destination, outcome, reason, count."""
+
+
+async def quality_report(database: Queries, settings: Settings, config: Config) -> str:
+    """Give how yesterday's conversions went (UTC), and how well they identify those who made them."""
+    yesterday = datetime.now(UTC).date() - DAY
+    quality = await report(database, settings, config, until=yesterday, days=1)
+    outcomes = [tuple(row) for row in await database.run("count_outcomes", {"since": DAY})]
+    return "\n\n".join(("Conversions: daily report", outcomes_text(outcomes), as_text(quality, explained=False)))
+
+
+async def dead_letters(database: Queries) -> str | None:
+    """Give the dead letters of the last 24 hours by destination and reason, with what to do; None if there were none."""
+    rows = await database.run("count_outcomes", {"since": DAY})
+    return dead_text([(name, outcome, reason, count) for name, outcome, reason, count in rows if outcome == "dead"])
+
+
+def outcomes_text(outcomes: Iterable[Outcome]) -> str:
+    """Give a line for each destination: how many deliveries ended how in 24 hours. Pure."""
+    lines = []
+    for name, rows in groupby(outcomes, key=lambda row: row[0]):
+        counts = {"delivered": 0, "skipped": 0, "dead": 0}
+        for _, outcome, _, count in rows:
+            counts[outcome] += count
+        lines.append(f"{name}: " + ", ".join(f"{outcome} {count}" for outcome, count in counts.items()))
+    return "\n".join(["In the last 24 hours:", *lines]) if lines else "In the last 24 hours nothing was due."
+
+
+def dead_text(dead: list[Outcome]) -> str | None:
+    """Give the digest of dead letters. Pure."""
+    if not dead:
+        return None
+    total = sum(count for *_, count in dead)
+    lines = [f"Conversions: {total} dead letter{'' if total == 1 else 's'} in 24 hours"]
+    for name, _, reason, count in dead:
+        lines.append(f"{name}: {count} of {reason or 'no reason'}. {explain(reason).do}".rstrip())
+    lines.append("`outbox dead list` shows them, and the console.")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""What a process emits: counts, logs, traces, Prometheus metrics."""

@@ -1,0 +1,141 @@
+"""What pages and alerts ask of the dispatchers, so that none of them scans a log.
+
+How many deliveries ended how in each minute, which identifiers they carried, and in which state each destination is.
+Counted in memory and written once a second, if anything happened. A process that is killed takes at most that second
+with it, and a connection that breaks at the wrong moment counts one twice: tallies are for looking, the receipts are the
+truth.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from time import monotonic
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from dispatcher.database.connections import Database
+from dispatcher.models import Delivery, Lease, Settlement
+from dispatcher.telemetry import prometheus
+
+FLUSH_SECONDS = 1.0
+Key = tuple[int, int]
+"""A delivery within a destination: event, revision."""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Whether a destination takes deliveries, as one process sees it (0: intake, that is, that the process is there)."""
+
+    destination: int
+    state: str
+    reason: str | None = None
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """A lease as it is counted: its destination, and the names of the identifiers that each delivery was built with."""
+
+    destination: int
+    name: str
+    deliveries: dict[Key, Delivery]
+    identifiers: dict[Key, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, destination: int, name: str, lease: Lease) -> Batch:
+        """Give the batch of a lease of which nothing is built yet."""
+        return cls(destination, name, {(each.event.id, each.revision): each for each in lease.deliveries}, {})
+
+
+class Wait(msgspec.Struct):
+    """Seconds from recorded to sent: how many, their sum, the longest."""
+
+    seconds: float = 0.0
+    longest: float = 0.0
+
+
+class Tallies:
+    """The counts of one process since they were written last, and what it said of each destination."""
+
+    def __init__(self, database: Database, holder: str, *, heartbeat: timedelta) -> None:
+        self._database = database
+        self._holder = holder
+        self._heartbeat = heartbeat.total_seconds()
+        self._outcomes: Counter[tuple[int, str, str]] = Counter()
+        self._waits: dict[int, Wait] = {}
+        self._coverage: Counter[tuple[int, str, str]] = Counter()
+        self._told: list[Standing] = []
+        self._told_at = 0.0
+
+    def ended(self, destination: int, outcome: str, reason: str | None, count: int = 1) -> None:
+        """Count deliveries that ended, or were tried in vain."""
+        self._outcomes[destination, outcome, reason or ""] += count
+
+    def settled(self, batch: Batch, settlements: Sequence[Settlement], seconds: float) -> None:
+        """Count a settlement of some of a batch, which took the database `seconds`."""
+        outcomes = Counter((settlement.outcome, settlement.reason or "") for settlement in settlements)
+        prometheus.settled(batch.name, outcomes, seconds)
+        for (outcome, reason), count in outcomes.items():
+            if outcome != "returned":
+                self._outcomes[batch.destination, outcome, reason] += count
+        carried: Counter[tuple[str, tuple[str, ...]]] = Counter()
+        waits: list[float] = []
+        for settlement in settlements:
+            if settlement.outcome != "delivered" or settlement.revision or settlement.sent_at is None:
+                continue
+            key = settlement.event_id, settlement.revision
+            event = batch.deliveries[key].event
+            carried[event.name, batch.identifiers[key]] += 1
+            waits.append((settlement.sent_at - event.recorded_at).total_seconds())
+        for (step, names), count in carried.items():
+            for field in ("", *names):
+                self._coverage[batch.destination, step, field] += count
+        if waits:
+            prometheus.waited(batch.name, waits)
+            wait = self._waits.setdefault(batch.destination, Wait())
+            wait.seconds += sum(waits)
+            wait.longest = max(wait.longest, *waits)
+
+    async def keep(self, states: Iterable[Standing]) -> bool:
+        """Write what was counted, and the states if one has changed or a heartbeat is due."""
+        states = list(states)
+        is_news = states != self._told or monotonic() - self._told_at >= self._heartbeat
+        if not (is_news or self._outcomes or self._coverage):
+            return False
+        outcomes, self._outcomes = self._outcomes, Counter()
+        waits, self._waits = self._waits, {}
+        coverage, self._coverage = self._coverage, Counter()
+        await self._database.run(
+            "add_counts",
+            {
+                "holder": self._holder,
+                "minutes": Jsonb([_minute(*key, count, waits) for key, count in outcomes.items()]),
+                "coverage": Jsonb(
+                    [
+                        {"destination": destination, "step": step, "field": field, "events": count}
+                        for (destination, step, field), count in coverage.items()
+                    ]
+                ),
+                "circuits": Jsonb(states if is_news else []),
+            },
+        )
+        if is_news:
+            self._told, self._told_at = states, monotonic()
+        return False
+
+    async def leave(self) -> None:
+        """Write what is left, and say that this process is gone."""
+        await self.keep(self._told)
+        await self._database.run("remove_dispatcher", {"holder": self._holder})
+
+
+def _minute(destination: int, outcome: str, reason: str, count: int, waits: Mapping[int, Wait]) -> dict[str, object]:
+    wait = waits.get(destination, Wait()) if outcome == "delivered" else Wait()
+    return {
+        "destination": destination,
+        "outcome": outcome,
+        "reason": reason,
+        "count": count,
+        "seconds": wait.seconds,
+        "longest": wait.longest,
+    }

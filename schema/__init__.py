@@ -1,1 +1,0 @@
-"""The database side: tables, functions and triggers, queries (a file each), settings, and the embedded PostgreSQL."""

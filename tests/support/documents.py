@@ -1,0 +1,63 @@
+"""The pages that people read, and what stands in them to be run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from dispatcher.cli import app
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+
+_FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: where it stands, and in which language it is."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    def __repr__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks(page: Path) -> list[Block]:
+    """Give the fenced blocks of a page, in their order."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(
+            page,
+            text.count("\n", 0, found.start()) + 1,
+            found["language"],
+            re.sub(f"^{found['indent']}", "", found["text"], flags=re.MULTILINE),
+        )
+        for found in _FENCE.finditer(text)
+    ]
+
+
+def commands(block: Block) -> list[list[str]]:
+    """Give the commands of a shell block as words, without comments."""
+    lines = block.text.replace("\\\n", " ").splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def parse(arguments: list[str]) -> Any:
+    """Let the command line read `outbox ARGUMENTS` without running it; raise what it says of a mistake."""
+    command: Any = typer.main.get_command(app)
+    context = command.context_class(command, info_name="outbox")
+    rest = arguments
+    while hasattr(command, "commands"):
+        name, command, rest = command.resolve_command(context, rest)
+        if hasattr(command, "commands"):
+            context = command.context_class(command, info_name=name, parent=context)
+    return command.make_context(command.name, list(rest), parent=context)

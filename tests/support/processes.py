@@ -1,0 +1,107 @@
+"""Real `outbox` processes, for the tests that need them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+from tests.support.drive import wait_until
+
+OUTBOX = Path(sys.executable).with_name("outbox")
+
+
+class Dispatcher:
+    """A running `outbox dispatch`, its log lines, and its health."""
+
+    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [OUTBOX, "dispatch", *arguments],
+            env={"PATH": os.environ["PATH"], **environment},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr
+        self.lines.extend(self.process.stderr)
+        self.process.stderr.close()
+
+    def said(self, text: str) -> int:
+        """How many log lines hold `text`."""
+        return sum(text in line for line in list(self.lines))
+
+    def address(self) -> str:
+        """Where its health is served."""
+        wait_until(lambda: self.said("health is served"))
+        line = next(line for line in self.lines if "health is served" in line)
+        return json.loads(line)["address"]
+
+    def health(self, path: str) -> tuple[int, dict]:
+        """Status and body of a health endpoint."""
+        try:
+            with urllib.request.urlopen(self.address() + path, timeout=10) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def wait(self, seconds: float = 25) -> int:
+        """Wait for the end; give the exit code."""
+        code = self.process.wait(seconds)
+        self._reader.join()
+        return code
+
+    def kill(self) -> None:
+        """End it if it is still there."""
+        self.process.kill()
+        self.wait()
+
+
+def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    """Start `outbox`, and leave it to itself."""
+    return subprocess.Popen(
+        [OUTBOX, *arguments],
+        env={"PATH": os.environ["PATH"], **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def run(environment: dict[str, str], *arguments: str, answer: str | None = None) -> tuple[int, str, str]:
+    """Run `outbox` to its end; give exit code, output and errors. `answer` is typed on a terminal, else there is none."""
+    command = [OUTBOX, *arguments]
+    environment = {"PATH": os.environ["PATH"], **environment}
+    if answer is None:
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout, done.stderr
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE) as process:
+        os.close(theirs)
+        os.write(ours, answer.encode())
+        said = b""
+        with suppress(OSError):  # the other end was closed
+            while read := os.read(ours, 4096):
+                said += read
+        os.close(ours)
+        assert process.stderr
+        return process.wait(), said.decode().replace("\r\n", "\n"), process.stderr.read().decode()
