@@ -1,9 +1,9 @@
-"""What each reason means in plain words, and what to do: of receipts, attempts and circuits. Data, and one look-up.
+"""Why a delivery was skipped, failed or delayed, and what each reason means: data, and one look-up.
 
     explain("missing value").says   "It has no amount, which this event needs."
     explain("missing value").do     "Record value and currency with this step, or …"
 
-Reasons are written by `dispatcher.delivery.eligibility` and the modules of `dispatcher.destinations`.
+Reasons are written by `dispatcher.delivery` and the packages of `dispatcher.destinations`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,22 @@ from __future__ import annotations
 import re
 
 import msgspec
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a delivery is not sent: `skipped` (nobody need act) or `dead` (somebody should look)."""
+
+    outcome: str
+    reason: str
+
+
+TOO_OLD = Refusal("skipped", "too old when recorded")
+WINDOW_CLOSED = Refusal("dead", "window closed")
+DISABLED = Refusal("skipped", "disabled")
+NO_MAPPING = Refusal("skipped", "no mapping")
+BROWSER_COPY = Refusal("skipped", "browser copy stands")
+NO_CONSENT = Refusal("skipped", "consent")
+CANNOT_BUILD = Refusal("dead", "cannot be built")
 
 
 class Explanation(msgspec.Struct, frozen=True):

@@ -1,45 +1,78 @@
-"""The funnel and the switches, as the tables say now: read again every few seconds, so that a switch takes effect."""
+"""Routing: the destinations and how each step is sent to each, read from the tables; and the operator's switches.
+
+    pause     deliveries wait, while their windows run          resume    they continue
+    disable   skipped as `disabled`, no backlog later           enable    delivered from now on
+
+Dispatchers read the tables again every `FRESH_SECONDS`, so a switch takes effect without a restart. `outbox migrate` and
+`outbox dispatch`, which keep the funnel in step with `outbox.toml`, leave switches as they are; only a step that the file
+no longer names loses them.
+"""
 
 from __future__ import annotations
 
 from time import monotonic
+from typing import Literal, get_args
 
 import msgspec
 
-from dispatcher.database.connections import Queries
-from dispatcher.models import Mapping
+from dispatcher.database.connections import Database, Queries
+from dispatcher.models import Route
 
 FRESH_SECONDS = 2.0
 
+Action = Literal["pause", "resume", "enable", "disable"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
 
-class DestinationWords(msgspec.Struct, frozen=True):
-    """One destination's row, and what each step is called there."""
+_CHANGES: dict[Action, dict[str, bool | None]] = {
+    "pause": {"paused": True, "enabled": None},
+    "resume": {"paused": False, "enabled": None},
+    "enable": {"paused": None, "enabled": True},
+    "disable": {"paused": None, "enabled": False},
+}
+
+
+class DestinationRoutes(msgspec.Struct, frozen=True):
+    """One destination's row, and its routes by step."""
 
     id: int
     name: str
     kind: str
     enabled: bool
     paused: bool
-    mappings: dict[str, Mapping]
+    routes: dict[str, Route]
 
 
-class Words:
-    """The tables of words, cached; `latest` is what was read last."""
+class RoutingTable:
+    """The routing tables, cached; `latest` holds what was read last."""
 
     def __init__(self, database: Queries) -> None:
         self._database = database
         self._read_at = -FRESH_SECONDS
-        self.latest: dict[str, DestinationWords] = {}
+        self.latest: dict[str, DestinationRoutes] = {}
 
-    async def destinations(self) -> dict[str, DestinationWords]:
-        """Give all destinations by name."""
+    async def destinations(self) -> dict[str, DestinationRoutes]:
+        """Return all destinations by name."""
         if monotonic() - self._read_at >= FRESH_SECONDS:
             rows = await self._database.run("read_routing")
-            found: dict[str, DestinationWords] = {}
-            for id_, name, kind, enabled, paused, step, *mapping in rows:
-                words = found.setdefault(name, DestinationWords(id_, name, kind, enabled, paused, {}))
+            found: dict[str, DestinationRoutes] = {}
+            for id_, name, kind, enabled, paused, step, *route in rows:
+                destination = found.setdefault(name, DestinationRoutes(id_, name, kind, enabled, paused, {}))
                 if step is not None:
-                    words.mappings[step] = Mapping(*mapping)
+                    destination.routes[step] = Route(*route)
             self.latest = found
             self._read_at = monotonic()
         return self.latest
+
+
+async def set_state(database: Database, destination: str, step: str | None, action: Action) -> bool:
+    """Pause, resume, enable or disable `destination`, or only its route for `step`.
+
+    Return False if there is no such destination, or if it has no route for that step. Safe to repeat. Raise one of
+    `DATABASE_UNAVAILABLE` at once if the database does not answer.
+    """
+    params = _CHANGES[action] | {"destination": destination}
+    if step is None:
+        rows = await database.run_once("set_destination_state", params)
+    else:
+        rows = await database.run_once("set_route_state", params | {"step": step})
+    return bool(rows)

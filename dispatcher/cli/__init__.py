@@ -7,7 +7,22 @@ import sys
 import psycopg
 import typer
 
-from dispatcher.cli import backfill, dead, demo, destination, dispatch, doctor, person, preview, report, serve
+from dispatcher.cli import (
+    backfill,
+    dead,
+    demo,
+    destination,
+    dispatch,
+    doctor,
+    erase,
+    migrate,
+    person,
+    preview,
+    rebuild,
+    report,
+    sandbox,
+    serve,
+)
 from dispatcher.config import ConfigError
 from dispatcher.config.settings import SettingsError
 from dispatcher.database.embedded_postgres import EmbeddedError
@@ -22,16 +37,23 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a pretty traceback shows local variables, and in them secrets
 )
-dispatch.add_to(app)
-backfill.add_to(app)
-person.add_to(app)
-serve.add_to(app)
-preview.add_to(app)
-dead.add_to(app)
-destination.add_to(app)
-doctor.add_to(app)
-report.add_to(app)
-demo.add_to(app)
+for command in (
+    migrate,
+    dispatch,
+    backfill,
+    person,
+    erase,
+    rebuild,
+    serve,
+    preview,
+    dead,
+    destination,
+    doctor,
+    report,
+    sandbox,
+    demo,
+):
+    command.add_to(app)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`outbox sandbox` and `outbox demo`: everything on this machine."""
+"""`outbox demo`: everything on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from dispatcher import sandbox as sandbox_server
 from dispatcher.telemetry import logs
 
 if TYPE_CHECKING:
@@ -20,17 +19,8 @@ if TYPE_CHECKING:
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
-    app.command()(sandbox)
+    """Register the command."""
     app.command()(demo)
-
-
-def sandbox(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8090,
-) -> None:
-    """Stand in for both destinations, by their documented rules, with a page of what arrived."""
-    asyncio.run(sandbox_server.serve(host, port))
 
 
 def demo(

@@ -1,4 +1,4 @@
-"""`outbox migrate` and `outbox dispatch`."""
+"""`outbox dispatch`: the daemon."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from dispatcher import admin_http, daemon
 from dispatcher.cli import context
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
-from dispatcher.database import migrations
 
 log = structlog.get_logger()
 
@@ -28,31 +27,8 @@ CONNECTIONS = 4096
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
-    app.command()(migrate)
+    """Register the command."""
     app.command()(dispatch)
-
-
-def migrate() -> None:
-    """Bring the database to the current schema and funnel; safe to repeat, and beside others that do.
-
-    Without an outbox.toml here, a funnel that is in the database already is left as it is, as by `dispatch`.
-    """
-    config = context.config()
-    is_file = config.path is not None
-    changes: list[str] = []
-    with context.database(context.settings()) as url:
-        before, after = migrations.upgrade(url, config=config, replace_words=is_file, tell=changes.append)
-    if is_file:
-        for change in changes:
-            typer.echo(f"funnel: {change}")
-    elif changes:
-        typer.echo(
-            f"funnel: left as it is in the database, as there is no outbox.toml here; {len(changes)} differences from the "
-            "default. Migrate where the file is, or with an empty one for the default.",
-            err=True,
-        )
-    typer.echo(f"schema at {after}" if before == after else f"schema brought from {before or 'nothing'} to {after}")
 
 
 def dispatch(

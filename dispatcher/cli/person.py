@@ -1,4 +1,4 @@
-"""`outbox person`, `outbox erase` and `outbox rebuild`: what is known of somebody, forgetting them, folding again."""
+"""`outbox person`: shows what is known of a person."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ import typer
 from dispatcher.cli import context, output
 from dispatcher.cli.progress import progress
 from dispatcher.database.connections import Database
-from dispatcher.maintenance import rebuild as folding
-from dispatcher.people import erasure as forgetting
 from dispatcher.people.lookup import NOTHING, By, Found, Scan, Selector, SeveralError, find, look_through
 from dispatcher.people.profile import Item, Portrait, portrait
 
@@ -29,10 +27,8 @@ Email = Annotated[str | None, typer.Option(help="Who has this e-mail address; it
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
+    """Register the command."""
     app.command()(person)
-    app.command()(erase)
-    app.command()(rebuild)
 
 
 def person(
@@ -44,7 +40,7 @@ def person(
     json: Annotated[bool, typer.Option("--json", help="As JSON, with all events.")] = False,
 ) -> None:
     """Show what is known of someone: keys, what was learnt when (never the values), events, deliveries."""
-    selector = _selector(account, lead, handl, email)
+    selector = selector_of(account, lead, handl, email)
     with context.migrated_database() as (_, url):
         shown = asyncio.run(_person(url, selector))
     if json:
@@ -57,36 +53,7 @@ def person(
         _print_lines(shown)
 
 
-def erase(
-    account: Account = None,
-    lead: Lead = None,
-    handl: Handl = None,
-    email: Email = None,
-    *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Forget someone: what `outbox person` shows of them is removed, and nothing more is sent; counts stay.
-
-    What the destinations were told already they must be asked to delete.
-    """
-    selector = _selector(account, lead, handl, email)
-    if not yes and not sys.stdin.isatty():
-        raise typer.BadParameter("there is no terminal to ask on; say --yes to erase without being asked")
-    with context.migrated_database() as (_, url):
-        asyncio.run(_erase(url, selector, ask=not yes))
-
-
-def rebuild() -> None:
-    """Drop the queue and what is known of persons, and fold the logs again; safe beside running dispatchers.
-
-    They wait until it is done, recording does not. What was being sent at that moment may be sent once more.
-    """
-    with context.migrated_database() as (_, url):
-        done = asyncio.run(_rebuild(url))
-    typer.echo(f"{done.events} events folded; {done.owed} deliveries owed, of which {done.taken} were just being sent")
-
-
-def _selector(account: str | None, lead: str | None, handl: str | None, email: str | None) -> Selector:
+def selector_of(account: str | None, lead: str | None, handl: str | None, email: str | None) -> Selector:
     by_name = {By.ACCOUNT: account, By.LEAD: lead, By.HANDL: handl, By.EMAIL: email}
     given = [Selector(by, value.strip()) for by, value in by_name.items() if value and value.strip()]
     if len(given) != 1:
@@ -96,64 +63,23 @@ def _selector(account: str | None, lead: str | None, handl: str | None, email: s
 
 async def _person(url: str, selector: Selector) -> Portrait:
     async with Database.connect(url, connections=1) as database:
-        found, shown, _ = await _look(database, selector)
+        found, shown, _ = await look_up(database, selector)
         return shown if found.events else Portrait([], [], [], [], [])
 
 
-async def _look(database: Database, selector: Selector) -> tuple[Found, Portrait, Scan]:
+async def look_up(database: Database, selector: Selector) -> tuple[Found, Portrait, Scan]:
     scan = NOTHING
     async with database.transaction(is_reading=True, seconds=0) as transaction:
         if selector.by is By.EMAIL:
             with progress("looking through the log") as tell:
                 scan = await look_through(transaction, selector.value, progress=tell)
-        with _several(selector):
+        with one_person(selector):
             found = await find(transaction, selector, scan)
         return found, await portrait(transaction, found), scan
 
 
-async def _erase(url: str, selector: Selector, *, ask: bool) -> None:
-    async with Database.connect(url, connections=1) as database:
-        scan = NOTHING
-        if ask:
-            found, shown, scan = await _look(database, selector)
-            if found.events:
-                typer.echo(f"About to be erased: {_counts(found, shown)}.")
-                typer.confirm("Erase them? This cannot be undone.", abort=True)
-        elif selector.by is By.EMAIL:
-            async with database.transaction(is_reading=True, seconds=0) as transaction:
-                with progress("looking through the log") as tell:
-                    scan = await look_through(transaction, selector.value, progress=tell)
-        with _several(selector):
-            erased = await forgetting.erase(database, selector, scan)
-    typer.echo(f"erased: {erased} events" if erased else "nothing is known of them")
-
-
-async def _rebuild(url: str) -> folding.Rebuilt:
-    async with Database.connect(url, connections=1) as database:
-        with progress("folding the log") as tell:
-            return await folding.rebuild(database, tell)
-
-
-def _counts(found: Found, shown: Portrait) -> str:
-    owed = sum(
-        delivery.outcome in {"owed", "being sent", "waiting for intake"}
-        for event in shown.events
-        for delivery in event.deliveries
-    )
-    counts = {
-        "events": len(shown.events),
-        "accounts": len(found.accounts),
-        "handlIDs": sum(key.name == "handl" for key in shown.keys),
-        "leads": sum(key.name == "lead" for key in shown.keys),
-        "traits": len(shown.traits),
-        "browser values": len(shown.browser),
-        "deliveries still owed": owed,
-    }
-    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-
-
 @contextmanager
-def _several(selector: Selector) -> Iterator[None]:
+def one_person(selector: Selector) -> Iterator[None]:
     try:
         yield
     except SeveralError as error:

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as AnyMapping
 from datetime import datetime, timedelta
-from typing import Any
 
-from dispatcher.destinations.base import Limits, Refusal
+from dispatcher.destinations.base import Limits
 from dispatcher.models import Delivery, Event, Mapping
+from dispatcher.reasons import BROWSER_COPY, DISABLED, NO_MAPPING, TOO_OLD, WINDOW_CLOSED, Refusal
 
 BROWSER_PAIR = timedelta(hours=47)
 """Meta drops a server copy of what the browser sent for 48 h (destinations.md 1.8); an hour is kept in hand."""
-
-CONSENTS = ("ad_user_data", "ad_personalization")
-
-TOO_OLD = Refusal("skipped", "too old when recorded")
-WINDOW_CLOSED = Refusal("dead", "window closed")
-DISABLED = Refusal("skipped", "disabled")
-NO_MAPPING = Refusal("skipped", "no mapping")
-BROWSER_COPY = Refusal("skipped", "browser copy stands")
-NO_CONSENT = Refusal("skipped", "consent")
 
 
 def refuse(delivery: Delivery, mapping: Mapping | None, limits: Limits, now: datetime) -> Refusal | None:
@@ -48,22 +38,3 @@ def is_browser_pair(event: Event, mapping: Mapping) -> bool:
     """Tell whether the browser sends the very same event; `details.browser_pair` decides, else the funnel."""
     stated = (event.whole().details or {}).get("browser_pair")
     return stated if isinstance(stated, bool) else mapping.browser_pair
-
-
-def consent_of(known: AnyMapping[str, Any], default: str) -> dict[str, str]:
-    """Give both kinds of consent, `granted` or `denied`; not stated is the default, not understood is a no."""
-    if not known:
-        return dict.fromkeys(CONSENTS, default)
-    return {kind: _granted_or_denied(known.get(kind), default) for kind in CONSENTS}
-
-
-def _granted_or_denied(value: Any, default: str) -> str:
-    if value is None:
-        return default
-    return "denied" if states_denial(value) else "granted"
-
-
-def states_denial(value: Any) -> bool:
-    """Tell whether a stated consent is a no; what is stated and not understood is one."""
-    stated = value.strip().lower() if isinstance(value, str) else value
-    return value is not None and not (stated is True or stated == "granted")

@@ -15,12 +15,13 @@ import structlog
 from dispatcher.delivery.batch_settler import Settling, clock
 from dispatcher.delivery.circuit_breaker import Circuit, State
 from dispatcher.delivery.concurrency_limiter import Concurrency
-from dispatcher.delivery.eligibility import DISABLED, WINDOW_CLOSED, refuse
+from dispatcher.delivery.eligibility import refuse
 from dispatcher.delivery.queue import DeliveryQueue
 from dispatcher.delivery.settlements import answered, refused, returned
-from dispatcher.destinations.base import Answer, Destination, Outcome, Payload, Refusal
+from dispatcher.destinations.base import Answer, Destination, Outcome, Payload
 from dispatcher.identity.profile import Known, Resolver, known_from
 from dispatcher.models import Delivery, Lease, Mapping
+from dispatcher.reasons import CANNOT_BUILD, DISABLED, WINDOW_CLOSED, Refusal
 from dispatcher.routing import Words
 from dispatcher.telemetry import counters, prometheus
 from dispatcher.telemetry.counters import Standing, Tallies
@@ -39,7 +40,6 @@ PAUSED = timedelta(seconds=30)
 """When a delivery of a paused event name is looked at again."""
 UNBUILT = timedelta(minutes=1)
 """When a lease that could not be built at all is looked at again."""
-CANNOT_BUILD = Refusal("dead", "cannot be built")
 
 
 class Sender:

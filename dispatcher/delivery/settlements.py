@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from dispatcher.delivery.eligibility import WINDOW_CLOSED, deadline
+from dispatcher.delivery.eligibility import deadline
 from dispatcher.delivery.retry_policy import backoff, next_try
-from dispatcher.destinations.base import Answer, Limits, Outcome, Payload, Refusal
+from dispatcher.destinations.base import Answer, Limits, Outcome, Payload
 from dispatcher.models import Delivery, Settlement
+from dispatcher.reasons import WINDOW_CLOSED, Refusal
 
 
 def refused(delivery: Delivery, refusal: Refusal, account_id: str | None = None) -> Settlement:

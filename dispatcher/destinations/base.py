@@ -15,6 +15,7 @@ import msgspec
 
 from dispatcher.identity.profile import Known
 from dispatcher.models import Delivery, Mapping
+from dispatcher.reasons import Refusal
 
 
 class Outcome(StrEnum):
@@ -41,13 +42,6 @@ class Answer(msgspec.Struct, frozen=True):
     subcode: int | None = None
     trace: str | None = None
     wait: float | None = None
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """Why a delivery is not sent: `skipped` (nobody need act) or `dead` (somebody should look)."""
-
-    outcome: str
-    reason: str
 
 
 class Payload(msgspec.Struct, frozen=True, gc=False):

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from dispatcher.delivery.eligibility import NO_MAPPING
-from dispatcher.destinations.base import Answer, Limits, Outcome, Payload, Refusal
+from dispatcher.destinations.base import Answer, Limits, Outcome, Payload
 from dispatcher.identity.profile import Known
 from dispatcher.models import Delivery, Mapping
+from dispatcher.reasons import NO_MAPPING, Refusal
 
 
 class Unnamed:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from dispatcher.delivery.eligibility import CONSENTS, states_denial
+from dispatcher.consent import CONSENTS, states_denial
 from dispatcher.identity.fragments import BROWSER, GOOGLE_TRAITS, TRAITS, Keys, stamp
 from dispatcher.identity.graph import Relation
 from dispatcher.identity.profile import Known

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from dispatcher.delivery.eligibility import CONSENTS, states_denial
+from dispatcher.consent import CONSENTS, states_denial
 from dispatcher.models import Event
 
 Stamp = tuple[int, int]

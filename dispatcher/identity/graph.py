@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from dispatcher.delivery.eligibility import CONSENTS
+from dispatcher.consent import CONSENTS
 from dispatcher.identity.fragments import BROWSER, GOOGLE_TRAITS, TRAITS, Group, Keys, Stamp
 
 CROWD = 32

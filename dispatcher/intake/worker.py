@@ -15,11 +15,11 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from dispatcher.database.connections import Database
-from dispatcher.delivery.eligibility import DISABLED, NO_MAPPING, TOO_OLD
 from dispatcher.delivery.queue import IDLE_REWIND_SECONDS, REWIND_SECONDS
 from dispatcher.destinations.base import Limits
 from dispatcher.identity.fragments import Fact, Keys, fold, stamp
 from dispatcher.identity.graph import Kind
+from dispatcher.reasons import DISABLED, NO_MAPPING, TOO_OLD
 from dispatcher.routing import DestinationWords, Words
 from dispatcher.telemetry import prometheus
 from dispatcher.telemetry.counters import Tallies

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from dispatcher.consent import CONSENTS
 from dispatcher.database.connections import Transaction
-from dispatcher.delivery.eligibility import CONSENTS
 from dispatcher.identity.fragments import TRAITS, keys_of
 from dispatcher.identity.graph import all_keys
 from dispatcher.models import Event

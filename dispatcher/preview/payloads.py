@@ -18,10 +18,9 @@ import msgspec
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.database.connections import Database, Queries
-from dispatcher.delivery.eligibility import DISABLED, refuse
-from dispatcher.delivery.sender import CANNOT_BUILD
+from dispatcher.delivery.eligibility import refuse
 from dispatcher.destinations import registry
-from dispatcher.destinations.base import Destination, Payload, Refusal
+from dispatcher.destinations.base import Destination, Payload
 from dispatcher.identity.enrichment import wanted
 from dispatcher.identity.fragments import keys_of
 from dispatcher.identity.profile import Known, known_from
@@ -29,6 +28,7 @@ from dispatcher.identity.resolver import PersonResolver
 from dispatcher.models import Delivery, Event, Mapping
 from dispatcher.preview.masking import masked
 from dispatcher.preview.provenance import Origins
+from dispatcher.reasons import CANNOT_BUILD, DISABLED, Refusal
 from dispatcher.routing import DestinationWords, Words
 from outbox.sealing import seal
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from dispatcher.delivery.eligibility import CONSENTS
+from dispatcher.consent import CONSENTS
 from dispatcher.identity.fragments import BROWSER, GOOGLE_TRAITS, TRAITS
 from dispatcher.identity.profile import Known, known_from
 from dispatcher.models import Event

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from dispatcher.config.settings import Settings
-from dispatcher.destinations.base import Payload, Refusal
+from dispatcher.destinations.base import Payload
 from dispatcher.destinations.ga4.destination import GA4
 from dispatcher.destinations.meta.destination import Meta
 from dispatcher.identity.profile import known_from
 from dispatcher.models import Delivery, Mapping
+from dispatcher.reasons import Refusal
 from tests.bench import fill
 
 if TYPE_CHECKING:

@@ -15,14 +15,15 @@ from typing import Any
 import msgspec
 
 from dispatcher.config.settings import Settings
-from dispatcher.delivery.eligibility import NO_CONSENT, NO_MAPPING, consent_of
+from dispatcher.consent import consent_of
 from dispatcher.destinations import sanitize
-from dispatcher.destinations.base import Answer, Limits, Outcome, Payload, Refusal
+from dispatcher.destinations.base import Answer, Limits, Outcome, Payload
 from dispatcher.destinations.http_client import Client, Reply
 from dispatcher.destinations.sanitize import digest, hash_digest, hashes, looks_personal, number, text, words
 from dispatcher.identity.profile import Known
 from dispatcher.models import Delivery, Event
 from dispatcher.models import Mapping as StepMapping
+from dispatcher.reasons import NO_CONSENT, NO_MAPPING, Refusal
 
 LIMITS = Limits(
     # Older events are clamped to 72 h, silently (2.2); five minutes in hand.

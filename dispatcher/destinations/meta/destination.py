@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from dispatcher.config.settings import Settings
-from dispatcher.delivery.eligibility import NO_CONSENT, NO_MAPPING, consent_of
+from dispatcher.consent import consent_of
 from dispatcher.destinations import sanitize
-from dispatcher.destinations.base import Answer, Limits, Payload, Refusal
+from dispatcher.destinations.base import Answer, Limits, Payload
 from dispatcher.destinations.http_client import Client
 from dispatcher.destinations.meta.responses import classify
 from dispatcher.destinations.sanitize import (
@@ -31,6 +31,7 @@ from dispatcher.destinations.sanitize import (
 from dispatcher.identity.profile import Known
 from dispatcher.models import Delivery, Event
 from dispatcher.models import Mapping as StepMapping
+from dispatcher.reasons import NO_CONSENT, NO_MAPPING, Refusal
 
 LIMITS = Limits(
     # An event more than 7 days old fails "the entire request", and Meta processes no events of it

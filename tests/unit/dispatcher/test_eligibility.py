@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.delivery.eligibility import consent_of, deadline, refuse
+from dispatcher.consent import consent_of
+from dispatcher.delivery.eligibility import deadline, refuse
 from dispatcher.destinations.ga4 import destination as ga4
 from dispatcher.destinations.meta import destination as meta
 from dispatcher.models import Mapping

@@ -9,11 +9,12 @@ from hashlib import sha256
 import pytest
 
 from dispatcher.config.settings import Settings
-from dispatcher.destinations.base import Outcome, Payload, Refusal
+from dispatcher.destinations.base import Outcome, Payload
 from dispatcher.destinations.ga4.destination import GA4, build, classify
 from dispatcher.destinations.http_client import Reply
 from dispatcher.identity.profile import known_from
 from dispatcher.models import Mapping
+from dispatcher.reasons import Refusal
 from outbox.sealing import seal
 from tests.support.drive import NOW, delivery
 

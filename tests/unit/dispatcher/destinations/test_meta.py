@@ -9,10 +9,11 @@ from hashlib import sha256
 import pytest
 
 from dispatcher.config.settings import Settings
-from dispatcher.destinations.base import Payload, Refusal
+from dispatcher.destinations.base import Payload
 from dispatcher.destinations.meta.destination import LIMITS, Meta, build
 from dispatcher.identity.profile import known_from
 from dispatcher.models import Mapping
+from dispatcher.reasons import Refusal
 from outbox.sealing import seal
 from tests.support.drive import NOW, delivery
 

@@ -1,0 +1,23 @@
+"""`outbox sandbox`: the local stand-in for all destinations."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from dispatcher import sandbox as sandbox_server
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(sandbox)
+
+
+def sandbox(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8090,
+) -> None:
+    """Stand in for both destinations, by their documented rules, with a page of what arrived."""
+    asyncio.run(sandbox_server.serve(host, port))

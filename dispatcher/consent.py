@@ -1,0 +1,28 @@
+"""Consent as an event states it: `granted` or `denied` per signal. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+CONSENTS = ("ad_user_data", "ad_personalization")
+"""The consent signals that are understood."""
+
+
+def consent_of(known: Mapping[str, Any], default: str) -> dict[str, str]:
+    """Return `granted` or `denied` for each signal; `default` where nothing is stated, `denied` where it is not understood."""
+    if not known:
+        return dict.fromkeys(CONSENTS, default)
+    return {kind: _granted_or_denied(known.get(kind), default) for kind in CONSENTS}
+
+
+def _granted_or_denied(value: Any, default: str) -> str:
+    if value is None:
+        return default
+    return "denied" if states_denial(value) else "granted"
+
+
+def states_denial(value: Any) -> bool:
+    """Return whether a stated consent is a refusal; one that is not understood is."""
+    stated = value.strip().lower() if isinstance(value, str) else value
+    return value is not None and not (stated is True or stated == "granted")
