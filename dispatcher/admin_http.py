@@ -18,12 +18,12 @@ from aiohttp import web
 
 from dispatcher import console
 from dispatcher.daemon import Daemon
-from dispatcher.database.connections import AWAY, STATEMENT_TIMEOUT
+from dispatcher.database.connections import DATABASE_UNAVAILABLE, STATEMENT_TIMEOUT
 from dispatcher.delivery.circuit_breaker import State
 from dispatcher.delivery.sender import Sender
-from dispatcher.monitoring.destination_status import Standing, standings
+from dispatcher.monitoring.destination_status import DestinationStatus, destination_statuses
 from dispatcher.monitoring.gauges import Gauges
-from dispatcher.monitoring.metrics_endpoint import Exposition
+from dispatcher.monitoring.metrics_endpoint import MetricsEndpoint
 
 HUNG_SECONDS = STATEMENT_TIMEOUT + 30.0
 ANSWER_SECONDS = 3.0
@@ -39,7 +39,7 @@ async def listening(daemon: Daemon, host: str, port: int) -> AsyncIterator[str]:
         [
             web.get("/healthz", health.healthz),
             web.get("/readyz", health.readyz),
-            web.get("/metrics", Exposition(gauges).answer),
+            web.get("/metrics", MetricsEndpoint(gauges).answer),
         ]
     )
     console.add_to(app, daemon.database_url, daemon.settings, daemon.config)
@@ -72,8 +72,8 @@ class Health:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 fresh = {"fresh": self._daemon.schedule.term}
-                known = standings(await self._daemon.database.run_once("read_destination_status", fresh))
-        except (*AWAY, TimeoutError):
+                known = destination_statuses(await self._daemon.database.run_once("read_destination_status", fresh))
+        except (*DATABASE_UNAVAILABLE, TimeoutError):
             known = {}
             reasons.append("the database does not answer")
         destinations = {}
@@ -84,7 +84,7 @@ class Health:
             destinations[sender.destination.name] = {
                 "state": state,
                 "reason": reason,
-                "oldest_owed_seconds": _rounded(standing.age.longest if standing else None),
+                "oldest_pending_seconds": _rounded(standing.age.longest if standing else None),
                 "last_claim_seconds": claimed,
             }
             if state in {State.HALTED, State.FAILING}:
@@ -93,13 +93,13 @@ class Health:
             "ready": not reasons,
             "reasons": reasons,
             "database": {"reachable": bool(known)},
-            "intake": {"oldest_owed_seconds": _rounded(known[0].age.longest if known else None)},
+            "intake": {"oldest_pending_seconds": _rounded(known[0].age.longest if known else None)},
             "destinations": destinations,
         }
         return _answer(body, not reasons)
 
 
-def _state(sender: Sender, known: Mapping[int, Standing]) -> tuple[str, str | None]:
+def _state(sender: Sender, known: Mapping[int, DestinationStatus]) -> tuple[str, str | None]:
     """Give the state of a destination, and why: what all dispatchers say of it goes before what this one does.
 
     It may have had nothing to send since another found the destination well. But a setting that is missing here is missing.

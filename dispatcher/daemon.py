@@ -22,16 +22,16 @@ import structlog
 
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
-from dispatcher.database.connections import AWAY, Database
+from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
 from dispatcher.delivery.queue import PostgresQueue
 from dispatcher.delivery.sender import Sender
 from dispatcher.destinations import registry
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.intake.worker import Intake
 from dispatcher.resend.planner import Resender
-from dispatcher.routing import Words
+from dispatcher.routing import RoutingTable
 from dispatcher.scheduler.leader import Schedule
-from dispatcher.telemetry.counters import FLUSH_SECONDS, Standing, Tallies
+from dispatcher.telemetry.counters import FLUSH_SECONDS, Counters
 from dispatcher.wakeups import listen
 
 log = structlog.get_logger()
@@ -63,7 +63,7 @@ class Daemon:
         self.settings = settings
         self.config = config or Config()
         self.database_url = database_url
-        self._words = Words(database)
+        self._words = RoutingTable(database)
         self._queues: list[PostgresQueue] = []
         self._lease = timedelta(seconds=settings.lease_seconds)
         # A name that no other process has, nor this one after a restart: it is part of the fence.
@@ -71,12 +71,14 @@ class Daemon:
         self._stop = asyncio.Event()
         self._wakes: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._merges_until = monotonic() + MERGES_WAIT_SECONDS
-        self.tallies = Tallies(database, self._holder, heartbeat=min(self._lease / 4, timedelta(seconds=ROUND_SECONDS)))
+        self.counters = Counters(
+            database, self._holder, heartbeat=min(self._lease / 4, timedelta(seconds=ROUND_SECONDS))
+        )
         self.intake = Intake(
             database,
             self._words,
             registry.LIMITS,
-            self.tallies,
+            self.counters,
             holder=self._holder,
             lease=self._lease,
             region=settings.phone_region or None,
@@ -91,7 +93,7 @@ class Daemon:
             queue = PostgresQueue(self.database, words.id, self._holder, self._lease)
             resolver = PersonResolver(self.database)
             self._queues.append(queue)
-            self.senders.append(Sender(destination, queue, resolver, self._words, self.tallies, lease=self._lease))
+            self.senders.append(Sender(destination, queue, resolver, self._words, self.counters, lease=self._lease))
             if missing := destination.missing():
                 log.warning("destination halted: a setting is missing", destination=words.name, setting=missing)
 
@@ -109,7 +111,7 @@ class Daemon:
             "look": (self._look, POLL_SECONDS),
             "intake": (self._take_in, CLAIM_SECONDS),
             "merges": (self._deal_with_merges, CLAIM_SECONDS),
-            "tallies": (self._keep_tallies, FLUSH_SECONDS),
+            "tallies": (self._write_counts, FLUSH_SECONDS),
             "sweep": (self._sweep, min(self._lease.total_seconds() / 4, ROUND_SECONDS)),
             "schedule": (self.schedule.step, min(self._lease.total_seconds() / 3, ROUND_SECONDS)),
             **{sender.destination.name: (sender.step, CLAIM_SECONDS) for sender in self.senders},
@@ -130,7 +132,7 @@ class Daemon:
     async def drain(self) -> int:
         """Deliver what is due; give how many deliveries (and intakes) are then still owed."""
         moved = True
-        keeping = asyncio.create_task(self._repeat("tallies", self._keep_tallies, FLUSH_SECONDS))
+        keeping = asyncio.create_task(self._repeat("tallies", self._write_counts, FLUSH_SECONDS))
         while moved and not self._stop.is_set():
             moved = await self._sweep()
             while not self._stop.is_set() and await self.intake.step():
@@ -151,9 +153,9 @@ class Daemon:
         """Settle what is in flight, give the rest back; safe to repeat."""
         await asyncio.gather(self.intake.stop(GRACE_SECONDS), *(sender.stop(GRACE_SECONDS) for sender in self.senders))
         if self.database.reachable:
-            with contextlib.suppress(*AWAY, TimeoutError):
+            with contextlib.suppress(*DATABASE_UNAVAILABLE, TimeoutError):
                 async with asyncio.timeout(LEAVE_SECONDS):
-                    await self.tallies.leave()
+                    await self.counters.leave()
 
     async def _take_in(self) -> bool:
         return await self.intake.step() > 0
@@ -182,9 +184,8 @@ class Daemon:
             self._wakes[names[queue]].set()
         return False
 
-    async def _keep_tallies(self) -> bool:
-        states = [sender.state() for sender in self.senders]
-        return await self.tallies.keep([Standing(0, "running"), *states])
+    async def _write_counts(self) -> bool:
+        return await self.counters.write([sender.state() for sender in self.senders])
 
     def _wake_senders(self) -> None:
         for sender in self.senders:

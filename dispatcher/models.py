@@ -69,7 +69,7 @@ class Lease(msgspec.Struct, frozen=True):
     deliveries: list[Delivery]
 
 
-class Mapping(msgspec.Struct, frozen=True, gc=False):
+class Route(msgspec.Struct, frozen=True, gc=False):
     """What holds for one step at one destination: a row of `mapping` with its `step`."""
 
     event_name: str

@@ -21,12 +21,12 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 TOO_OLD = Refusal("skipped", "too old when recorded")
-WINDOW_CLOSED = Refusal("dead", "window closed")
+WINDOW_CLOSED = Refusal("failed", "window closed")
 DISABLED = Refusal("skipped", "disabled")
-NO_MAPPING = Refusal("skipped", "no mapping")
+NO_MAPPING = Refusal("skipped", "no route")
 BROWSER_COPY = Refusal("skipped", "browser copy stands")
 NO_CONSENT = Refusal("skipped", "consent")
-CANNOT_BUILD = Refusal("dead", "cannot be built")
+CANNOT_BUILD = Refusal("failed", "cannot be built")
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     # Skipped: nobody need act.
     "too old when recorded": Explanation("It was recorded after the destination's window for it had closed."),
     "disabled": Explanation("The destination, or this step there, is switched off."),
-    "no mapping": Explanation("This step is told to this destination under no name."),
+    "no route": Explanation("This step is told to this destination under no name."),
     "browser copy stands": Explanation("The browser sent the same event, and a copy this late would count twice."),
     "consent": Explanation("The person has not consented to advertising data."),
     "erased": Explanation("The person was erased before it was sent."),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psycopg
 
 from dispatcher.config.settings import conninfo
-from dispatcher.database.connections import AWAY, CONNECT_TIMEOUT
+from dispatcher.database.connections import CONNECT_TIMEOUT, DATABASE_UNAVAILABLE
 
 CHANNEL = "outbox"
 CHECK_SECONDS = 15.0
@@ -34,5 +34,5 @@ async def listen(database_url: str, woken: Callable[[], None]) -> None:
                         woken()
                     async with asyncio.timeout(CONNECT_TIMEOUT):
                         await connection.execute("SELECT 1")
-        except (*AWAY, TimeoutError):
+        except (*DATABASE_UNAVAILABLE, TimeoutError):
             await asyncio.sleep(RECONNECT_SECONDS)

@@ -26,6 +26,7 @@ from dispatcher.cli import (
 from dispatcher.config import ConfigError
 from dispatcher.config.settings import SettingsError
 from dispatcher.database.embedded_postgres import EmbeddedError
+from dispatcher.database.migrations import SchemaVersionError
 from dispatcher.telemetry import logs
 
 EXIT_CODES = "Exit codes: 0 done; 1 something went wrong; 2 the call or a setting is wrong; 3 work is left."
@@ -65,7 +66,7 @@ def main() -> None:
         _fail(str(error), 2)
     except SettingsError as error:
         _fail(f"a setting cannot be used: {error}", 2)
-    except EmbeddedError as error:
+    except (EmbeddedError, SchemaVersionError) as error:
         _fail(str(error), 1)
     except psycopg.errors.InsufficientPrivilege:
         _fail("this database user may not do that; GRANT outbox_dispatcher TO it", 1)

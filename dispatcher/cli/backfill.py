@@ -60,9 +60,9 @@ async def _scan(
                 running.database, running.resender, since=since, account_id=account, dry_run=dry_run
             ):
                 counts.update(summary(part.decisions))
-                counts["owed now"] += part.owed
-                if part.tellings:
-                    counts["merge to be told"] += part.tellings
+                counts["owed now"] += part.pending
+                if part.merge_notices:
+                    counts["merge to be told"] += part.merge_notices
                 tell(part.done, part.total)
                 if dry_run and not quiet:
                     for decision in part.decisions:

@@ -11,7 +11,7 @@ from dispatcher.cli import context, output
 from dispatcher.cli.progress import progress
 from dispatcher.database.connections import Database
 from dispatcher.delivery import dead_letters
-from dispatcher.delivery.dead_letters import Which
+from dispatcher.delivery.dead_letters import DeadLetterFilter
 from dispatcher.reasons import explain
 
 app = typer.Typer(help="Dead letters: what somebody should look at.", no_args_is_help=True)
@@ -36,7 +36,7 @@ def list_(
 ) -> None:
     """Show dead letters, grouped, with what to do."""
     with context.migrated_database() as (_, url):
-        groups = asyncio.run(_list(url, Which(reason, destination, name)))
+        groups = asyncio.run(_list(url, DeadLetterFilter(reason, destination, name)))
     if json:
         output.print_json(groups)
         return
@@ -59,7 +59,7 @@ def requeue(
     if not (every or reason or destination or name):
         raise typer.BadParameter("say which: --reason, --destination, --name, or --all")
     with context.migrated_database() as (_, url):
-        requeued = asyncio.run(_requeue(url, Which(reason, destination, name)))
+        requeued = asyncio.run(_requeue(url, DeadLetterFilter(reason, destination, name)))
     typer.echo(f"{requeued} requeued")
 
 
@@ -70,12 +70,12 @@ def _row(group: dead_letters.Group) -> list[str]:
     return [group.destination, group.name, group.reason or "", code, str(group.count), last, advice]
 
 
-async def _list(url: str, which: Which) -> list[dead_letters.Group]:
+async def _list(url: str, which: DeadLetterFilter) -> list[dead_letters.Group]:
     async with Database.connect(url, connections=1) as database:
         return await dead_letters.groups(database, which)
 
 
-async def _requeue(url: str, which: Which) -> int:
+async def _requeue(url: str, which: DeadLetterFilter) -> int:
     async with Database.connect(url, connections=1) as database:
         with progress("requeued") as tell:
             return await dead_letters.requeue(database, which, lambda done: tell(done, None))

@@ -16,8 +16,7 @@ from dispatcher.config.settings import Settings, SettingsError
 from dispatcher.database.connections import Database
 from dispatcher.destinations import registry
 from dispatcher.doctor.deliveries import FRESH_SECONDS
-from dispatcher.routing import DestinationWords, Words
-from dispatcher.routing_switches import What, switch
+from dispatcher.routing import Action, DestinationRoutes, RoutingTable, set_state
 
 app = typer.Typer(help="Destinations: what each is told, and switching it on and off.", no_args_is_help=True)
 
@@ -114,25 +113,25 @@ def disable(name: Name, event: Step = None) -> None:
     _switch(name, event, "disable", "skipped, and not made up for later")
 
 
-def _switch(name: str, step: str | None, what: What, effect: str) -> None:
+def _switch(name: str, step: str | None, action: Action, effect: str) -> None:
     with context.migrated_database() as (_, url):
-        known = asyncio.run(_switched(url, name, step, what))
+        known = asyncio.run(_switched(url, name, step, action))
     subject = f"{step} at {name}" if step else name
     if known is not None:
         typer.echo(f"outbox: {known}", err=True)
         raise typer.Exit(2)
-    typer.echo(f"{subject}: {what}d, {effect}; running dispatchers take it up within seconds")
+    typer.echo(f"{subject}: {action}d, {effect}; running dispatchers take it up within seconds")
 
 
-async def _switched(url: str, name: str, step: str | None, what: What) -> str | None:
+async def _switched(url: str, name: str, step: str | None, action: Action) -> str | None:
     """Switch; else say what there is to be switched."""
     async with Database.connect(url, connections=1) as database:
-        if await switch(database, name, step, what):
+        if await set_state(database, name, step, action):
             return None
         words = {found.name: found for found in await _words(database)}
     if name not in words:
         return f"there is no destination of that name; there are {', '.join(sorted(words))}"
-    return f"{name} is told of no such step; it is told of {', '.join(sorted(words[name].mappings))}"
+    return f"{name} is told of no such step; it is told of {', '.join(sorted(words[name].routes))}"
 
 
 async def _list(settings: Settings, url: str, config: Config) -> list[DestinationItem]:
@@ -143,18 +142,17 @@ async def _list(settings: Settings, url: str, config: Config) -> list[Destinatio
         return [_item(words, settings, config, circuits) for words in await _words(database)]
 
 
-async def _words(database: Database) -> list[DestinationWords]:
+async def _words(database: Database) -> list[DestinationRoutes]:
     async with database.transaction(is_reading=True) as transaction:
-        return list((await Words(transaction).destinations()).values())
+        return list((await RoutingTable(transaction).destinations()).values())
 
 
 def _item(
-    words: DestinationWords, settings: Settings, config: Config, circuits: Mapping[int, tuple[str, str | None]]
+    words: DestinationRoutes, settings: Settings, config: Config, circuits: Mapping[int, tuple[str, str | None]]
 ) -> DestinationItem:
     missing = registry.create(words.kind, words.name, settings, config).missing()
     steps = [
-        StepItem(step, mapping.event_name, mapping.enabled, mapping.paused)
-        for step, mapping in sorted(words.mappings.items())
+        StepItem(step, route.event_name, route.enabled, route.paused) for step, route in sorted(words.routes.items())
     ]
     circuit, reason = circuits.get(words.id, (None, None))
     return DestinationItem(words.name, words.kind, words.enabled, words.paused, missing, circuit, reason, steps)

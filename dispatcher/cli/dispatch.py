@@ -70,9 +70,9 @@ def _allow_connections() -> None:
         import resource  # noqa: PLC0415 - not on every platform
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = CONNECTIONS if hard == resource.RLIM_INFINITY else min(CONNECTIONS, hard)
-        if soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        missing_fields = CONNECTIONS if hard == resource.RLIM_INFINITY else min(CONNECTIONS, hard)
+        if soft < missing_fields:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (missing_fields, hard))
 
 
 async def _dispatch(settings: Settings, url: str, config: Config, *, drain: bool, host: str, port: int | None) -> int:

@@ -14,7 +14,7 @@ from dispatcher.cli.progress import progress
 from dispatcher.database.connections import Database
 from dispatcher.people import erasure as forgetting
 from dispatcher.people.lookup import NOTHING, By, Found, Selector, look_through
-from dispatcher.people.profile import Portrait
+from dispatcher.people.profile import PersonProfile
 
 
 def add_to(app: typer.Typer) -> None:
@@ -58,9 +58,9 @@ async def _erase(url: str, selector: Selector, *, ask: bool) -> None:
     typer.echo(f"erased: {erased} events" if erased else "nothing is known of them")
 
 
-def _counts(found: Found, shown: Portrait) -> str:
-    owed = sum(
-        delivery.outcome in {"owed", "being sent", "waiting for intake"}
+def _counts(found: Found, shown: PersonProfile) -> str:
+    pending = sum(
+        delivery.outcome in {"pending", "being sent", "waiting for intake"}
         for event in shown.events
         for delivery in event.deliveries
     )
@@ -71,6 +71,6 @@ def _counts(found: Found, shown: Portrait) -> str:
         "leads": sum(key.name == "lead" for key in shown.keys),
         "traits": len(shown.traits),
         "browser values": len(shown.browser),
-        "deliveries still owed": owed,
+        "deliveries still owed": pending,
     }
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count)

@@ -22,7 +22,7 @@ def migrate() -> None:
     is_file = config.path is not None
     changes: list[str] = []
     with context.database(context.settings()) as url:
-        before, after = migrations.upgrade(url, config=config, replace_words=is_file, tell=changes.append)
+        before, after = migrations.upgrade(url, config=config, replace_routing=is_file, on_change=changes.append)
     if is_file:
         for change in changes:
             typer.echo(f"funnel: {change}")

@@ -15,7 +15,7 @@ from dispatcher.cli import context, output
 from dispatcher.cli.progress import progress
 from dispatcher.database.connections import Database
 from dispatcher.people.lookup import NOTHING, By, Found, Scan, Selector, SeveralError, find, look_through
-from dispatcher.people.profile import Item, Portrait, portrait
+from dispatcher.people.profile import Item, PersonProfile, portrait
 
 MOST_EVENTS = 50
 """So many are listed, the newest; `--json` gives all."""
@@ -54,20 +54,22 @@ def person(
 
 
 def selector_of(account: str | None, lead: str | None, handl: str | None, email: str | None) -> Selector:
+    """Return the one selector that was given; raise a usage error for none or several."""
     by_name = {By.ACCOUNT: account, By.LEAD: lead, By.HANDL: handl, By.EMAIL: email}
     given = [Selector(by, value.strip()) for by, value in by_name.items() if value and value.strip()]
     if len(given) != 1:
-        raise typer.BadParameter("say who, in one way: --account, --lead, --handl or --email")
+        raise typer.BadParameter("Choose one of: --account, --lead, --handl, --email")
     return given[0]
 
 
-async def _person(url: str, selector: Selector) -> Portrait:
+async def _person(url: str, selector: Selector) -> PersonProfile:
     async with Database.connect(url, connections=1) as database:
         found, shown, _ = await look_up(database, selector)
-        return shown if found.events else Portrait([], [], [], [], [])
+        return shown if found.events else PersonProfile([], [], [], [], [])
 
 
-async def look_up(database: Database, selector: Selector) -> tuple[Found, Portrait, Scan]:
+async def look_up(database: Database, selector: Selector) -> tuple[Found, PersonProfile, Scan]:
+    """Return what `selector` finds, what is known of that person, and the scan of the log if one was needed."""
     scan = NOTHING
     async with database.transaction(is_reading=True, seconds=0) as transaction:
         if selector.by is By.EMAIL:
@@ -80,6 +82,7 @@ async def look_up(database: Database, selector: Selector) -> tuple[Found, Portra
 
 @contextmanager
 def one_person(selector: Selector) -> Iterator[None]:
+    """Turn "several persons have used this" into an error that names their accounts."""
     try:
         yield
     except SeveralError as error:
@@ -88,19 +91,19 @@ def one_person(selector: Selector) -> Iterator[None]:
         raise typer.Exit(2) from error
 
 
-def _print_tables(shown: Portrait) -> None:
+def _print_tables(shown: PersonProfile) -> None:
     for title, columns, rows in _parts(shown):
         output.print_table(columns, rows, title)
 
 
-def _print_lines(shown: Portrait) -> None:
+def _print_lines(shown: PersonProfile) -> None:
     for title, _, rows in _parts(shown):
         typer.echo(title)
         for row in rows:
             typer.echo("  " + "  ".join(cell for cell in row if cell))
 
 
-def _parts(shown: Portrait) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+def _parts(shown: PersonProfile) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     """Give what there is to show: a title, the columns, the rows."""
     when = ["learnt", "last told", "by"]
     yield "keys", ["", "value", *when], [[key.name, key.value, *_when(key)] for key in shown.keys]
@@ -132,7 +135,7 @@ def _parts(shown: Portrait) -> Iterator[tuple[str, list[str], list[list[str]]]]:
 
 
 def _when(item: Item) -> list[str]:
-    return [_time(item.learnt_at), _time(item.told_at), f"{item.events} event{'s' if item.events > 1 else ''}"]
+    return [_time(item.first_seen_at), _time(item.last_seen_at), f"{item.events} event{'s' if item.events > 1 else ''}"]
 
 
 def _time(at: datetime) -> str:

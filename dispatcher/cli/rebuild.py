@@ -24,7 +24,9 @@ def rebuild() -> None:
     """
     with context.migrated_database() as (_, url):
         done = asyncio.run(_rebuild(url))
-    typer.echo(f"{done.events} events folded; {done.owed} deliveries owed, of which {done.taken} were just being sent")
+    typer.echo(
+        f"{done.events} events folded; {done.pending} deliveries owed, of which {done.taken} were just being sent"
+    )
 
 
 async def _rebuild(url: str) -> folding.Rebuilt:

@@ -57,7 +57,7 @@ def _print(told: report.Report) -> None:
         console.print(report.as_text(told))
         return
     table = Table(title=f"Match quality, {told.since} to {told.until}", title_justify="left", show_lines=True)
-    for heading in ("destination", "event", "score", "coverage", "would help most"):
+    for heading in ("destination", "event", "score", "field_coverage", "would help most"):
         table.add_column(heading)
     for line in told.lines:
         quality = line.quality

@@ -27,7 +27,7 @@ import structlog
 from aiohttp import web
 
 from dispatcher.config.settings import Secret
-from dispatcher.console.login_throttle import WrongTokens
+from dispatcher.console.login_throttle import LoginThrottle
 
 log = structlog.get_logger()
 
@@ -78,7 +78,7 @@ class Access:
     def __init__(self, token: Secret) -> None:
         self._token = token.reveal().encode()
         self._key = hmac.digest(self._token, b"outbox console", sha256) if token else b""
-        self._wrong = WrongTokens()
+        self._wrong = LoginThrottle()
 
     def viewer(self, request: web.Request) -> Viewer:
         """Say who looks; raise `SignInError` or `RefusedError`."""

@@ -14,12 +14,12 @@ from dispatcher.config.settings import Settings
 from dispatcher.console import dead_letters, destinations, event, events, match_quality, overview, people, sign_in
 from dispatcher.console.access import RefusedError, SignInError, check_origin
 from dispatcher.console.rendering import HEADERS, answer, static
-from dispatcher.console.request import LIVE, Console, Visit, read_form
-from dispatcher.database.connections import AWAY, Database
+from dispatcher.console.request import LIVE, Console, ConsoleRequest, read_form
+from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
 
 log = structlog.get_logger()
 
-Page = Callable[[Visit], Awaitable[web.Response]]
+Page = Callable[[ConsoleRequest], Awaitable[web.Response]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CONNECTIONS = 3
@@ -87,7 +87,7 @@ def _reading(console: Callable[[], Console], page: Page) -> Handler:
         if request.method == "POST":
             check_origin(request)
             form = await read_form(request)
-        return await page(Visit(console(), request, viewer, form))
+        return await page(ConsoleRequest(console(), request, viewer, form))
 
     return _calmly(handle)
 
@@ -97,7 +97,7 @@ def _acting(console: Callable[[], Console], page: Page) -> Handler:
         viewer = console().access.viewer(request)
         form = await read_form(request)
         console().access.check_action(request, viewer, form)
-        return await page(Visit(console(), request, viewer, form))
+        return await page(ConsoleRequest(console(), request, viewer, form))
 
     return _calmly(handle)
 
@@ -114,7 +114,7 @@ def _calmly(handle: Handler) -> Handler:
             response = sign_in.ask(request)
         except RefusedError as error:
             response = sign_in.ask(request, error) if error.status in {401, 429} else _problem(error.status, error.says)
-        except (*AWAY, TimeoutError):
+        except (*DATABASE_UNAVAILABLE, TimeoutError):
             response = _problem(503, BUSY, retries=request.method == "GET")
             response.headers["Retry-After"] = "5"
         except tuple(UNREADABLE) as error:

@@ -39,19 +39,21 @@ class Chart(msgspec.Struct, frozen=True):
 def chart(minutes: Sequence[Minute], name: str) -> Chart:
     """Draw the minutes, the oldest on the left."""
     up = max((minute.delivered for minute in minutes), default=0)
-    down = max((minute.dead + minute.failed for minute in minutes), default=0)
+    down = max((minute.failed + minute.failed_attempts for minute in minutes), default=0)
     scale = min(UP / max(up, 1), DOWN / max(down, 1))
-    delivered, dead, failed = (sum(getattr(m, kind) for m in minutes) for kind in ("delivered", "dead", "failed"))
+    delivered, failed, attempts = (
+        sum(getattr(m, kind) for m in minutes) for kind in ("delivered", "failed", "failed_attempts")
+    )
     return Chart(
         bars=list(_bars(minutes, scale)),
         says=(
             f"{name} in the last {len(minutes)} minutes: {delivered:,} delivered, {up:,} at most in a minute; "
-            f"{dead:,} dead; {failed:,} tries that failed."
+            f"{failed:,} failed; {attempts:,} failed attempts."
         ),
         peak=up,
         first=minutes[0].at,
         last=minutes[-1].at,
-        rows=[m for m in reversed(minutes) if m.delivered or m.dead or m.failed or m.skipped],
+        rows=[m for m in reversed(minutes) if m.delivered or m.failed or m.failed_attempts or m.skipped],
     )
 
 
@@ -64,7 +66,7 @@ def _bars(minutes: Sequence[Minute], scale: float) -> Iterator[Bar]:
             height = max(LEAST, minute.delivered * scale)
             yield Bar("delivered", x, round(UP - height, 1), width, round(height, 1))
         top = UP + 1
-        for kind, count in (("dead", minute.dead), ("failed", minute.failed)):
+        for kind, count in (("failed", minute.failed), ("failed-attempts", minute.failed_attempts)):
             if count:
                 height = max(LEAST, count * scale)
                 yield Bar(kind, x, round(top, 1), width, round(height, 1))

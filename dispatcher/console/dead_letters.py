@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from dispatcher.console.request import Visit
+from dispatcher.console.request import ConsoleRequest
 from dispatcher.delivery import dead_letters
-from dispatcher.delivery.dead_letters import Group, Which
+from dispatcher.delivery.dead_letters import DeadLetterFilter, Group
 from dispatcher.reasons import Explanation, explain
 
 EXAMPLES = 5
@@ -45,10 +45,10 @@ class Kind(msgspec.Struct, frozen=True):
         return min(group.first_at for group in self.groups)
 
 
-async def show(visit: Visit) -> web.Response:
+async def show(visit: ConsoleRequest) -> web.Response:
     """Give the page."""
     by_kind: dict[tuple[str, str | None], list[Group]] = {}
-    for group in await dead_letters.groups(visit.console.database, Which()):
+    for group in await dead_letters.groups(visit.console.database, DeadLetterFilter()):
         by_kind.setdefault((group.destination, group.reason), []).append(group)
     kinds = []
     for (destination, reason), groups in by_kind.items():
@@ -63,7 +63,7 @@ async def show(visit: Visit) -> web.Response:
     )
 
 
-async def requeue(visit: Visit) -> web.Response:
+async def requeue(visit: ConsoleRequest) -> web.Response:
     """Owe one dead letter (`event`) or all of a reason once more."""
     destination, event = visit.form.get("destination", ""), visit.form.get("event", "")
     if not destination or (event and not (event.isascii() and event.isdecimal() and len(event) < 19)):
@@ -72,11 +72,11 @@ async def requeue(visit: Visit) -> web.Response:
         done = int(await dead_letters.requeue_one(visit.console.database, int(event), destination))
         visit.acted("requeue one", id=int(event), destination=destination, requeued=done)
         return _to(f"/events/{int(event)}")
-    which = Which(reason=visit.form.get("reason") or None, destination=destination)
+    which = DeadLetterFilter(reason=visit.form.get("reason") or None, destination=destination)
     return _to(f"/dead?requeued={await _requeue_all(visit, which)}")
 
 
-async def _requeue_all(visit: Visit, which: Which) -> int:
+async def _requeue_all(visit: ConsoleRequest, which: DeadLetterFilter) -> int:
     """Requeue for as long as a page may take; give how many. What is left stays on the page, to be requeued by the next."""
     done = 0
 

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from dispatcher import routing_switches
-from dispatcher.console.request import Visit
+from dispatcher.console.request import ConsoleRequest
 from dispatcher.console.status import situation
-from dispatcher.routing_switches import WHATS
+from dispatcher.routing import ACTIONS, set_state
 
 
-async def show(visit: Visit) -> web.Response:
+async def show(visit: ConsoleRequest) -> web.Response:
     """Give the page."""
     found = await situation(visit, visit.console.config)
     done = visit.request.query.get("done", "")
-    return visit.page("destinations.html", situation=found, done=done if done in WHATS else None)
+    return visit.page("destinations.html", situation=found, done=done if done in ACTIONS else None)
 
 
-async def switch(visit: Visit) -> web.Response:
+async def switch(visit: ConsoleRequest) -> web.Response:
     """Switch a destination, or one step there."""
-    what = visit.form.get("what", "")
+    action = visit.form.get("action", "")
     destination, step = visit.form.get("destination", ""), visit.form.get("step") or None
-    if what not in WHATS or not await routing_switches.switch(visit.console.database, destination, step, what):
+    if action not in ACTIONS or not await set_state(visit.console.database, destination, step, action):
         raise web.HTTPNotFound
-    visit.acted(what, destination=destination, step=step)
-    return web.Response(status=303, headers={"Location": f"/destinations?done={what}"})
+    visit.acted(action, destination=destination, step=step)
+    return web.Response(status=303, headers={"Location": f"/destinations?done={action}"})

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from dispatcher.console.events import State, states
 from dispatcher.console.formatting import label, span
-from dispatcher.console.request import Visit
-from dispatcher.identity.fragments import EPOCH, stamp
+from dispatcher.console.request import ConsoleRequest
+from dispatcher.identity.fragments import EPOCH, position
 from dispatcher.identity.graph import Kind
 from dispatcher.preview.masking import key
 from dispatcher.preview.payloads import previews
@@ -62,7 +62,7 @@ class Telling(msgspec.Struct, frozen=True):
     fields: frozenset[str]
 
 
-async def show(visit: Visit) -> web.Response:
+async def show(visit: ConsoleRequest) -> web.Response:
     """Give the page."""
     number = int(visit.request.match_info["id"])
     rows = await visit.run("read_event", {"id": number})
@@ -80,12 +80,12 @@ async def show(visit: Visit) -> web.Response:
         "event.html",
         event=shown,
         states=reached,
-        moments=[*moments, *_owed(waiting, reached)],
+        moments=[*moments, *_pending(waiting, reached)],
         told=told,
         fields=_fields(told),
         previews=await previews(console.database, console.settings, console.config, number),
         encode=_pretty,
-        is_over=not any(state.outcome == "owed" for state in reached) and not waiting,
+        is_over=not any(state.outcome == "pending" for state in reached) and not waiting,
     )
 
 
@@ -96,7 +96,7 @@ def _began(shown: Shown) -> Iterator[Moment]:
     yield Moment(shown.recorded_at, "recorded", "Recorded by the CRM", says=says)
 
 
-async def _merged(visit: Visit, shown: Shown) -> list[Moment]:
+async def _merged(visit: ConsoleRequest, shown: Shown) -> list[Moment]:
     """Give who signed in on the event's browser or lead after it, first: that ties it to an account."""
     keys = [
         (kind, key, what)
@@ -108,7 +108,7 @@ async def _merged(visit: Visit, shown: Shown) -> list[Moment]:
     ]
     if not keys or shown.account_id:
         return []
-    at, _ = stamp(shown.occurred_at, shown.id)
+    at, _ = position(shown.occurred_at, shown.id)
     asked = {
         "kinds": [kind.value for kind, _, _ in keys],
         "keys": [key for _, key, _ in keys],
@@ -145,7 +145,7 @@ def _moment(row: Sequence[Any]) -> Moment:
     titles = {
         "delivered": f"Delivered to {name}{again}",
         "skipped": f"Not sent to {name}",
-        "dead": f"Given up at {name}{again}",
+        "failed": f"Given up at {name}{again}",
     }
     return Moment(at, outcome, titles[outcome], destination, _with_reason(explanation, reason), answer)
 
@@ -164,23 +164,23 @@ def _answer(status: int | None, code: int | None, subcode: int | None, trace: st
     return ", ".join(part for part in parts if part)
 
 
-def _owed(waiting: Sequence[Sequence[Any]], reached: Sequence[State]) -> Iterator[Moment]:
+def _pending(waiting: Sequence[Sequence[Any]], reached: Sequence[State]) -> Iterator[Moment]:
     """Give what is still to come."""
     if any(name is None for name, _, _ in waiting):
-        yield Moment(None, "owed", "Waits for intake")
+        yield Moment(None, "pending", "Waits for intake")
         return
     due = {name: due_at for name, _, due_at in waiting}
     for state in reached:
-        if state.outcome != "owed":
+        if state.outcome != "pending":
             continue
         name = label(state.destination)
         if state.destination not in due:
-            yield Moment(None, "owed", f"Owed to {name}", state.destination)
+            yield Moment(None, "pending", f"Owed to {name}", state.destination)
         elif (due_at := due[state.destination]) is None:
-            yield Moment(None, "owed", f"Being sent to {name}", state.destination)
+            yield Moment(None, "pending", f"Being sent to {name}", state.destination)
         else:
             title = f"Owed to {name}; the next try is due {due_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-            yield Moment(None, "owed", title, state.destination)
+            yield Moment(None, "pending", title, state.destination)
 
 
 def _names(sent: str) -> frozenset[str]:
@@ -189,7 +189,7 @@ def _names(sent: str) -> frozenset[str]:
 
 
 def _fields(told: Sequence[Telling]) -> list[str]:
-    return sorted({field for telling in told for field in telling.fields})
+    return sorted({field for merge_notice in told for field in merge_notice.fields})
 
 
 def _pretty(body: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from dispatcher.console.request import Visit
+from dispatcher.console.request import ConsoleRequest
 from dispatcher.database.connections import Queries, Transaction
 from dispatcher.people.lookup import Scan, look_through
 from dispatcher.reasons import explain
@@ -23,7 +23,7 @@ MOST = 100_000
 """So many of the newest are looked through for those of one step."""
 SCANNED = 1_000_000
 """So many of the newest are looked through for an e-mail address, about two seconds."""
-CROWD = 200
+KEY_LIMIT = 200
 LONGEST = 500
 LAST = 2**63 - 1
 
@@ -49,7 +49,7 @@ class Listed(msgspec.Struct, frozen=True):
     states: list[State]
 
 
-async def show(visit: Visit) -> web.Response:
+async def show(visit: ConsoleRequest) -> web.Response:
     """Give the newest, or those before `?before=`, of the step `?name=`."""
     steps = await _steps(visit)
     name = visit.request.query.get("name", "")
@@ -67,7 +67,7 @@ async def show(visit: Visit) -> web.Response:
     )
 
 
-async def search(visit: Visit) -> web.Response:
+async def search(visit: ConsoleRequest) -> web.Response:
     """Look for an event id, a number, a handlID, lead, account or e-mail address."""
     text = visit.form.get("text", "")[:LONGEST]
     if not text:
@@ -89,7 +89,7 @@ async def states(queries: Queries, ids: Sequence[int]) -> dict[int, list[State]]
     found: defaultdict[int, list[State]] = defaultdict(list)
     for event, destination, revision, outcome, reason in await queries.run("read_outcomes", {"ids": list(ids)}):
         says = explain(reason).says if reason else ""
-        found[event].append(State(destination, outcome or "owed", reason, says, revision))
+        found[event].append(State(destination, outcome or "pending", reason, says, revision))
     return found
 
 
@@ -105,19 +105,19 @@ async def _steps(queries: Queries) -> list[str]:
     return sorted({row[5] for row in await queries.run("read_routing") if row[5]})
 
 
-async def _by_key(visit: Visit, text: str) -> list[tuple[Any, ...]]:
+async def _by_key(visit: ConsoleRequest, text: str) -> list[tuple[Any, ...]]:
     number = (
         int(text.removeprefix("#"))
         if text.removeprefix("#").isdecimal() and text.isascii() and len(text) < 19
         else None
     )
     ids = {row[0] for row in await visit.run("find_events", {"text": text, "id": number})}
-    asked = {"keys": [text], "crowd": CROWD, "limit": LIMIT}
+    asked = {"keys": [text], "key_limit": KEY_LIMIT, "limit": LIMIT}
     ids |= {row[0] for row in await visit.run("find_events_by_key", asked)}
     return await visit.run("list_events", {"ids": sorted(ids, reverse=True)[:LIMIT]})
 
 
-async def _by_email(visit: Visit, address: str) -> list[tuple[Any, ...]]:
+async def _by_email(visit: ConsoleRequest, address: str) -> list[tuple[Any, ...]]:
     async with visit.transaction() as transaction:
         ids = sorted((event.id for event in (await scan(transaction, address)).events), reverse=True)
         return await transaction.run("list_events", {"ids": ids[:LIMIT]})

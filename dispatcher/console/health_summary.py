@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from dispatcher.console.formatting import clock, label, span, step
-from dispatcher.console.status import Owed, Situation, Status
+from dispatcher.console.status import Pending, Situation, Status
 
 BEHIND_SECONDS = 300.0
 """So long may the oldest owed wait for a destination that takes deliveries, before somebody is told."""
@@ -43,7 +43,7 @@ def verdict(situation: Situation) -> list[Finding]:
 def _dispatchers(situation: Situation) -> Iterator[Finding]:
     if situation.here:
         return
-    waiting = _in_all([situation.intake, *(status.owed for status in situation.destinations)])
+    waiting = _in_all([situation.intake, *(status.pending for status in situation.destinations)])
     if situation.dispatchers:
         last = min(dispatcher.silent for dispatcher in situation.dispatchers)
         headline = f"No dispatcher is running; the last was heard of {span(last)} ago."
@@ -54,29 +54,29 @@ def _dispatchers(situation: Situation) -> Iterator[Finding]:
 
 
 def _intake(situation: Situation) -> Iterator[Finding]:
-    owed = situation.intake
-    waits = owed.age.working
+    pending = situation.intake
+    waits = pending.age.working
     if situation.here and waits is not None and waits > INTAKE_BEHIND_SECONDS:
         yield Finding(
             "bad",
-            f"Intake is behind: {owed} events wait to be taken in, the oldest for {span(waits)}.",
+            f"Intake is behind: {pending} events wait to be taken in, the oldest for {span(waits)}.",
             "",
             "Start another dispatcher, on this machine or another; look into their logs if that does not help.",
         )
 
 
 def _destination(status: Status, situation: Situation) -> Iterator[Finding]:
-    name, owed = label(status.name), status.owed
+    name, pending = label(status.name), status.pending
     since = f" since {clock(status.since, situation.now)}" if status.since else ""
-    waits = owed.age.working
-    waiting = f"{owed} wait{'s' if owed.count == 1 else ''}." if owed.count else "Nothing waits."
+    waits = pending.age.working
+    waiting = f"{pending} wait{'s' if pending.count == 1 else ''}." if pending.count else "Nothing waits."
     match status.state:
         case "halted":
             why = _inner(status.explanation.says)
             yield Finding("bad", f"{name} is halted{since}: {why}", f"{waiting} {_left(status)}", status.explanation.do)
         case "failing":
             why = _inner(status.explanation.says)
-            more = f"{waiting} They are tried again by themselves. {_left(status)}" if owed.count else waiting
+            more = f"{waiting} They are tried again by themselves. {_left(status)}" if pending.count else waiting
             yield Finding("bad", f"{name} fails{since}: {why}", more, status.explanation.do)
         case "throttled":
             yield Finding("fair", f"{name} asks us to slow down{since}.", f"{waiting} It goes on by itself.")
@@ -88,22 +88,22 @@ def _destination(status: Status, situation: Situation) -> Iterator[Finding]:
             yield Finding(
                 "fair", f"{name} is switched off{since}: nothing is sent there.", "", "Enable it under Destinations."
             )
-        case _ if situation.here and owed.is_due and waits is not None and waits > BEHIND_SECONDS:
+        case _ if situation.here and pending.is_due and waits is not None and waits > BEHIND_SECONDS:
             yield Finding(
                 "bad",
-                f"{name} is behind: {owed} are owed, the oldest for {span(waits)}.",
+                f"{name} is behind: {pending} are owed, the oldest for {span(waits)}.",
                 _left(status),
                 "Look at its last complaint below. If there is none, start another dispatcher.",
             )
-    if status.state not in {"paused", "disabled"} and owed.age.paused is not None:
+    if status.state not in {"paused", "disabled"} and pending.age.paused is not None:
         yield Finding(
             "fair",
             f"At {name} {', '.join(map(step, status.steps('paused')))} is paused; "
-            f"what is held back has waited for {span(owed.age.paused)}.",
+            f"what is held back has waited for {span(pending.age.paused)}.",
             _left(status),
             "Resume it under Destinations.",
         )
-    if dead := status.total("dead"):
+    if dead := status.total("failed"):
         delivered = status.total("delivered")
         yield Finding(
             "bad" if dead > delivered else "fair",
@@ -117,9 +117,9 @@ def _well(situation: Situation, but: Sequence[Finding]) -> Finding:
     """Say that conversions arrive; `but` follows."""
     names = [label(status.name) for status in situation.destinations if status.state == "running"]
     delivered = sum(status.total("delivered") for status in situation.destinations)
-    queues = (situation.intake, *(status.owed for status in situation.destinations))
-    oldest = max((owed.age.working for owed in queues if owed.age.working is not None), default=None)
-    is_held = any(owed.age.paused is not None for owed in queues)
+    queues = (situation.intake, *(status.pending for status in situation.destinations))
+    oldest = max((pending.age.working for pending in queues if pending.age.working is not None), default=None)
+    is_held = any(pending.age.paused is not None for pending in queues)
     nothing = "nothing waits but what is paused" if is_held else "nothing waits"
     waits = nothing if oldest is None else f"the oldest owed waits {span(oldest)}"
     if not delivered:
@@ -132,16 +132,16 @@ def _well(situation: Situation, but: Sequence[Finding]) -> Finding:
 
 def _left(status: Status) -> str:
     """Say how long nothing is lost yet."""
-    if not status.owed.count or status.owed.age.happened is None:
+    if not status.pending.count or status.pending.age.happened is None:
         return ""
-    left = status.window - status.owed.age.happened
+    left = status.window - status.pending.age.happened
     if left <= 0:
         return "The first are too old for it by now."
     return f"Nothing is lost for {span(left)}." if left > FEW_HOURS else f"Nothing is lost for {span(left)} only."
 
 
-def _in_all(queues: Sequence[Owed]) -> str:
-    return f"{'more than ' if any(owed.is_more for owed in queues) else ''}{sum(owed.count for owed in queues):,}"
+def _in_all(queues: Sequence[Pending]) -> str:
+    return f"{'more than ' if any(pending.is_more for pending in queues) else ''}{sum(pending.count for pending in queues):,}"
 
 
 def _inner(sentence: str) -> str:

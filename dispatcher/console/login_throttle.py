@@ -13,7 +13,7 @@ FORGOTTEN_SECONDS = 900.0
 MOST_PEERS = 1000
 
 
-class WrongTokens:
+class LoginThrottle:
     """How often each peer was wrong lately. Held in memory only, of a bounded number of peers, and never logged."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:

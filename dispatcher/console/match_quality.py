@@ -8,7 +8,7 @@ from time import monotonic
 import msgspec
 from aiohttp import web
 
-from dispatcher.console.request import Visit
+from dispatcher.console.request import ConsoleRequest
 from dispatcher.monitoring.quality import (
     EXPLANATION,
     IDENTIFIERS,
@@ -45,7 +45,7 @@ class Row(msgspec.Struct, frozen=True):
         return " ".join(f"{100 * (at - first).days / length:.1f},{24 - 2.4 * estimate:.1f}" for at, estimate in known)
 
 
-async def show(visit: Visit) -> web.Response:
+async def show(visit: ConsoleRequest) -> web.Response:
     """Give the page, for the last `?days=`."""
     asked = visit.request.query.get("days", "")
     days = int(asked) if asked in map(str, PERIODS) else PERIODS[0]
@@ -84,7 +84,7 @@ def _best(found: list[Quality]) -> Quality | None:
     return max(advised, key=lambda quality: quality.events * (10 - (quality.estimate or 0)), default=None)
 
 
-async def _meta_scores(visit: Visit, names: set[str]) -> dict[str, MetaScores]:
+async def _meta_scores(visit: ConsoleRequest, names: set[str]) -> dict[str, MetaScores]:
     """Ask Meta for its own scores, where it was not asked lately."""
     told: dict[str, MetaScores] = {}
     kept = visit.console.scores

@@ -7,11 +7,11 @@ from aiohttp import web
 from dispatcher.console.chart import HEIGHT, UP, WIDTH, chart
 from dispatcher.console.formatting import label
 from dispatcher.console.health_summary import verdict
-from dispatcher.console.request import Visit
+from dispatcher.console.request import ConsoleRequest
 from dispatcher.console.status import situation
 
 
-async def show(visit: Visit) -> web.Response:
+async def show(visit: ConsoleRequest) -> web.Response:
     """Give the page."""
     found = await situation(visit, visit.console.config)
     return visit.page(

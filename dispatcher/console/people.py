@@ -5,9 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from dispatcher.console.events import LONGEST, SCANNED, scan
-from dispatcher.console.request import Visit
+from dispatcher.console.request import ConsoleRequest
 from dispatcher.people.lookup import NOTHING, By, Selector, SeveralError, find
-from dispatcher.people.profile import Portrait, portrait
+from dispatcher.people.profile import PersonProfile, portrait
 
 MOST_EVENTS = 100
 MOST_ACCOUNTS = 20
@@ -15,12 +15,12 @@ _KEYS: dict[str, int] = {By.HANDL: 5, By.LEAD: 6, By.ACCOUNT: 7}
 """Where each key stands in a row of `event_shown`."""
 
 
-async def show(visit: Visit) -> web.Response:
+async def show(visit: ConsoleRequest) -> web.Response:
     """Ask whom to show."""
     return _page(visit)
 
 
-async def search(visit: Visit) -> web.Response:
+async def search(visit: ConsoleRequest) -> web.Response:
     """Show whom an account, a lead, a handlID or an e-mail address means."""
     value = visit.form.get("value", "")[:LONGEST] or await _of_event(visit)
     try:
@@ -39,7 +39,7 @@ async def search(visit: Visit) -> web.Response:
     return _page(visit, by=by, known=known, asked=True)
 
 
-async def _of_event(visit: Visit) -> str:
+async def _of_event(visit: ConsoleRequest) -> str:
     """Give the key of an event that is asked for by its number: so no page holds a key that it does not show."""
     number, by = visit.form.get("event", ""), visit.form.get("by", "")
     if by not in _KEYS or not (number.isascii() and number.isdecimal() and len(number) < 19):
@@ -49,10 +49,10 @@ async def _of_event(visit: Visit) -> str:
 
 
 def _page(
-    visit: Visit,
+    visit: ConsoleRequest,
     *,
     by: By = By.ACCOUNT,
-    known: Portrait | None = None,
+    known: PersonProfile | None = None,
     several: list[str] | None = None,
     asked: bool = False,
 ) -> web.Response:

@@ -37,7 +37,7 @@ class Console:
         """Meta's own scores by destination, and when they were asked for (monotonic seconds)."""
 
 
-class Visit:
+class ConsoleRequest:
     """One request. Also `dispatcher.database.connections.Queries`: a question is asked once, as somebody waits for the page."""
 
     def __init__(self, console: Console, request: web.Request, viewer: Viewer, form: Mapping[str, str]) -> None:

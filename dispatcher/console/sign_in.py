@@ -8,7 +8,7 @@ from aiohttp import web
 
 from dispatcher.console.access import COOKIE, SESSION_SECONDS, RefusedError, check_origin
 from dispatcher.console.rendering import answer
-from dispatcher.console.request import Console, Visit, read_form
+from dispatcher.console.request import Console, ConsoleRequest, read_form
 
 _OUR_PATH = re.compile(r"/(events|people|dead|quality|destinations|events/[0-9]{1,18})?")
 
@@ -44,7 +44,7 @@ async def sign_in(console: Console, request: web.Request) -> web.Response:
     return response
 
 
-async def sign_out(visit: Visit) -> web.Response:
+async def sign_out(visit: ConsoleRequest) -> web.Response:
     """Let the browser forget the session."""
     response = web.Response(status=303, headers={"Location": "/"})
     response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")

@@ -16,16 +16,16 @@ import msgspec
 from dispatcher.config import Config
 from dispatcher.database.connections import Queries
 from dispatcher.destinations import registry
-from dispatcher.monitoring.destination_status import Age, Standing, standings
+from dispatcher.monitoring.destination_status import Age, DestinationStatus, destination_statuses
 from dispatcher.reasons import Explanation, explain
-from dispatcher.routing import DestinationWords, Words
+from dispatcher.routing import DestinationRoutes, RoutingTable
 
 GONE_SECONDS = 90.0
 """A dispatcher that was silent for longer is gone: whatever its lease, it gives a sign of life every 15 s."""
 MOST_OWED = 100_000
 MOST_DEAD = 1_000
 HOUR = timedelta(minutes=60)
-UNKNOWN = Standing(0, "", None, None, None, None, 0)
+UNKNOWN = DestinationStatus(0, "", None, None, None, None, 0)
 DAY = timedelta(days=1)
 
 FAILED = frozenset({"transient", "throttled", "uncertain", "halted"})
@@ -38,12 +38,12 @@ class Minute(msgspec.Struct):
 
     at: datetime
     delivered: int = 0
-    dead: int = 0
     failed: int = 0
+    failed_attempts: int = 0
     skipped: int = 0
 
 
-class Owed(msgspec.Struct, frozen=True):
+class Pending(msgspec.Struct, frozen=True):
     """How much is owed, counted up to `MOST_OWED`, and since when."""
 
     count: int = 0
@@ -59,7 +59,7 @@ class Owed(msgspec.Struct, frozen=True):
         return f"more than {MOST_OWED:,}" if self.is_more else f"{self.count:,}"
 
 
-class Complaint(msgspec.Struct, frozen=True):
+class LastError(msgspec.Struct, frozen=True):
     """What a destination complained about last."""
 
     outcome: str
@@ -71,17 +71,17 @@ class Complaint(msgspec.Struct, frozen=True):
 class Status(msgspec.Struct, frozen=True):
     """One destination. `told_by`: how many dispatchers say so, of `dispatchers`. `window`: its own, in seconds."""
 
-    words: DestinationWords
+    routes: DestinationRoutes
     state: str
     reason: str | None
     since: datetime | None
-    told_by: int
+    reported_by: int
     explanation: Explanation
-    owed: Owed
+    pending: Pending
     minutes: list[Minute]
     mean: float | None
     longest: float | None
-    complaint: Complaint | None
+    last_error: LastError | None
     dead_letters: int
     window: float
     in_a_day: dict[str, int]
@@ -89,18 +89,18 @@ class Status(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         """The destination's name."""
-        return self.words.name
+        return self.routes.name
 
     def total(self, outcome: str) -> int:
-        """Count the last hour: delivered, dead, failed or skipped."""
+        """Count the last hour: delivered, failed, failed_attempts or skipped."""
         return sum(getattr(minute, outcome) for minute in self.minutes)
 
     def steps(self, switch: str) -> list[str]:
         """Give the steps that are `paused`, or `disabled`, by themselves."""
         return [
             step
-            for step, mapping in self.words.mappings.items()
-            if (mapping.paused if switch == "paused" else not mapping.enabled)
+            for step, route in self.routes.routes.items()
+            if (route.paused if switch == "paused" else not route.enabled)
         ]
 
 
@@ -130,7 +130,7 @@ class Situation(msgspec.Struct, frozen=True):
     """All of it; `now` is the database's clock."""
 
     now: datetime
-    intake: Owed
+    intake: Pending
     destinations: list[Status]
     dispatchers: list[Dispatcher]
     alerts: list[Alert]
@@ -144,11 +144,12 @@ class Situation(msgspec.Struct, frozen=True):
 async def situation(queries: Queries, config: Config) -> Situation:
     """Ask for everything, a short question after the other."""
     now: datetime = (await queries.run("read_clock"))[0][0]
-    words = await Words(queries).destinations()
-    known = standings(await queries.run("read_destination_status", {"fresh": timedelta(seconds=GONE_SECONDS)}))
-    circuits = await queries.run("read_states", {"since": DAY})
-    owed = {
-        id_: Owed(count, is_due, known.get(id_, UNKNOWN).age)
+    words = await RoutingTable(queries).destinations()
+    known = destination_statuses(
+        await queries.run("read_destination_status", {"fresh": timedelta(seconds=GONE_SECONDS)})
+    )
+    pending = {
+        id_: Pending(count, is_due, known.get(id_, UNKNOWN).age)
         for id_, count, is_due in await queries.run("count_pending_at_least", {"most": MOST_OWED + 1})
     }
     dead = dict(await queries.run("count_dead_letters", {"most": MOST_DEAD + 1}))
@@ -164,24 +165,24 @@ async def situation(queries: Queries, config: Config) -> Situation:
         outcome_reason_at = complaints.get(each.id)
         statuses.append(
             Status(
-                words=each,
+                routes=each,
                 state=standing.state or "unknown",
                 reason=standing.reason,
                 since=standing.since,
-                told_by=standing.told_by,
+                reported_by=standing.reported_by,
                 explanation=explain(standing.reason, secret=secret),
-                owed=owed.get(each.id, Owed()),
+                pending=pending.get(each.id, Pending()),
                 minutes=by_minute(told, now),
                 mean=mean,
                 longest=longest,
-                complaint=_complaint(outcome_reason_at, secret),
+                last_error=_last_error(outcome_reason_at, secret),
                 dead_letters=dead.get(each.id, 0),
                 window=registry.LIMITS[each.kind].window.total_seconds() if each.kind in registry.LIMITS else 0.0,
                 in_a_day=_in_all(told),
             )
         )
-    dispatchers = [Dispatcher(row[1], row[4], row[6]) for row in circuits if row[0] == 0]
-    return Situation(now, owed.get(0, Owed()), statuses, dispatchers, alerts)
+    dispatchers = [Dispatcher(*row) for row in await queries.run("read_dispatchers", {"since": DAY})]
+    return Situation(now, pending.get(0, Pending()), statuses, dispatchers, alerts)
 
 
 def by_minute(rows: Iterable[tuple[Any, ...]], now: datetime) -> list[Minute]:
@@ -192,7 +193,7 @@ def by_minute(rows: Iterable[tuple[Any, ...]], now: datetime) -> list[Minute]:
         back = int((current - at).total_seconds() // 60)
         if 0 <= back < 60:
             minute = minutes[59 - back]
-            name = "failed" if outcome in FAILED else outcome
+            name = "failed_attempts" if outcome in FAILED else outcome
             setattr(minute, name, getattr(minute, name) + count)
     return minutes
 
@@ -209,17 +210,17 @@ def _latency(rows: Iterable[tuple[Any, ...]], now: datetime) -> tuple[float | No
 def _in_all(rows: Iterable[tuple[Any, ...]]) -> dict[str, int]:
     totals: defaultdict[str, int] = defaultdict(int)
     for _, _, outcome, count, *_ in rows:
-        totals["failed" if outcome in FAILED else outcome] += count
+        totals["failed_attempts" if outcome in FAILED else outcome] += count
     return dict(totals)
 
 
-def _complaint(told: tuple[Any, ...] | None, secret: str) -> Complaint | None:
+def _last_error(told: tuple[Any, ...] | None, secret: str) -> LastError | None:
     if told is None:
         return None
     outcome, reason, at = told
-    return Complaint(outcome, reason, at, explain(reason, secret=secret))
+    return LastError(outcome, reason, at, explain(reason, secret=secret))
 
 
-def _secret(config: Config, words: DestinationWords) -> str:
+def _secret(config: Config, words: DestinationRoutes) -> str:
     account = config.account(words.name)
     return (account and account.secret_variable) or _SECRETS.get(words.kind, "its token")

@@ -26,7 +26,7 @@ from dispatcher.database.queries import load
 
 log = structlog.get_logger()
 
-AWAY = (
+DATABASE_UNAVAILABLE = (
     psycopg.OperationalError,
     psycopg.InterfaceError,  # the connection was closed under the statement
     psycopg.errors.ReadOnlySqlTransaction,  # a primary that became a standby
@@ -124,7 +124,7 @@ class Database:
             self.tried_at = monotonic()
             try:
                 rows = await self.run_once(query, parameters)
-            except AWAY as error:
+            except DATABASE_UNAVAILABLE as error:
                 failures += 1
                 if failures > 1:  # a single connection may have been cut; the next one tells
                     self._lost(error)

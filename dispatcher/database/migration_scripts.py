@@ -13,7 +13,6 @@ from typing import Any
 import psycopg
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -47,22 +46,12 @@ class Scripts:
         self._connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
         command.upgrade(_config(self._connection), revision)
 
-    def downgrade(self, revision: str) -> None:
-        """Go down to `revision`; at `base` only Alembic's own table is left."""
-        command.downgrade(_config(self._connection), revision)
-
     def keep_roles(self) -> None:
         """Create the roles that are missing, and grant all of them what they may do."""
         self._connection.exec_driver_sql(roles())
 
 
-def after(revision: str | None) -> list[str]:
-    """Give the revisions that come after one (None: all), oldest first."""
-    scripts = ScriptDirectory.from_config(_config(None))
-    return [script.revision for script in scripts.iterate_revisions("head", revision or "base")][::-1]
-
-
-def _config(connection: Connection | None) -> Config:
+def _config(connection: Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(data_folder("migrations")))
     config.set_main_option("path_separator", "os")

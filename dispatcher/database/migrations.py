@@ -1,4 +1,4 @@
-"""Bringing a database to the current schema, and back. Touches nothing outside the PostgreSQL schema `outbox`.
+"""Bringing a database to the current schema. Touches nothing outside the PostgreSQL schema `outbox`.
 
 Several may migrate at once: they wait for each other. All of one upgrade is one transaction: it is done, or nothing is.
 """
@@ -19,10 +19,17 @@ from dispatcher.database.seed_routing import seed
 if TYPE_CHECKING:
     from dispatcher.database.migration_scripts import Scripts
 
-HEAD = max(path.name for path in (data_folder("migrations") / "versions").glob("*.py")).partition("_")[0]
-"""The newest revision; the name of each script begins with its own."""
+REVISIONS = tuple(sorted(path.stem for path in (data_folder("migrations") / "versions").glob("*.py")))
+"""All revisions, oldest first; each script is named after its own."""
+HEAD = REVISIONS[-1]
+UNRELEASED = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"})
+"""Revisions from before the first release; no script leads from them to the present schema."""
 
 _LOCK = 0x6F7574626F78  # "outbox": an advisory lock of our own
+
+
+class SchemaVersionError(RuntimeError):
+    """The database has a schema that this version can neither use nor upgrade; the message says what to do."""
 
 
 def upgrade(
@@ -30,62 +37,52 @@ def upgrade(
     revision: str = "head",
     *,
     config: Config | None = None,
-    replace_words: bool = True,
-    tell: Callable[[str], object] = str,
+    replace_routing: bool = True,
+    on_change: Callable[[str], object] = str,
 ) -> tuple[str | None, str | None]:
-    """Bring the database to `revision`, at the head with the words of `config` (None: the defaults), and with the roles.
+    """Bring the database to `revision`, at the head with the routing of `config` (None: the defaults), and with the roles.
 
-    Without `replace_words`, words that are there already stay as they are.
+    Return the revision before and after (None: nothing of ours was there). Without `replace_routing`, routing that is there
+    already stays as it is. `on_change` is called with a phrase for each difference, whether it was written or not.
 
-    Gives the revision before and after (None: nothing of ours there). Each word that changes is told to `tell`; so is
-    each that differs and stays.
+    Raise `SchemaVersionError` for a schema of an unreleased or a newer version.
     """
-    with _scripts(database_url) as migration_scripts:
-        before = _current(migration_scripts.driver)
-        migration_scripts.upgrade(revision)
+    with _scripts(database_url) as scripts:
+        before = _current(scripts.driver)
+        scripts.upgrade(revision)
         if revision == "head":
             # Again each time: a restored cluster may have lost them, and a superuser may have made them since.
-            migration_scripts.keep_roles()
-            is_written = replace_words or not _has_words(migration_scripts.driver)
-            for change in _words(migration_scripts.driver, config or Config(), write=is_written):
+            scripts.keep_roles()
+            is_written = replace_routing or not _has_routing(scripts.driver)
+            for change in _routing(scripts.driver, config or Config(), write=is_written):
                 if before:
-                    tell(change)
-        return before, _current(migration_scripts.driver)
+                    on_change(change)
+        return before, _current(scripts.driver)
 
 
 def keep_in_step(database_url: str, config: Config, *, write: bool = True) -> list[str]:
-    """Bring the tables of words in step with `config`, if `write`; give what differed, a phrase each."""
+    """Bring the routing tables in step with `config`, if `write`; return what differed, a phrase each."""
     with _connection(database_url) as connection:
-        return _words(connection, config, write=write)
-
-
-def downgrade(database_url: str, revision: str = "base") -> None:
-    """Take the database back to `revision`; at `base` nothing of ours is left but the roles, and all data is gone."""
-    with _scripts(database_url) as migration_scripts:
-        if _current(migration_scripts.driver) is None:
-            return
-        migration_scripts.downgrade(revision)
-        if _current(migration_scripts.driver) is None:
-            migration_scripts.driver.execute("DROP TABLE IF EXISTS outbox.alembic_version")
-            migration_scripts.driver.execute("DROP SCHEMA outbox")
+        return _routing(connection, config, write=write)
 
 
 def pending(database_url: str) -> list[str]:
-    """Give the revisions that the database lacks, oldest first."""
+    """Return the revisions that the database lacks, oldest first.
+
+    Raise `SchemaVersionError` for a schema of an unreleased or a newer version.
+    """
     with _connection(database_url) as connection:
         current = _current(connection)
     if current == HEAD:
         return []
-    from dispatcher.database import migration_scripts  # noqa: PLC0415 - it is large, and only needed where something is pending
-
-    return migration_scripts.after(current)
+    return list(REVISIONS[REVISIONS.index(current) + 1 if current else 0 :])
 
 
-def _has_words(connection: psycopg.Connection[Any]) -> bool:
+def _has_routing(connection: psycopg.Connection[Any]) -> bool:
     return connection.execute("SELECT FROM outbox.step LIMIT 1").fetchone() is not None
 
 
-def _words(connection: psycopg.Connection[Any], config: Config, *, write: bool) -> list[str]:
+def _routing(connection: psycopg.Connection[Any], config: Config, *, write: bool) -> list[str]:
     with connection.transaction(force_rollback=not write):
         return seed(connection, config.steps, config.destinations())
 
@@ -95,9 +92,9 @@ def _scripts(database_url: str) -> Iterator[Scripts]:
     from dispatcher.database.migration_scripts import Scripts  # noqa: PLC0415 - it is large, and only needed where somebody migrates
 
     # psycopg reads the address itself: libpq knows several hosts, SQLAlchemy's address does not.
-    with Scripts.on(lambda: psycopg.connect(conninfo(database_url))) as migration_scripts:
-        _wait_for_others(migration_scripts.driver)
-        yield migration_scripts
+    with Scripts.on(lambda: psycopg.connect(conninfo(database_url))) as scripts:
+        _wait_for_others(scripts.driver)
+        yield scripts
 
 
 @contextmanager
@@ -114,5 +111,15 @@ def _wait_for_others(connection: psycopg.Connection[Any]) -> None:
 def _current(connection: psycopg.Connection[Any]) -> str | None:
     if connection.execute("SELECT to_regclass('outbox.alembic_version')").fetchone() == (None,):
         return None
-    version = connection.execute("SELECT version_num FROM outbox.alembic_version").fetchone()
-    return version[0] if version else None
+    row = connection.execute("SELECT version_num FROM outbox.alembic_version").fetchone()
+    version = str(row[0]) if row else None
+    if version in UNRELEASED:
+        raise SchemaVersionError(
+            f"the schema outbox in this database is of an unreleased version ({version}) and cannot be upgraded; if its events "
+            "may go, recreate it: DROP SCHEMA outbox CASCADE, then outbox migrate"
+        )
+    if version is not None and version not in REVISIONS:
+        raise SchemaVersionError(
+            f"the schema outbox in this database is of a newer version ({version}; this program knows {HEAD}); run that version"
+        )
+    return version

@@ -1,7 +1,7 @@
-"""Keeping the tables of words (`step`, `destination`, `mapping`) in step with the configured funnel.
+"""Keeps the routing tables (`step`, `destination`, `route`) in step with the configured funnel.
 
 What an operator has switched (enabled, paused) is never touched. A step that the funnel no longer names stays, so that
-a CRM which still records it does not fail; its mappings go, so that nobody is told of it.
+a CRM which still records it does not fail; its routes go, so that it is sent nowhere.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def seed(
     destinations: Sequence[tuple[str, str]] = DESTINATIONS,
 ) -> list[str]:
     """Write what differs, in the transaction of `connection`; give what that was, a phrase each."""
-    before = _words(connection)
+    before = _routing(connection)
     _write(connection, funnel, destinations)
-    return _differences(before, _words(connection))
+    return _differences(before, _routing(connection))
 
 
 def _write(
@@ -64,12 +64,12 @@ def _write(
         for destination, target in step.targets.items():
             run(
                 """
-                INSERT INTO outbox.mapping (destination, step, event_name, parameters)
+                INSERT INTO outbox.route (destination, step, event_name, parameters)
                 SELECT id, %(step)s, %(event_name)s, %(parameters)s
                 FROM outbox.destination WHERE name = %(destination)s
                 ON CONFLICT (destination, step) DO UPDATE
                 SET event_name = excluded.event_name, parameters = excluded.parameters
-                WHERE (mapping.event_name, mapping.parameters)
+                WHERE (route.event_name, route.parameters)
                     IS DISTINCT FROM (excluded.event_name, excluded.parameters)
                 """,
                 {
@@ -81,15 +81,15 @@ def _write(
             )
     run(
         """
-        DELETE FROM outbox.mapping USING outbox.destination
-        WHERE destination.id = mapping.destination
-          AND NOT (destination.name || ' ' || mapping.step) = ANY (%(kept)s)
+        DELETE FROM outbox.route USING outbox.destination
+        WHERE destination.id = route.destination
+          AND NOT (destination.name || ' ' || route.step) = ANY (%(kept)s)
         """,
         {"kept": [f"{destination} {step.name}" for step in funnel for destination in step.targets]},
     )
 
 
-def _words(connection: psycopg.Connection[Any]) -> dict[str, str]:
+def _routing(connection: psycopg.Connection[Any]) -> dict[str, str]:
     """Give what the tables say, as phrases; the operator's switches are none of it."""
     rows = connection.execute(
         """
@@ -100,7 +100,7 @@ def _words(connection: psycopg.Connection[Any]) -> dict[str, str]:
         FROM outbox.step
         UNION ALL
         SELECT step || ' at ' || name, event_name || coalesce(' ' || nullif(parameters::text, '{}'), '')
-        FROM outbox.mapping JOIN outbox.destination ON id = destination
+        FROM outbox.route JOIN outbox.destination ON id = destination
         """
     )
     return {row[0]: row[1] for row in rows}

@@ -1,13 +1,14 @@
 """The tables of the PostgreSQL schema `outbox`, as they are declared; migrations bring a database here.
 
     log       event, revision, attempt, receipt     immutable facts, the truth
-    queue     intake, delivery, merge               only what is still owed; inserted and deleted, never updated
+    queue     intake, delivery, merge               only what is still pending; inserted and deleted, never updated
     lease     what one dispatcher holds right now
     raw       persons that a SQL writer sent raw, until intake seals them
-    persons   facet, facet_event, sign_in             a projection: the log folded by the keys that events carry
-    words     step, destination, mapping            the funnel, and what the operator switches
-    keeping   erasure, election                     that somebody was forgotten; who sweeps up
-    tallies   minute, coverage, circuit, alert      what pages and alerts ask, so that none of them scans a log
+    identity  fragment, fragment_event, sign_in      a projection: the log folded by the keys that events carry
+    routing   step, destination, route              the funnel, and what the operator switches
+    upkeep    erasure, leader                       that somebody was erased; which dispatcher runs the schedule
+    counts    delivery_count, field_coverage        what pages and alerts read, so that none of them scans a log
+    state     dispatcher, destination_state, alert  who is running, how each destination stands, what was alerted
     stripe    stripe_payment, _invoice, _free       what one of Stripe's events must know of those before it
 
 Columns stand widest first (8-byte, 4-byte, 2-byte, then what varies), so that no padding is stored.
@@ -89,12 +90,12 @@ destination = Table(
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     Column("paused", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("name"),
-    CheckConstraint("id > 0", name="id"),  # 0 stands for intake in lease.destination
+    CheckConstraint("id > 0", name="id"),
     comment="Where conversions are delivered; paused: deliveries wait; not enabled: skipped, no backlog later",
 )
 
 mapping = Table(
-    "mapping",
+    "route",
     metadata,
     Column("destination", SmallInteger, ForeignKey(destination.c.id), nullable=False),
     Column("step", Text, ForeignKey(step.c.name), nullable=False),
@@ -103,7 +104,7 @@ mapping = Table(
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     Column("paused", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("destination", "step"),
-    comment="What a step is called at a destination",
+    comment="How a step is sent to a destination",
 )
 
 event = Table(
@@ -142,7 +143,7 @@ intake = Table(
     Column("event_id", BigInteger, primary_key=True, autoincrement=False),
     Column("tries", SmallInteger, nullable=False, server_default=text("0")),
     postgresql_with=_QUEUE,
-    comment="What every event owes first: sealing, folding into identity, fan-out",
+    comment="What every event needs first: sealing, folding into identity, fan-out",
 )
 
 delivery = Table(
@@ -158,7 +159,7 @@ delivery = Table(
     # the last one ended instead of walking over what is dead (measured.md, the low watermark).
     PrimaryKeyConstraint("destination", "due_at", "event_id", "revision"),
     postgresql_with=_QUEUE,
-    comment="One event still owed to one destination",
+    comment="One event still pending for one destination",
 )
 
 lease = Table(
@@ -167,14 +168,14 @@ lease = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     _time("claimed_at", now=True),
     _time("expires_at"),
-    Column("destination", SmallInteger, nullable=False),
+    Column("destination", SmallInteger),  # NULL: a lease of intake
     Column("holder", Text, nullable=False),
     Column("event_ids", ARRAY(BigInteger), nullable=False),
     Column("revisions", ARRAY(SmallInteger), nullable=False),
     Column("tries", ARRAY(SmallInteger), nullable=False),
     Column("first_unknown_ats", ARRAY(DateTime(timezone=True)), nullable=False),
     postgresql_with={"autovacuum_vacuum_scale_factor": "0", "autovacuum_vacuum_threshold": "500"},
-    comment="A batch that one process holds until a time (destination 0: intake); if it is gone, nothing settles",
+    comment="A batch that one process holds until a time (no destination: of intake); if it is gone, nothing settles",
 )
 
 revision = Table(
@@ -232,18 +233,18 @@ receipt = Table(
 
 # Dead letters are few: an index of them alone costs no other receipt anything.
 Index(
-    "receipt_dead",
+    "receipt_failed",
     receipt.c.destination,
     receipt.c.event_id,
     receipt.c.revision,
     postgresql_include=["reason"],
-    postgresql_where=receipt.c.outcome == "dead",
+    postgresql_where=receipt.c.outcome == "failed",
 )
 
 _KEY = text("''")  # an empty text: no such key. NULLs would not be equal to each other.
 
-facet = Table(
-    "facet",
+fragment = Table(
+    "fragment",
     metadata,
     Column("id", BigInteger, Identity(always=True), nullable=False),
     Column("account_id", Text, nullable=False, server_default=_KEY),
@@ -255,11 +256,11 @@ facet = Table(
     postgresql_with={"fillfactor": "80"},
     comment="The events that carry the same keys; groups: [time, id, fields] of those that told a field last",
 )
-Index("facet_handl", facet.c.handl_id, postgresql_where=facet.c.handl_id != "")
-Index("facet_lead", facet.c.lead_id, postgresql_where=facet.c.lead_id != "")
+Index("facet_handl", fragment.c.handl_id, postgresql_where=fragment.c.handl_id != "")
+Index("facet_lead", fragment.c.lead_id, postgresql_where=fragment.c.lead_id != "")
 
 facet_event = Table(
-    "facet_event",
+    "fragment_event",
     metadata,
     Column("facet_id", BigInteger, nullable=False),
     Column("event_id", BigInteger, nullable=False),
@@ -297,11 +298,11 @@ erasure = Table(
     comment="When somebody was forgotten, and how many events were theirs; no word of who",
 )
 
-election = Table(
-    "election",
+leader = Table(
+    "leader",
     metadata,
     _time("expires_at"),
-    Column("office", Text, primary_key=True),
+    Column("role", Text, primary_key=True),
     Column("holder", Text, nullable=False),
     comment="The one dispatcher that holds an office (schedule), until a time",
 )
@@ -309,7 +310,7 @@ election = Table(
 stripe_payment = Table(
     "stripe_payment",
     metadata,
-    _time("told_at"),
+    _time("received_at"),
     Column("payment", Text, primary_key=True),
     Column("order_id", Text),
     Column("customer", Text),
@@ -321,7 +322,7 @@ stripe_payment = Table(
 stripe_invoice = Table(
     "stripe_invoice",
     metadata,
-    _time("told_at"),
+    _time("received_at"),
     Column("invoice", Text, primary_key=True),
     Column("customer", Text),
     Column("free", JSONB, nullable=False),
@@ -333,7 +334,7 @@ stripe_free = Table(
     metadata,
     Column("starts_at", BigInteger, nullable=False),
     Column("ends_at", BigInteger, nullable=False),
-    _time("told_at"),
+    _time("received_at"),
     Column("opens", Boolean, nullable=False),
     Column("subscription", Text, nullable=False),
     Column("customer", Text),
@@ -341,26 +342,26 @@ stripe_free = Table(
     comment="Time of a subscription at Stripe that cost nothing, in seconds since 1970; opens: it began with that (a trial)",
 )
 
-# Tallies are written to at every settlement, each row for a minute or a day: updates find room on their page.
-_TALLY = {"fillfactor": "50"}
+# Counts are written to at every settlement, each row for a minute or a day: updates find room on their page.
+_COUNTS = {"fillfactor": "50"}
 
-minute = Table(
-    "minute",
+delivery_count = Table(
+    "delivery_count",
     metadata,
-    _time("minute"),
+    _time("delivery_count"),
     Column("count", BigInteger, nullable=False),
     Column("seconds", Double, nullable=False, server_default=text("0")),
     Column("longest", Double, nullable=False, server_default=text("0")),
     Column("destination", SmallInteger, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=_KEY),
-    PrimaryKeyConstraint("minute", "destination", "outcome", "reason"),
-    postgresql_with=_TALLY,
+    PrimaryKeyConstraint("delivery_count", "destination", "outcome", "reason"),
+    postgresql_with=_COUNTS,
     comment="How many deliveries ended or failed in a minute, by outcome and reason; seconds from recorded to delivered: sum, longest",
 )
 
-coverage = Table(
-    "coverage",
+field_coverage = Table(
+    "field_coverage",
     metadata,
     Column("events", BigInteger, nullable=False),
     Column("day", Date, nullable=False),
@@ -368,12 +369,21 @@ coverage = Table(
     Column("step", Text, nullable=False),
     Column("field", Text, nullable=False),
     PrimaryKeyConstraint("day", "destination", "step", "field"),
-    postgresql_with=_TALLY,
+    postgresql_with=_COUNTS,
     comment="How many events were delivered first (revision 0) on a day (UTC), and how many of them with a field; field empty: all",
 )
 
-circuit = Table(
-    "circuit",
+dispatcher = Table(
+    "dispatcher",
+    metadata,
+    _time("started_at", now=True),
+    _time("seen_at", now=True),
+    Column("holder", Text, primary_key=True),
+    comment="The dispatcher processes; seen_at: their last heartbeat",
+)
+
+destination_state = Table(
+    "destination_state",
     metadata,
     _time("since"),
     _time("seen_at", now=True),
@@ -382,7 +392,7 @@ circuit = Table(
     Column("state", Text, nullable=False),
     Column("reason", Text),
     PrimaryKeyConstraint("destination", "holder"),
-    comment="Whether a destination takes deliveries, as each dispatcher sees it (0: intake, its presence); seen_at: its last word",
+    comment="Whether a destination takes deliveries, as each dispatcher reported it last, at seen_at",
 )
 
 alert = Table(

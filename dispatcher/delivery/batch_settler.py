@@ -25,7 +25,7 @@ COLLECT_SECONDS = 1.0
 """How long a settlement may wait for others (design, part 7)."""
 
 
-class Settling:
+class BatchSettler:
     """The settlements of one lease, and its heartbeat while they come in.
 
     `is_lost` becomes true when another process has taken the lease. `may_send` ends before that can happen: a process

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from time import monotonic
 
-from dispatcher.destinations.base import Answer, Outcome
+from dispatcher.destinations.base import Outcome, Response
 
 FAILURES = 5
 """So many requests without an answer in a row are an outage, not bad luck."""
@@ -31,7 +31,7 @@ class State(StrEnum):
     HALTED = "halted"
 
 
-class Circuit:
+class CircuitBreaker:
     """What the last answers say about the next request."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -51,7 +51,7 @@ class Circuit:
         """Tell whether the next request should carry a single delivery."""
         return self.state in {State.HALTED, State.FAILING}
 
-    def heard(self, answer: Answer) -> bool:
+    def record(self, answer: Response) -> bool:
         """Take note of an answer; tell whether the state has changed."""
         before = self.state
         match answer.outcome:

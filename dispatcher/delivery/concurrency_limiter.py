@@ -20,7 +20,7 @@ RECENT = 200
 """Answers that are remembered; the number is looked at anew after every tenth of them."""
 
 
-class Concurrency:
+class ConcurrencyLimiter:
     """Does work beside each other, first come, first served; `answered` tells how long a request took.
 
     Never more than `most` at once. A worker goes on as long as there is work, whoever it is for: a task for each request

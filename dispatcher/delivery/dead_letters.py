@@ -13,7 +13,7 @@ from dispatcher.database.connections import Database
 REQUEUE_BATCH = 5000
 
 
-class Which(msgspec.Struct, frozen=True):
+class DeadLetterFilter(msgspec.Struct, frozen=True):
     """Which dead letters are meant; None: whatever it is."""
 
     reason: str | None = None
@@ -39,12 +39,12 @@ class Group(msgspec.Struct):
     example: int
 
 
-async def groups(database: Database, which: Which) -> list[Group]:
+async def groups(database: Database, which: DeadLetterFilter) -> list[Group]:
     """Give the groups of those that nobody has requeued, the largest first."""
     return [Group(*row) for row in await database.run_once("list_dead_letters", which.parameters())]
 
 
-async def requeue(database: Database, which: Which, tell: Callable[[int], None] = lambda _: None) -> int:
+async def requeue(database: Database, which: DeadLetterFilter, tell: Callable[[int], None] = lambda _: None) -> int:
     """Owe them once more, as a new revision each; give how many there were, which `tell` is told meanwhile. Those that die meanwhile are left."""
     requeued, destination, event = 0, 0, 0
     before = (await database.run_once("read_clock"))[0][0]

@@ -12,19 +12,19 @@ from time import monotonic
 import msgspec
 import structlog
 
-from dispatcher.delivery.batch_settler import Settling, clock
-from dispatcher.delivery.circuit_breaker import Circuit, State
-from dispatcher.delivery.concurrency_limiter import Concurrency
+from dispatcher.delivery.batch_settler import BatchSettler, clock
+from dispatcher.delivery.circuit_breaker import CircuitBreaker, State
+from dispatcher.delivery.concurrency_limiter import ConcurrencyLimiter
 from dispatcher.delivery.eligibility import refuse
 from dispatcher.delivery.queue import DeliveryQueue
 from dispatcher.delivery.settlements import answered, refused, returned
-from dispatcher.destinations.base import Answer, Destination, Outcome, Payload
-from dispatcher.identity.profile import Known, Resolver, known_from
-from dispatcher.models import Delivery, Lease, Mapping
+from dispatcher.destinations.base import Destination, Outcome, Payload, Response
+from dispatcher.identity.profile import Profile, Resolver, profile_from_event
+from dispatcher.models import Delivery, Lease, Route
 from dispatcher.reasons import CANNOT_BUILD, DISABLED, WINDOW_CLOSED, Refusal
-from dispatcher.routing import Words
+from dispatcher.routing import RoutingTable
 from dispatcher.telemetry import counters, prometheus
-from dispatcher.telemetry.counters import Standing, Tallies
+from dispatcher.telemetry.counters import Counters, ReportedState
 from dispatcher.telemetry.tracing import span
 
 log = structlog.get_logger()
@@ -50,23 +50,23 @@ class Sender:
         destination: Destination,
         queue: DeliveryQueue,
         resolver: Resolver,
-        words: Words,
-        counts: Tallies,
+        words: RoutingTable,
+        counts: Counters,
         *,
         lease: timedelta,
     ) -> None:
         self.destination = destination
-        self.circuit = Circuit()
+        self.circuit = CircuitBreaker()
         self.claimed_at: float | None = None
         self.is_behind = False
         """Whether the last claim was a full one, so that more is owed and can be sent."""
         self._queue = queue
         self._resolver = resolver
         self._words = words
-        self._tallies = counts
+        self._counters = counts
         self._lease = lease
         self._stopping = False
-        self._requests = Concurrency(destination.limits.concurrency)
+        self._requests = ConcurrencyLimiter(destination.limits.concurrency)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def step(self) -> bool:
@@ -101,20 +101,20 @@ class Sender:
             return False
         ended = await self._queue.expire(self.destination.limits)
         if ended:
-            self._tallies.ended(self.state().destination, WINDOW_CLOSED.outcome, WINDOW_CLOSED.reason, ended)
+            self._counters.ended(self.state().destination, WINDOW_CLOSED.outcome, WINDOW_CLOSED.reason, ended)
             log.warning("deliveries became too old", destination=self.destination.name, deliveries=ended)
         return ended > 0
 
-    def state(self) -> Standing:
+    def state(self) -> ReportedState:
         """Tell whether the destination takes deliveries."""
         words = self._words.latest[self.destination.name]
         if not words.enabled:
-            return Standing(words.id, "disabled", None)
+            return ReportedState(words.id, "disabled", None)
         if words.paused:
-            return Standing(words.id, "paused", None)
+            return ReportedState(words.id, "paused", None)
         if missing := self.destination.missing():
-            return Standing(words.id, State.HALTED, f"{missing} is not set")
-        return Standing(words.id, self.circuit.state, self.circuit.reason)
+            return ReportedState(words.id, State.HALTED, f"{missing} is not set")
+        return ReportedState(words.id, self.circuit.state, self.circuit.reason)
 
     async def finish(self) -> None:
         """Wait until what is under way is settled."""
@@ -146,7 +146,7 @@ class Sender:
         """Deliver a lease that was asked for at `asked`."""
         claimed = monotonic()
         counted = counters.Batch.of(self._words.latest[self.destination.name].id, self.destination.name, lease)
-        settling = Settling(self._queue, lease, self._lease, asked, partial(self._tallies.settled, counted))
+        settling = BatchSettler(self._queue, lease, self._lease, asked, partial(self._counters.settled, counted))
         # The database's clock, carried on from the claim.
         batch = _Batch(settling, lambda: lease.claimed_at + timedelta(seconds=monotonic() - claimed))
         try:
@@ -162,7 +162,7 @@ class Sender:
         finally:
             await settling.close()
 
-    async def _build(self, lease: Lease, settling: Settling) -> list[Payload]:
+    async def _build(self, lease: Lease, settling: BatchSettler) -> list[Payload]:
         words = (await self._words.destinations())[self.destination.name]
         if words.enabled and (words.paused or self.destination.missing()):  # switched since it was claimed
             settling.add(*(returned(delivery, lease.claimed_at) for delivery in lease.deliveries))
@@ -170,15 +170,15 @@ class Sender:
         persons = await self._resolver.look_up([delivery.event for delivery in lease.deliveries])
         payloads: list[Payload] = []
         for delivery, known in zip(lease.deliveries, persons, strict=True):
-            mapping = words.mappings.get(delivery.event.name)
+            route = words.routes.get(delivery.event.name)
             built: Payload | Refusal | None = (
-                refuse(delivery, mapping, self.destination.limits, lease.claimed_at) if words.enabled else DISABLED
+                refuse(delivery, route, self.destination.limits, lease.claimed_at) if words.enabled else DISABLED
             )
-            if built is None and mapping and mapping.paused:
+            if built is None and route and route.paused:
                 settling.add(returned(delivery, lease.claimed_at + PAUSED))
                 continue
             account_id = known.account_id if known else delivery.event.account_id
-            built = built or self._build_one(delivery, known, mapping, lease.claimed_at)
+            built = built or self._build_one(delivery, known, route, lease.claimed_at)
             if isinstance(built, Payload):
                 payloads.append(built)
             else:
@@ -186,16 +186,16 @@ class Sender:
         return payloads
 
     def _build_one(
-        self, delivery: Delivery, known: Known | None, mapping: Mapping | None, now: datetime
+        self, delivery: Delivery, known: Profile | None, route: Route | None, now: datetime
     ) -> Payload | Refusal:
         """Build one delivery; the payload refers to it as it was claimed, so that nothing else is kept until it is sent."""
         try:
             whole = msgspec.structs.replace(delivery, event=delivery.event.whole())
-            known = known or known_from(whole.event)
+            known = known or profile_from_event(whole.event)
             built = (
                 self.destination.build_merge(whole, known, now)
-                if mapping is None
-                else self.destination.build(whole, known, mapping, now)
+                if route is None
+                else self.destination.build(whole, known, route, now)
             )
         except Exception as error:  # noqa: BLE001 - whatever one event does to us, it harms itself only
             log.error("an event cannot be built", id=delivery.event.id, error=type(error).__name__)
@@ -248,13 +248,13 @@ class Sender:
                 answer = await self.destination.send(group)
                 told["outcome"], told["code"] = answer.outcome, answer.code
         except asyncio.CancelledError:
-            unknown = Answer(Outcome.UNCERTAIN, "stopped while it was sent")
+            unknown = Response(Outcome.UNCERTAIN, "stopped while it was sent")
             self._settle(group, _Reply(unknown, sent_at), batch)
             raise
         seconds = monotonic() - began
         self._requests.answered(seconds)
         prometheus.requested(self.destination.name, len(group), answer.outcome, seconds)
-        if self.circuit.heard(answer):
+        if self.circuit.record(answer):
             tell = {State.HALTED: log.error, State.RUNNING: log.info}.get(self.circuit.state, log.warning)
             tell(
                 "destination changed state",
@@ -281,14 +281,14 @@ class Sender:
 class _Batch(msgspec.Struct, frozen=True):
     """What the requests of one lease share; `now` is the database's clock."""
 
-    settling: Settling
+    settling: BatchSettler
     now: Callable[[], datetime]
 
 
 class _Reply(msgspec.Struct, frozen=True):
     """An answer, and when its request was sent."""
 
-    answer: Answer
+    answer: Response
     sent_at: datetime
 
     @property

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from dispatcher.delivery.eligibility import deadline
 from dispatcher.delivery.retry_policy import backoff, next_try
-from dispatcher.destinations.base import Answer, Limits, Outcome, Payload
+from dispatcher.destinations.base import Limits, Outcome, Payload, Response
 from dispatcher.models import Delivery, Settlement
 from dispatcher.reasons import WINDOW_CLOSED, Refusal
 
@@ -37,7 +37,7 @@ def returned(delivery: Delivery, due_at: datetime) -> Settlement:
 
 
 def answered(
-    payload: Payload, answer: Answer, limits: Limits, *, sent_at: datetime, now: datetime, jitter: float
+    payload: Payload, answer: Response, limits: Limits, *, sent_at: datetime, now: datetime, jitter: float
 ) -> Settlement:
     """Settle one delivery by the answer to the request that carried it, sent at `sent_at`, answered at `now`."""
     delivery = payload.delivery
@@ -45,7 +45,7 @@ def answered(
         case Outcome.DELIVERED:
             return _ended(payload, answer, "delivered", None, sent_at)
         case Outcome.REJECTED:
-            return _ended(payload, answer, "dead", answer.reason or "rejected", sent_at)
+            return _ended(payload, answer, "failed", answer.reason or "rejected", sent_at)
         case Outcome.THROTTLED | Outcome.HALTED:
             return returned(delivery, now + timedelta(seconds=answer.wait or 0))
     unknown_at = sent_at if answer.outcome is Outcome.UNCERTAIN else None
@@ -68,7 +68,7 @@ def answered(
     )
 
 
-def _ended(payload: Payload, answer: Answer, outcome: str, reason: str | None, sent_at: datetime) -> Settlement:
+def _ended(payload: Payload, answer: Response, outcome: str, reason: str | None, sent_at: datetime) -> Settlement:
     return Settlement(
         event_id=payload.delivery.event.id,
         revision=payload.delivery.revision,

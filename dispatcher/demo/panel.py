@@ -25,10 +25,10 @@ _RECORDED = text("""
 """)
 
 _WORDS = {
-    None: ("owed", "on its way"),
+    None: ("pending", "on its way"),
     "delivered": ("delivered", "arrived"),
     "skipped": ("skipped", "not told"),
-    "dead": ("dead", "refused"),
+    "failed": ("failed", "refused"),
 }
 
 

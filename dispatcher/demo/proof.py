@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dispatcher.demo.panel import Recorded
-from dispatcher.demo.story import STEPS, Visit
+from dispatcher.demo.story import STEPS, ConsoleRequest
 from dispatcher.sandbox import Arrival, Ledger
 from dispatcher.sandbox.meta.dataset_quality import estimate
 from outbox.taxonomy import FUNNEL
@@ -51,7 +51,7 @@ class Proof(msgspec.Struct, frozen=True):
     arrivals: dict[str, list[Arrival]]
 
 
-async def arrived(ledger: Ledger, visit: Visit) -> list[Proof]:
+async def arrived(ledger: Ledger, visit: ConsoleRequest) -> list[Proof]:
     """Give the proofs, as soon as everything arrived everywhere, or when patience ends."""
     deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while True:
@@ -61,7 +61,7 @@ async def arrived(ledger: Ledger, visit: Visit) -> list[Proof]:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-def proofs(ledger: Ledger, visit: Visit) -> list[Proof]:
+def proofs(ledger: Ledger, visit: ConsoleRequest) -> list[Proof]:
     """Give what has arrived by now of each conversion."""
     return [_proof(ledger, recorded) for recorded in visit.recorded]
 
@@ -75,7 +75,7 @@ def _proof(ledger: Ledger, recorded: Recorded) -> Proof:
     return Proof(recorded, names, arrivals)
 
 
-def objections(visit: Visit, found: Sequence[Proof], ledger: Ledger) -> Iterator[str]:
+def objections(visit: ConsoleRequest, found: Sequence[Proof], ledger: Ledger) -> Iterator[str]:
     """Give what is not as it should be, a sentence each."""
     steps = tuple(recorded.step for recorded in visit.recorded)
     if steps != STEPS:

@@ -44,14 +44,14 @@ class StoryError(RuntimeError):
     """The visit could not go on; the message says where."""
 
 
-class Visit(msgspec.Struct, frozen=True):
+class ConsoleRequest(msgspec.Struct, frozen=True):
     """What the visit brought with it, and what it left in the log, oldest first."""
 
     event_id: str
     recorded: list[Recorded]
 
 
-async def visit(site: str) -> Visit:
+async def visit(site: str) -> ConsoleRequest:
     """Go through the site once."""
     event_id = str(uuid4())
     arrived_by = {
@@ -74,7 +74,7 @@ async def visit(site: str) -> Visit:
         await browser.open("/purchase")
         await browser.send({**ADDRESS, "plan": "team"})
         answer = await browser.open("/recorded")
-    return Visit(event_id, msgspec.json.decode(answer, type=list[Recorded])[::-1])
+    return ConsoleRequest(event_id, msgspec.json.decode(answer, type=list[Recorded])[::-1])
 
 
 class _Browser:

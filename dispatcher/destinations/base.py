@@ -13,8 +13,8 @@ from typing import Protocol
 
 import msgspec
 
-from dispatcher.identity.profile import Known
-from dispatcher.models import Delivery, Mapping
+from dispatcher.identity.profile import Profile
+from dispatcher.models import Delivery, Route
 from dispatcher.reasons import Refusal
 
 
@@ -29,7 +29,7 @@ class Outcome(StrEnum):
     UNCERTAIN = "uncertain"  # may have been taken
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True):
     """A destination's answer, in numbers: never its text, which may quote what was sent.
 
     `wait` is how many seconds the destination asks to be left alone.
@@ -85,11 +85,11 @@ class Destination(Protocol):
         """Say which setting is missing without which nothing can be sent, or None."""
         ...
 
-    def build(self, delivery: Delivery, known: Known, mapping: Mapping, now: datetime) -> Payload | Refusal:
+    def build(self, delivery: Delivery, known: Profile, route: Route, now: datetime) -> Payload | Refusal:
         """Give the payload of one event with what is known of its person; pure."""
         ...
 
-    def build_merge(self, delivery: Delivery, known: Known, now: datetime) -> Payload | Refusal:
+    def build_merge(self, delivery: Delivery, known: Profile, now: datetime) -> Payload | Refusal:
         """Give what tells the destination of a merge without sending any event, where it takes that; pure."""
         ...
 
@@ -97,7 +97,7 @@ class Destination(Protocol):
         """Group payloads into what one request may carry."""
         ...
 
-    async def send(self, payloads: Sequence[Payload]) -> Answer:
+    async def send(self, payloads: Sequence[Payload]) -> Response:
         """Send one request; never raises for anything that the network or the destination does."""
         ...
 

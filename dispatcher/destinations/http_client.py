@@ -14,7 +14,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from yarl import URL
 
-from dispatcher.destinations.base import Answer, Outcome
+from dispatcher.destinations.base import Outcome, Response
 
 MAX_REPLY = 64 * 1024  # no answer of either destination is longer than a few hundred bytes
 CONNECT_SECONDS = 5.0
@@ -52,7 +52,7 @@ class Client:
         self._seconds = timeout.total_seconds()
         self._line: _Line | None = None
 
-    async def post(self, body: bytes, judge: Callable[[Reply], Answer]) -> Answer:
+    async def post(self, body: bytes, judge: Callable[[Reply], Response]) -> Response:
         """Send `body`, and let `judge` say what the answer means; never raises for what the network does."""
         connection = None
         try:
@@ -62,9 +62,9 @@ class Client:
             return judge(await self._line.exchange(connection, body))
         except Exception as error:  # noqa: BLE001 - an answer that nobody can judge is one that nobody understood
             if connection is None:  # nothing has left: trying again is safe everywhere
-                return Answer(Outcome.TRANSIENT, _name(error))
+                return Response(Outcome.TRANSIENT, _name(error))
             is_known = isinstance(error, aiohttp.ClientError | TimeoutError | ConnectionError)
-            return Answer(Outcome.UNCERTAIN, _name(error) if is_known else "answer not understood")
+            return Response(Outcome.UNCERTAIN, _name(error) if is_known else "answer not understood")
 
     async def close(self) -> None:
         """Close the connections."""

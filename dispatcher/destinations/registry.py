@@ -9,7 +9,7 @@ from dispatcher.config.settings import Settings
 from dispatcher.destinations.base import Destination, Limits
 from dispatcher.destinations.ga4 import destination as ga4
 from dispatcher.destinations.meta import destination as meta
-from dispatcher.destinations.unconfigured import Unnamed
+from dispatcher.destinations.unconfigured import Unconfigured
 
 KINDS: dict[str, Callable[..., Destination]] = {"meta": meta.Meta, "ga4": ga4.GA4}
 LIMITS: dict[str, Limits] = {"meta": meta.LIMITS, "ga4": ga4.LIMITS}
@@ -19,6 +19,6 @@ def create(kind: str, name: str, settings: Settings, config: Config) -> Destinat
     """Give the destination `name` of `kind`, with the account that is configured for it."""
     account = config.account(name)
     if account is None or account.kind != kind:
-        return Unnamed(name, LIMITS[kind], is_retired=config.path is not None)
+        return Unconfigured(name, LIMITS[kind], is_retired=config.path is not None)
     secret = {} if account.secret_variable is None else {"variable": account.secret_variable}
     return KINDS[kind](account.apply(settings), name=name, **secret)

@@ -10,7 +10,7 @@ from hashlib import sha256
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Any
 
-from dispatcher.models import Mapping as StepMapping
+from dispatcher.models import Route
 from outbox.page_url import clean_url
 
 SHA256 = re.compile(r"[0-9a-f]{64}(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?")
@@ -93,7 +93,7 @@ def currency(values: Mapping[str, Any], name: str = "currency") -> str | None:
     return code.upper() if code and len(code) == 3 and code.isascii() and code.isalpha() else None
 
 
-def money(details: Mapping[str, Any], step: StepMapping) -> tuple[float | None, str | None]:
+def money(details: Mapping[str, Any], step: Route) -> tuple[float | None, str | None]:
     """Give value and currency: the event's own, else the funnel's for this step. No value without a currency."""
     code = currency(details) or step.currency
     value = number(details, "value")
@@ -101,7 +101,7 @@ def money(details: Mapping[str, Any], step: StepMapping) -> tuple[float | None, 
     return (value if code else None), code
 
 
-def category(details: Mapping[str, Any], step: StepMapping) -> str | None:
+def category(details: Mapping[str, Any], step: Route) -> str | None:
     """Give content_category: the event's own, else the funnel's, else the product."""
     own = words(details, "content_category") or step.parameters.get("content_category")
     return own or words(details, "product")

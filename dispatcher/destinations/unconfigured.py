@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from dispatcher.destinations.base import Answer, Limits, Outcome, Payload
-from dispatcher.identity.profile import Known
-from dispatcher.models import Delivery, Mapping
+from dispatcher.destinations.base import Limits, Outcome, Payload, Response
+from dispatcher.identity.profile import Profile
+from dispatcher.models import Delivery, Route
 from dispatcher.reasons import NO_MAPPING, Refusal
 
 
-class Unnamed:
+class Unconfigured:
     """Sends nothing."""
 
     def __init__(self, name: str, limits: Limits, *, is_retired: bool) -> None:
@@ -27,11 +27,11 @@ class Unnamed:
         """Say that the file is missing which would name this destination."""
         return None if self._is_retired else f"[destinations.{self.name}] in outbox.toml"
 
-    def build(self, delivery: Delivery, known: Known, mapping: Mapping, now: datetime) -> Refusal:  # noqa: ARG002
+    def build(self, delivery: Delivery, known: Profile, route: Route, now: datetime) -> Refusal:  # noqa: ARG002
         """Give nothing to send."""
         return NO_MAPPING
 
-    def build_merge(self, delivery: Delivery, known: Known, now: datetime) -> Refusal:  # noqa: ARG002
+    def build_merge(self, delivery: Delivery, known: Profile, now: datetime) -> Refusal:  # noqa: ARG002
         """Give nothing to send."""
         return NO_MAPPING
 
@@ -39,9 +39,9 @@ class Unnamed:
         """Give no requests."""
         return iter(())
 
-    async def send(self, payloads: Sequence[Payload]) -> Answer:  # noqa: ARG002
+    async def send(self, payloads: Sequence[Payload]) -> Response:  # noqa: ARG002
         """Send nothing."""
-        return Answer(Outcome.TRANSIENT, "not configured")
+        return Response(Outcome.TRANSIENT, "not configured")
 
     async def close(self) -> None:
         """Have nothing to give back."""

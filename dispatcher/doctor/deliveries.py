@@ -11,7 +11,7 @@ from dispatcher.delivery.dead_letters import Group
 from dispatcher.destinations.base import Limits
 from dispatcher.doctor.finding import Finding, Verdict, bad, ok, warn
 from dispatcher.reasons import explain
-from dispatcher.routing import DestinationWords
+from dispatcher.routing import DestinationRoutes
 
 FRESH_SECONDS = 90.0
 """A dispatcher that was not heard of for longer is gone."""
@@ -21,19 +21,18 @@ MANY = 0.05
 """A share of a day's deliveries from which something is worth a word."""
 
 
-class Owed(msgspec.Struct, frozen=True):
+class Pending(msgspec.Struct, frozen=True):
     """How long the oldest delivery has been owed, in seconds, by destination's id (0: intake; None: nothing is)."""
 
     seconds: Mapping[int, float | None]
 
 
-class Circuit(msgspec.Struct, frozen=True):
-    """What one dispatcher says of one destination (0: that it is there)."""
+class CurrentState(msgspec.Struct, frozen=True):
+    """The state of one destination, as the dispatchers report it, and why."""
 
     destination: int
     state: str
     reason: str | None
-    seconds_ago: float
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -46,15 +45,18 @@ class Count(msgspec.Struct, frozen=True):
 
 
 def check(
-    words: Sequence[DestinationWords], owed: Owed, circuits: Sequence[Circuit], limits: Mapping[str, Limits]
+    words: Sequence[DestinationRoutes],
+    pending: Pending,
+    states: Sequence[CurrentState],
+    dispatchers: int,
+    limits: Mapping[str, Limits],
 ) -> Iterator[Finding]:
     """Say whether conversions arrive now."""
-    fresh = [circuit for circuit in circuits if circuit.seconds_ago < FRESH_SECONDS]
-    yield _dispatchers(fresh, owed)
-    if (waits := owed.seconds.get(0)) and waits > SLOW_SECONDS:
+    yield _dispatchers(dispatchers, pending)
+    if (waits := pending.seconds.get(0)) and waits > SLOW_SECONDS:
         yield bad("intake", f"An event has waited for intake for {_span(waits)}.", "See that `outbox dispatch` runs.")
     for there in words:
-        yield from _destination(there, owed, fresh, limits[there.kind])
+        yield from _destination(there, pending, states, limits[there.kind])
 
 
 def check_dead(groups: Sequence[Group]) -> Iterator[Finding]:
@@ -102,7 +104,7 @@ _WORTH_A_WORD: tuple[tuple[str, str | None, float, str, str], ...] = (
         "Right if so many refuse; else see what the CRM passes as consent.",
     ),
     (
-        "dead", "window closed", 0.0, "died because their window closed while they were owed",
+        "failed", "window closed", 0.0, "died because their window closed while they were owed",
         "Find out why they waited: halted, paused, no dispatcher, an outage.",
     ),
     (
@@ -116,19 +118,21 @@ _WORTH_A_WORD: tuple[tuple[str, str | None, float, str, str], ...] = (
 )  # fmt: skip
 
 
-def _dispatchers(fresh: Sequence[Circuit], owed: Owed) -> Finding:
-    if count := sum(circuit.destination == 0 for circuit in fresh):
+def _dispatchers(count: int, pending: Pending) -> Finding:
+    if count:
         return ok("dispatchers", f"{count} {'runs' if count == 1 else 'run'}.")
-    is_owed = any(seconds is not None for seconds in owed.seconds.values())
+    is_waiting = any(seconds is not None for seconds in pending.seconds.values())
     do = "Start `outbox dispatch`, and see that something starts it again (docs/operations)."
-    if is_owed:
-        return bad("dispatchers", "None runs, and conversions are owed.", do)
-    return warn("dispatchers", "None runs; nothing is owed yet.", do)
+    if is_waiting:
+        return bad("dispatchers", "None runs, and conversions are waiting.", do)
+    return warn("dispatchers", "None runs; nothing is waiting yet.", do)
 
 
-def _destination(there: DestinationWords, owed: Owed, fresh: Sequence[Circuit], limits: Limits) -> Iterator[Finding]:
+def _destination(
+    there: DestinationRoutes, pending: Pending, current: Sequence[CurrentState], limits: Limits
+) -> Iterator[Finding]:
     name = there.name
-    states = {circuit.state: circuit.reason for circuit in fresh if circuit.destination == there.id}
+    states = {each.state: each.reason for each in current if each.destination == there.id}
     if not there.enabled:
         yield warn(
             name, "It is disabled: everything is skipped.", f"`outbox destination enable {name}`, if that is not meant."
@@ -151,12 +155,12 @@ def _destination(there: DestinationWords, owed: Owed, fresh: Sequence[Circuit], 
             explain(states["failing"]).do or "It is tried again by itself.",
         )
     # Whatever else is wrong with it: that conversions are about to be lost comes along.
-    waiting = _waiting(there, owed, limits)
+    waiting = _waiting(there, pending, limits)
     if waiting.verdict is Verdict.BAD or not (there.paused or {"halted", "failing"} & states.keys()):
         yield waiting
     for what, steps in (
-        ("paused", [step for step, mapping in there.mappings.items() if mapping.paused]),
-        ("disabled", [step for step, mapping in there.mappings.items() if not mapping.enabled]),
+        ("paused", [step for step, route in there.routes.items() if route.paused]),
+        ("disabled", [step for step, route in there.routes.items() if not route.enabled]),
     ):
         if steps:
             verb = "resume" if what == "paused" else "enable"
@@ -167,8 +171,8 @@ def _destination(there: DestinationWords, owed: Owed, fresh: Sequence[Circuit], 
             )
 
 
-def _waiting(there: DestinationWords, owed: Owed, limits: Limits) -> Finding:
-    seconds = owed.seconds.get(there.id)
+def _waiting(there: DestinationRoutes, pending: Pending, limits: Limits) -> Finding:
+    seconds = pending.seconds.get(there.id)
     if seconds is None:
         return ok(there.name, "Nothing is owed.")
     says = f"The oldest delivery has been owed for {_span(seconds)}."

@@ -23,9 +23,8 @@ from dispatcher.destinations.meta.responses import classify
 from dispatcher.destinations.sanitize import hash_key
 from dispatcher.doctor.finding import Finding, bad, ok, warn
 from dispatcher.doctor.server import check_clock
-from dispatcher.identity.profile import known_from
-from dispatcher.models import Delivery, Event
-from dispatcher.models import Mapping as StepMapping
+from dispatcher.identity.profile import profile_from_event
+from dispatcher.models import Delivery, Event, Route
 from dispatcher.reasons import explain
 from outbox.taxonomy import Step
 
@@ -145,8 +144,8 @@ def _example(step: Step, destination: str, settings: Settings) -> dict[str, Any]
         details={"value": 1, "currency": "EUR", "order_id": "doctor"},
     )
     target = step.targets[destination]
-    mapping = StepMapping(target.event_name, target.parameters, value=step.value, currency=step.currency)
-    built = ga4.build(Delivery(event), known_from(event), mapping, now, consent_default=settings.consent_default)
+    route = Route(target.event_name, target.parameters, value=step.value, currency=step.currency)
+    built = ga4.build(Delivery(event), profile_from_event(event), route, now, consent_default=settings.consent_default)
     assert isinstance(built, Payload)
     envelope: dict[str, Any] = msgspec.json.decode(built.envelope)
     return envelope | {

@@ -11,13 +11,13 @@ import psycopg
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.database import migrations
-from dispatcher.database.connections import AWAY, Database
+from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
 from dispatcher.delivery import dead_letters
 from dispatcher.destinations import registry
 from dispatcher.doctor import configuration, deliveries, live, log, server
 from dispatcher.doctor.finding import Finding, bad, warn
-from dispatcher.monitoring.destination_status import standings
-from dispatcher.routing import Words
+from dispatcher.monitoring.destination_status import destination_statuses
+from dispatcher.routing import RoutingTable
 
 FRESH = timedelta(seconds=deliveries.FRESH_SECONDS)
 
@@ -61,7 +61,7 @@ async def _database(settings: Settings, config: Config, url: str) -> AsyncIterat
                 yield finding
     except psycopg.errors.InsufficientPrivilege:
         yield bad("rights", "This user may not look at the outbox.", "GRANT outbox_dispatcher TO it.")
-    except AWAY as error:
+    except DATABASE_UNAVAILABLE as error:
         yield bad(
             "database",
             f"The database does not answer ({type(error).__name__}).",
@@ -98,23 +98,22 @@ async def _funnel(url: str, config: Config) -> AsyncIterator[Finding]:
 
 async def _deliveries(database: Database) -> AsyncIterator[Finding]:
     async with database.transaction(is_reading=True) as transaction:
-        words = list((await Words(transaction).destinations()).values())
-        known = standings(await transaction.run("read_destination_status", {"fresh": FRESH}))
+        words = list((await RoutingTable(transaction).destinations()).values())
+        known = destination_statuses(await transaction.run("read_destination_status", {"fresh": FRESH}))
         # What a paused step holds back is told of where nothing else waits.
-        owed = deliveries.Owed(
+        pending = deliveries.Pending(
             {each.id: each.age.paused if each.age.working is None else each.age.working for each in known.values()}
         )
-        rows = await transaction.run("read_states", {"since": FRESH})
-        circuits = [deliveries.Circuit(row[0], row[2], row[3], row[6]) for row in rows if row[0] == 0]
-        circuits += [
-            deliveries.Circuit(each.id, each.state, each.reason, 0.0)
+        states = [
+            deliveries.CurrentState(each.id, each.state, each.reason)
             for each in known.values()
             if each.id and each.state
         ]
+        dispatchers = len(await transaction.run("read_dispatchers", {"since": FRESH}))
         counts = [deliveries.Count(*row) for row in await transaction.run("count_day")]
-    for finding in deliveries.check(words, owed, circuits, registry.LIMITS):
+    for finding in deliveries.check(words, pending, states, dispatchers, registry.LIMITS):
         yield finding
-    for finding in deliveries.check_dead(await dead_letters.groups(database, dead_letters.Which())):
+    for finding in deliveries.check_dead(await dead_letters.groups(database, dead_letters.DeadLetterFilter())):
         yield finding
     for finding in deliveries.check_day(counts):
         yield finding

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from dispatcher.consent import CONSENTS, states_denial
-from dispatcher.identity.fragments import BROWSER, GOOGLE_TRAITS, TRAITS, Keys, stamp
-from dispatcher.identity.graph import Relation
-from dispatcher.identity.profile import Known
+from dispatcher.identity.fragments import BROWSER, GOOGLE_TRAITS, TRAITS, Keys, position
+from dispatcher.identity.graph import Owner
+from dispatcher.identity.profile import Profile
 from dispatcher.models import Event
 
 LATEST_CONSENT = "ad_user_data"
@@ -30,14 +30,14 @@ PARTS = {
 """For each field, the part of an event that tells it."""
 
 
-class Loan(msgspec.Struct, frozen=True, gc=False):
+class BorrowedField(msgspec.Struct, frozen=True, gc=False):
     """A part of the event that lends a field, as it lies in the log, and when it happened."""
 
     occurred_at: datetime
     told: Mapping[str, Any] | None
 
 
-def wanted(event: Event, keys: Keys, told: Known, relation: Relation) -> dict[str, int]:
+def missing_fields(event: Event, keys: Keys, told: Profile, relation: Owner) -> dict[str, int]:
     """Give, for each field that the event lacks and somebody can lend, the id of the event to borrow it from.
 
     `keys`, `told`: what the event itself carries and tells.
@@ -55,15 +55,15 @@ def wanted(event: Event, keys: Keys, told: Known, relation: Relation) -> dict[st
     for kind in fields.consents:
         if told.consent.get(kind) is None:
             found[kind] = newest[kind][1]
-    if LATEST_CONSENT in newest and newest[LATEST_CONSENT] > stamp(event.occurred_at, event.id):
+    if LATEST_CONSENT in newest and newest[LATEST_CONSENT] > position(event.occurred_at, event.id):
         found[LATEST_CONSENT] = newest[LATEST_CONSENT][1]
     return {field: lender for field, lender in found.items() if lender != event.id}
 
 
-def known(keys: Keys, told: Known, relation: Relation, lent: Mapping[str, Loan]) -> Known:
+def known(keys: Keys, told: Profile, relation: Owner, lent: Mapping[str, BorrowedField]) -> Profile:
     """Give all that is known of the person of an event that carries `keys` and tells `told`; `lent`: by field."""
     found = _with(told, lent) if lent else told
-    return Known(
+    return Profile(
         _keys(keys, relation),
         relation.account_id or None,
         found.lead_id,
@@ -78,7 +78,7 @@ def known(keys: Keys, told: Known, relation: Relation, lent: Mapping[str, Loan])
     )
 
 
-def _with(alone: Known, lent: Mapping[str, Loan]) -> Known:
+def _with(alone: Profile, lent: Mapping[str, BorrowedField]) -> Profile:
     """Give what is known with what is lent, by field."""
     consent = dict(alone.consent)
     latest = lent[LATEST_CONSENT].told if LATEST_CONSENT in lent else alone.consent
@@ -102,7 +102,7 @@ def _with(alone: Known, lent: Mapping[str, Loan]) -> Known:
         visited_at = lent["fbc"].occurred_at
     if country is None and "country" in lent:
         country = (lent["country"].told or {}).get("country")
-    return Known(
+    return Profile(
         alone.keys,
         alone.account_id,
         alone.lead_id,
@@ -122,7 +122,7 @@ def _trait(sealed: Mapping[str, Any], form: str, name: str) -> Any:
     return traits.get(name) if isinstance(traits, dict) else None
 
 
-def _keys(own: Keys, relation: Relation) -> tuple[str, ...]:
+def _keys(own: Keys, relation: Owner) -> tuple[str, ...]:
     """Give the identifiers for external_id: the account, then handlIDs, then leads, newest first (design, part 6.4)."""
     offer = relation.offer
     chosen = [relation.account_id] if relation.account_id else []

@@ -18,7 +18,7 @@ import msgspec
 from dispatcher.consent import CONSENTS, states_denial
 from dispatcher.models import Event
 
-Stamp = tuple[int, int]
+LogPosition = tuple[int, int]
 """When an event happened, in microseconds since 1970, and its id: a total order of the log."""
 Group = tuple[int, int, str]
 """A stamp, and the fields that its event told last, sorted, with a space between them. A facet is kept as such groups:
@@ -75,17 +75,17 @@ def _indexable(key: str | None) -> str:
 class Fact(msgspec.Struct, frozen=True, order=True, gc=False):
     """What folding needs of one event: its place in the log's order, and the fields that it told, sorted."""
 
-    stamp: Stamp
+    position: LogPosition
     keys: Keys
     fields: Sequence[str]
 
     @classmethod
-    def of(cls, at: Stamp, keys: Keys, sealed: Any = None, visitor: Any = None, consent: Any = None) -> Fact:
+    def of(cls, at: LogPosition, keys: Keys, sealed: Any = None, visitor: Any = None, consent: Any = None) -> Fact:
         """Give what an event told; what is sealed and so on is whatever a writer put there."""
         return cls(at, keys, _fields(_object(sealed), _object(visitor), _object(consent)))
 
 
-def stamp(occurred_at: datetime, event_id: int) -> Stamp:
+def position(occurred_at: datetime, event_id: int) -> LogPosition:
     """Give the place of an event in the log's order."""
     return (occurred_at - EPOCH) // _MICROSECOND, event_id
 
@@ -111,36 +111,36 @@ def _groups(facts: list[Fact]) -> list[Group]:
     """Give what each of some events told last, the latest first; at the end when the first one was."""
     facts.sort(reverse=True)
     last, *earlier = facts
-    groups = [(*last.stamp, " ".join(last.fields))]
+    groups = [(*last.position, " ".join(last.fields))]
     if earlier:
         known = set(last.fields)
         for fact in earlier:
             if fields := [field for field in fact.fields if field not in known]:
-                groups.append((*fact.stamp, " ".join(fields)))
+                groups.append((*fact.position, " ".join(fields)))
                 known.update(fields)
-    at, event_id = facts[-1].stamp
+    at, event_id = facts[-1].position
     groups.append((-at, -event_id, FIRST))
     return groups
 
 
-def unpack(groups: Iterable[Group]) -> dict[str, Stamp]:
+def unpack(groups: Iterable[Group]) -> dict[str, LogPosition]:
     """Give for each field of a facet the stamp of the event that told it last."""
     return {field: (at, event_id) for at, event_id, fields in groups for field in fields.split()}
 
 
-def pack(newest: Mapping[str, Stamp]) -> list[Group]:
+def pack(newest: Mapping[str, LogPosition]) -> list[Group]:
     """Give a facet as `outbox.facet` keeps it."""
-    groups: dict[Stamp, list[str]] = {}
+    groups: dict[LogPosition, list[str]] = {}
     for field in sorted(newest.keys() - {FIRST}):
         groups.setdefault(newest[field], []).append(field)
     return [*((*at, " ".join(groups[at])) for at in sorted(groups, reverse=True)), (*newest[FIRST], FIRST)]
 
 
-def join(facet: dict[str, Stamp], told: Mapping[str, Stamp]) -> None:
+def join(fragment: dict[str, LogPosition], told: Mapping[str, LogPosition]) -> None:
     """Take the greater stamp of each field into `facet`."""
     for field, at in told.items():
-        if field not in facet or facet[field] < at:
-            facet[field] = at
+        if field not in fragment or fragment[field] < at:
+            fragment[field] = at
 
 
 # What a visitor tells, by the value that says so.

@@ -9,8 +9,30 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from dispatcher.database.connections import Queries
-from dispatcher.identity.fragments import MOST_BYTES, Fact, Group, Keys, Stamp, fold, join, keys_of, pack, stamp, unpack
-from dispatcher.identity.graph import CROWD, Facet, Key, Kind, Missing, Neighbourhood, SignIns, all_keys, links
+from dispatcher.identity.fragments import (
+    MOST_BYTES,
+    Fact,
+    Group,
+    Keys,
+    LogPosition,
+    fold,
+    join,
+    keys_of,
+    pack,
+    position,
+    unpack,
+)
+from dispatcher.identity.graph import (
+    KEY_LIMIT,
+    Fragment,
+    IdentityGraph,
+    Key,
+    Kind,
+    LookupNeeded,
+    SignIns,
+    all_keys,
+    links,
+)
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.models import Event
 
@@ -22,10 +44,10 @@ class WholeLog(PersonResolver):
         super().__init__(queries)
         self._queries = queries
 
-    async def crowded(self, keys: Collection[Key]) -> set[Key]:
+    async def over_limit(self, keys: Collection[Key]) -> set[Key]:
         """Give those of `keys` that so many facets carry that they say nothing about who somebody is."""
-        around = Neighbourhood()
-        await self._look_up(around, Missing(keys=set(keys)))
+        around = IdentityGraph()
+        await self._look_up(around, LookupNeeded(keys=set(keys)))
         return set(around.crowds)
 
     async def unfolded(self, keys: Collection[Key]) -> list[Event]:
@@ -42,22 +64,22 @@ class WholeLog(PersonResolver):
                 "longest": MOST_BYTES,
             },
         )
-        wanted = set(keys)
-        return [event for event in map(skeleton, rows) if wanted.intersection(all_keys(keys_of(event)))]
+        missing_fields = set(keys)
+        return [event for event in map(skeleton, rows) if missing_fields.intersection(all_keys(keys_of(event)))]
 
-    async def _look_up(self, around: Neighbourhood, missing: Missing) -> None:
+    async def _look_up(self, around: IdentityGraph, missing: LookupNeeded) -> None:
         await super()._look_up(around, missing)
         if missing.keys:
-            facets = fold(
-                Fact.of(stamp(event.occurred_at, event.id), keys_of(event))
+            fragments = fold(
+                Fact.of(position(event.occurred_at, event.id), keys_of(event))
                 for event in await self.unfolded(missing.keys)
             )
             for key in missing.keys:
-                told = {keys: groups for keys, groups in facets.items() if key in all_keys(keys)}
-                known = _joined(around.facets[key], told)
-                if key in around.crowds or (len(known) > CROWD and key.kind is not Kind.ACCOUNT):
+                told = {keys: groups for keys, groups in fragments.items() if key in all_keys(keys)}
+                known = _joined(around.fragments[key], told)
+                if key in around.crowds or (len(known) > KEY_LIMIT and key.kind is not Kind.ACCOUNT):
                     around.crowds[key], known = True, []  # somebody may have signed in on it meanwhile
-                around.facets[key] = known
+                around.fragments[key] = known
         if missing.sign_ins:
             events = await self.unfolded({key for key, _ in missing.sign_ins})
             for key, at in missing.sign_ins:
@@ -65,7 +87,7 @@ class WholeLog(PersonResolver):
                 for event in events:
                     keys = keys_of(event)
                     if keys.account_id and key in links(keys):
-                        found = _with(found, (stamp(event.occurred_at, event.id), keys.account_id), at)
+                        found = _with(found, (position(event.occurred_at, event.id), keys.account_id), at)
                 around.sign_ins[key, at] = found
 
 
@@ -75,16 +97,16 @@ def skeleton(row: Sequence[Any]) -> Event:
     return Event(number, at, at, "", "", handl_id, lead_id, account_id)
 
 
-def _joined(facets: Sequence[Facet], told: Mapping[Keys, Sequence[Group]]) -> list[Facet]:
-    known = {facet.keys: facet.groups for facet in facets}
+def _joined(fragments: Sequence[Fragment], told: Mapping[Keys, Sequence[Group]]) -> list[Fragment]:
+    known = {fragment.keys: fragment.groups for fragment in fragments}
     for keys, groups in told.items():
         newest = unpack(groups)
         join(newest, unpack(known.get(keys, ())))
         known[keys] = pack(newest)
-    return [Facet(keys, groups) for keys, groups in sorted(known.items())]
+    return [Fragment(keys, groups) for keys, groups in sorted(known.items())]
 
 
-def _with(found: SignIns, sign_in: tuple[Stamp, str], at: Stamp) -> SignIns:
+def _with(found: SignIns, sign_in: tuple[LogPosition, str], at: LogPosition) -> SignIns:
     if sign_in[0] < at:
         return SignIns(max(found.before or sign_in, sign_in), found.after)
     if sign_in[0] > at:

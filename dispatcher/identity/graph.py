@@ -20,9 +20,9 @@ from typing import NamedTuple
 import msgspec
 
 from dispatcher.consent import CONSENTS
-from dispatcher.identity.fragments import BROWSER, GOOGLE_TRAITS, TRAITS, Group, Keys, Stamp
+from dispatcher.identity.fragments import BROWSER, GOOGLE_TRAITS, TRAITS, Group, Keys, LogPosition
 
-CROWD = 32
+KEY_LIMIT = 32
 """A handlID or lead of more facets than this is crowded; of an account so many are looked at."""
 
 
@@ -41,7 +41,7 @@ class Key(NamedTuple):
     value: str
 
 
-class Facet(msgspec.Struct, frozen=True, gc=False):
+class Fragment(msgspec.Struct, frozen=True, gc=False):
     """The events that carry the same keys, and what each of them told last."""
 
     keys: Keys
@@ -51,35 +51,35 @@ class Facet(msgspec.Struct, frozen=True, gc=False):
 class SignIns(msgspec.Struct, frozen=True, gc=False):
     """The account that last signed in on a key before an event, and the one that first did after, with when."""
 
-    before: tuple[Stamp, str] | None = None
-    after: tuple[Stamp, str] | None = None
+    before: tuple[LogPosition, str] | None = None
+    after: tuple[LogPosition, str] | None = None
 
 
-class Missing(Exception):  # noqa: N818 - it is a question, not an error
+class LookupNeeded(Exception):  # noqa: N818 - it is a question, not an error
     """What must be looked up before the question can be answered."""
 
-    def __init__(self, *, keys: set[Key] | None = None, sign_ins: set[tuple[Key, Stamp]] | None = None) -> None:
+    def __init__(self, *, keys: set[Key] | None = None, sign_ins: set[tuple[Key, LogPosition]] | None = None) -> None:
         super().__init__()
         self.keys = keys or set()
         self.sign_ins = sign_ins or set()
 
 
-class Relation(msgspec.Struct, gc=False):
+class Owner(msgspec.Struct, gc=False):
     """Whose an event is, and the facets that lend to it.
 
     `shared`: keys of the lenders that others use as well: they identify nobody but the events that carry them.
     """
 
     account_id: str
-    lenders: Sequence[Facet]
+    sources: Sequence[Fragment]
     shared: frozenset[Key]
-    _offer: Offer | None = None
+    _offer: MergedFragment | None = None
 
     @property
-    def offer(self) -> Offer:
+    def offer(self) -> MergedFragment:
         """What the lenders know together; found once for all events of the relation."""
         if self._offer is None:
-            self._offer = Offer.of(self)
+            self._offer = MergedFragment.of(self)
         return self._offer
 
 
@@ -103,7 +103,7 @@ def _fields(names: frozenset[str]) -> Fields:
     )
 
 
-class Offer(msgspec.Struct, frozen=True, gc=False):
+class MergedFragment(msgspec.Struct, frozen=True, gc=False):
     """What the lenders of a relation know together.
 
     `newest`: for each field the stamp of the event that told it last; `fields`: these by kind. `handls`, `leads`: those
@@ -111,51 +111,53 @@ class Offer(msgspec.Struct, frozen=True, gc=False):
     any, the account.
     """
 
-    newest: Mapping[str, Stamp]
+    newest: Mapping[str, LogPosition]
     fields: Fields
     handls: Sequence[str]
     leads: Sequence[str]
     earliest_key: str | None
-    _lenders: Sequence[Facet]
-    _browsers: dict[str, Mapping[str, Stamp]]
+    _sources: Sequence[Fragment]
+    _browsers: dict[str, Mapping[str, LogPosition]]
 
     @classmethod
-    def of(cls, relation: Relation) -> Offer:
+    def of(cls, relation: Owner) -> MergedFragment:
         """Join what is known."""
-        last: dict[Key, Stamp] = {}
-        first: list[tuple[Stamp, Key]] = []
-        for facet in relation.lenders:
-            at, began = seen(facet), first_seen(facet)
-            for key in links(facet.keys):
+        last: dict[Key, LogPosition] = {}
+        first: list[tuple[LogPosition, Key]] = []
+        for fragment in relation.sources:
+            at, began = seen(fragment), first_seen(fragment)
+            for key in links(fragment.keys):
                 if key not in relation.shared:
                     first.append((began, key))
                     if key not in last or last[key] < at:
                         last[key] = at
         keys = sorted(last, key=last.__getitem__, reverse=True)
-        newest = _newest(relation.lenders)
+        newest = _newest(relation.sources)
         return cls(
             newest,
             _fields(frozenset(newest)),
             [key.value for key in keys if key.kind is Kind.HANDL],
             [key.value for key in keys if key.kind is Kind.LEAD],
             min(first)[1].value if first else relation.account_id or None,
-            relation.lenders,
+            relation.sources,
             {},
         )
 
-    def newest_on(self, handl_id: str) -> Mapping[str, Stamp]:
+    def newest_on(self, handl_id: str) -> Mapping[str, LogPosition]:
         """Give, for each field, the stamp of the event that told it last on one browser."""
-        if len(self._lenders) == 1:
-            return self.newest if self._lenders[0].keys.handl_id == handl_id else {}
+        if len(self._sources) == 1:
+            return self.newest if self._sources[0].keys.handl_id == handl_id else {}
         if handl_id not in self._browsers:
-            self._browsers[handl_id] = _newest([facet for facet in self._lenders if facet.keys.handl_id == handl_id])
+            self._browsers[handl_id] = _newest(
+                [fragment for fragment in self._sources if fragment.keys.handl_id == handl_id]
+            )
         return self._browsers[handl_id]
 
 
-def _newest(facets: Iterable[Facet]) -> Mapping[str, Stamp]:
+def _newest(fragments: Iterable[Fragment]) -> Mapping[str, LogPosition]:
     """Give for each field that some facets know the stamp of the event that told it last."""
-    newest: dict[str, Stamp] = {}
-    for at, event_id, fields in sorted(group for facet in facets for group in facet.groups[:-1]):
+    newest: dict[str, LogPosition] = {}
+    for at, event_id, fields in sorted(group for fragment in fragments for group in fragment.groups[:-1]):
         newest |= dict.fromkeys(_split(fields), (at, event_id))
     return newest
 
@@ -165,7 +167,7 @@ def _split(fields: str) -> list[str]:
     return fields.split()
 
 
-class Neighbourhood:
+class IdentityGraph:
     """What has been looked up of the facets and sign-ins around some events.
 
     `facets`: those that carry a key; of a crowded one none. `crowds`: the crowded keys, with whether anybody signed in on
@@ -173,14 +175,14 @@ class Neighbourhood:
     """
 
     def __init__(self) -> None:
-        self.facets: dict[Key, Sequence[Facet]] = {}
+        self.fragments: dict[Key, Sequence[Fragment]] = {}
         self.crowds: dict[Key, bool] = {}
-        self.sign_ins: dict[tuple[Key, Stamp], SignIns] = {}
+        self.sign_ins: dict[tuple[Key, LogPosition], SignIns] = {}
         self._owners: dict[Keys, str] = {}
         self._pointing: dict[Keys, str | None] = {}
-        self._relations: dict[str | tuple[Key, ...], Relation] = {}
+        self._relations: dict[str | tuple[Key, ...], Owner] = {}
 
-    def relate(self, keys: Keys, at: Stamp) -> Relation:
+    def relate(self, keys: Keys, at: LogPosition) -> Owner:
         """Say whose the event with `keys` at `at` is, and who lends to it; raise `Missing` if more must be known."""
         account = keys.account_id or self._owner(keys, at)
         whose = account or links(keys)
@@ -188,47 +190,47 @@ class Neighbourhood:
             self._relations[whose] = self._of_account(account) if account else self._of_nobody(keys)
         return self._relations[whose]
 
-    def _of_account(self, account: str) -> Relation:
-        own = self._look([Key(Kind.ACCOUNT, account)])[:CROWD]
-        used = {key for facet in own for key in links(facet.keys)}
-        direct = self._lenders(used, account)
-        between = {key for facet in direct for key in links(facet.keys)} - used
-        return self._relation(account, [*own, *direct, *self._lenders(between, account)])
+    def _of_account(self, account: str) -> Owner:
+        own = self._look([Key(Kind.ACCOUNT, account)])[:KEY_LIMIT]
+        used = {key for fragment in own for key in links(fragment.keys)}
+        direct = self._sources(used, account)
+        between = {key for fragment in direct for key in links(fragment.keys)} - used
+        return self._relation(account, [*own, *direct, *self._sources(between, account)])
 
-    def _of_nobody(self, keys: Keys) -> Relation:
+    def _of_nobody(self, keys: Keys) -> Owner:
         own = links(keys)
         if self._is_alone(keys):
-            return Relation("", self.facets[own[0]], frozenset())
-        return self._relation("", self._lenders(own, ""))
+            return Owner("", self.fragments[own[0]], frozenset())
+        return self._relation("", self._sources(own, ""))
 
-    def _relation(self, account: str, lenders: Sequence[Facet]) -> Relation:
-        keys = {key for facet in lenders for key in links(facet.keys)}
+    def _relation(self, account: str, sources: Sequence[Fragment]) -> Owner:
+        keys = {key for fragment in sources for key in links(fragment.keys)}
         only = set(self._unshared(keys, account))
         for carried, person in self._persons(self._without_account(only)).items():
             if person not in {account, ""}:
                 only.difference_update(links(carried))
-        return Relation(account, _distinct(lenders), frozenset(keys - only))
+        return Owner(account, _distinct(sources), frozenset(keys - only))
 
-    def _lenders(self, keys: Collection[Key], account: str) -> list[Facet]:
+    def _sources(self, keys: Collection[Key], account: str) -> list[Fragment]:
         """Give the facets without an account on `keys` that all the same are `account`'s; "": nobody's."""
         candidates = self._without_account(self._unshared(keys, account))
         pointing = self._persons(candidates)
-        return [facet for facet in candidates if pointing[facet.keys] == account]
+        return [fragment for fragment in candidates if pointing[fragment.keys] == account]
 
-    def _persons(self, facets: Iterable[Facet]) -> dict[Keys, str | None]:
+    def _persons(self, fragments: Iterable[Fragment]) -> dict[Keys, str | None]:
         """Say of each facet to whom it points; what is missing to say so of any is asked for at once."""
         missing: set[Key] = set()
-        for facet in facets:
-            if facet.keys not in self._pointing:
+        for fragment in fragments:
+            if fragment.keys not in self._pointing:
                 try:
-                    self._pointing[facet.keys] = self._person(facet.keys)
-                except Missing as more:
+                    self._pointing[fragment.keys] = self._person(fragment.keys)
+                except LookupNeeded as more:
                     missing |= more.keys
         if missing:
-            raise Missing(keys=missing)
-        return {facet.keys: self._pointing[facet.keys] for facet in facets}
+            raise LookupNeeded(keys=missing)
+        return {fragment.keys: self._pointing[fragment.keys] for fragment in fragments}
 
-    def _owner(self, keys: Keys, at: Stamp) -> str:
+    def _owner(self, keys: Keys, at: LogPosition) -> str:
         """Say whose an event without an account is, by who signed in when; remembered where the time does not matter."""
         if keys in self._owners:
             return self._owners[keys]
@@ -239,7 +241,7 @@ class Neighbourhood:
         contested = [key for key in own if self._is_signed_in(key)]
         if contested:
             accounts = {account for key in contested for account in self._accounts(key)}
-            if len(accounts) == 1 and not any(self._is_crowded(key) for key in contested):
+            if len(accounts) == 1 and not any(self._is_over_limit(key) for key in contested):
                 return self._owners.setdefault(keys, accounts.pop())
             if account := self._signed_in(contested, at):
                 return account
@@ -256,7 +258,7 @@ class Neighbourhood:
             return keys.account_id
         own = links(keys)
         self._must_know(own)
-        if any(self._is_crowded(key) for key in own):
+        if any(self._is_over_limit(key) for key in own):
             return None
         accounts = {account for key in own for account in self._accounts(key)}
         if not accounts:
@@ -268,28 +270,28 @@ class Neighbourhood:
         beside = {
             key
             for near in self._linking(own)
-            for facet in self.facets[near]
-            if not facet.keys.account_id
-            for key in links(facet.keys)
+            for fragment in self.fragments[near]
+            if not fragment.keys.account_id
+            for key in links(fragment.keys)
         }
         return sorted(self._linking(beside.difference(own)), key=lambda key: (key.kind.value, key.value))
 
     def _linking(self, keys: Collection[Key]) -> Iterator[Key]:
         """Give those of `keys` that are not crowded."""
         self._must_know(keys)
-        return (key for key in keys if not self._is_crowded(key))
+        return (key for key in keys if not self._is_over_limit(key))
 
     def _unshared(self, keys: Collection[Key], account: str) -> list[Key]:
         """Give those of `keys` that are not crowded, and on which no other account signed in."""
         return [key for key in self._linking(keys) if self._accounts(key) <= {account}]
 
-    def _without_account(self, keys: Collection[Key]) -> list[Facet]:
-        return [facet for facet in self._look(keys) if not facet.keys.account_id]
+    def _without_account(self, keys: Collection[Key]) -> list[Fragment]:
+        return [fragment for fragment in self._look(keys) if not fragment.keys.account_id]
 
-    def _signed_in(self, keys: Sequence[Key], at: Stamp) -> str:
+    def _signed_in(self, keys: Sequence[Key], at: LogPosition) -> str:
         asked = [(key, at) for key in keys if self._is_signed_in(key)]
         if missing := [question for question in asked if question not in self.sign_ins]:
-            raise Missing(sign_ins=set(missing))
+            raise LookupNeeded(sign_ins=set(missing))
         found = [self.sign_ins[question] for question in asked]
         if before := [sign_in.before for sign_in in found if sign_in.before]:
             return max(before)[1]
@@ -298,27 +300,27 @@ class Neighbourhood:
         return ""
 
     def _must_know(self, keys: Iterable[Key]) -> None:
-        if missing := [key for key in keys if key not in self.facets]:
-            raise Missing(keys=set(missing))
+        if missing := [key for key in keys if key not in self.fragments]:
+            raise LookupNeeded(keys=set(missing))
 
-    def _look(self, keys: Collection[Key]) -> list[Facet]:
+    def _look(self, keys: Collection[Key]) -> list[Fragment]:
         self._must_know(keys)
-        return [facet for key in keys for facet in self.facets[key]]
+        return [fragment for key in keys for fragment in self.fragments[key]]
 
     def _accounts(self, key: Key) -> set[str]:
-        return {facet.keys.account_id for facet in self.facets[key] if facet.keys.account_id}
+        return {fragment.keys.account_id for fragment in self.fragments[key] if fragment.keys.account_id}
 
     def _is_signed_in(self, key: Key) -> bool:
         """Say whether anybody ever signed in on a key."""
         return self.crowds[key] if key in self.crowds else bool(self._accounts(key))
 
-    def _is_crowded(self, key: Key) -> bool:
+    def _is_over_limit(self, key: Key) -> bool:
         return key in self.crowds
 
     def _is_alone(self, keys: Keys) -> bool:
         """Say whether all that carries any of `keys`, an account not among them, carries just these."""
-        carried = [self.facets[key] for key in links(keys)]
-        return bool(carried) and all(len(facets) == 1 and facets[0].keys == keys for facets in carried)
+        carried = [self.fragments[key] for key in links(keys)]
+        return bool(carried) and all(len(fragments) == 1 and fragments[0].keys == keys for fragments in carried)
 
 
 @lru_cache(maxsize=4096)
@@ -333,18 +335,18 @@ def all_keys(keys: Keys) -> list[Key]:
     return [*([Key(Kind.ACCOUNT, keys.account_id)] if keys.account_id else []), *links(keys)]
 
 
-def seen(facet: Facet) -> Stamp:
+def seen(fragment: Fragment) -> LogPosition:
     """Give when a facet was last seen."""
-    at, event_id, _ = facet.groups[0]
+    at, event_id, _ = fragment.groups[0]
     return at, event_id
 
 
-def first_seen(facet: Facet) -> Stamp:
+def first_seen(fragment: Fragment) -> LogPosition:
     """Give when a facet was first seen."""
-    at, event_id, _ = facet.groups[-1]
+    at, event_id, _ = fragment.groups[-1]
     return -at, -event_id
 
 
-def _distinct(facets: Iterable[Facet]) -> list[Facet]:
+def _distinct(fragments: Iterable[Fragment]) -> list[Fragment]:
     """Give the facets once each, in an order that depends on nothing but themselves."""
-    return [facet for _, facet in sorted({facet.keys: facet for facet in facets}.items())]
+    return [fragment for _, fragment in sorted({fragment.keys: fragment for fragment in fragments}.items())]

@@ -15,7 +15,7 @@ import msgspec
 from dispatcher.models import Event
 
 
-class Known(msgspec.Struct, frozen=True, gc=False):
+class Profile(msgspec.Struct, frozen=True, gc=False):
     """What is known of the person and browser of one event.
 
     `keys`: identifiers for external_id, strongest first, as written. `account_id`: whom it is sent for. `earliest_key`:
@@ -39,17 +39,17 @@ class Known(msgspec.Struct, frozen=True, gc=False):
 class Resolver(Protocol):
     """Tells what is known of the persons of a batch of events."""
 
-    async def look_up(self, events: Sequence[Event]) -> list[Known | None]:
+    async def look_up(self, events: Sequence[Event]) -> list[Profile | None]:
         """Give what is known for each event, in their order; None: nothing but what the event itself tells."""
         ...
 
 
-def known_from(event: Event) -> Known:
+def profile_from_event(event: Event) -> Profile:
     """Give what the event itself tells of its person."""
     sealed = event.sealed or {}
     account_id, handl_id, lead_id = event.account_id, event.handl_id, event.lead_id
     country = sealed.get("country")
-    return Known(
+    return Profile(
         tuple(filter(None, (account_id, handl_id, lead_id))),
         account_id,
         lead_id,

@@ -17,12 +17,12 @@ from psycopg.types.json import Jsonb
 from dispatcher.database.connections import Database
 from dispatcher.delivery.queue import IDLE_REWIND_SECONDS, REWIND_SECONDS
 from dispatcher.destinations.base import Limits
-from dispatcher.identity.fragments import Fact, Keys, fold, stamp
+from dispatcher.identity.fragments import Fact, Keys, fold, position
 from dispatcher.identity.graph import Kind
 from dispatcher.reasons import DISABLED, NO_MAPPING, TOO_OLD
-from dispatcher.routing import DestinationWords, Words
+from dispatcher.routing import DestinationRoutes, RoutingTable
 from dispatcher.telemetry import prometheus
-from dispatcher.telemetry.counters import Tallies
+from dispatcher.telemetry.counters import Counters
 from dispatcher.telemetry.tracing import span
 from outbox.sealing import seal
 
@@ -79,9 +79,9 @@ class Intake:
     def __init__(
         self,
         database: Database,
-        words: Words,
+        words: RoutingTable,
         limits: dict[str, Limits],
-        tallies: Tallies,
+        counters: Counters,
         *,
         holder: str,
         lease: timedelta,
@@ -90,7 +90,7 @@ class Intake:
         self._database = database
         self._words = words
         self._limits = limits
-        self._tallies = tallies
+        self._counters = counters
         self._holder = holder
         self._lease = lease
         self._region = region
@@ -186,14 +186,14 @@ class Intake:
         sealed = seal_all(arrivals, self._region)
         facts = facts_of(arrivals, sealed)
         destinations = (await self._words.destinations()).values()
-        owed, skipped = fan_out(arrivals, destinations, self._limits, now)
+        pending, skipped = fan_out(arrivals, destinations, self._limits, now)
         settled = await self._database.run(
             "settle_events",
             {
                 "lease": lease_id,
                 "holder": self._holder,
                 "sealed": Jsonb(sealed),
-                "owed": Jsonb(owed),
+                "pending": Jsonb(pending),
                 "skipped": Jsonb(skipped),
                 **folded(facts),
             },
@@ -202,7 +202,7 @@ class Intake:
             log.warning("a batch was lost before it was taken in, somebody else has it", events=len(arrivals))
             return
         for row in skipped:
-            self._tallies.ended(row["destination"], "skipped", row["reason"], len(row["event_ids"]))
+            self._counters.ended(row["destination"], "skipped", row["reason"], len(row["event_ids"]))
 
     async def _claim(self) -> tuple[int, datetime, list[Arrival]] | None:
         if monotonic() - self._rewound_at > REWIND_SECONDS:
@@ -245,7 +245,7 @@ def facts_of(arrivals: Iterable[Arrival], sealed: Iterable[dict[str, Any]]) -> l
     forms = {row["event_id"]: row["sealed"] for row in sealed}
     return [
         Fact.of(
-            stamp(arrival.occurred_at, arrival.id),
+            position(arrival.occurred_at, arrival.id),
             keys,
             forms[arrival.id] if arrival.id in forms else _content(arrival.sealed),
             _content(arrival.visitor),
@@ -260,9 +260,9 @@ def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
     """Give the parameters `facets` and `sign_ins` of settle_intake; their keys as jsonb sorts them, the shorter first."""
     events: defaultdict[Keys, list[int]] = defaultdict(list)
     for fact in facts:
-        events[fact.keys].append(fact.stamp[1])
+        events[fact.keys].append(fact.position[1])
     return {
-        "facets": Jsonb(
+        "fragments": Jsonb(
             [
                 {
                     "groups": groups,
@@ -279,7 +279,7 @@ def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
                 {"at": at, "key": key, "kind": kind, "event_id": event_id, "account_id": keys.account_id}
                 for fact in facts
                 if (keys := fact.keys).account_id
-                for (at, event_id) in [fact.stamp]
+                for (at, event_id) in [fact.position]
                 for kind, key in ((Kind.HANDL, keys.handl_id), (Kind.LEAD, keys.lead_id))
                 if key
             ]
@@ -288,10 +288,10 @@ def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
 
 
 def fan_out(
-    arrivals: Sequence[Arrival], destinations: Iterable[DestinationWords], limits: dict[str, Limits], now: datetime
+    arrivals: Sequence[Arrival], destinations: Iterable[DestinationRoutes], limits: dict[str, Limits], now: datetime
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Give the deliveries that are owed, and the receipts of what nobody needs to be told, grouped. Pure."""
-    owed: defaultdict[tuple[int, datetime], list[int]] = defaultdict(list)
+    pending: defaultdict[tuple[int, datetime], list[int]] = defaultdict(list)
     skipped: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
     for destination in destinations:
         for arrival in arrivals:
@@ -299,11 +299,11 @@ def fan_out(
                 skipped[destination.id, reason].append(arrival.id)
             else:
                 due_at = arrival.occurred_at if arrival.occurred_at > now + AHEAD else now
-                owed[destination.id, due_at].append(arrival.id)
+                pending[destination.id, due_at].append(arrival.id)
     return (
         [
             {"destination": destination, "due_at": due_at, "event_ids": ids}
-            for (destination, due_at), ids in owed.items()
+            for (destination, due_at), ids in pending.items()
         ],
         [
             {"destination": destination, "reason": reason, "event_ids": ids}
@@ -312,11 +312,11 @@ def fan_out(
     )
 
 
-def _skip(arrival: Arrival, destination: DestinationWords, limits: Limits) -> str | None:
-    mapping = destination.mappings.get(arrival.name)
-    if mapping is None:
+def _skip(arrival: Arrival, destination: DestinationRoutes, limits: Limits) -> str | None:
+    route = destination.routes.get(arrival.name)
+    if route is None:
         return NO_MAPPING.reason
-    if not (destination.enabled and mapping.enabled):
+    if not (destination.enabled and route.enabled):
         return DISABLED.reason
     if arrival.recorded_at >= arrival.occurred_at + limits.window:
         return TOO_OLD.reason

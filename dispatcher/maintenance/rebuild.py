@@ -18,7 +18,7 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from dispatcher.database.connections import Database, Transaction
-from dispatcher.identity.fragments import Fact, fold, keys_of, stamp
+from dispatcher.identity.fragments import Fact, fold, keys_of, position
 from dispatcher.models import Event
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ class Rebuilt(msgspec.Struct):
     """What a rebuild did: events folded, deliveries owed now, and how many of them were just being sent."""
 
     events: int = 0
-    owed: int = 0
+    pending: int = 0
     taken: int = 0
 
 
@@ -48,9 +48,9 @@ async def rebuild(database: Database, progress: Callable[[int, int], None] = lam
         while rows := await transaction.run("read_folded_events", {"after": after, "limit": BATCH}):
             events = [Event(*row) for row in rows]
             await _fold(transaction, events)
-            owed = await transaction.run("enqueue_pending", {"ids": [event.id for event in events], "open": OPEN})
+            pending = await transaction.run("enqueue_pending", {"ids": [event.id for event in events], "open": OPEN})
             rebuilt.events += len(events)
-            rebuilt.owed += owed[0][0]
+            rebuilt.pending += pending[0][0]
             after = events[-1].id
             progress(min(after, last) - first + 1, last - first + 1)
         await transaction.run("drop_empty_fragments")
@@ -60,14 +60,16 @@ async def rebuild(database: Database, progress: Callable[[int, int], None] = lam
 
 async def _fold(transaction: Transaction, events: list[Event]) -> None:
     facts = [
-        Fact.of(stamp(event.occurred_at, event.id), keys, event.sealed, event.visitor, event.consent)
+        Fact.of(position(event.occurred_at, event.id), keys, event.sealed, event.visitor, event.consent)
         for event in events
         if any(keys := keys_of(event))
     ]
     await transaction.run(
         "fold_events",
         {
-            "facets": Jsonb([{**keys._asdict(), "groups": groups} for keys, groups in fold(facts).items()]),
-            "facts": Jsonb([{"event_id": fact.stamp[1], "at": fact.stamp[0], **fact.keys._asdict()} for fact in facts]),
+            "fragments": Jsonb([{**keys._asdict(), "groups": groups} for keys, groups in fold(facts).items()]),
+            "facts": Jsonb(
+                [{"event_id": fact.position[1], "at": fact.position[0], **fact.keys._asdict()} for fact in facts]
+            ),
         },
     )

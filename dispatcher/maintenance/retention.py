@@ -22,7 +22,7 @@ import structlog
 
 from dispatcher.config.settings import Settings
 from dispatcher.database.connections import Database
-from dispatcher.identity.fragments import EPOCH, Keys, keys_of, stamp
+from dispatcher.identity.fragments import EPOCH, Keys, keys_of, position
 from dispatcher.identity.full_log import skeleton
 from dispatcher.identity.graph import seen
 from dispatcher.identity.resolver import PersonResolver
@@ -41,7 +41,7 @@ TIMEOUT = 5
 class Swept(msgspec.Struct):
     """What a sweep removed: facets of silent persons; events; and the receipts of events that stay."""
 
-    facets: int = 0
+    fragments: int = 0
     events: int = 0
     receipts: int = 0
 
@@ -52,7 +52,7 @@ async def sweep(database: Database, settings: Settings, *, rest: float = REST) -
     silence = max(timedelta(days=settings.person_days), age)
     swept = Swept()
     async for silent in _silent(database, silence, rest):
-        swept.facets += await _remove_facets(database, silent, silence)
+        swept.fragments += await _remove_fragments(database, silent, silence)
     async for old in _old(database, age, rest):
         gone, kept = await _remove_events(database, old, age)
         swept.events += gone
@@ -77,18 +77,18 @@ async def _silent(database: Database, silence: timedelta, rest: float) -> AsyncI
         silent = [
             keys_of(event)
             for event, relation in zip(quiet, relations, strict=True)
-            if all(seen(facet)[0] < before for facet in relation.lenders)
+            if all(seen(fragment)[0] < before for fragment in relation.sources)
         ]
         if silent:
             yield silent
         await asyncio.sleep(rest * (monotonic() - began))
 
 
-async def _remove_facets(database: Database, facets: Sequence[Keys], silence: timedelta) -> int:
+async def _remove_fragments(database: Database, fragments: Sequence[Keys], silence: timedelta) -> int:
     before = await _micros_ago(database, silence)
     async with database.transaction(seconds=TIMEOUT) as transaction:
         await transaction.run("exclude_dispatchers")
-        rows = await transaction.run("remove_fragments", _side_by_side(facets) | {"before": before})
+        rows = await transaction.run("remove_fragments", _side_by_side(fragments) | {"before": before})
     return int(rows[0][0])
 
 
@@ -111,8 +111,10 @@ async def _remove_events(database: Database, events: Sequence[Event], age: timed
     async with database.transaction(seconds=TIMEOUT) as transaction:
         await transaction.run("exclude_dispatchers")
         unended = [row[0] for row in await transaction.run("find_unfinished_events", {"ids": [e.id for e in events]})]
-        owed = {row[0] for row in await transaction.run("find_pending_events", {"ids": unended})} if unended else set()
-        old = [event for event in events if event.id not in owed]
+        pending = (
+            {row[0] for row in await transaction.run("find_pending_events", {"ids": unended})} if unended else set()
+        )
+        old = [event for event in events if event.id not in pending]
         asked = {"ids": [event.id for event in old], "age": age} | _side_by_side([keys_of(event) for event in old])
         rows = await transaction.run("remove_events", asked)
     return rows[0][0], rows[0][1]
@@ -122,14 +124,14 @@ def _as_event(keys: Keys, at: int) -> Event:
     return skeleton((0, EPOCH + timedelta(microseconds=at), *keys))
 
 
-def _side_by_side(facets: Sequence[Keys]) -> dict[str, list[str]]:
+def _side_by_side(fragments: Sequence[Keys]) -> dict[str, list[str]]:
     return {
-        "accounts": [keys.account_id for keys in facets],
-        "handls": [keys.handl_id for keys in facets],
-        "leads": [keys.lead_id for keys in facets],
+        "accounts": [keys.account_id for keys in fragments],
+        "handls": [keys.handl_id for keys in fragments],
+        "leads": [keys.lead_id for keys in fragments],
     }
 
 
 async def _micros_ago(database: Database, time: timedelta) -> int:
     now = (await database.run("read_clock"))[0][0]
-    return stamp(now - time, 0)[0]
+    return position(now - time, 0)[0]

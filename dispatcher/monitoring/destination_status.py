@@ -30,7 +30,7 @@ class Age(msgspec.Struct, frozen=True):
         return max((age for age in (self.working, self.paused) if age is not None), default=None)
 
 
-class Standing(msgspec.Struct, frozen=True):
+class DestinationStatus(msgspec.Struct, frozen=True):
     """The state of a destination, or of intake (id 0), as all dispatchers together see it; None: none was heard of.
 
     `seconds`: for how long it is in it. `told_by`: how many dispatchers say so.
@@ -42,10 +42,10 @@ class Standing(msgspec.Struct, frozen=True):
     reason: str | None
     since: datetime | None
     seconds: float | None
-    told_by: int
+    reported_by: int
     age: Age = Age()
 
 
-def standings(rows: Iterable[tuple[Any, ...]]) -> dict[int, Standing]:
+def destination_statuses(rows: Iterable[tuple[Any, ...]]) -> dict[int, DestinationStatus]:
     """Give the standings by destination's id (0: intake), from rows of the query `standings`. Pure."""
-    return {row[0]: Standing(*(*row[:-3], Age(*row[-3:]))) for row in rows}
+    return {row[0]: DestinationStatus(*(*row[:-3], Age(*row[-3:]))) for row in rows}

@@ -13,9 +13,9 @@ import psycopg
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from dispatcher.database.connections import AWAY, Database
+from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
 from dispatcher.monitoring.alerts.conditions import KINDS
-from dispatcher.monitoring.destination_status import standings
+from dispatcher.monitoring.destination_status import destination_statuses
 from dispatcher.monitoring.quality import IDENTIFIERS, qualities
 
 FRESH_SECONDS = 5.0
@@ -37,17 +37,17 @@ GAUGES: Mapping[str, Gauge] = {
     "outbox_database_up": Gauge(
         "1 if the database answered within three seconds, else 0 and nothing else is known of it"
     ),
-    "outbox_owed": Gauge(
+    "outbox_pending": Gauge(
         "Deliveries still owed, queued and leased; destination intake: events not taken in yet, merges: merges not dealt "
         "with yet. Exact up to 100000; above, the planner's estimate of the table, shared among the destinations that have more",
         ("destination",),
     ),
-    "outbox_oldest_owed_seconds": Gauge(
+    "outbox_oldest_pending_seconds": Gauge(
         "How long the longest-waiting has been owed, a re-send since it was decided, what a paused step holds back included; "
         "0: nothing is owed",
         ("destination",),
     ),
-    "outbox_circuit": Gauge(
+    "outbox_destination_state": Gauge(
         "1 for the state that the destination is in: as it was switched, else the one that a dispatcher came to last",
         ("destination", "state"),
     ),
@@ -85,7 +85,11 @@ class Gauges(Collector):
                 async with asyncio.timeout(ANSWER_SECONDS):
                     self._values = await self._ask()
                 self._values["outbox_database_up"] = [((), 1.0)]
-            except (*AWAY, psycopg.Error, TimeoutError):  # whatever it is, what this process counts is still told
+            except (
+                *DATABASE_UNAVAILABLE,
+                psycopg.Error,
+                TimeoutError,
+            ):  # whatever it is, what this process counts is still told
                 self._values = {"outbox_database_up": [((), 0.0)]}
             self._asked_at = monotonic()
 
@@ -102,11 +106,11 @@ class Gauges(Collector):
         told: defaultdict[str, dict[str, float]] = defaultdict(dict)
         for what, name, state, number in rows:
             told[what][name or state] = number
-        known = standings(await self._database.run_once("read_destination_status", {"fresh": self._fresh}))
+        known = destination_statuses(await self._database.run_once("read_destination_status", {"fresh": self._fresh}))
         return {
-            "outbox_owed": [((name,), count) for name, count in owed(told).items()],
-            "outbox_oldest_owed_seconds": [((each.name,), each.age.longest or 0.0) for each in known.values()],
-            "outbox_circuit": [
+            "outbox_pending": [((name,), count) for name, count in pending(told).items()],
+            "outbox_oldest_pending_seconds": [((each.name,), each.age.longest or 0.0) for each in known.values()],
+            "outbox_destination_state": [
                 ((each.name, state), float(each.state == state))
                 for each in known.values()
                 if each.id
@@ -131,7 +135,7 @@ class Gauges(Collector):
         return [(labels, min(part / whole, 1.0)) for labels, (part, whole) in found.items() if whole]
 
 
-def owed(told: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+def pending(told: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     """Give how much each destination is owed, from rows counted (up to `MOST`), rows leased, and the tables' estimates."""
     queued, rows = dict(told["queued"]), told["rows"]
     for name in ("intake", "merges"):

@@ -28,7 +28,7 @@ _SECONDS = Histogram(
 NO_ROUTE = "none"
 
 
-class Exposition:
+class MetricsEndpoint:
     """`answer` handles `/metrics`: what this process counts, and with `gauges` what the database knows."""
 
     def __init__(self, gauges: Gauges | None = None) -> None:

@@ -17,7 +17,7 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from dispatcher.database.connections import Database, Transaction
-from dispatcher.identity.fragments import FIRST, Fact, Keys, Stamp, fold, join, keys_of, pack, stamp, unpack
+from dispatcher.identity.fragments import FIRST, Fact, Keys, LogPosition, fold, join, keys_of, pack, position, unpack
 from dispatcher.identity.graph import all_keys, links
 from dispatcher.models import Event
 from dispatcher.people.lookup import BATCH, NOTHING, Found, Scan, Selector, find
@@ -46,16 +46,16 @@ async def _erase(transaction: Transaction, found: Found) -> int:
     await _forget(transaction, found)
     # A customer of Stripe's is a lead.
     await transaction.run("erase_stripe", {"leads": found.leads(), "accounts": sorted(found.accounts)})
-    telling = {event_id async for event_id in _telling(transaction, found)}
-    rows = await transaction.run("erase_log", {"ids": ids, "telling": list(telling)})
+    merge_notice = {event_id async for event_id in _telling(transaction, found)}
+    rows = await transaction.run("erase_log", {"ids": ids, "telling": list(merge_notice)})
     return int(rows[0][0])
 
 
 async def _forget(transaction: Transaction, found: Found) -> None:
     """Take the events out of what is known of persons; what their facets know of others is folded again."""
-    facets = {keys_of(event) for event in found.events.values()} | {Keys(account) for account in found.accounts}
+    fragments = {keys_of(event) for event in found.events.values()} | {Keys(account) for account in found.accounts}
     signed = [
-        (key, *stamp(event.occurred_at, event.id))
+        (key, *position(event.occurred_at, event.id))
         for event in found.events.values()
         if keys_of(event).account_id
         for key in links(keys_of(event))
@@ -63,9 +63,9 @@ async def _forget(transaction: Transaction, found: Found) -> None:
     left = await transaction.run(
         "erase_fragments",
         {
-            "accounts": [keys.account_id for keys in facets],
-            "handls": [keys.handl_id for keys in facets],
-            "leads": [keys.lead_id for keys in facets],
+            "accounts": [keys.account_id for keys in fragments],
+            "handls": [keys.handl_id for keys in fragments],
+            "leads": [keys.lead_id for keys in fragments],
             "ids": list(found.events),
             "kinds": [key.kind.value for key, _, _ in signed],
             "values": [key.value for key, _, _ in signed],
@@ -73,10 +73,10 @@ async def _forget(transaction: Transaction, found: Found) -> None:
             "signed": [event_id for _, _, event_id in signed],
         },
     )
-    for facet, *keys, groups in left:
+    for fragment, *keys, groups in left:
         told = unpack(groups)
         if any(abs(event_id) in found.events for _, event_id in told.values()):
-            again = await _fold(transaction, facet, Keys(*keys))
+            again = await _fold(transaction, fragment, Keys(*keys))
             if abs(told[FIRST][1]) not in found.events:
                 join(again, {FIRST: told[FIRST]})  # its event may be gone from the log
             await transaction.run(
@@ -84,10 +84,10 @@ async def _forget(transaction: Transaction, found: Found) -> None:
             )
 
 
-async def _fold(transaction: Transaction, facet: int, keys: Keys) -> dict[str, Stamp]:
-    newest: dict[str, Stamp] = {}
-    async for rows in transaction.stream("read_fragment_facts", {"facet": facet}, size=BATCH):
-        told = fold(Fact.of(stamp(at, event_id), keys, *more) for event_id, at, *more in rows)
+async def _fold(transaction: Transaction, fragment: int, keys: Keys) -> dict[str, LogPosition]:
+    newest: dict[str, LogPosition] = {}
+    async for rows in transaction.stream("read_fragment_facts", {"fragment": fragment}, size=BATCH):
+        told = fold(Fact.of(position(at, event_id), keys, *more) for event_id, at, *more in rows)
         join(newest, unpack(told[keys]))
     return newest
 

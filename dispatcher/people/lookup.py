@@ -24,7 +24,7 @@ import msgspec
 from dispatcher.database.connections import Transaction
 from dispatcher.identity.fragments import keys_of
 from dispatcher.identity.full_log import WholeLog, skeleton
-from dispatcher.identity.graph import CROWD, Key, Kind, links
+from dispatcher.identity.graph import KEY_LIMIT, Key, Kind, links
 from dispatcher.intake.worker import SLACK
 from dispatcher.models import Event
 from outbox.sealing import Sealed, seal
@@ -142,7 +142,7 @@ class _Search:
             used.update(key for event in batch for key in links(keys_of(event)))
         direct = await self._of(account, used)
         between = {key for event in direct for key in links(keys_of(event))} - used
-        await self._of(account, between - await self._log.crowded(between))
+        await self._of(account, between - await self._log.over_limit(between))
 
     async def add_key(self, key: Key) -> None:
         """Add the person whose events carry a lead or handlID."""
@@ -159,12 +159,15 @@ class _Search:
 
     async def add_anonymous(self, keys: set[Key]) -> None:
         """Add what carries some keys and belongs to no account, and what does over one key between."""
-        crowded = await self._log.crowded(keys)
+        over_limit = await self._log.over_limit(keys)
         direct = await self._of("", keys)
         between = {
-            key for event in direct for key in links(keys_of(event)) if not crowded.intersection(links(keys_of(event)))
+            key
+            for event in direct
+            for key in links(keys_of(event))
+            if not over_limit.intersection(links(keys_of(event)))
         } - keys
-        await self._of("", between - await self._log.crowded(between))
+        await self._of("", between - await self._log.over_limit(between))
 
     async def add_all(self, events: Sequence[Event]) -> None:
         """Add the persons of some events."""
@@ -177,12 +180,12 @@ class _Search:
                 else:
                     anonymous.append(event)
         keys = {key for event in anonymous for key in links(keys_of(event))}
-        if len(accounts) > CROWD or len(keys) > CROWD:
+        if len(accounts) > KEY_LIMIT or len(keys) > KEY_LIMIT:
             raise SeveralError(accounts)
         for account in sorted(accounts):
             await self.add_account(account)
         self.events |= {event.id: event for event in anonymous}
-        await self.add_anonymous(keys - await self._log.crowded(keys))
+        await self.add_anonymous(keys - await self._log.over_limit(keys))
 
     async def _of(self, account: str, keys: set[Key]) -> list[Event]:
         """Add the events without an account on `keys` that belong to `account` ("": to nobody); give them."""

@@ -32,8 +32,8 @@ class Item(msgspec.Struct):
     """One thing that is known: since when, when it was told last, and by how many events."""
 
     name: str
-    learnt_at: datetime
-    told_at: datetime
+    first_seen_at: datetime
+    last_seen_at: datetime
     events: int = 1
     state: str | None = None
     """Of a consent: what was said last."""
@@ -65,7 +65,7 @@ class EventItem(msgspec.Struct, frozen=True):
     deliveries: list[DeliveryItem]
 
 
-class Portrait(msgspec.Struct):
+class PersonProfile(msgspec.Struct):
     """All that is shown, each part in the order of time."""
 
     keys: list[KeyItem]
@@ -75,7 +75,7 @@ class Portrait(msgspec.Struct):
     events: list[EventItem]
 
 
-async def portrait(queries: Transaction, found: Found) -> Portrait:
+async def portrait(queries: Transaction, found: Found) -> PersonProfile:
     """Give what is known of a person that was found."""
     told: dict[tuple[str, str], Item] = {}
     events: list[EventItem] = []
@@ -94,9 +94,9 @@ async def portrait(queries: Transaction, found: Found) -> Portrait:
             for part, name, more in _told_by(event, raw.get(event.id)):
                 _note(told, part, name, event.occurred_at, more)
     parts: dict[str, list[Any]] = {part: [] for part in ("keys", "traits", "browser", "consent")}
-    for (part, _), known in sorted(told.items(), key=lambda item: (item[1].learnt_at, item[0])):
+    for (part, _), known in sorted(told.items(), key=lambda item: (item[1].first_seen_at, item[0])):
         parts[part].append(known)
-    return Portrait(**parts, events=sorted(events, key=lambda event: (event.at, event.id)))
+    return PersonProfile(**parts, events=sorted(events, key=lambda event: (event.at, event.id)))
 
 
 def _note(told: dict[tuple[str, str], Item], part: str, name: str, at: datetime, more: str | None) -> None:
@@ -107,9 +107,9 @@ def _note(told: dict[tuple[str, str], Item], part: str, name: str, at: datetime,
         told[mark] = known
         return
     known.events += 1
-    known.learnt_at = min(known.learnt_at, at)
-    if at >= known.told_at:
-        known.told_at = at
+    known.first_seen_at = min(known.first_seen_at, at)
+    if at >= known.last_seen_at:
+        known.last_seen_at = at
         if part == "consent":
             known.state = more
 

@@ -21,15 +21,15 @@ from dispatcher.database.connections import Database, Queries
 from dispatcher.delivery.eligibility import refuse
 from dispatcher.destinations import registry
 from dispatcher.destinations.base import Destination, Payload
-from dispatcher.identity.enrichment import wanted
+from dispatcher.identity.enrichment import missing_fields
 from dispatcher.identity.fragments import keys_of
-from dispatcher.identity.profile import Known, known_from
+from dispatcher.identity.profile import Profile, profile_from_event
 from dispatcher.identity.resolver import PersonResolver
-from dispatcher.models import Delivery, Event, Mapping
+from dispatcher.models import Delivery, Event, Route
 from dispatcher.preview.masking import masked
 from dispatcher.preview.provenance import Origins
 from dispatcher.reasons import CANNOT_BUILD, DISABLED, Refusal
-from dispatcher.routing import DestinationWords, Words
+from dispatcher.routing import DestinationRoutes, RoutingTable
 from outbox.sealing import seal
 
 HIDDEN = " (shown in part)"
@@ -62,7 +62,7 @@ class _About(msgspec.Struct, frozen=True):
     """One event, what is known of its person and from where, and the database's clock."""
 
     event: Event
-    known: Known
+    known: Profile
     origins: Origins
     now: datetime
 
@@ -97,7 +97,7 @@ async def previews(database: Database, settings: Settings, config: Config, event
         if not rows:
             return []
         event = await _sealed(transaction, Event(*rows[0]), settings.phone_region or None)
-        words = await Words(transaction).destinations()
+        words = await RoutingTable(transaction).destinations()
         told = {name: _Told(*row) for name, *row in await transaction.run("read_progress", {"id": event_id})}
         now = (await transaction.run("read_clock"))[0][0]
         (known,) = await PersonResolver(transaction).resolve([event])
@@ -118,41 +118,41 @@ async def _sealed(queries: Queries, event: Event, region: str | None) -> Event:
     return msgspec.structs.replace(event, sealed=seal(raw[0][1], region=region).to_json()) if raw else event
 
 
-async def _origins(queries: Queries, event: Event, known: Known) -> Origins:
+async def _origins(queries: Queries, event: Event, known: Profile) -> Origins:
     (relation,) = await PersonResolver(queries).relate([event])
-    borrowed = wanted(event, keys_of(event), known_from(event), relation)
+    borrowed = missing_fields(event, keys_of(event), profile_from_event(event), relation)
     rows = await queries.run("read_events", {"ids": list(set(borrowed.values()))})
     return Origins(event, known, borrowed, {row[0]: Event(*row) for row in rows})
 
 
-def _preview(destination: Destination, words: DestinationWords, about: _About, told: _Told) -> Preview:
-    mapping = words.mappings.get(about.event.name)
-    note = _note(destination, words, mapping, told)
+def _preview(destination: Destination, words: DestinationRoutes, about: _About, told: _Told) -> Preview:
+    route = words.routes.get(about.event.name)
+    note = _note(destination, words, route, told)
     built = _built(destination, words, about, told)
     if isinstance(built, Refusal):
         return Preview(words.name, f"{built.outcome}: {built.reason}", None, [], note)
     body = _body(built)
-    shown = masked(body, mapping.parameters.keys() if mapping else frozenset())
+    shown = masked(body, route.parameters.keys() if route else frozenset())
     fields = [
-        Field(path, about.origins.of(path, mapping) + ("" if value == seen else HIDDEN), seen)
+        Field(path, about.origins.of(path, route) + ("" if value == seen else HIDDEN), seen)
         for (path, value), (_, seen) in zip(_fields(body), _fields(shown), strict=True)
     ]
     return Preview(words.name, None, shown, fields, note)
 
 
-def _built(destination: Destination, words: DestinationWords, about: _About, told: _Told) -> Payload | Refusal:
-    mapping = words.mappings.get(about.event.name)
+def _built(destination: Destination, words: DestinationRoutes, about: _About, told: _Told) -> Payload | Refusal:
+    route = words.routes.get(about.event.name)
     is_delivered = told.outcome == "delivered"
     delivery = Delivery(about.event, told.revision + is_delivered, 0, told.first_unknown_at)
     if not words.enabled:
         return DISABLED
     # What was delivered is not owed any more: no window closes for it, and it is shown as it would be built.
-    if not is_delivered and (refusal := refuse(delivery, mapping, destination.limits, about.now)):
+    if not is_delivered and (refusal := refuse(delivery, route, destination.limits, about.now)):
         return refusal
     try:
-        if mapping is None:
+        if route is None:
             return destination.build_merge(delivery, about.known, about.now)
-        return destination.build(delivery, about.known, mapping, about.now)
+        return destination.build(delivery, about.known, route, about.now)
     except Exception:  # noqa: BLE001 - what cannot be built is shown as what would become of it
         return CANNOT_BUILD
 
@@ -182,7 +182,7 @@ def _fields(body: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
             yield path, value
 
 
-def _note(destination: Destination, words: DestinationWords, mapping: Mapping | None, told: _Told) -> str | None:
+def _note(destination: Destination, words: DestinationRoutes, route: Route | None, told: _Told) -> str | None:
     if told.outcome == "delivered":
         return (
             f"delivered {_time(told.at)}; so it would be built now. "
@@ -190,7 +190,7 @@ def _note(destination: Destination, words: DestinationWords, mapping: Mapping | 
         )
     if told.outcome:
         return f"ended {_time(told.at)} as {told.outcome}: {told.reason}"
-    if words.paused or (mapping and mapping.paused):
+    if words.paused or (route and route.paused):
         return "paused: it waits, while its window runs"
     if missing := destination.missing():
         return f"halted: {missing} is not set; it waits, while its window runs"

@@ -11,9 +11,8 @@ from typing import Any
 
 from dispatcher.consent import CONSENTS
 from dispatcher.identity.fragments import BROWSER, GOOGLE_TRAITS, TRAITS
-from dispatcher.identity.profile import Known, known_from
-from dispatcher.models import Event
-from dispatcher.models import Mapping as StepMapping
+from dispatcher.identity.profile import Profile, profile_from_event
+from dispatcher.models import Event, Route
 
 EVENT = "this event"
 CONFIGURATION = "configuration"
@@ -64,14 +63,14 @@ class Origins:
     `borrowed`: by field, the id of the event that lends it (`dispatcher.identity.lend.wanted`); `lenders`: those events.
     """
 
-    def __init__(self, event: Event, known: Known, borrowed: Mapping[str, int], lenders: Mapping[int, Event]) -> None:
+    def __init__(self, event: Event, known: Profile, borrowed: Mapping[str, int], sources: Mapping[int, Event]) -> None:
         self._event = event
         self._known = known
-        self._own = known_from(event)
+        self._own = profile_from_event(event)
         self._borrowed = borrowed
-        self._lenders = lenders
+        self._sources = sources
 
-    def of(self, path: str, mapping: StepMapping | None) -> str:
+    def of(self, path: str, route: Route | None) -> str:
         """Give where the field at `path` of a payload comes from."""
         name = path.rpartition(".")[2]
         if field := TOLD.get(path):
@@ -85,14 +84,14 @@ class Origins:
         if path in OF_THE_FUNNEL:
             return CONFIGURATION
         if name == "action_source":
-            return self._action_source(mapping)
-        return self._said(name, mapping)
+            return self._action_source(route)
+        return self._said(name, route)
 
     def _told(self, field: str) -> str:
         if self._tells(field):
             made = field == "fbc" and not (self._event.visitor or {}).get("fbc")
             return f"{EVENT}, made from its fbclid" if made else EVENT
-        if lender := self._lenders.get(self._borrowed.get(field, 0)):
+        if lender := self._sources.get(self._borrowed.get(field, 0)):
             return self._describe(lender)
         if field in CONSENTS:
             return f"{CONFIGURATION} (OUTBOX_CONSENT_DEFAULT)"
@@ -129,17 +128,17 @@ class Origins:
             return "the account that signed in on this browser or lead"
         return EVENT
 
-    def _action_source(self, mapping: StepMapping | None) -> str:
-        if mapping and mapping.action_source:
+    def _action_source(self, route: Route | None) -> str:
+        if route and route.action_source:
             return CONFIGURATION
         return EVENT if (self._event.details or {}).get("action_source") else DERIVED
 
-    def _said(self, name: str, mapping: StepMapping | None) -> str:
+    def _said(self, name: str, route: Route | None) -> str:
         """Give where a parameter comes from that says what happened."""
         for part, inner in (*RENAMED.get(name, ()), ("details", name)):
             if self._part(part).get(inner) not in (None, "", []):
                 return EVENT
-        if mapping and (name in mapping.parameters or name in MONEY):
+        if route and (name in route.parameters or name in MONEY):
             return CONFIGURATION
         return EVENT if name == "content_category" else DERIVED
 

@@ -26,8 +26,8 @@ class Progress(msgspec.Struct, frozen=True):
     done: int
     total: int
     decisions: Sequence[Decision]
-    tellings: int
-    owed: int
+    merge_notices: int
+    pending: int
 
 
 async def backfill(
@@ -38,9 +38,9 @@ async def backfill(
     async for done, total, batch in batches:
         events = [event for event in batch if event.recorded_at >= since]
         decisions = await resender.consider(events)
-        tellings = await resender.tellings(await resender.merges_among(events))
-        owed = 0 if dry_run else await resender.owe(decisions, tellings)
-        yield Progress(done, total, decisions, len(tellings), owed)
+        merge_notices = await resender.merge_notices(await resender.merges_among(events))
+        pending = 0 if dry_run else await resender.enqueue(decisions, merge_notices)
+        yield Progress(done, total, decisions, len(merge_notices), pending)
 
 
 async def _since(database: Database, since: datetime) -> AsyncIterator[tuple[int, int, list[Event]]]:

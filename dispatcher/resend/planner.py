@@ -22,11 +22,11 @@ from dispatcher.database.connections import Database
 from dispatcher.delivery.eligibility import refuse
 from dispatcher.destinations.base import Destination, Payload
 from dispatcher.identity.fragments import Keys, keys_of
-from dispatcher.identity.graph import Relation, first_seen, links
-from dispatcher.identity.profile import Known
+from dispatcher.identity.graph import Owner, first_seen, links
+from dispatcher.identity.profile import Profile
 from dispatcher.identity.resolver import PersonResolver
-from dispatcher.models import Delivery, Event, Mapping
-from dispatcher.routing import DestinationWords, Words
+from dispatcher.models import Delivery, Event, Route
+from dispatcher.routing import DestinationRoutes, RoutingTable
 
 log = structlog.get_logger()
 
@@ -73,18 +73,18 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 def judge(
-    told: Told, known: Known, destination: Destination, mapping: Mapping | None, now: datetime
+    told: Told, known: Profile, destination: Destination, route: Route | None, now: datetime
 ) -> tuple[Verdict, Sequence[str]]:
     """Say what is to be done about one event, and which identifiers it gained. Pure."""
     if told.in_flight:
         return Verdict.IN_FLIGHT, ()
     if told.revision != told.ended_revision:
         return Verdict.STILL_OWED, ()
-    if not told.delivered or told.revision is None or told.first_at is None or mapping is None:
+    if not told.delivered or told.revision is None or told.first_at is None or route is None:
         return Verdict.NOT_DELIVERED, ()
     again = Delivery(told.event, told.revision + 1, 0, told.first_at)
     try:
-        built = destination.build(again, known, mapping, now)
+        built = destination.build(again, known, route, now)
     except Exception as error:  # noqa: BLE001 - whatever one event does to us, it harms itself only
         log.error("an event cannot be built", id=told.event.id, error=type(error).__name__)
         return Verdict.REFUSED, ()
@@ -95,7 +95,7 @@ def judge(
         return Verdict.NOTHING_GAINED, ()
     if told.account_id is not None and told.account_id != known.account_id:
         return Verdict.OTHER_ACCOUNT, gained
-    if refuse(again, mapping, destination.limits, now):
+    if refuse(again, route, destination.limits, now):
         return Verdict.WINDOW_CLOSED, gained
     return Verdict.RESEND, gained
 
@@ -103,7 +103,7 @@ def judge(
 class Resender:
     """Finds what a merge has made worth sending again, and owes it."""
 
-    def __init__(self, database: Database, words: Words, destinations: Sequence[Destination]) -> None:
+    def __init__(self, database: Database, words: RoutingTable, destinations: Sequence[Destination]) -> None:
         self._database = database
         self._words = words
         self._destinations = destinations
@@ -123,23 +123,23 @@ class Resender:
         in_flight = {decision.told.event.id for decision in decisions if decision.verdict is Verdict.IN_FLIGHT}
         later = [merge for merge, events in nearby.items() if events & in_flight]
         owners = {event.id: relation.account_id for event, relation in zip(acquainted, relations, strict=True)}
-        tellings = await self.tellings([(event, owners.get(event.id, event.account_id)) for event in merges])
-        owed = await self._owe(
-            [*_resends(decisions), *tellings], done={row[0] for row in claimed}.difference(later), later=later
+        merge_notices = await self.merge_notices([(event, owners.get(event.id, event.account_id)) for event in merges])
+        pending = await self._enqueue(
+            [*_resends(decisions), *merge_notices], done={row[0] for row in claimed}.difference(later), later=later
         )
-        if owed:
-            log.info("merges dealt with", merges=len(claimed), owed=owed, **summary(decisions))
+        if pending:
+            log.info("merges dealt with", merges=len(claimed), pending=pending, **summary(decisions))
         return True
 
-    async def _nearby(self, merges: Sequence[Event], relations: Sequence[Relation]) -> dict[int, set[int]]:
+    async def _nearby(self, merges: Sequence[Event], relations: Sequence[Owner]) -> dict[int, set[int]]:
         """Give the ids of the newest events of each merge's person."""
         nearby: dict[int, set[int]] = {event.id: set() for event in merges}
         asked = [
-            (event.id, facet.keys)
+            (event.id, fragment.keys)
             for event, relation in zip(merges, relations, strict=True)
-            for facet in relation.lenders
+            for fragment in relation.sources
         ]
-        for number, event_id in await self._events_of_facets([keys for _, keys in asked]):
+        for number, event_id in await self._events_of_fragments([keys for _, keys in asked]):
             nearby[asked[number - 1][0]].add(event_id)
         return nearby
 
@@ -148,7 +148,7 @@ class Resender:
         asked = {"ids": list(ids), "destinations": [words.id for _, words in await self._recognising()]}
         return [event_id for (event_id,) in await self._database.run("find_sent_events", asked)] if asked["ids"] else []
 
-    async def _recognising(self) -> list[tuple[Destination, DestinationWords]]:
+    async def _recognising(self) -> list[tuple[Destination, DestinationRoutes]]:
         """Give the destinations that recognise a repeat."""
         words = await self._words.destinations()
         return [
@@ -170,8 +170,8 @@ class Resender:
             asked = {"destination": words.id, "ids": list(known)}
             for *answer, event_id in await self._database.run("find_resend_candidates", asked):
                 told = Told(by_id[event_id], *answer)
-                mapping = words.mappings.get(told.event.name)
-                verdict, gained = judge(told, known[told.event.id], destination, mapping, now)
+                route = words.routes.get(told.event.name)
+                verdict, gained = judge(told, known[told.event.id], destination, route, now)
                 decisions.append(Decision(words.id, told, verdict, gained))
         return decisions
 
@@ -181,34 +181,36 @@ class Resender:
         return [
             (event, relation.account_id)
             for event, relation in zip(events, relations, strict=True)
-            if any(facet.keys == keys_of(event) and first_seen(facet)[1] == event.id for facet in relation.lenders)
+            if any(
+                fragment.keys == keys_of(event) and first_seen(fragment)[1] == event.id for fragment in relation.sources
+            )
         ]
 
-    async def owe(self, decisions: Iterable[Decision], tellings: Iterable[dict[str, Any]]) -> int:
+    async def enqueue(self, decisions: Iterable[Decision], merge_notices: Iterable[dict[str, Any]]) -> int:
         """Owe what was decided; give how much of it nobody else had owed already."""
-        return await self._owe([*_resends(decisions), *tellings], done=(), later=())
+        return await self._enqueue([*_resends(decisions), *merge_notices], done=(), later=())
 
     async def events(self, ids: Iterable[int]) -> list[Event]:
         """Read some events."""
         asked = {"ids": list(ids)}
         return [Event(*row) for row in await self._database.run("read_events", asked)] if asked["ids"] else []
 
-    async def events_of(self, relation: Relation) -> set[int]:
+    async def events_of(self, relation: Owner) -> set[int]:
         """Give the ids of the newest events of a person."""
-        rows = await self._events_of_facets([facet.keys for facet in relation.lenders])
+        rows = await self._events_of_fragments([fragment.keys for fragment in relation.sources])
         return {event_id for _, event_id in rows}
 
-    async def _events_of_facets(self, facets: Sequence[Keys]) -> list[tuple[Any, ...]]:
+    async def _events_of_fragments(self, fragments: Sequence[Keys]) -> list[tuple[Any, ...]]:
         """Give the newest events of each facet, with its number (from 1)."""
         asked = {
-            "accounts": [keys.account_id for keys in facets],
-            "handls": [keys.handl_id for keys in facets],
-            "leads": [keys.lead_id for keys in facets],
+            "accounts": [keys.account_id for keys in fragments],
+            "handls": [keys.handl_id for keys in fragments],
+            "leads": [keys.lead_id for keys in fragments],
             "limit": EVENTS_A_FACET,
         }
-        return await self._database.run("read_fragment_events", asked) if facets else []
+        return await self._database.run("read_fragment_events", asked) if fragments else []
 
-    async def tellings(self, merges: Iterable[tuple[Event, str | None]]) -> list[dict[str, Any]]:
+    async def merge_notices(self, merges: Iterable[tuple[Event, str | None]]) -> list[dict[str, Any]]:
         """Give the merges, each with the account it is for, that are to be told to destinations without an event.
 
         A merge that the destination receives as an event of its own has told it all already.
@@ -217,7 +219,7 @@ class Resender:
         if not merges:
             return []
         now = (await self._database.run("read_clock"))[0][0]
-        tellings: list[dict[str, Any]] = []
+        merge_notices: list[dict[str, Any]] = []
         for destination in self._destinations:
             words = (await self._words.destinations())[destination.name]
             if destination.limits.repeat is not None or not words.enabled:
@@ -225,17 +227,17 @@ class Resender:
             untold = {
                 event.id
                 for event, _ in merges
-                if event.name not in words.mappings and not refuse(Delivery(event, 1), None, destination.limits, now)
+                if event.name not in words.routes and not refuse(Delivery(event, 1), None, destination.limits, now)
             }
             if untold:
                 rows = await self._database.run(
                     "find_resend_candidates", {"destination": words.id, "ids": list(untold)}
                 )
                 untold -= {event_id for revision, *_, event_id in rows if revision}
-            tellings += [{"event_id": event_id, "destination": words.id, "revision": 1} for event_id in untold]
-        return tellings
+            merge_notices += [{"event_id": event_id, "destination": words.id, "revision": 1} for event_id in untold]
+        return merge_notices
 
-    async def _owe(self, resends: Iterable[dict[str, Any]], *, done: Iterable[int], later: Iterable[int]) -> int:
+    async def _enqueue(self, resends: Iterable[dict[str, Any]], *, done: Iterable[int], later: Iterable[int]) -> int:
         rows = await self._database.run(
             "enqueue_resends",
             {"resends": Jsonb(list(resends)), "done": list(done), "later": list(later), "pause": IN_FLIGHT},

@@ -131,7 +131,7 @@ class Ledger:
         self.epoch = uuid4().hex
         self.arrivals.clear()
         self.requests.clear()
-        self._tallies: dict[tuple[Destination, str], _Tallies] = {}
+        self._counters: dict[tuple[Destination, str], _Tallies] = {}
         self._sums: dict[tuple[Destination, str], Tally] = {}
         self._transactions: dict[str, dict[str, Tally]] = {}
         self._arrived = 0
@@ -150,8 +150,8 @@ class Ledger:
 
     def take(self, request: RequestRecord, offers: Sequence[Offer], envelope: msgspec.Raw) -> list[Taken]:
         """Record the events of `request` in their order, each with its verdict and the `envelope` they share."""
-        tallies = self._tallies.setdefault((request.destination, request.target), {})
-        return [self._take(request, offer, envelope, tallies) for offer in offers]
+        counters = self._counters.setdefault((request.destination, request.target), {})
+        return [self._take(request, offer, envelope, counters) for offer in offers]
 
     def lose(self, request: RequestRecord, taken: Sequence[Taken]) -> None:
         """Note that the sender of `request`, which was taken, did not learn that it was."""
@@ -172,11 +172,11 @@ class Ledger:
             request.error,
         ] += 1
 
-    def _take(self, request: RequestRecord, offer: Offer, envelope: msgspec.Raw, tallies: _Tallies) -> Taken:
+    def _take(self, request: RequestRecord, offer: Offer, envelope: msgspec.Raw, counters: _Tallies) -> Taken:
         tally = Tally()
         verdict: Verdict = "invalid"
         if offer.kind != "request":  # which is no event, so nothing is counted for it
-            tally = tallies.setdefault(offer.event_name, {}).setdefault(offer.event_id, tally)
+            tally = counters.setdefault(offer.event_name, {}).setdefault(offer.event_id, tally)
             verdict = self._reckon(request, offer, tally)
             self._add(tally, verdict, request)
             self._add(self._sums.setdefault((request.destination, offer.event_name), Tally()), verdict, request)
@@ -238,9 +238,9 @@ class Ledger:
 
     def counts(self, target: str | None = None) -> Iterator[tuple[Destination, str, str, Tally]]:
         """Yield (destination, event name, event id, tally), for each target or only the one named."""
-        for (destination, where), tallies in list(self._tallies.items()):
+        for (destination, where), counters in list(self._counters.items()):
             if target is None or target == where:
-                for event_name, ids in list(tallies.items()):
+                for event_name, ids in list(counters.items()):
                     for event_id, tally in list(ids.items()):
                         yield destination, event_name, event_id, tally
 

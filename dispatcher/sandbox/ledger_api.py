@@ -41,11 +41,11 @@ def add_routes(app: web.Application) -> None:
 
 
 async def _arrivals(request: web.Request) -> web.Response:
-    wanted = request.query.get("destination")
+    missing_fields = request.query.get("destination")
     after, limit = _number(request, "after", 0), _number(request, "limit", 10_000)
     ledger = request.app[SANDBOX].ledger
     result: dict[Destination, list[Arrival]] = {"meta": [], "ga4": []}
-    chosen = (one for one in ledger.arrivals if one.seq > after and wanted in (None, one.destination))
+    chosen = (one for one in ledger.arrivals if one.seq > after and missing_fields in (None, one.destination))
     for arrival in islice(chosen, limit):
         result[arrival.destination].append(arrival)
     return _json(result)

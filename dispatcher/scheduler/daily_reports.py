@@ -28,14 +28,14 @@ async def quality_report(database: Queries, settings: Settings, config: Config) 
 async def dead_letters(database: Queries) -> str | None:
     """Give the dead letters of the last 24 hours by destination and reason, with what to do; None if there were none."""
     rows = await database.run("count_outcomes", {"since": DAY})
-    return dead_text([(name, outcome, reason, count) for name, outcome, reason, count in rows if outcome == "dead"])
+    return dead_text([(name, outcome, reason, count) for name, outcome, reason, count in rows if outcome == "failed"])
 
 
 def outcomes_text(outcomes: Iterable[Outcome]) -> str:
     """Give a line for each destination: how many deliveries ended how in 24 hours. Pure."""
     lines = []
     for name, rows in groupby(outcomes, key=lambda row: row[0]):
-        counts = {"delivered": 0, "skipped": 0, "dead": 0}
+        counts = {"delivered": 0, "skipped": 0, "failed": 0}
         for _, outcome, _, count in rows:
             counts[outcome] += count
         lines.append(f"{name}: " + ", ".join(f"{outcome} {count}" for outcome, count in counts.items()))

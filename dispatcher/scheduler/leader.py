@@ -28,7 +28,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
-from dispatcher.database.connections import AWAY, Database
+from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
 from dispatcher.maintenance import retention
 from dispatcher.monitoring.alerts import Watch
 from dispatcher.scheduler import daily_reports
@@ -75,7 +75,7 @@ async def _sweep(work: Work) -> None:
     await retention.sweep(work.database, work.settings)
 
 
-async def _sweep_tallies(work: Work) -> None:
+async def _sweep_counts(work: Work) -> None:
     await work.database.run("remove_counts", {"minutes": MINUTES_KEPT, "days": DAYS_KEPT})
 
 
@@ -101,7 +101,7 @@ def _daily(config: Config) -> BaseTrigger:
 JOBS = (
     Job("alerts", lambda _: IntervalTrigger(seconds=WATCH_SECONDS, timezone=UTC), _watch),
     Job("retention", lambda _: CronTrigger(hour="*/6", minute=17, timezone=UTC), _sweep),
-    Job("tallies", lambda _: CronTrigger(minute=7, timezone=UTC), _sweep_tallies),
+    Job("tallies", lambda _: CronTrigger(minute=7, timezone=UTC), _sweep_counts),
     Job("report", _daily, _report, catches_up=True),
     Job("dead letters", _daily, _dead_letters, catches_up=True),
 )
@@ -126,7 +126,7 @@ class Schedule:
         self.term = term
         self._database = database
         self._work = Work(database, settings, config, Watch(database, settings, config, fresh=term))
-        self._me = {"office": OFFICE, "holder": holder}
+        self._me = {"role": OFFICE, "holder": holder}
         self._scheduler: AsyncIOScheduler | None = None
 
     async def step(self) -> bool:
@@ -145,7 +145,7 @@ class Schedule:
         if self._scheduler is not None:
             self._stop()
             if self._database.reachable:  # else the term ends by itself
-                with contextlib.suppress(*AWAY):
+                with contextlib.suppress(*DATABASE_UNAVAILABLE):
                     await self._database.run_once("resign_leader", self._me)
 
     def _start(self) -> None:

@@ -16,9 +16,9 @@ from dispatcher import console
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.console.app import IS_LIVE
-from dispatcher.monitoring.metrics_endpoint import Exposition, metered
+from dispatcher.monitoring.metrics_endpoint import MetricsEndpoint, metered
 from dispatcher.serve.access_log import access
-from dispatcher.serve.deduplication import Repeats
+from dispatcher.serve.deduplication import Deduplicator
 from dispatcher.serve.errors import answer
 from dispatcher.serve.forms import Forms
 from dispatcher.serve.recorder import Recorder
@@ -40,7 +40,7 @@ def create_app(settings: Settings, config: Config, recorder: Recorder, secret: s
     app = web.Application(middlewares=[metered, access])
     region = settings.phone_region or None
     webhook = Webhook(config, settings.stripe_secret, recorder, region)
-    forms = Forms(config.forms, config.serve, recorder, Repeats(secret), settings.ga4_measurement_id)
+    forms = Forms(config.forms, config.serve, recorder, Deduplicator(secret), settings.ga4_measurement_id)
 
     async def mark(request: web.Request, response: web.StreamResponse) -> None:
         if IS_LIVE not in request:  # who may post a form may not read the console
@@ -55,7 +55,7 @@ def create_app(settings: Settings, config: Config, recorder: Recorder, secret: s
             web.get("/outbox.js", _snippet),
             web.get("/healthz", _healthz),
             web.get("/readyz", _readyz(recorder)),
-            web.get("/metrics", Exposition().answer),
+            web.get("/metrics", MetricsEndpoint().answer),
         ]
     )
     return app

@@ -23,7 +23,7 @@ MOST = 50_000
 """Submissions that are remembered at once."""
 
 
-class Repeats:
+class Deduplicator:
     """Remembers what was submitted lately, as digests."""
 
     def __init__(self, secret: str, clock: Callable[[], float] = time) -> None:

@@ -20,7 +20,7 @@ from dispatcher.config.web_origin import location, origin_of
 from dispatcher.serve.access_log import FORM, ROW
 from dispatcher.serve.body import Fields, read_fields
 from dispatcher.serve.cors import Origins
-from dispatcher.serve.deduplication import Repeats
+from dispatcher.serve.deduplication import Deduplicator
 from dispatcher.serve.errors import RefusedError, answer
 from dispatcher.serve.field_mapping import Submission, understand
 from dispatcher.serve.recorder import Recorder
@@ -37,7 +37,7 @@ class Forms:
     """The forms that are configured. `stream` is the measurement id whose session counts."""
 
     def __init__(
-        self, forms: tuple[Form, ...], serve: Serve, recorder: Recorder, repeats: Repeats, stream: str
+        self, forms: tuple[Form, ...], serve: Serve, recorder: Recorder, repeats: Deduplicator, stream: str
     ) -> None:
         self._forms = {form.name: form for form in forms}
         self._serve = serve

@@ -18,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 
 import outbox
 from dispatcher.config.settings import conninfo
-from dispatcher.database.connections import AWAY
+from dispatcher.database.connections import DATABASE_UNAVAILABLE
 from dispatcher.database.queries import load
 from dispatcher.serve.errors import UnavailableError
 
@@ -97,7 +97,7 @@ class Recorder:
                     try:
                         async with self._pool.connection() as connection:
                             done = await work(connection)
-                    except AWAY as error:
+                    except DATABASE_UNAVAILABLE as error:
                         self._lost(error)
                         await self._pool.check()
                         await asyncio.sleep(pause)

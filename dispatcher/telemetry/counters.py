@@ -25,8 +25,8 @@ Key = tuple[int, int]
 """A delivery within a destination: event, revision."""
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """Whether a destination takes deliveries, as one process sees it (0: intake, that is, that the process is there)."""
+class ReportedState(msgspec.Struct, frozen=True):
+    """Whether a destination takes deliveries, as one process sees it."""
 
     destination: int
     state: str
@@ -54,7 +54,7 @@ class Wait(msgspec.Struct):
     longest: float = 0.0
 
 
-class Tallies:
+class Counters:
     """The counts of one process since they were written last, and what it said of each destination."""
 
     def __init__(self, database: Database, holder: str, *, heartbeat: timedelta) -> None:
@@ -64,8 +64,8 @@ class Tallies:
         self._outcomes: Counter[tuple[int, str, str]] = Counter()
         self._waits: dict[int, Wait] = {}
         self._coverage: Counter[tuple[int, str, str]] = Counter()
-        self._told: list[Standing] = []
-        self._told_at = 0.0
+        self._reported: list[ReportedState] = []
+        self._reported_at = 0.0
 
     def ended(self, destination: int, outcome: str, reason: str | None, count: int = 1) -> None:
         """Count deliveries that ended, or were tried in vain."""
@@ -96,10 +96,10 @@ class Tallies:
             wait.seconds += sum(waits)
             wait.longest = max(wait.longest, *waits)
 
-    async def keep(self, states: Iterable[Standing]) -> bool:
+    async def write(self, states: Iterable[ReportedState]) -> bool:
         """Write what was counted, and the states if one has changed or a heartbeat is due."""
         states = list(states)
-        is_news = states != self._told or monotonic() - self._told_at >= self._heartbeat
+        is_news = states != self._reported or monotonic() - self._reported_at >= self._heartbeat
         if not (is_news or self._outcomes or self._coverage):
             return False
         outcomes, self._outcomes = self._outcomes, Counter()
@@ -109,23 +109,24 @@ class Tallies:
             "add_counts",
             {
                 "holder": self._holder,
-                "minutes": Jsonb([_minute(*key, count, waits) for key, count in outcomes.items()]),
+                "counts": Jsonb([_minute(*key, count, waits) for key, count in outcomes.items()]),
                 "coverage": Jsonb(
                     [
                         {"destination": destination, "step": step, "field": field, "events": count}
                         for (destination, step, field), count in coverage.items()
                     ]
                 ),
-                "circuits": Jsonb(states if is_news else []),
+                "is_heartbeat": is_news,
+                "states": Jsonb(states if is_news else []),
             },
         )
         if is_news:
-            self._told, self._told_at = states, monotonic()
+            self._reported, self._reported_at = states, monotonic()
         return False
 
     async def leave(self) -> None:
         """Write what is left, and say that this process is gone."""
-        await self.keep(self._told)
+        await self.write(self._reported)
         await self._database.run("remove_dispatcher", {"holder": self._holder})
 
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-RECEIPTS = frozenset({"delivered", "skipped", "dead"})
+RECEIPTS = frozenset({"delivered", "skipped", "failed"})
 """Outcomes that end a delivery; what ends an attempt only is counted apart, and what was returned untried is neither."""
 MOST_REASONS = 60
 """Reasons are a fixed set, of some thirty; should one ever not be, it must not become a series a value."""

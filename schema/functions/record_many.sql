@@ -31,7 +31,7 @@ BEGIN
         ORDER BY name, event_id, ordinality
         ON CONFLICT (name, event_id) DO NOTHING
         RETURNING id, name, event_id
-    ), owed AS (
+    ), pending AS (
         INSERT INTO outbox.intake (event_id) SELECT id FROM inserted ORDER BY id
     ), persons AS (
         INSERT INTO outbox.raw (event_id, person)

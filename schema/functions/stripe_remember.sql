@@ -22,32 +22,32 @@ DECLARE
     released jsonb := '[]';
     free jsonb;
 BEGIN
-    INSERT INTO outbox.stripe_free AS known (subscription, starts_at, ends_at, told_at, opens, customer)
+    INSERT INTO outbox.stripe_free AS known (subscription, starts_at, ends_at, received_at, opens, customer)
     SELECT told ->> 'subscription', (period ->> 0)::bigint, (period ->> 1)::bigint, at, (period ->> 2)::boolean,
            told ->> 'customer'
     FROM jsonb_array_elements(told -> 'free') AS period
     ON CONFLICT (subscription, starts_at) DO UPDATE
-    SET ends_at = CASE WHEN (excluded.told_at, excluded.ends_at) > (known.told_at, known.ends_at)
+    SET ends_at = CASE WHEN (excluded.received_at, excluded.ends_at) > (known.received_at, known.ends_at)
                        THEN excluded.ends_at ELSE known.ends_at END,
-        told_at = greatest(excluded.told_at, known.told_at),
+        received_at = greatest(excluded.received_at, known.received_at),
         opens = excluded.opens OR known.opens
-    WHERE (excluded.told_at, excluded.ends_at) > (known.told_at, known.ends_at) OR excluded.opens > known.opens;
+    WHERE (excluded.received_at, excluded.ends_at) > (known.received_at, known.ends_at) OR excluded.opens > known.opens;
 
     SELECT jsonb_agg(jsonb_build_array(starts_at, ends_at, opens)) INTO free
     FROM outbox.stripe_free WHERE subscription = told ->> 'subscription';
     free := coalesce(free, '[]');
     IF told ? 'subscription' AND told ? 'order_id' THEN
-        INSERT INTO outbox.stripe_invoice (invoice, told_at, free, customer)
+        INSERT INTO outbox.stripe_invoice (invoice, received_at, free, customer)
         VALUES (told ->> 'order_id', at, free, told ->> 'customer')
         ON CONFLICT (invoice) DO NOTHING;
         SELECT judged.free INTO free FROM outbox.stripe_invoice AS judged WHERE invoice = told ->> 'order_id';
     END IF;
 
     FOR name IN SELECT value FROM jsonb_array_elements_text(told -> 'payments') ORDER BY value LOOP
-        INSERT INTO outbox.stripe_payment AS known (payment, told_at, order_id, customer)
+        INSERT INTO outbox.stripe_payment AS known (payment, received_at, order_id, customer)
         VALUES (name, at, told ->> 'order_id', told ->> 'customer')
         ON CONFLICT ON CONSTRAINT stripe_payment_pkey DO UPDATE
-        SET told_at = greatest(excluded.told_at, known.told_at),
+        SET received_at = greatest(excluded.received_at, known.received_at),
             order_id = CASE WHEN excluded.order_id = known.payment THEN excluded.order_id
                             ELSE coalesce(known.order_id, excluded.order_id) END,
             customer = coalesce(known.customer, excluded.customer)

@@ -27,8 +27,8 @@ def main() -> int:
             sys.stdout.write(f"{one.name:16} {one.says}\n")
         return 0
     known = {one.name: one for one in MEASUREMENTS}
-    wanted = [name for names in arguments.only for name in names.split(",") if name]
-    if unknown := set(wanted) - known.keys():
+    chosen = [name for names in arguments.only for name in names.split(",") if name]
+    if unknown := set(chosen) - known.keys():
         sys.stderr.write(f"unknown: {', '.join(sorted(unknown))}; --list shows what there is\n")
         return 2
     plan = _plan(arguments)
@@ -37,12 +37,12 @@ def main() -> int:
             postgresql = connection.info.parameter_status("server_version") or ""
         measured = []
         for one in MEASUREMENTS:
-            if not wanted or one.name in wanted:
+            if not chosen or one.name in chosen:
                 _say(f"{one.name}: {one.says}")
                 measured.append(measure(one, world, _say))
     found = results.results(plan, measured, postgresql)
     path = arguments.json
-    if path is None and not wanted and plan == FULL:
+    if path is None and not chosen and plan == FULL:
         path = results.KEPT / f"{found['commit']}.json"
     if path:
         results.keep(found, path)

@@ -16,7 +16,7 @@ MEASUREMENTS: tuple[Measurement, ...] = (
     building.BUILD,
     building.SEAL,
     aged.SETTLED,
-    aged.OWED,
+    aged.PENDING,
     aged.SNAPSHOT,
     record.SINGLE,
     record.BESIDE,

@@ -155,8 +155,8 @@ def settle(url: str, count: int) -> None:
         keys = ", ".join(f"CASE WHEN {key} <> '' THEN {key} || '~' || copy ELSE '' END" for key in _KEYS)
         connection.execute(
             f"""
-            INSERT INTO outbox.facet ({", ".join(_KEYS)}, groups)
-            SELECT {keys}, groups FROM outbox.facet, generate_series(1, {copies}) AS copy
+            INSERT INTO outbox.fragment ({", ".join(_KEYS)}, groups)
+            SELECT {keys}, groups FROM outbox.fragment, generate_series(1, {copies}) AS copy
             """
         )
         connection.execute("CHECKPOINT")

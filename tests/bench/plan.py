@@ -16,7 +16,7 @@ class Plan:
     slow_peer_jobs: int = 2_000
     ga4_events: int = 100_000
     settled: int = 5_000_000
-    owed: int = 1_000_000
+    pending: int = 1_000_000
     person: int = 100_000
     """Events of the largest person (a shared test lead)."""
     built: int = 20_000
@@ -37,7 +37,7 @@ class Plan:
         return replace(self, **changed)
 
 
-_COUNTS = ("events", "peer_jobs", "slow_peer_jobs", "ga4_events", "settled", "owed", "person", "built", "records")
+_COUNTS = ("events", "peer_jobs", "slow_peer_jobs", "ga4_events", "settled", "pending", "person", "built", "records")
 
 FULL = Plan()
 QUICK = Plan(
@@ -47,7 +47,7 @@ QUICK = Plan(
     slow_peer_jobs=150,
     ga4_events=5_000,
     settled=100_000,
-    owed=50_000,
+    pending=50_000,
     person=5_000,
     built=3_000,
     records=5,

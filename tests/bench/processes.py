@@ -36,7 +36,7 @@ WHERE name = %s AND revision = 0 AND outcome = 'delivered'
 """
 OWES_INTAKE = """
 SELECT EXISTS (SELECT FROM (SELECT event_id FROM outbox.intake ORDER BY event_id DESC LIMIT 1) AS last)
-    OR EXISTS (SELECT FROM outbox.lease WHERE destination = 0)
+    OR EXISTS (SELECT FROM outbox.lease WHERE destination IS NULL)
 """
 """From the end that is claimed last, so that what was claimed and is dead is not walked over."""
 

@@ -16,8 +16,8 @@ from dispatcher.config.settings import Settings
 from dispatcher.destinations.base import Payload
 from dispatcher.destinations.ga4.destination import GA4
 from dispatcher.destinations.meta.destination import Meta
-from dispatcher.identity.profile import known_from
-from dispatcher.models import Delivery, Mapping
+from dispatcher.identity.profile import profile_from_event
+from dispatcher.models import Delivery, Route
 from dispatcher.reasons import Refusal
 from tests.bench import fill
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.bench.world import World
 
 ROOT = Path(__file__).parents[2]
-MAPPING = Mapping("Lead", value=0.0, currency="EUR")
+MAPPING = Route("Lead", value=0.0, currency="EUR")
 _COLUMNS = ("event_id", "handl_id", "lead_id", "account_id")
 _CONTENT = ("sealed", "visitor", "campaign", "details", "consent")
 PATHS = {"meta": "/v25.0/1530042020969436/events", "ga4": "/mp/collect?measurement_id=G-XLHMXGR17M&api_secret=bench"}
@@ -97,7 +97,7 @@ _deliveries = msgspec.json.Decoder(list[Delivery]).decode
 
 def _built(destination: Meta | GA4, delivery: Delivery, now: datetime) -> Payload | Refusal:
     whole = msgspec.structs.replace(delivery, event=delivery.event.whole())
-    built = destination.build(whole, known_from(whole.event), MAPPING, now)
+    built = destination.build(whole, profile_from_event(whole.event), MAPPING, now)
     return msgspec.structs.replace(built, delivery=delivery) if isinstance(built, Payload) else built
 
 

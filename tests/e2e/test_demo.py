@@ -23,7 +23,7 @@ from rich.cells import cell_len
 from dispatcher.database import embedded_postgres
 from dispatcher.demo import DemoError, proof, running, search, stack
 from dispatcher.demo.panel import Recorded, State
-from dispatcher.demo.story import RAW, STEPS, VISITOR, Visit, visit
+from dispatcher.demo.story import RAW, STEPS, VISITOR, ConsoleRequest, visit
 from dispatcher.sandbox.ledger import NOTHING, Ledger, Offer
 
 OUTBOX = Path(sys.executable).with_name("outbox")
@@ -309,7 +309,7 @@ async def test_the_search_finds_what_must_not_be_there(demo):
 
 async def test_the_proof_objects_to_what_is_missing_doubled_or_wrong():
     ledger = Ledger()
-    seen = Visit("shared", [Recorded(1, "lead_submitted", "other", [State("meta", "owed", "", "")])])
+    seen = ConsoleRequest("shared", [Recorded(1, "lead_submitted", "other", [State("meta", "pending", "", "")])])
     request = ledger.open("meta", "pixel", 0.0, "")
     ledger.take(request, [Offer("Lead", "other", NOTHING), Offer("Lead", "other", NOTHING)], NOTHING)
     assert "at meta" not in "\n".join(
@@ -317,7 +317,11 @@ async def test_the_proof_objects_to_what_is_missing_doubled_or_wrong():
     )  # a re-send is welcome
     ledger.take(ledger.open("meta", "pixel", 49 * 3600.0, ""), [Offer("Lead", "other", NOTHING)], NOTHING)
     request = ledger.open("ga4", "stream", 0.0, "")
-    ledger.take(request, [Offer("generate_lead", "other", NOTHING), Offer("generate_lead", "other", NOTHING)], NOTHING)
+    ledger.take(
+        request,
+        [Offer("generate_lead", "other", NOTHING), Offer("generate_lead", "other", NOTHING)],
+        NOTHING,
+    )
     sentences = "\n".join(proof.objections(seen, proof.proofs(ledger, seen), ledger))
     assert "The log holds lead_submitted of this visit" in sentences
     assert "The lead does not carry the event_id of the landing page." in sentences
@@ -364,7 +368,7 @@ async def recorded(http, number):
     """What the panel shows, as soon as `number` conversions are where they were going."""
     while True:
         seen = await (await http.get("/recorded")).json()
-        if len(seen) == number and all(state["state"] != "owed" for one in seen for state in one["states"]):
+        if len(seen) == number and all(state["state"] != "pending" for one in seen for state in one["states"]):
             return seen
         await asyncio.sleep(0.02)
 

@@ -312,4 +312,4 @@ async def test_another_company_s_funnel_by_its_file_alone(spine, command, tmp_pa
         ("delivered", None)
     }
     # The owner's own destinations stay in the table and are told nothing.
-    assert receipts["tasting", "meta"] == receipts["tasting", "ga4"] == ("skipped", "no mapping")
+    assert receipts["tasting", "meta"] == receipts["tasting", "ga4"] == ("skipped", "no route")

@@ -56,9 +56,9 @@ async def test_one_alert_and_one_all_clear(spine, dispatch, inbox, clock):
     assert "META_CAPI_TOKEN" in alerts(inbox)[0][1]
     await eventually_scraped(
         dispatchers[0],
-        'outbox_circuit{destination="meta",state="halted"} 1.0',
-        'outbox_circuit{destination="ga4",state="running"} 1.0',
-        'outbox_owed{destination="meta"} 20.0',
+        'outbox_destination_state{destination="meta",state="halted"} 1.0',
+        'outbox_destination_state{destination="ga4",state="running"} 1.0',
+        'outbox_pending{destination="meta"} 20.0',
         'outbox_alerts{kind="halted"} 1.0',
         "outbox_dispatchers 3.0",
     )
@@ -66,7 +66,7 @@ async def test_one_alert_and_one_all_clear(spine, dispatch, inbox, clock):
     assert (status, ready["destinations"]["meta"]["state"]) == (503, "halted")
 
     # The elected one is killed, another stopped and started anew: nobody is told again, and nothing is called off.
-    elected = spine.connection.execute("SELECT split_part(holder, ':', 2)::int FROM outbox.election").fetchone()[0]
+    elected = spine.connection.execute("SELECT split_part(holder, ':', 2)::int FROM outbox.leader").fetchone()[0]
     first = next(dispatcher for dispatcher in dispatchers if dispatcher.process.pid == elected)
     first.signal(signal.SIGKILL)
     second = next(dispatcher for dispatcher in dispatchers if dispatcher is not first)
@@ -75,13 +75,13 @@ async def test_one_alert_and_one_all_clear(spine, dispatch, inbox, clock):
     anew = start()
     (third,) = (dispatcher for dispatcher in dispatchers if dispatcher not in {first, second})
     await until(lambda: third.said("elected") or anew.said("elected"))
-    await eventually_scraped(anew, 'outbox_circuit{destination="meta",state="halted"} 1.0', "outbox_dispatchers 2.0")
+    await eventually_scraped(anew, 'outbox_destination_state{destination="meta",state="halted"} 1.0', "outbox_dispatchers 2.0")
     assert titles(inbox) == [ATTENTION]
 
     # The token is mended.
     spine.faults("meta")
     await until(lambda: len({arrival.event_id for arrival in spine.arrivals("meta")}) == 20, seconds=60)
-    await eventually_scraped(anew, 'outbox_circuit{destination="meta",state="running"} 1.0')
+    await eventually_scraped(anew, 'outbox_destination_state{destination="meta",state="running"} 1.0')
     assert titles(inbox) == [ATTENTION]  # not at once
     clock.move(seconds=61)
     await until(lambda: len(alerts(inbox)) > 1)

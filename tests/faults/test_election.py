@@ -9,7 +9,7 @@ from tests.support.drive import until
 
 def elected(spine):
     """The process that holds the office, by its holder's name."""
-    rows = spine.connection.execute("SELECT split_part(holder, ':', 2)::int FROM outbox.election").fetchall()
+    rows = spine.connection.execute("SELECT split_part(holder, ':', 2)::int FROM outbox.leader").fetchall()
     return rows[0][0] if rows else None
 
 

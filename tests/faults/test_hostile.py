@@ -62,7 +62,7 @@ async def test_no_value_of_an_optional_field_stops_the_queue(spine, step):
         if problem.fatal
     }
     assert problems == set()
-    assert {reason for outcome, reason in receipts.values() if outcome == "dead"} <= {"missing value"}
+    assert {reason for outcome, reason in receipts.values() if outcome == "failed"} <= {"missing value"}
 
 
 @pytest.mark.parametrize(

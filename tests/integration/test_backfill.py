@@ -81,10 +81,10 @@ async def test_it_can_be_told_one_account_or_a_time(spine, outbox):
     assert json.loads(await outbox("backfill", "--json", "--since", "2036-01-01T00:00:00")) == {}
     said = json.loads(await outbox("backfill", "--json", "--account", "A2"))
     assert said == {"merge to be told": 1, "owed now": 2, "resend": 1}
-    owed = spine.connection.execute(
+    pending = spine.connection.execute(
         "SELECT event.event_id FROM outbox.delivery JOIN outbox.event ON event.id = delivery.event_id ORDER BY 1"
     ).fetchall()
-    assert owed == [("in2",), ("lead2",)]
+    assert pending == [("in2",), ("lead2",)]
 
 
 @pytest.mark.usefixtures("missed")

@@ -46,7 +46,7 @@ async def drain(spine, config):
         return await running.drain()
 
 
-def owed(spine):
+def pending(spine):
     return spine.count("delivery") + spine.count("intake")
 
 
@@ -115,12 +115,12 @@ def test_migrate_tells_what_it_changes_and_not_what_is_there_from_the_first(empt
 
 async def test_migrate_without_the_file_leaves_the_funnel_of_the_file(spine, configured, outbox):
     keep_in_step(spine, configured(DEALERS))
-    spine.connection.execute("UPDATE outbox.mapping SET enabled = false WHERE step = 'webinar_joined'")
-    before = spine.connection.execute("SELECT * FROM outbox.mapping ORDER BY destination, step").fetchall()
+    spine.connection.execute("UPDATE outbox.route SET enabled = false WHERE step = 'webinar_joined'")
+    before = spine.connection.execute("SELECT * FROM outbox.route ORDER BY destination, step").fetchall()
     code, out, errors = await outbox("migrate")
     assert (code, out.startswith("schema at ")) == (0, True)
     assert "left as it is in the database, as there is no outbox.toml here" in errors
-    assert spine.connection.execute("SELECT * FROM outbox.mapping ORDER BY destination, step").fetchall() == before
+    assert spine.connection.execute("SELECT * FROM outbox.route ORDER BY destination, step").fetchall() == before
 
 
 async def test_without_the_file_the_funnel_is_left_and_the_pixel_of_the_file_waits(spine, configured):
@@ -153,7 +153,7 @@ async def test_a_pixel_that_was_taken_out_is_told_nothing_more_and_owed_nothing(
     spine.record(name="lead_submitted", event_id="after", lead_id="1")
     assert await drain(spine, config) == 0
     receipts = spine.receipts()
-    assert receipts["before", "dealers"] == receipts["after", "dealers"] == ("skipped", "no mapping")
+    assert receipts["before", "dealers"] == receipts["after", "dealers"] == ("skipped", "no route")
     assert "1234567890" not in {target for target, _ in told(spine)}
 
 

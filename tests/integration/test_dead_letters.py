@@ -8,7 +8,7 @@ import json
 import pytest
 
 from dispatcher.delivery import dead_letters
-from dispatcher.delivery.dead_letters import Which
+from dispatcher.delivery.dead_letters import DeadLetterFilter
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ async def dead(spine):
     assert [reason for _, reason in spine.receipts().values()].count("insufficient identity") == 2
 
 
-def owed(spine):
+def pending(spine):
     return sorted(spine.connection.execute("SELECT event_id, destination, revision FROM outbox.delivery").fetchall())
 
 
@@ -46,10 +46,10 @@ async def test_dead_letters_are_listed_in_groups_with_what_to_do(outbox):
 @pytest.mark.usefixtures("dead")
 async def test_requeue_owes_them_once_more_and_keeps_their_history(spine, outbox):
     assert (await outbox("dead", "requeue"))[0] == 2
-    assert owed(spine) == []
+    assert pending(spine) == []
     _, said, _ = await outbox("dead", "requeue", "--reason", "missing value", "--destination", "meta")
     assert said == "2 requeued\n"
-    assert owed(spine) == [(1, 1, 1), (2, 1, 1)]
+    assert pending(spine) == [(1, 1, 1), (2, 1, 1)]
     _, said, _ = await outbox("dead", "requeue", "--reason", "missing value", "--destination", "meta")
     assert said == "0 requeued\n"
     # The funnel learns a default, and the next try is taken.
@@ -60,7 +60,7 @@ async def test_requeue_owes_them_once_more_and_keeps_their_history(spine, outbox
     rows = spine.connection.execute(
         "SELECT revision, outcome, reason FROM outbox.receipt WHERE event_id = 1 AND destination = 1 ORDER BY revision"
     ).fetchall()
-    assert rows == [(0, "dead", "missing value"), (1, "delivered", None)]
+    assert rows == [(0, "failed", "missing value"), (1, "delivered", None)]
     _, listed, _ = await outbox("dead", "list", "--json", "--name", "subscription_purchased")
     assert [(group["destination"], group["count"]) for group in json.loads(listed)] == [("ga4", 2)]
 
@@ -69,7 +69,7 @@ async def test_requeue_owes_them_once_more_and_keeps_their_history(spine, outbox
 async def test_requeues_at_once_make_nothing_twice(spine, outbox):
     said = await asyncio.gather(*(outbox("dead", "requeue", "--all") for _ in range(3)))
     assert sum(int(text.split()[0]) for _, text, _ in said) == 6
-    assert len(owed(spine)) == len(set(owed(spine))) == 6
+    assert len(pending(spine)) == len(set(pending(spine))) == 6
 
 
 @pytest.mark.usefixtures("dead")
@@ -77,7 +77,7 @@ async def test_requeues_at_once_make_nothing_twice(spine, outbox):
 async def test_a_requeue_goes_on_where_its_last_batch_ended(spine, database, monkeypatch, batch):
     monkeypatch.setattr(dead_letters, "REQUEUE_BATCH", batch)
     told = []
-    assert await dead_letters.requeue(database, Which(), told.append) == 6
+    assert await dead_letters.requeue(database, DeadLetterFilter(), told.append) == 6
     assert told == [*range(batch, 6, batch), 6]
-    assert len(set(owed(spine))) == 6
-    assert await dead_letters.requeue(database, Which(), told.append) == 0
+    assert len(set(pending(spine))) == 6
+    assert await dead_letters.requeue(database, DeadLetterFilter(), told.append) == 0

@@ -10,11 +10,11 @@ from hashlib import sha256
 import psycopg
 import pytest
 
-from dispatcher.delivery.dead_letters import Which, groups, requeue
+from dispatcher.delivery.dead_letters import DeadLetterFilter, groups, requeue
 from dispatcher.delivery.queue import PostgresQueue
-from dispatcher.identity.fragments import Fact, fold, keys_of, stamp, unpack
+from dispatcher.identity.fragments import Fact, fold, keys_of, position, unpack
 from dispatcher.identity.full_log import skeleton
-from dispatcher.identity.graph import Facet, Key, Kind, Missing, Neighbourhood, SignIns, all_keys, links
+from dispatcher.identity.graph import Fragment, IdentityGraph, Key, Kind, LookupNeeded, SignIns, all_keys, links
 from dispatcher.maintenance.rebuild import rebuild
 from dispatcher.models import Settlement
 from dispatcher.people.erasure import erase, tells
@@ -55,10 +55,10 @@ def traces(connection):
     return {table for table, text in contents(connection).items() if any(mark in text for mark in marks)}
 
 
-def facets(connection):
+def fragments(connection):
     return {
         keys: unpack(groups)
-        for *keys, groups in connection.execute("SELECT account_id, handl_id, lead_id, groups FROM outbox.facet")
+        for *keys, groups in connection.execute("SELECT account_id, handl_id, lead_id, groups FROM outbox.fragment")
         for keys in [tuple(keys)]
     }
 
@@ -93,17 +93,17 @@ async def ada(spine):
 
 @pytest.mark.usefixtures("ada")
 async def test_nothing_of_them_is_left_and_nothing_of_another_is_touched(spine, forget):
-    assert traces(spine.connection) == {"event", "facet", "receipt", "sign_in"}
+    assert traces(spine.connection) == {"event", "fragment", "receipt", "sign_in"}
     others = "SELECT * FROM outbox.event WHERE event_id IN ('bob in', 'his', 'else') ORDER BY id"
     before = spine.connection.execute(others).fetchall()
     assert await forget(account=f"A{MARK}") == 3
     assert traces(spine.connection) == set()
     assert spine.connection.execute(others).fetchall() == before
-    assert set(facets(spine.connection)) == {("B1", "H1", ""), ("B1", "", ""), ("", "H1", ""), ("", "H2", "L2")}
+    assert set(fragments(spine.connection)) == {("B1", "H1", ""), ("B1", "", ""), ("", "H1", ""), ("", "H2", "L2")}
     assert spine.connection.execute("SELECT account_id FROM outbox.sign_in").fetchall() == [("B1",)]
     # Hers and his were one facet; what it knows is his alone now.
     his = spine.connection.execute("SELECT id FROM outbox.event WHERE event_id = 'his'").fetchone()[0]
-    shared = facets(spine.connection)["", "H1", ""]
+    shared = fragments(spine.connection)["", "H1", ""]
     assert {abs(event_id) for _, event_id in shared.values()} == {his}
     assert "em" in shared
     assert "ln" not in shared
@@ -141,18 +141,18 @@ async def test_it_can_be_repeated_and_is_noted_without_a_word_of_whom(spine, for
 
 @pytest.mark.usefixtures("ada")
 async def test_nothing_brings_anything_back_or_sends_it_again(spine, forget, database):
-    spine.record(name="subscription_purchased", event_id="dead", account_id=f"A{MARK}", lead_id=f"L{MARK}")
+    spine.record(name="subscription_purchased", event_id="failed", account_id=f"A{MARK}", lead_id=f"L{MARK}")
     await spine.drain()
-    assert spine.receipts()["dead", "meta"] == ("dead", "missing value")
+    assert spine.receipts()["failed", "meta"] == ("failed", "missing value")
     await forget(account=f"A{MARK}")
-    known, arrived = facets(spine.connection), len(spine.sandbox.ledger.arrivals)
-    assert await groups(database, Which()) == []
-    assert await requeue(database, Which()) == 0
+    known, arrived = fragments(spine.connection), len(spine.sandbox.ledger.arrivals)
+    assert await groups(database, DeadLetterFilter()) == []
+    assert await requeue(database, DeadLetterFilter()) == 0
     decided = [{"event_id": 1, "destination": 1, "revision": 1, "first_at": None}]  # before it was erased
     late = {"resends": psycopg.types.json.Jsonb(decided), "done": [], "later": [], "pause": timedelta()}
     assert await database.run("enqueue_resends", late) == [(0,)]
     await rebuild(database)
-    assert facets(spine.connection) == known
+    assert fragments(spine.connection) == known
     assert await spine.drain() == 0
     assert len(spine.sandbox.ledger.arrivals) == arrived
 
@@ -179,10 +179,12 @@ async def test_what_is_still_owed_ends_as_erased_wherever_it_waits(spine, forget
         for destination in ("meta", "ga4")
     }
     # Another's stay where they were; what was claimed for intake together with theirs is claimed anew.
-    owed = "SELECT event.event_id FROM outbox.{0}, outbox.event WHERE event.id = {1}"
+    pending = "SELECT event.event_id FROM outbox.{0}, outbox.event WHERE event.id = {1}"
     for table, expected in (("delivery", ["other"]), ("intake", ["beside"])):
-        assert spine.connection.execute(owed.format(table, f"{table}.event_id")).fetchall() == [(e,) for e in expected]
-    assert spine.connection.execute(owed.format("lease", "ANY (event_ids)")).fetchall() == [("other",)]
+        assert spine.connection.execute(pending.format(table, f"{table}.event_id")).fetchall() == [
+            (e,) for e in expected
+        ]
+    assert spine.connection.execute(pending.format("lease", "ANY (event_ids)")).fetchall() == [("other",)]
     told = [Settlement(each.event.id, 0, "delivered", status=200, sent="em:1") for each in lease.deliveries]
     assert await queue.settle(lease, told) == 1
     assert spine.receipts()["queued", "ga4"] == ERASED
@@ -199,16 +201,16 @@ async def test_what_was_being_taken_in_is_not_folded_from_memory(spine, forget, 
     settled = await database.run(
         "settle_events",
         {
-            "lease": lease, "holder": "one", "owed": json_([]), "skipped": json_([]),
+            "lease": lease, "holder": "one", "pending": json_([]), "skipped": json_([]),
             "sealed": json_([{"event_id": 1, "sealed": {"meta": {"em": ["x"]}}, "notes": []}]),
-            "facets": json_(
+            "fragments": json_(
                 [{"account_id": "", "handl_id": "", "lead_id": "L1", "groups": [[1, 1, "seen"]], "event_ids": [1]}]
             ),
             "sign_ins": json_([{"kind": 3, "key": "L1", "at": 1, "event_id": 1, "account_id": "A1"}]),
         },
     )  # fmt: skip
     assert settled == [(0,)]
-    assert [spine.count(table) for table in ("facet", "facet_event", "raw", "intake", "lease")] == [0] * 5
+    assert [spine.count(table) for table in ("fragment", "fragment_event", "raw", "intake", "lease")] == [0] * 5
     assert spine.connection.execute("SELECT sealed, lead_id FROM outbox.event").fetchone() == (None, None)
 
 
@@ -276,7 +278,7 @@ async def test_a_key_too_long_to_be_indexed_is_found_all_the_same(spine, forget)
             spine.record(name="lead_submitted", event_id="again", handl_id="\N{SNOWMAN}" * 200)
         assert await forget(handl="\N{SNOWMAN}" * 200) == 1
     assert spine.connection.execute("SELECT event_id FROM outbox.event WHERE notes IS NULL").fetchall() == [("other",)]
-    assert spine.count("facet") == 1
+    assert spine.count("fragment") == 1
 
 
 async def test_recording_never_waits_for_it(spine, database):
@@ -331,10 +333,10 @@ async def test_without_a_terminal_it_wants_to_be_told(spine, outbox):
 
 def owners(events):
     """Say whose each event is, from the pure meaning over all of them."""
-    around = Neighbourhood()
-    known = fold(Fact.of(stamp(event.occurred_at, event.id), keys_of(event)) for event in events)
+    around = IdentityGraph()
+    known = fold(Fact.of(position(event.occurred_at, event.id), keys_of(event)) for event in events)
     sign_ins = [
-        (key, stamp(event.occurred_at, event.id), event.account_id)
+        (key, position(event.occurred_at, event.id), event.account_id)
         for event in events
         if event.account_id
         for key in links(keys_of(event))
@@ -342,8 +344,8 @@ def owners(events):
 
     def answer(missing):
         for key in missing.keys:
-            around.facets[key] = [
-                Facet(keys, unpack(groups)) for keys, groups in known.items() if key in all_keys(keys)
+            around.fragments[key] = [
+                Fragment(keys, unpack(groups)) for keys, groups in known.items() if key in all_keys(keys)
             ]
         for key, at in missing.sign_ins:
             told = [(when, account) for of, when, account in sign_ins if of == key]
@@ -354,8 +356,8 @@ def owners(events):
     for event in events:
         while event.id not in owner:
             try:
-                owner[event.id] = around.relate(keys_of(event), stamp(event.occurred_at, event.id)).account_id
-            except Missing as missing:
+                owner[event.id] = around.relate(keys_of(event), position(event.occurred_at, event.id)).account_id
+            except LookupNeeded as missing:
                 answer(missing)
     return owner
 
@@ -390,12 +392,15 @@ async def test_what_is_left_is_what_the_others_events_tell(spine, forget, seed):
     assert {row[0] for row in read() if row[8] == ["erased"]} == expected
     await spine.drain()
     left = [row for row in read() if row[0] not in expected]
-    facts = [Fact.of(stamp(row[1], row[0]), keys_of(skeleton(row)), *row[5:8]) for row in left if any(row[2:5])]
-    assert facets(spine.connection) == {tuple(keys): unpack(groups) for keys, groups in fold(facts).items()}
+    facts = [Fact.of(position(row[1], row[0]), keys_of(skeleton(row)), *row[5:8]) for row in left if any(row[2:5])]
+    assert fragments(spine.connection) == {tuple(keys): unpack(groups) for keys, groups in fold(facts).items()}
     signed = {
-        (key.kind.value, key.value, fact.stamp[1]) for fact in facts if fact.keys.account_id for key in links(fact.keys)
+        (key.kind.value, key.value, fact.position[1])
+        for fact in facts
+        if fact.keys.account_id
+        for key in links(fact.keys)
     }
     assert set(spine.connection.execute("SELECT kind, key, event_id FROM outbox.sign_in").fetchall()) == signed
-    told = spine.connection.execute("SELECT count(*), count(DISTINCT event_id) FROM outbox.facet_event").fetchone()
+    told = spine.connection.execute("SELECT count(*), count(DISTINCT event_id) FROM outbox.fragment_event").fetchone()
     assert told == (len(facts), len(facts))
     assert Key(Kind.ACCOUNT, "A1") not in {key for fact in facts for key in all_keys(fact.keys)}

@@ -70,7 +70,7 @@ async def test_every_step_arrives_under_its_names(spine, record):
     assert {key for key, receipt in receipts.items() if receipt == ("delivered", None)} == {
         (step, destination) for destination, step in expected
     }
-    assert receipts["signed_in", "meta"] == receipts["signed_in", "ga4"] == ("skipped", "no mapping")
+    assert receipts["signed_in", "meta"] == receipts["signed_in", "ga4"] == ("skipped", "no route")
 
 
 async def test_a_repeat_changes_nothing_and_is_sent_once(spine):
@@ -113,8 +113,8 @@ async def test_what_is_known_to_be_refused_is_never_sent(spine):
     assert await spine.drain() == 0
     receipts = spine.receipts()
     assert receipts["old", "meta"] == receipts["old", "ga4"] == ("skipped", "too old when recorded")
-    assert receipts["no money", "meta"] == receipts["no money", "ga4"] == ("dead", "missing value")
-    assert receipts["nobody", "meta"] == ("dead", "insufficient identity")
+    assert receipts["no money", "meta"] == receipts["no money", "ga4"] == ("failed", "missing value")
+    assert receipts["nobody", "meta"] == ("failed", "insufficient identity")
     assert receipts["no consent", "meta"] == ("skipped", "consent")
     arrived = {(arrival.destination, arrival.event_id) for arrival in spine.sandbox.ledger.arrivals}
     assert arrived == {("ga4", "nobody"), ("ga4", "no consent")}
@@ -131,7 +131,7 @@ async def test_an_event_ahead_of_its_time_waits_for_it(spine):
 
 async def test_switched_off_is_skipped_and_paused_waits(spine):
     spine.connection.execute("UPDATE outbox.destination SET enabled = false WHERE name = 'ga4'")
-    spine.connection.execute("UPDATE outbox.mapping SET paused = true WHERE step = 'trial_started' AND destination = 1")
+    spine.connection.execute("UPDATE outbox.route SET paused = true WHERE step = 'trial_started' AND destination = 1")
     for step in ("lead_submitted", "trial_started"):
         spine.record(name=step, event_id=step, lead_id="1")
     assert await spine.drain() == 1

@@ -6,10 +6,10 @@ import aiohttp
 import pytest
 
 from dispatcher import admin_http, daemon
-from dispatcher.destinations.base import Answer, Outcome
+from dispatcher.destinations.base import Outcome, Response
 
 SEE = """
-INSERT INTO outbox.circuit (since, seen_at, destination, holder, state, reason)
+INSERT INTO outbox.destination_state (since, seen_at, destination, holder, state, reason)
 VALUES (outbox.clock() - %s * interval '1 min', outbox.clock(), 1, %s, %s, %s)
 """
 
@@ -23,7 +23,7 @@ async def readyz(spine):
         aiohttp.ClientSession() as http,
     ):
         meta = next(sender for sender in running.senders if sender.destination.name == "meta")
-        meta.circuit.heard(Answer(Outcome.HALTED, "permission missing"))
+        meta.circuit.record(Response(Outcome.HALTED, "permission missing"))
 
         async def readyz():
             async with http.get(f"{address}/readyz") as answer:

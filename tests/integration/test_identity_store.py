@@ -17,8 +17,8 @@ from psycopg.types.json import Jsonb
 
 from dispatcher.database.connections import Database
 from dispatcher.database.queries import load
-from dispatcher.identity.fragments import Fact, fold, keys_of, stamp, unpack
-from dispatcher.identity.graph import CROWD
+from dispatcher.identity.fragments import Fact, fold, keys_of, position, unpack
+from dispatcher.identity.graph import KEY_LIMIT
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.models import Event
 from tests.properties import identity_oracle as oracle
@@ -48,13 +48,13 @@ def database_url(shared_database_url):
 def random_log(lots, size=60):
     """What is recorded: few keys, so that they collide; some have a crowd; now and then a raw person or a refusal."""
     accounts, handls, leads = (lots.randint(2, 5) for _ in range(3))
-    crowded = lots.choice([{}, {"handl_id": "h0"}, {"lead_id": "l0"}, {"account_id": "a0"}])
-    beside = lots.choice([name for name in ("account_id", "handl_id", "lead_id") if name not in crowded])
+    over_limit = lots.choice([{}, {"handl_id": "h0"}, {"lead_id": "l0"}, {"account_id": "a0"}])
+    beside = lots.choice([name for name in ("account_id", "handl_id", "lead_id") if name not in over_limit])
     log = []
     for number in range(size):
         event = happened(lots, number, lots.randrange(size // 2))
-        if crowded and number < CROWD + 4:
-            event |= {**crowded, beside: f"{beside[0]}{number}"}
+        if over_limit and number < KEY_LIMIT + 4:
+            event |= {**over_limit, beside: f"{beside[0]}{number}"}
         else:
             keys = {"account_id": (0.25, accounts), "handl_id": (0.6, handls), "lead_id": (0.5, leads)}
             event |= {name: f"{name[0]}{lots.randrange(n)}" for name, (p, n) in keys.items() if lots.random() < p}
@@ -139,18 +139,18 @@ def recorded(connection):
     return [Event(*row) for row in rows]
 
 
-def facets(connection):
-    rows = connection.execute("SELECT account_id, handl_id, lead_id, groups FROM outbox.facet")
+def fragments(connection):
+    rows = connection.execute("SELECT account_id, handl_id, lead_id, groups FROM outbox.fragment")
     return unpacked({tuple(keys): newest for *keys, newest in rows})
 
 
-def unpacked(facets):
-    return {keys: unpack(groups) for keys, groups in facets.items()}
+def unpacked(fragments):
+    return {keys: unpack(groups) for keys, groups in fragments.items()}
 
 
 def facet_events(connection):
     rows = connection.execute(
-        "SELECT account_id, handl_id, lead_id, event_id FROM outbox.facet_event JOIN outbox.facet ON id = facet_id"
+        "SELECT account_id, handl_id, lead_id, event_id FROM outbox.fragment_event JOIN outbox.fragment ON id = fragment_id"
     )
     return Counter((tuple(keys), event) for *keys, event in rows)
 
@@ -204,7 +204,7 @@ async def test_any_order_any_split_and_lost_leases_give_what_the_whole_log_says(
     await take_in(intakes)
 
     events = recorded(connection)
-    assert facets(connection) == oracle.facets(events)
+    assert fragments(connection) == oracle.fragments(events)
     assert facet_events(connection) == Counter(
         (oracle.combination(e), e.id) for e in events if any(oracle.combination(e))
     )
@@ -222,7 +222,7 @@ def by_name(connection):
     return (
         {
             keys: {field: (at, names[abs(number)]) for field, (at, number) in newest.items()}
-            for keys, newest in facets(connection).items()
+            for keys, newest in fragments(connection).items()
         },
         Counter((keys, names[number]) for keys, number in facet_events(connection).elements()),
         Counter((*key, names[number], account) for *key, number, account in sign_ins(connection).elements()),
@@ -260,7 +260,7 @@ async def test_many_dispatchers_over_the_same_few_keys_never_block_each_other_fo
     )
     await take_in([intake(database, f"holder {number}", lease=LEASE) for number in range(8)])
     events = recorded(connection)
-    assert facets(connection) == unpacked(fold(Fact.of(stamp(e.occurred_at, e.id), keys_of(e)) for e in events))
+    assert fragments(connection) == unpacked(fold(Fact.of(position(e.occurred_at, e.id), keys_of(e)) for e in events))
     assert not failures
 
 
@@ -292,7 +292,7 @@ async def test_what_an_account_tells_without_a_browser_is_lent_to_what_it_tells_
 
 
 async def test_of_a_crowd_only_those_are_looked_at_who_share_something_else(database, connection):
-    carried = [{"lead_id": "test", "handl_id": f"h{number}"} for number in range(CROWD + 1)]
+    carried = [{"lead_id": "test", "handl_id": f"h{number}"} for number in range(KEY_LIMIT + 1)]
     record(connection, [{"name": "lead_submitted", **keys} for keys in [*carried, carried[0], {"handl_id": "h1"}]])
     await take_in([intake(database, "one", lease=LEASE)])
     events = recorded(connection)
@@ -351,29 +351,29 @@ async def test_a_thousand_events_cost_the_same_few_queries_however_many_share_a_
 
 
 FILL = """
-INSERT INTO outbox.facet (account_id, handl_id, lead_id, groups)
+INSERT INTO outbox.fragment (account_id, handl_id, lead_id, groups)
 SELECT CASE WHEN n % 2 = 0 THEN 'a' || n / 20 ELSE '' END,
-       CASE WHEN n % 10 = 1 THEN 'office' ELSE 'h' || n / 3 END,
+       CASE WHEN n % 10 = 1 THEN 'role' ELSE 'h' || n / 3 END,
        CASE WHEN n % 10 = 3 THEN 'test' ELSE 'l' || n END,
        jsonb_build_array(jsonb_build_array(n, n, 'seen'), jsonb_build_array(-n, -n, 'first'))
 FROM generate_series(1, 100000) AS n;
-INSERT INTO outbox.facet (account_id, groups)
+INSERT INTO outbox.fragment (account_id, groups)
 SELECT 'a' || n, jsonb_build_array(jsonb_build_array(n, n, 'seen'), jsonb_build_array(-n, -n, 'first'))
 FROM generate_series(0, 5000) AS n;
 INSERT INTO outbox.sign_in (kind, key, at, event_id, account_id)
-SELECT 2 + n % 2, CASE WHEN n % 5 = 0 THEN 'office' ELSE 'h' || n / 3 END, n, n, 'a' || n / 20
+SELECT 2 + n % 2, CASE WHEN n % 5 = 0 THEN 'role' ELSE 'h' || n / 3 END, n, n, 'a' || n / 20
 FROM generate_series(1, 100000) AS n;
 INSERT INTO outbox.event (name) SELECT 'signed_in' FROM generate_series(1, 20000);
 """
-KEYS = ["office", "test", *(f"{kind}{number}" for kind in "ahl" for number in range(300))]
+KEYS = ["role", "test", *(f"{kind}{number}" for kind in "ahl" for number in range(300))]
 KINDS = [{"o": 2, "t": 3, "a": 1, "h": 2, "l": 3}[key[0]] for key in KEYS]
 ASKED = {
     "read_fragments": {name: Jsonb(dict.fromkeys(KEYS, 0)) for name in ("accounts", "handls", "leads")}
-    | {"crowd": CROWD},
+    | {"key_limit": KEY_LIMIT},
     "find_sign_ins": {"kinds": KINDS, "keys": KEYS, "ats": [50_000] * len(KEYS), "ids": [50_000] * len(KEYS)},
     "read_sources": {part: list(range(1, 1000)) for part in ("sealed", "visitor", "consent")},
 }
-TYPES = {Jsonb: "jsonb", "kinds": "smallint[]", "keys": "text[]", "crowd": "bigint"}
+TYPES = {Jsonb: "jsonb", "kinds": "smallint[]", "keys": "text[]", "key_limit": "bigint"}
 
 
 @pytest.fixture(scope="module")
@@ -384,7 +384,7 @@ def hundred_thousand(server, template):
         address = server.url.rsplit("/", 1)[0] + "/hundred_thousand"
         with psycopg.connect(address, autocommit=True, prepare_threshold=None) as connection:
             connection.execute(FILL)
-            connection.execute("VACUUM ANALYZE outbox.facet, outbox.sign_in, outbox.event")
+            connection.execute("VACUUM ANALYZE outbox.fragment, outbox.sign_in, outbox.event")
             yield connection
         admin.execute("DROP DATABASE hundred_thousand WITH (FORCE)")
 
@@ -400,18 +400,18 @@ def test_a_question_reads_by_the_indexes_that_it_names_and_no_more_of_a_crowd_th
     assert {node["Index Name"] for node in scans} == set(re.findall(r"\w+_(?:pkey|handl|lead)\b", comment))
     assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
     if query != "read_sources":
-        assert max(node["Actual Rows"] for node in scans) <= CROWD + 1
+        assert max(node["Actual Rows"] for node in scans) <= KEY_LIMIT + 1
 
 
 @pytest.mark.parametrize("accounts", [0, 3])
 def test_facets_are_looked_up_also_while_few_accounts_are_known(hundred_thousand, accounts):
     with hundred_thousand.transaction(force_rollback=True):
         hundred_thousand.execute(
-            "DELETE FROM outbox.facet WHERE account_id <> '' AND id NOT IN (SELECT id FROM outbox.facet WHERE account_id <> '' LIMIT %s)",
+            "DELETE FROM outbox.fragment WHERE account_id <> '' AND id NOT IN (SELECT id FROM outbox.fragment WHERE account_id <> '' LIMIT %s)",
             (accounts,),
         )
-        hundred_thousand.execute("ANALYZE outbox.facet")
-        nodes = list(explain(hundred_thousand, "facets", "auto"))
+        hundred_thousand.execute("ANALYZE outbox.fragment")
+        nodes = list(explain(hundred_thousand, "fragments", "auto"))
     assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
 
 

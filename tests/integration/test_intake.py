@@ -33,7 +33,7 @@ def persons(connection):
 async def test_what_fails_for_a_reason_of_ours_comes_back_as_it_was_and_nobody_is_blamed(spine, record, database):
     record(3)
     one = intake(database, "one", lease=LEASE)
-    spine.connection.execute("ALTER TABLE outbox.facet_event RENAME TO away")
+    spine.connection.execute("ALTER TABLE outbox.fragment_event RENAME TO away")
     for _ in range(6):
         assert await one.step() == 3
         await one.finish()
@@ -41,7 +41,7 @@ async def test_what_fails_for_a_reason_of_ours_comes_back_as_it_was_and_nobody_i
             await one.step()
     assert spine.connection.execute("SELECT event_id, tries FROM outbox.intake").fetchall() == [(1, 0), (2, 0), (3, 0)]
     assert spine.count("lease") == 0
-    spine.connection.execute("ALTER TABLE outbox.away RENAME TO facet_event")
+    spine.connection.execute("ALTER TABLE outbox.away RENAME TO fragment_event")
     assert await spine.drain() == 0
     assert set(persons(spine.connection).values()) == {"(t,)"}
 

@@ -38,12 +38,12 @@ async def test_twenty_bad_among_a_thousand_cost_less_than_250_requests(spine, ar
     spine.faults("meta", reject_event_ids=sorted(bad))
     assert await spine.drain() == 0
     receipts = spine.receipts()
-    assert {event for (event, _), (outcome, _) in receipts.items() if outcome == "dead"} == bad
+    assert {event for (event, _), (outcome, _) in receipts.items() if outcome == "failed"} == bad
     assert sum(outcome == "delivered" for outcome, _ in receipts.values()) == 980
     taken = [arrival for arrival in spine.arrivals("meta") if arrival.verdict != "invalid"]
     assert {arrival.verdict for arrival in taken} == {"counted"}
     rows = spine.connection.execute(
-        "SELECT DISTINCT code, subcode FROM outbox.receipt WHERE outcome = 'dead'"
+        "SELECT DISTINCT code, subcode FROM outbox.receipt WHERE outcome = 'failed'"
     ).fetchall()
     assert rows == [(100, 2804016)]
     assert len(spine.sandbox.ledger.requests) < 250
@@ -56,7 +56,7 @@ async def test_bad_events_are_found_between_other_failures(spine):
     spine.faults("meta", reject_event_ids=sorted(bad), rates=rates, seed=3)
     await spine.drain_until_nothing_is_owed(minutes=10)
     receipts = spine.receipts()
-    assert {event for (event, _), (outcome, _) in receipts.items() if outcome == "dead"} == bad
+    assert {event for (event, _), (outcome, _) in receipts.items() if outcome == "failed"} == bad
     assert "again" not in {arrival.verdict for arrival in spine.arrivals("meta")}
 
 
@@ -72,6 +72,6 @@ async def test_an_event_that_cannot_be_built_harms_itself_only(spine, monkeypatc
     for event in ("good", "bad"):
         spine.record(name="lead_submitted", event_id=event, lead_id="1")
     assert await spine.drain() == 0
-    assert spine.receipts()["bad", "meta"] == ("dead", "cannot be built")
+    assert spine.receipts()["bad", "meta"] == ("failed", "cannot be built")
     assert spine.receipts()["good", "meta"] == ("delivered", None)
     assert spine.receipts()["bad", "ga4"] == ("delivered", None)

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dispatcher.delivery.batch_settler import Settling
-from dispatcher.identity.graph import Facet, Neighbourhood
+from dispatcher.delivery.batch_settler import BatchSettler
+from dispatcher.identity.graph import Fragment, IdentityGraph
 from dispatcher.models import Lease
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +17,7 @@ JOURNEY = (
     {"name": "trial_downloaded", "lead_id": "l1"},
     {"name": "account_created", "account_id": "a1", "person": {"email": "ada@example.com"}},
 )
-OF_A_BATCH = (Lease, Settling, Neighbourhood, Facet)
+OF_A_BATCH = (Lease, BatchSettler, IdentityGraph, Fragment)
 
 
 async def test_what_was_delivered_needs_no_garbage_collector_to_leave_memory(spine):

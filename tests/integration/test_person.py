@@ -77,7 +77,7 @@ async def test_it_says_when_something_was_learnt_and_what_became_of_each_event(k
     at = dict(spine.connection.execute("SELECT event_id, occurred_at FROM outbox.event").fetchall())
     shown = await known(account="A1")
     (email,) = [trait for trait in shown.traits if trait.name == "email"]
-    assert email.learnt_at == at["account"]
+    assert email.first_seen_at == at["account"]
     lead, _, trial = shown.events
     assert {(told.destination, told.revision, told.outcome) for told in lead.deliveries} == {
         ("meta", 0, "delivered"), ("meta", 1, "delivered"), ("ga4", 0, "delivered"),

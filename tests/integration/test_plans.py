@@ -21,11 +21,11 @@ INSERT INTO outbox.revision (event_id, destination, revision, reason) SELECT id,
 INSERT INTO outbox.merge (event_id) SELECT id FROM outbox.event;
 INSERT INTO outbox.raw (event_id, person) SELECT id, '{}' FROM outbox.event;
 INSERT INTO outbox.intake (event_id) SELECT id FROM outbox.event WHERE id % 1000 = 0;
-INSERT INTO outbox.facet (account_id, handl_id, lead_id, groups)
+INSERT INTO outbox.fragment (account_id, handl_id, lead_id, groups)
 SELECT coalesce(account_id, ''), handl_id, lead_id, jsonb_build_array(jsonb_build_array(1, id, 'seen')) FROM outbox.event
 UNION ALL
 SELECT account_id, '', '', jsonb_build_array(jsonb_build_array(1, id, 'seen')) FROM outbox.event WHERE account_id > '';
-INSERT INTO outbox.facet_event SELECT facet.id, event.id FROM outbox.event JOIN outbox.facet USING (handl_id, lead_id);
+INSERT INTO outbox.fragment_event SELECT fragment.id, event.id FROM outbox.event JOIN outbox.fragment USING (handl_id, lead_id);
 INSERT INTO outbox.sign_in (kind, key, at, event_id, account_id)
 SELECT kind, CASE kind WHEN 2 THEN handl_id ELSE lead_id END, 1, id, account_id
 FROM outbox.event, generate_series(2, 3) AS kind WHERE account_id > '';
@@ -33,7 +33,7 @@ VACUUM ANALYZE
 """
 IDS = list(range(1, 51))
 KEYS = {"accounts": [f"a{n}" for n in IDS], "handls": [f"h{n}" for n in IDS], "leads": [f"l{n}" for n in IDS]}
-FACTS = {"facets": Jsonb([{"account_id": "x", "handl_id": "", "lead_id": "", "groups": []}]), "facts": Jsonb([])}
+FACTS = {"fragments": Jsonb([{"account_id": "x", "handl_id": "", "lead_id": "", "groups": []}]), "facts": Jsonb([])}
 SIGN_INS = {"kinds": [2] * 50, "values": KEYS["handls"], "ats": [1] * 50, "signed": IDS}
 
 # Query → its parameters; what it looks through whole.
@@ -46,11 +46,11 @@ STATEMENTS = {
     "erase_pending": ({"ids": IDS}, {"intake", "delivery", "lease", "destination"}),
     "erase_log": ({"ids": IDS, "telling": IDS}, set()),
     "erase_fragments": (KEYS | SIGN_INS | {"ids": IDS}, set()),
-    "read_fragment_facts": ({"facet": 7}, set()),
+    "read_fragment_facts": ({"fragment": 7}, set()),
     "replace_fragment": ({"handl_id": "h1", "lead_id": "l1", "groups": Jsonb([])}, set()),
     "read_folded_events": ({"after": 100, "limit": 50}, {"lease"}),
     "fold_events": (FACTS, set()),
-    "enqueue_pending": ({"ids": IDS, "open": OPEN}, {"destination", "mapping"}),
+    "enqueue_pending": ({"ids": IDS, "open": OPEN}, {"destination", "route"}),
     "read_expired_events": ({"after": 100, "limit": 50, "age": OPEN}, set()),
     "find_unfinished_events": ({"ids": IDS}, {"destination"}),
     "find_pending_events": ({"ids": IDS}, {"intake", "delivery", "lease"}),
@@ -61,7 +61,7 @@ STATEMENTS = {
     "find_sent_events": ({"ids": IDS, "destinations": [1]}, {"lease"}),
     "find_resend_candidates": ({"ids": IDS, "destination": 1}, {"lease"}),
     "read_progress": ({"id": 7}, {"destination"}),
-    "elect_leader": ({"office": "schedule", "holder": "one", "term": OPEN}, set()),
+    "elect_leader": ({"role": "schedule", "holder": "one", "term": OPEN}, set()),
 }
 
 

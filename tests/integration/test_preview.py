@@ -10,7 +10,7 @@ import pytest
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.preview.payloads import find, previews
-from dispatcher.routing_switches import switch
+from dispatcher.routing import set_state
 
 BROWSER = {
     "ip": "203.0.113.7",
@@ -125,20 +125,20 @@ async def test_it_says_why_nothing_would_be_sent(spine, preview, database):
         for event_id in (nobody, free, denied, old, merge)
     }
     assert refusals == {
-        nobody: {"meta": "dead: insufficient identity", "ga4": None},
-        free: {"meta": "dead: missing value", "ga4": "dead: missing value"},
+        nobody: {"meta": "failed: insufficient identity", "ga4": None},
+        free: {"meta": "failed: missing value", "ga4": "failed: missing value"},
         denied: {"meta": "skipped: consent", "ga4": None},
         old: {"meta": None, "ga4": "skipped: too old when recorded"},
-        merge: {"meta": "skipped: no mapping", "ga4": "skipped: no mapping"},
+        merge: {"meta": "skipped: no route", "ga4": "skipped: no route"},
     }
-    await switch(database, "meta", None, "disable")
+    await set_state(database, "meta", None, "disable")
     assert (await preview(old))["meta"].refusal == "skipped: disabled"
 
 
 async def test_an_event_that_waits_says_why(spine, preview, database, settings):
     event_id = spine.record(name="lead_submitted", event_id="one", lead_id="1", person={"email": "a@b.co"})
     assert (await preview(event_id))["meta"].note is None
-    await switch(database, "meta", None, "pause")
+    await set_state(database, "meta", None, "pause")
     bare = Settings(meta_base_url=settings.meta_base_url, ga4_base_url=settings.ga4_base_url)
     found = await preview(event_id, settings=bare)
     assert found["meta"].note.startswith("paused")
@@ -154,7 +154,7 @@ async def test_a_merge_that_ga4_is_told_without_an_event_is_previewed_so(spine, 
     assert found["ga4"].note.startswith("delivered")
     assert "events" not in found["ga4"].body
     assert found["ga4"].body["user_id"] == "A"
-    assert found["meta"].refusal == "skipped: no mapping"
+    assert found["meta"].refusal == "skipped: no route"
 
 
 async def test_an_event_is_found_by_its_shared_id_or_its_row(spine, database, preview):

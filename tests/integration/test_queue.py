@@ -15,10 +15,10 @@ META = 1
 
 
 @pytest.fixture
-def owe(connection):
+def enqueue(connection):
     """Owe `count` deliveries to Meta."""
 
-    def owe(count=1, due="0 s"):
+    def enqueue(count=1, due="0 s"):
         connection.execute(
             """
             WITH events AS (
@@ -30,7 +30,7 @@ def owe(connection):
             {"count": count, "due": due},
         )
 
-    return owe
+    return enqueue
 
 
 @pytest.fixture
@@ -68,14 +68,14 @@ async def reclaim(database):
     return (await database.run("reclaim_leases"))[0][0]
 
 
-async def test_nothing_due_is_no_lease(queue, owe, connection):
-    owe(due="1 h")
+async def test_nothing_due_is_no_lease(queue, enqueue, connection):
+    enqueue(due="1 h")
     assert await queue.claim(10) is None
     assert counts(connection)["leased"] == 0
 
 
-async def test_a_claim_moves_rows_into_a_lease_and_a_settlement_makes_receipts(queue, owe, connection):
-    owe(5)
+async def test_a_claim_moves_rows_into_a_lease_and_a_settlement_makes_receipts(queue, enqueue, connection):
+    enqueue(5)
     lease = await queue.claim(3)
     assert len(lease.deliveries) == 3
     assert counts(connection) == {"queued": 2, "leased": 3, "receipts": 0, "attempts": 0}
@@ -83,8 +83,8 @@ async def test_a_claim_moves_rows_into_a_lease_and_a_settlement_makes_receipts(q
     assert counts(connection) == {"queued": 2, "leased": 0, "receipts": 3, "attempts": 0}
 
 
-async def test_part_of_a_lease_can_be_settled(queue, owe, connection):
-    owe(5)
+async def test_part_of_a_lease_can_be_settled(queue, enqueue, connection):
+    enqueue(5)
     lease = await queue.claim(5)
     assert await queue.settle(lease, delivered(lease, 2)) == 2
     assert counts(connection) == {"queued": 0, "leased": 3, "receipts": 2, "attempts": 0}
@@ -92,8 +92,8 @@ async def test_part_of_a_lease_can_be_settled(queue, owe, connection):
     assert counts(connection)["leased"] == 0
 
 
-async def test_nothing_is_settled_twice(queue, owe, connection):
-    owe(3)
+async def test_nothing_is_settled_twice(queue, enqueue, connection):
+    enqueue(3)
     lease = await queue.claim(3)
     assert await queue.settle(lease, delivered(lease, 2)) == 2
     assert await queue.settle(lease, delivered(lease)) == 1
@@ -101,8 +101,8 @@ async def test_nothing_is_settled_twice(queue, owe, connection):
     assert counts(connection)["receipts"] == 3
 
 
-async def test_what_must_be_retried_is_owed_again_and_leaves_an_attempt(queue, owe, connection):
-    owe(2)
+async def test_what_must_be_retried_is_owed_again_and_leaves_an_attempt(queue, enqueue, connection):
+    enqueue(2)
     lease = await queue.claim(2)
     first, second = (delivery.event.id for delivery in lease.deliveries)
     at = lease.claimed_at
@@ -119,8 +119,8 @@ async def test_what_must_be_retried_is_owed_again_and_leaves_an_attempt(queue, o
     assert (again[second].tries, again[second].first_unknown_at) == (0, None)
 
 
-async def test_an_unknown_outcome_is_remembered_from_the_first_one(queue, owe):
-    owe()
+async def test_an_unknown_outcome_is_remembered_from_the_first_one(queue, enqueue):
+    enqueue()
     lease = await queue.claim(1)
     first = lease.claimed_at
     for _ in range(2):
@@ -131,8 +131,8 @@ async def test_an_unknown_outcome_is_remembered_from_the_first_one(queue, owe):
     assert lease.deliveries[0].first_unknown_at == first + timedelta(seconds=5)
 
 
-async def test_a_process_that_lost_its_lease_cannot_settle(queue, other, owe, connection, database):
-    owe(2)
+async def test_a_process_that_lost_its_lease_cannot_settle(queue, other, enqueue, connection, database):
+    enqueue(2)
     lease = await queue.claim(2)
     expire(connection)
     assert await reclaim(database) == 2
@@ -143,15 +143,15 @@ async def test_a_process_that_lost_its_lease_cannot_settle(queue, other, owe, co
     assert await other.settle(taken, delivered(taken)) == 2
 
 
-async def test_a_lease_belongs_to_its_holder(queue, other, owe, connection):
-    owe()
+async def test_a_lease_belongs_to_its_holder(queue, other, enqueue, connection):
+    enqueue()
     lease = await queue.claim(1)
     assert await other.settle(lease, delivered(lease)) == 0
     assert counts(connection)["receipts"] == 0
 
 
-async def test_an_expired_lease_counts_as_an_unknown_outcome_at_its_claim(queue, owe, connection, database):
-    owe()
+async def test_an_expired_lease_counts_as_an_unknown_outcome_at_its_claim(queue, enqueue, connection, database):
+    enqueue()
     lease = await queue.claim(1)
     expire(connection)
     await reclaim(database)
@@ -162,8 +162,8 @@ async def test_an_expired_lease_counts_as_an_unknown_outcome_at_its_claim(queue,
     ]
 
 
-async def test_a_lease_that_was_extended_does_not_expire(queue, owe, connection, database):
-    owe()
+async def test_a_lease_that_was_extended_does_not_expire(queue, enqueue, connection, database):
+    enqueue()
     lease = await queue.claim(1)
     expire(connection)
     assert await queue.extend(lease)
@@ -179,8 +179,8 @@ async def test_an_expired_intake_lease_is_owed_again_whole(connection, database)
     assert connection.execute("SELECT array_agg(tries) FROM outbox.intake").fetchone() == ([1, 1, 1],)
 
 
-async def test_claims_at_once_share_the_work_and_take_nothing_twice(database, owe, connection):
-    owe(1000)
+async def test_claims_at_once_share_the_work_and_take_nothing_twice(database, enqueue, connection):
+    enqueue(1000)
     queues = [PostgresQueue(database, META, f"p{number}", timedelta(seconds=60)) for number in range(8)]
 
     async def work(queue):
@@ -195,17 +195,17 @@ async def test_claims_at_once_share_the_work_and_take_nothing_twice(database, ow
     assert counts(connection) == {"queued": 0, "leased": 0, "receipts": 1000, "attempts": 0}
 
 
-async def test_two_settlements_of_one_lease_at_once_settle_each_row_once(queue, owe, connection):
-    owe(200)
+async def test_two_settlements_of_one_lease_at_once_settle_each_row_once(queue, enqueue, connection):
+    enqueue(200)
     lease = await queue.claim(200)
     settled = await asyncio.gather(*(queue.settle(lease, delivered(lease)) for _ in range(4)))
     assert sum(settled) == 200
     assert counts(connection)["receipts"] == 200
 
 
-async def test_what_turns_up_behind_the_watermark_is_claimed_all_the_same(queue, owe):
-    owe(2)
+async def test_what_turns_up_behind_the_watermark_is_claimed_all_the_same(queue, enqueue):
+    enqueue(2)
     await queue.claim(2)
-    owe(due="-1 h")
+    enqueue(due="-1 h")
     queue._rewound_at -= 2
     assert len((await queue.claim(5)).deliveries) == 1

@@ -16,7 +16,7 @@ from dispatcher.config.settings import Settings
 from dispatcher.database.connections import Database
 from dispatcher.database.data_files import data_folder
 from dispatcher.database.queries import load
-from dispatcher.delivery.dead_letters import Which, requeue
+from dispatcher.delivery.dead_letters import DeadLetterFilter, requeue
 from dispatcher.delivery.queue import PostgresQueue
 from dispatcher.destinations import registry
 from dispatcher.maintenance.rebuild import BATCH, OPEN, rebuild
@@ -26,10 +26,10 @@ from tests.support.drive import until
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10}
 PROJECTIONS = {
-    "facet": "SELECT account_id, handl_id, lead_id, groups FROM outbox.facet ORDER BY 1, 2, 3",
-    "facet_event": """
+    "fragment": "SELECT account_id, handl_id, lead_id, groups FROM outbox.fragment ORDER BY 1, 2, 3",
+    "fragment_event": """
         SELECT event_id, account_id, handl_id, lead_id
-        FROM outbox.facet_event JOIN outbox.facet ON facet.id = facet_id ORDER BY 1
+        FROM outbox.fragment_event JOIN outbox.fragment ON fragment.id = fragment_id ORDER BY 1
     """,
     "sign_in": "SELECT kind, key, at, event_id, account_id FROM outbox.sign_in ORDER BY 1, 2, 3, 4",
     "delivery": """
@@ -81,7 +81,7 @@ async def random_log(spine, lots, size):
         spine.clock.move(minutes=20)
         await spine.drain()
         async with Database.connect(spine.database_url, connections=1) as database:
-            await requeue(database, Which())
+            await requeue(database, DeadLetterFilter())
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -94,13 +94,15 @@ async def test_the_logs_folded_again_are_what_intake_and_delivery_made_of_them(s
     assert {(revision > 0, tries > 0, unknown is None) for _, _, revision, tries, unknown in before["delivery"]} >= {
         (False, False, True), (False, True, True), (False, True, False), (True, False, True), (True, True, False),
     }  # fmt: skip
-    spine.connection.execute("DELETE FROM outbox.facet_event; UPDATE outbox.facet SET groups = '[[1, 1, \"em\"]]'")
+    spine.connection.execute(
+        "DELETE FROM outbox.fragment_event; UPDATE outbox.fragment SET groups = '[[1, 1, \"em\"]]'"
+    )
     spine.connection.execute("DELETE FROM outbox.delivery WHERE event_id % 2 = 0; DELETE FROM outbox.sign_in")
     spine.connection.execute("UPDATE outbox.delivery SET tries = 99, first_unknown_at = NULL")
     done = await rebuild(database)
     assert projections(spine.connection) == before
     assert logs(spine.connection) == told
-    assert (done.owed, done.taken) == (len(before["delivery"]), 0)
+    assert (done.pending, done.taken) == (len(before["delivery"]), 0)
     # A delivery is due when it was at first: now, or at its event's time.
     late = """
         SELECT count(*) FROM outbox.delivery JOIN outbox.event ON id = delivery.event_id
@@ -133,7 +135,7 @@ async def test_what_is_not_taken_in_yet_is_left_to_intake(spine, database):
     record_many(spine, 3)
     rows = await database.run("claim_events", CLAIM | {"since": 0, "limit": 2})
     assert (await rebuild(database)).events == 0
-    assert [spine.count(table) for table in ("facet", "delivery", "intake")] == [0, 0, 1]
+    assert [spine.count(table) for table in ("fragment", "delivery", "intake")] == [0, 0, 1]
     assert spine.connection.execute("SELECT id FROM outbox.lease").fetchall() == [(rows[0][0],)]
     spine.clock.move(minutes=2)
     assert await spine.drain() == 0
@@ -145,7 +147,7 @@ async def test_a_destination_that_takes_no_more_is_skipped(spine, database):
     record_many(spine, 2)
     await spine.drain()
     spine.connection.execute("UPDATE outbox.destination SET enabled = false WHERE name = 'ga4'")
-    assert (await rebuild(database)).owed == 2
+    assert (await rebuild(database)).pending == 2
     assert set(spine.receipts().items()) == {((f"e{n}", "ga4"), ("skipped", "disabled")) for n in (1, 2)}
 
 
@@ -156,9 +158,9 @@ async def test_an_old_event_without_receipts_is_not_owed_unless_it_still_lay_in_
     await spine.drain()
     spine.connection.execute("DELETE FROM outbox.delivery WHERE event_id = 1")  # as if retention had taken its receipts
     spine.clock.move(days=9)
-    assert (await rebuild(database)).owed == 2
+    assert (await rebuild(database)).pending == 2
     assert spine.connection.execute("SELECT DISTINCT event_id FROM outbox.delivery").fetchall() == [(3,)]
-    assert spine.receipts() == {("e2", name): ("dead", "window closed") for name in ("meta", "ga4")}
+    assert spine.receipts() == {("e2", name): ("failed", "window closed") for name in ("meta", "ga4")}
 
 
 def test_no_window_is_open_when_retention_may_begin():
@@ -210,7 +212,7 @@ async def test_killed_in_the_middle_it_leaves_everything_as_it_was(spine, databa
     before, told = projections(spine.connection), logs(spine.connection)
     with psycopg.connect(database_url) as other:
         # It comes as far as dropping the facets, and waits for this one.
-        other.execute("SELECT FROM outbox.facet WHERE handl_id = 'h7' LIMIT 1 FOR UPDATE")
+        other.execute("SELECT FROM outbox.fragment WHERE handl_id = 'h7' LIMIT 1 FOR UPDATE")
         process = processes.start({"OUTBOX_DATABASE_URL": database_url}, "rebuild")
         waiting = "pg_locks WHERE NOT granted AND locktype IN ('tuple', 'transactionid')"
         await until(lambda: spine.connection.execute(f"SELECT count(*) FROM {waiting}").fetchone()[0])

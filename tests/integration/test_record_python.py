@@ -262,14 +262,14 @@ def test_a_repeat_gives_the_first_row_s_id(database_url, connection, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_raw_of_a_person_goes_over_the_wire(database_url, tmp_path, kind):
-    heard = tmp_path / "heard"
-    with opened(kind, database_url) as (writer, driver, transaction), heard.open("w") as file:
+    record = tmp_path / "heard"
+    with opened(kind, database_url) as (writer, driver, transaction), record.open("w") as file:
         driver.pgconn.trace(file.fileno())
         record(writer, outbox.LeadSubmitted(person=PERSON, form="lead-form-ds25"))
         record(writer, [outbox.LeadSubmitted(person=PERSON), outbox.AccountCreated(account_id=1, person=PERSON)])
         transaction.rollback()
         driver.pgconn.untrace()
-    text = heard.read_text().lower()
+    text = record.read_text().lower()
     assert "lead-form-ds25" in text
     assert "sha256_email_address" in text
     assert [raw for raw in RAW if raw in text] == []

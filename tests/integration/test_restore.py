@@ -31,7 +31,7 @@ async def restored(spine, give_attempts):
     """A database that was restored 23 hours after its backup: one event was owed then, one waited for intake."""
     switch(spine, paused=True)
     spine.record(
-        name="lead_submitted", event_id="owed", handl_id="h1", lead_id="1", person={"email": "ada@example.com"}
+        name="lead_submitted", event_id="pending", handl_id="h1", lead_id="1", person={"email": "ada@example.com"}
     )
     assert await spine.drain() == 2
     spine.record(name="lead_submitted", event_id="new", handl_id="h2", lead_id="2", person={"email": "bob@example.com"})
@@ -45,8 +45,8 @@ async def restored(spine, give_attempts):
 
 async def test_all_that_was_owed_is_of_unknown_outcome_since_the_backup(spine, restored):
     assert spine.attempts("meta") == spine.attempts("ga4") == [("uncertain", "restored from a backup")] * 2
-    owed = spine.connection.execute("SELECT DISTINCT first_unknown_at, tries FROM outbox.delivery").fetchall()
-    assert owed == [(restored, 1)]
+    pending = spine.connection.execute("SELECT DISTINCT first_unknown_at, tries FROM outbox.delivery").fetchall()
+    assert pending == [(restored, 1)]
 
 
 @pytest.mark.usefixtures("restored")
@@ -66,7 +66,7 @@ async def test_a_merge_sends_again_what_meta_recognises_and_nothing_later(spine)
     spine.record(name="account_created", event_id="account 2", handl_id="h2", account_id="a2")
     assert await spine.drain() == 0
     sent = [arrival.event_id for arrival in spine.arrivals("meta") if arrival.event_name == "Lead"]
-    assert (sent.count("owed"), sent.count("new")) == (2, 1)
+    assert (sent.count("pending"), sent.count("new")) == (2, 1)
 
 
 @pytest.mark.usefixtures("restored")
@@ -74,4 +74,4 @@ async def test_what_meta_would_count_again_is_not_sent_at_all(spine):
     spine.clock.move(hours=47 - 23, minutes=1)
     await spine.drain()
     assert not [arrival for arrival in spine.arrivals("meta") if arrival.event_name == "Lead"]
-    assert spine.receipts()["owed", "meta"] == ("dead", "window closed")
+    assert spine.receipts()["pending", "meta"] == ("failed", "window closed")

@@ -22,7 +22,7 @@ from dispatcher.scheduler import leader
 from tests.support.drive import until
 
 LOG = ("event", "receipt", "attempt", "revision")
-PERSONS = ("facet", "facet_event", "sign_in")
+PERSONS = ("fragment", "fragment_event", "sign_in")
 ADA = {"email": "ada@example.com", "phone": "+44 20 7946 0958", "country": "GB"}
 BROWSER = {
     "user_agent": "Mozilla/5.0 (X11)",
@@ -31,8 +31,8 @@ BROWSER = {
     "fbp": "fb.1.1700000000000.1234567890",
 }
 PROJECTIONS = (
-    "SELECT account_id, handl_id, lead_id, groups FROM outbox.facet ORDER BY 1, 2, 3",
-    "SELECT event_id, handl_id, lead_id FROM outbox.facet_event JOIN outbox.facet ON id = facet_id ORDER BY 1",
+    "SELECT account_id, handl_id, lead_id, groups FROM outbox.fragment ORDER BY 1, 2, 3",
+    "SELECT event_id, handl_id, lead_id FROM outbox.fragment_event JOIN outbox.fragment ON id = fragment_id ORDER BY 1",
     "SELECT kind, key, at, event_id, account_id FROM outbox.sign_in ORDER BY 1, 2, 3, 4",
     "SELECT event_id, destination FROM outbox.delivery ORDER BY 1, 2",
 )
@@ -125,17 +125,17 @@ async def test_of_a_person_who_stayed_silent_nothing_is_left(spine, sweep, recor
     await spine.drain()
     spine.clock.move(days=399)
     await sweep()
-    assert spine.count("facet") == 3
+    assert spine.count("fragment") == 3
     spine.clock.move(days=2)
     record("other", handl_id="H2", lead_id="L2")
     await spine.drain()
     swept = await sweep()
-    assert (swept.facets, swept.events) == (3, 2)
+    assert (swept.fragments, swept.events) == (3, 2)
     assert spine.connection.execute("SELECT event_id FROM outbox.event").fetchall() == [("other",)]
-    assert spine.connection.execute("SELECT handl_id FROM outbox.facet").fetchall() == [("H2",)]
-    assert counts(spine, ("sign_in", "facet_event", "raw", "merge")) == {
+    assert spine.connection.execute("SELECT handl_id FROM outbox.fragment").fetchall() == [("H2",)]
+    assert counts(spine, ("sign_in", "fragment_event", "raw", "merge")) == {
         "sign_in": 0,
-        "facet_event": 1,
+        "fragment_event": 1,
         "raw": 0,
         "merge": 0,
     }
@@ -150,9 +150,9 @@ async def test_a_person_is_silent_only_if_all_that_is_theirs_is(spine, sweep, re
     record("visit", handl_id="H1", visitor=BROWSER)  # without signing in, on their own browser
     await spine.drain()
     spine.clock.move(days=300)
-    assert (await sweep()).facets == 0
+    assert (await sweep()).fragments == 0
     spine.clock.move(days=101)
-    assert (await sweep()).facets == 5
+    assert (await sweep()).fragments == 5
     assert counts(spine, (*LOG, *PERSONS)) == nothing((*LOG, *PERSONS))
 
 
@@ -164,23 +164,23 @@ async def test_a_crowded_lead_keeps_nobody_alive(spine, sweep, record):
     record("today", handl_id="H0", lead_id="test")
     await spine.drain()
     await sweep()
-    assert spine.connection.execute("SELECT handl_id FROM outbox.facet").fetchall() == [("H0",)]
+    assert spine.connection.execute("SELECT handl_id FROM outbox.fragment").fetchall() == [("H0",)]
 
 
 async def test_what_is_still_owed_stays_whole(spine, sweep, record):
     record("delivered", person=ADA, details={"value": 1})
     await spine.drain()
     spine.connection.execute("UPDATE outbox.destination SET paused = true WHERE name = 'ga4'")
-    record("owed", person=ADA)
+    record("pending", person=ADA)
     await spine.drain()
     record("waiting", person=ADA)
     spine.clock.move(days=100)
     assert (await sweep()).events == 1
     rows = spine.connection.execute("SELECT event_id FROM outbox.event ORDER BY id").fetchall()
-    assert rows == [("owed",), ("waiting",)]
-    assert spine.receipts() == {("owed", "meta"): ("delivered", None)}
+    assert rows == [("pending",), ("waiting",)]
+    assert spine.receipts() == {("pending", "meta"): ("delivered", None)}
     await spine.drain()
-    assert spine.receipts()["owed", "ga4"] == spine.receipts()["waiting", "ga4"] == ("dead", "window closed")
+    assert spine.receipts()["pending", "ga4"] == spine.receipts()["waiting", "ga4"] == ("failed", "window closed")
     assert (await sweep()).events == 0  # its last receipt is new
     spine.clock.move(days=91)
     assert (await sweep()).events == 2
@@ -235,7 +235,7 @@ async def test_it_goes_in_batches_and_a_writer_never_waits(spine, sweep, databas
         other.execute("SELECT count(*) FROM outbox.event, outbox.lease")
         other.execute("INSERT INTO outbox.event (name, event_id) VALUES ('lead_submitted', 'open')")
         swept = await asyncio.wait_for(sweep(), 60)
-    assert (swept.facets, swept.events) == (count, count)
+    assert (swept.fragments, swept.events) == (count, count)
     assert spine.connection.execute("SELECT event_id FROM outbox.event").fetchall() == [("open",)]
 
 
@@ -279,9 +279,9 @@ async def test_it_is_a_job_of_the_schedule(spine, database, monkeypatch, capsys)
     await one.step()
     assert one._scheduler is None
     await one.close()
-    assert spine.connection.execute("SELECT holder FROM outbox.election").fetchall() == [("other",)]
+    assert spine.connection.execute("SELECT holder FROM outbox.leader").fetchall() == [("other",)]
     await other.close()
-    assert spine.count("election") == 0
+    assert spine.count("leader") == 0
     said = capsys.readouterr()
     assert "a job failed" in said.out + said.err
     assert "secret" not in said.out + said.err
@@ -304,7 +304,7 @@ async def test_one_that_stops_leaves_a_job_where_it_is(spine, database, monkeypa
     await one.close()
     await asyncio.wait_for(cut_off.wait(), 20)
     await one.close()
-    assert spine.count("election") == 0
+    assert spine.count("leader") == 0
 
 
 async def test_the_dispatcher_s_role_is_enough_for_all_of_it(spine, record):

@@ -48,12 +48,12 @@ def minutes_ago(minutes):
 def tallied(connection):
     connection.execute(
         """
-        INSERT INTO outbox.minute (minute, destination, outcome, reason, count) VALUES
+        INSERT INTO outbox.delivery_count (minute, destination, outcome, reason, count) VALUES
             (outbox.clock() - interval '1 hour', 1, 'delivered', '', 7),
-            (outbox.clock() - interval '1 hour', 1, 'dead', 'missing value', 2),
+            (outbox.clock() - interval '1 hour', 1, 'failed', 'missing value', 2),
             (outbox.clock() - interval '1 hour', 1, 'transient', 'server error', 9),
-            (outbox.clock() - interval '30 hours', 1, 'dead', 'window closed', 5);
-        INSERT INTO outbox.coverage (day, destination, step, field, events) VALUES
+            (outbox.clock() - interval '30 hours', 1, 'failed', 'window closed', 5);
+        INSERT INTO outbox.field_coverage (day, destination, step, field, events) VALUES
             ((now() AT TIME ZONE 'UTC')::date - 1, 1, 'lead_submitted', '', 7),
             ((now() AT TIME ZONE 'UTC')::date - 1, 1, 'lead_submitted', 'em', 7)
         """
@@ -98,11 +98,11 @@ async def test_without_dead_letters_there_is_no_digest_and_too_late_is_tomorrow(
 async def test_tallies_that_nobody_asks_for_any_more_go(schedule, connection):
     connection.execute(
         """
-        INSERT INTO outbox.minute (minute, destination, outcome, count)
+        INSERT INTO outbox.delivery_count (minute, destination, outcome, count)
         SELECT outbox.clock() - days * interval '1 day', 1, 'delivered', 1 FROM unnest(ARRAY[0, 34, 36]) AS days;
-        INSERT INTO outbox.coverage (day, destination, step, field, events)
+        INSERT INTO outbox.field_coverage (day, destination, step, field, events)
         SELECT (outbox.clock() AT TIME ZONE 'UTC')::date - days, 1, 'x', '', 1 FROM unnest(ARRAY[0, 399, 401]) AS days;
-        INSERT INTO outbox.circuit (destination, holder, state, since, seen_at)
+        INSERT INTO outbox.destination_state (destination, holder, state, since, seen_at)
         SELECT 1, hours::text, 'running', outbox.clock(), outbox.clock() - hours * interval '1 hour' FROM unnest(ARRAY[1, 25]) AS hours;
         INSERT INTO outbox.alert (kind, subject, message, raised_at)
         SELECT kind, hours::text, '', outbox.clock() - hours * interval '1 hour'
@@ -113,14 +113,14 @@ async def test_tallies_that_nobody_asks_for_any_more_go(schedule, connection):
     await sweep.run(schedule(minutes_ago(90))._work)
     left = {
         table: connection.execute(f"SELECT count(*) FROM outbox.{table}").fetchone()[0]
-        for table in ("minute", "coverage", "circuit", "alert")
+        for table in ("delivery_count", "field_coverage", "destination_state", "alert")
     }
-    assert left == {"minute": 2, "coverage": 2, "circuit": 1, "alert": 3}
+    assert left == {"delivery_count": 2, "field_coverage": 2, "destination_state": 1, "alert": 3}
 
 
 async def test_alerts_are_looked_for_every_few_seconds(schedule, inbox, connection):
     connection.execute(
-        "INSERT INTO outbox.circuit (destination, holder, state, reason, since) "
+        "INSERT INTO outbox.destination_state (destination, holder, state, reason, since) "
         "VALUES (1, 'a', 'halted', 'permission missing', outbox.clock())"
     )
     await schedule(minutes_ago(90)).step()
@@ -129,11 +129,11 @@ async def test_alerts_are_looked_for_every_few_seconds(schedule, inbox, connecti
 
 
 async def test_a_job_that_fails_is_told_by_kind_and_the_others_go_on(schedule, connection, inbox):
-    connection.execute("ALTER TABLE outbox.circuit RENAME TO gone")
+    connection.execute("ALTER TABLE outbox.destination_state RENAME TO gone")
     with structlog.testing.capture_logs() as lines:
         await schedule(minutes_ago(30)).step()
         await until(lambda: inbox.titles() == ["Conversions: daily report"])
         await until(lambda: [line for line in lines if line["log_level"] == "error"])
     failed = [line for line in lines if line["log_level"] == "error"]
     assert {(line["job"], line["error"]) for line in failed} == {("alerts", "UndefinedTable")}
-    connection.execute("ALTER TABLE outbox.gone RENAME TO circuit")
+    connection.execute("ALTER TABLE outbox.gone RENAME TO destination_state")

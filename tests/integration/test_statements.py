@@ -25,9 +25,9 @@ SOON = datetime(2026, 12, 1, tzinfo=UTC)
 FRESH = {"fresh": timedelta(seconds=60)}
 CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": BATCH}
 TOLD = [{"event_id": number, "revision": 0, "outcome": "delivered", "status": 200} for number in range(1, BATCH + 1)]
-OWED = [{"destination": 1, "due_at": SOON.isoformat(), "event_ids": list(range(1, BATCH + 1))}]
+PENDING = [{"destination": 1, "due_at": SOON.isoformat(), "event_ids": list(range(1, BATCH + 1))}]
 SEALED = [{"event_id": number, "sealed": {"meta": {}}, "notes": []} for number in range(1, BATCH + 1)]
-FACETS = [
+FRAGMENTS = [
     {"account_id": f"a{number}", "handl_id": f"h{number}", "lead_id": "", "groups": [], "event_ids": [number]}
     for number in range(1, BATCH + 1)
 ]
@@ -46,9 +46,9 @@ STATEMENTS = {
             "lease": 1,
             "holder": "one",
             "sealed": Jsonb(SEALED),
-            "owed": Jsonb(OWED),
+            "pending": Jsonb(PENDING),
             "skipped": Jsonb([]),
-            "facets": Jsonb(FACETS),
+            "fragments": Jsonb(FRAGMENTS),
             "sign_ins": Jsonb(SIGN_INS),
         },
         {"lease_pkey", "event_pkey", "raw_pkey"},
@@ -63,7 +63,10 @@ STATEMENTS = {
         {"destination": 1, "limit": BATCH, "window": timedelta(hours=72), "repeat": None},
         {"delivery_pkey", "event_pkey"},
     ),
-    "read_destination_status": (FRESH, {"circuit_pkey", "intake_pkey", "delivery_pkey", "event_pkey", "revision_pkey"}),
+    "read_destination_status": (
+        FRESH,
+        {"destination_state_pkey", "intake_pkey", "delivery_pkey", "event_pkey", "revision_pkey"},
+    ),
     "reclaim_leases": ({}, set()),
 }
 # As psycopg sends them.
@@ -229,4 +232,4 @@ def reads(nodes):
     """Give by which indexes the tables are searched, and which are read whole. Rows whose place is known are not searched."""
     indexes = {node["Index Name"] for node in nodes if "Index Name" in node}
     whole = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
-    return indexes - {"destination_pkey", "mapping_pkey"} | {f"all of {table}" for table in whole & set(QUEUES)}
+    return indexes - {"destination_pkey", "route_pkey"} | {f"all of {table}" for table in whole & set(QUEUES)}

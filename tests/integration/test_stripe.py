@@ -171,13 +171,13 @@ def test_a_recorder_needs_nothing_but_its_role(connection):
 
 
 def test_nothing_of_a_person_goes_over_the_wire_but_hashes(connection, tmp_path, stripe):
-    heard = tmp_path / "heard"
-    with heard.open("w") as file:
+    record = tmp_path / "heard"
+    with record.open("w") as file:
         connection.pgconn.trace(file.fileno())
         for event in life(stripe):
             deliver(connection, event)
         connection.pgconn.untrace()
-    said = heard.read_text().lower()
+    said = record.read_text().lower()
     assert "sha256_email_address" in said
     assert [raw for raw in ("lovelace", "example.com", "12345678", "berlin", "10115") if raw in said] == []
 

@@ -15,16 +15,16 @@ INSERT INTO outbox.event (name, lead_id) SELECT 'lead_submitted', 'l' || n FROM 
 INSERT INTO outbox.intake (event_id) SELECT id FROM outbox.event;
 INSERT INTO outbox.delivery (destination, due_at, event_id)
 SELECT destination, outbox.clock(), id FROM outbox.event, generate_series(1, 2) AS destination;
-INSERT INTO outbox.minute (minute, destination, outcome, reason, count)
+INSERT INTO outbox.delivery_count (minute, destination, outcome, reason, count)
 SELECT date_trunc('minute', outbox.clock()) - n * interval '1 minute', destination, 'delivered', '', 1
 FROM generate_series(1, 40000) AS n, generate_series(1, 2) AS destination;
-INSERT INTO outbox.coverage (day, destination, step, field, events)
+INSERT INTO outbox.field_coverage (day, destination, step, field, events)
 SELECT date '2026-11-24' - n, destination, 'lead_submitted', 'field' || field, 1
 FROM generate_series(1, 400) AS n, generate_series(1, 2) AS destination, generate_series(1, 30) AS field;
 VACUUM ANALYZE
 """
 WEEK = {"since": date(2026, 11, 1), "until": date(2026, 11, 7)}
-LARGE = {"event", "intake", "delivery", "minute", "coverage"}
+LARGE = {"event", "intake", "delivery", "delivery_count", "field_coverage"}
 STATEMENTS = {
     "read_field_coverage": WEEK,
     "read_daily_coverage": WEEK | {"destination": None, "step": None},

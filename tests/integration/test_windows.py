@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from dispatcher.config.settings import Secret
-from dispatcher.delivery.dead_letters import Which, requeue
+from dispatcher.delivery.dead_letters import DeadLetterFilter, requeue
 from dispatcher.delivery.queue import PostgresQueue
 from dispatcher.models import Settlement
 
@@ -19,7 +19,7 @@ async def test_meta_is_tried_for_seven_days_and_then_the_event_is_dead(spine):
     assert await spine.drain() == 1
     spine.clock.move(minutes=15)
     assert await spine.drain() == 0
-    assert spine.receipts()["e", "meta"] == ("dead", "window closed")
+    assert spine.receipts()["e", "meta"] == ("failed", "window closed")
     assert spine.receipts()["e", "ga4"] == ("delivered", None)
     assert {outcome for outcome, _ in spine.attempts("meta")} == {"transient"}
 
@@ -42,7 +42,7 @@ async def test_ga4_is_tried_for_72_hours(spine):
     assert await spine.drain() == 1
     spine.clock.move(minutes=10)
     assert await spine.drain() == 0
-    assert spine.receipts()["e", "ga4"] == ("dead", "window closed")
+    assert spine.receipts()["e", "ga4"] == ("failed", "window closed")
 
 
 async def test_an_unknown_outcome_at_meta_is_repeated_while_meta_knows_a_repeat(spine):
@@ -63,7 +63,7 @@ async def test_an_unknown_outcome_at_meta_is_never_repeated_when_it_would_count(
     assert await spine.drain() == 1
     spine.clock.move(minutes=10)
     assert await spine.drain() == 0
-    assert spine.receipts()["e", "meta"] == ("dead", "window closed")
+    assert spine.receipts()["e", "meta"] == ("failed", "window closed")
     spine.clock.move(hours=10)
     await spine.drain()
     assert [arrival.verdict for arrival in spine.arrivals("meta")] == ["counted", "duplicate"]
@@ -77,14 +77,14 @@ async def test_a_dead_letter_of_unknown_outcome_is_not_sent_again_by_requeueing_
     await spine.drain()
     spine.faults("meta")
     spine.clock.move(seconds=1)
-    assert await requeue(database, Which()) == 1
-    assert await requeue(database, Which()) == 0
+    assert await requeue(database, DeadLetterFilter()) == 1
+    assert await requeue(database, DeadLetterFilter()) == 0
     assert await spine.drain() == 0
     assert len(spine.arrivals("meta")) == 1
     rows = spine.connection.execute(
         "SELECT revision, outcome, reason FROM outbox.receipt WHERE destination = 1"
     ).fetchall()
-    assert sorted(rows) == [(0, "dead", "window closed"), (1, "dead", "window closed")]
+    assert sorted(rows) == [(0, "failed", "window closed"), (1, "failed", "window closed")]
 
 
 async def test_an_unknown_outcome_at_ga4_is_repeated_and_marked(spine):
@@ -106,7 +106,7 @@ async def test_a_lease_that_expired_is_not_repeated_when_it_would_count(spine, d
     spine.clock.move(hours=47, minutes=1)
     assert await spine.drain() == 0
     assert spine.arrivals("meta") == []
-    assert spine.receipts()["e", "meta"] == ("dead", "window closed")
+    assert spine.receipts()["e", "meta"] == ("failed", "window closed")
     assert spine.attempts("meta") == [("uncertain", "lease expired")]
 
 
@@ -130,10 +130,10 @@ async def test_what_becomes_too_old_while_a_destination_is_paused_or_halted_is_d
     assert await spine.drain() == 2
     spine.clock.move(hours=1)
     assert await spine.drain() == 1
-    assert spine.receipts() == {("e", "ga4"): ("dead", "window closed")}
+    assert spine.receipts() == {("e", "ga4"): ("failed", "window closed")}
     spine.clock.move(days=4)
     assert await spine.drain() == 0
-    assert spine.receipts()["e", "meta"] == ("dead", "window closed")
+    assert spine.receipts()["e", "meta"] == ("failed", "window closed")
     assert not spine.sandbox.ledger.arrivals
 
 

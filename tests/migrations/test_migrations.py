@@ -1,8 +1,9 @@
-"""Migrations: up, down, side by side, in company, and in agreement with what is declared."""
+"""Migrations: from nothing, side by side, in company, and in agreement with what is declared."""
 
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 import tempfile
@@ -60,13 +61,18 @@ def words(connection):
     """Give all rows of the tables of words, with the transaction that wrote each."""
     return {
         table: connection.execute(f"SELECT xmin::text, words::text FROM outbox.{table} AS words ORDER BY 2").fetchall()
-        for table in ("step", "destination", "mapping", "alembic_version")
+        for table in ("step", "destination", "route", "alembic_version")
     }
 
 
 def migrate_in_a_process(address):
     return subprocess.Popen(
-        [sys.executable, "-c", "import sys, migrations; migrations.upgrade(sys.argv[1])", address],
+        [
+            sys.executable,
+            "-c",
+            "import sys; from dispatcher.database import migrations; migrations.upgrade(sys.argv[1])",
+            address,
+        ],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
@@ -78,7 +84,7 @@ def finish(process):
     assert process.returncode == 0, errors
 
 
-# Up and down
+# From nothing, and from an unreleased version
 
 
 def test_an_empty_database_is_brought_to_the_head_with_the_funnel_in_it(empty_database):
@@ -122,15 +128,12 @@ def test_a_failed_migration_leaves_nothing(empty_database, monkeypatch):
         assert describe(connection) == set()
 
 
-def test_down_leaves_nothing_of_ours_and_up_again_gives_the_same(empty_database):
+def test_dropping_the_schema_leaves_nothing_of_ours_and_migrating_again_gives_the_same(empty_database):
     with connect(empty_database) as connection:
         bare = describe_others(connection)
         migrations.upgrade(empty_database)
         first = describe(connection)
-        connection.execute(
-            """SELECT outbox.record('{"name": "lead_submitted", "person": {"email": "a@example.com"}}')"""
-        )
-        migrations.downgrade(empty_database)
+        connection.execute("DROP SCHEMA outbox CASCADE")
         assert describe(connection) == set()
         assert describe_others(connection) == bare
         assert connection.execute(
@@ -140,33 +143,31 @@ def test_down_leaves_nothing_of_ours_and_up_again_gives_the_same(empty_database)
         ).fetchone() == (0,)
         assert migrations.upgrade(empty_database) == (None, HEAD)
         assert describe(connection) == first
-        assert connection.execute("SELECT count(*) FROM outbox.event").fetchone() == (0,)
 
 
-def test_every_step_up_has_its_step_down(empty_database):
-    revisions = [script.revision for script in SCRIPTS.walk_revisions()][::-1]
-    with connect(empty_database) as connection:
-        stages = []
-        for revision in revisions:
-            migrations.upgrade(empty_database, revision)
-            stages.append(describe(connection))
-        for revision, stage in zip(revisions[-2::-1], stages[-2::-1], strict=True):
-            migrations.downgrade(empty_database, revision)
-            assert describe(connection) == stage
-
-
-def test_down_from_nothing_is_nothing(empty_database):
-    with connect(empty_database) as connection:
-        before = describe_others(connection)
-        migrations.downgrade(empty_database)
-        assert describe(connection) == set()
-        assert describe_others(connection) == before
+@pytest.mark.parametrize(
+    ("version", "says"),
+    [
+        *((f"000{number}", "unreleased version .*DROP SCHEMA outbox CASCADE") for number in range(1, 9)),
+        ("9999_later", "newer"),
+    ],
+)
+async def test_a_schema_of_another_version_is_refused_with_what_to_do(database_url, outbox, version, says):
+    with connect(database_url) as connection:
+        connection.execute("UPDATE outbox.alembic_version SET version_num = %s", (version,))
+        before = describe(connection)
+        for command in (("migrate",), ("dispatch", "--drain"), ("doctor",), ("dead", "list")):
+            code, _, errors = await outbox(*command)
+            assert code != 0
+            assert re.search(says, errors)
+            assert "Traceback" not in errors
+        assert describe(connection) == before
 
 
 # In company
 
 
-def test_nothing_of_a_crm_s_own_is_touched_on_the_way_up_or_down(empty_database):
+def test_nothing_of_a_crm_s_own_is_touched(empty_database):
     with connect(empty_database) as connection:
         connection.execute(CRM)
     with connect(empty_database) as connection:
@@ -178,21 +179,10 @@ def test_nothing_of_a_crm_s_own_is_touched_on_the_way_up_or_down(empty_database)
         connection.execute("""SELECT outbox.record('{"name": "lead_submitted"}')""")
         assert connection.execute("SELECT occurred_at > '2020-01-01' FROM outbox.event").fetchone() == (True,)
         migrations.upgrade(empty_database)
-        migrations.downgrade(empty_database)
+        connection.execute("DROP SCHEMA outbox CASCADE")
         assert describe(connection) == set()
         assert describe_others(connection) == before
         assert connection.execute("SELECT * FROM public.alembic_version").fetchall() == [("crm-42",)]
-
-
-def test_down_takes_no_view_of_a_crm_along(empty_database):
-    migrations.upgrade(empty_database)
-    with connect(empty_database) as connection:
-        connection.execute("CREATE VIEW public.conversions AS SELECT name, count(*) FROM outbox.event GROUP BY name")
-        before = describe(connection), describe_others(connection)
-        with pytest.raises(Exception, match="view conversions depends on table event"):
-            migrations.downgrade(empty_database)
-        assert (describe(connection), describe_others(connection)) == before
-        assert migrations.pending(empty_database) == []
 
 
 def test_migrating_again_grants_the_roles_what_a_restore_has_lost(empty_database):
@@ -250,7 +240,7 @@ DIFFERENCES = {
     """,
     "constraint": """
         ALTER TABLE outbox.receipt DROP CONSTRAINT receipt_outcome_check;
-        ALTER TABLE outbox.mapping ALTER CONSTRAINT mapping_step_fkey DEFERRABLE;
+        ALTER TABLE outbox.route ALTER CONSTRAINT route_step_fkey DEFERRABLE;
         ALTER TABLE outbox.event RENAME CONSTRAINT event_name_event_id_key TO other;
         ALTER TABLE outbox.step ADD CONSTRAINT extra CHECK (value >= 0);
     """,
@@ -361,7 +351,6 @@ def test_an_owner_who_may_create_no_roles_migrates_without_them_and_is_told(owne
     with connect(database) as connection:
         assert roles(connection) == set()
         assert connection.execute("""SELECT outbox.record('{"name": "lead_submitted"}')""").fetchone() == (1,)
-    migrations.downgrade(database)
 
 
 def test_an_owner_who_may_create_no_roles_grants_to_those_that_are_there(owner, cluster):
@@ -375,7 +364,6 @@ def test_an_owner_who_may_create_no_roles_grants_to_those_that_are_there(owner, 
         assert connection.execute("""SELECT outbox.record('{"name": "lead_submitted"}')""").fetchone() == (1,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT FROM outbox.event")
-    migrations.downgrade(database)
     with connect(cluster) as connection:
         connection.execute("DROP ROLE crm_site")
 

@@ -26,7 +26,7 @@ def rows(connection):
     """Give every row of the tables of words, with the transaction that wrote it."""
     return {
         row
-        for table in ("step", "destination", "mapping")
+        for table in ("step", "destination", "route")
         for row in connection.execute(
             f"SELECT '{table}', xmin::text, words::text FROM outbox.{table} AS words"
         ).fetchall()
@@ -37,7 +37,7 @@ def names_at(connection, destination):
     """Give what each step is called at a destination."""
     found = connection.execute(
         """
-        SELECT step, event_name, parameters FROM outbox.mapping JOIN outbox.destination ON id = destination
+        SELECT step, event_name, parameters FROM outbox.route JOIN outbox.destination ON id = destination
         WHERE name = %s
         """,
         (destination,),
@@ -76,15 +76,15 @@ def test_seeding_again_writes_no_row(connection, sow):
 
 def test_an_operator_s_switches_survive(connection, sow):
     connection.execute("UPDATE outbox.destination SET enabled = false, paused = true WHERE name = 'meta'")
-    connection.execute("UPDATE outbox.mapping SET enabled = false WHERE step = 'lead_submitted'")
-    connection.execute("UPDATE outbox.mapping SET paused = true WHERE step = 'account_created'")
+    connection.execute("UPDATE outbox.route SET enabled = false WHERE step = 'lead_submitted'")
+    connection.execute("UPDATE outbox.route SET paused = true WHERE step = 'account_created'")
     switched = rows(connection)
     sow()
     assert rows(connection) == switched
     sow(changed("lead_submitted", targets={"meta": Target(event_name="Contact"), "ga4": Target(event_name="contact")}))
     assert names_at(connection, "meta")["lead_submitted"] == ("Contact", {})
     assert connection.execute(
-        "SELECT DISTINCT enabled, paused FROM outbox.mapping WHERE step = 'lead_submitted'"
+        "SELECT DISTINCT enabled, paused FROM outbox.route WHERE step = 'lead_submitted'"
     ).fetchall() == [(False, False)]
 
 

@@ -26,7 +26,7 @@ class Tried(NamedTuple):
     first_unknown_at: datetime | None = None
 
 
-class Owed(NamedTuple):
+class Pending(NamedTuple):
     """A row of a queue; intake is due at once."""
 
     tried: Tried = Tried()
@@ -64,7 +64,7 @@ class Model:
 
     now: datetime
     occurred_at: dict[int, datetime] = field(default_factory=dict)
-    queue: dict[Key, Owed] = field(default_factory=dict)
+    queue: dict[Key, Pending] = field(default_factory=dict)
     leases: dict[int, Held] = field(default_factory=dict)
     receipts: dict[Key, Receipt] = field(default_factory=dict)
     attempts: dict[tuple[Key, int], Attempt] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Model:
         """An event was recorded; a second time changes nothing."""
         if event not in self.occurred_at:
             self.occurred_at[event] = self.now
-            self.queue[Key(event)] = Owed()
+            self.queue[Key(event)] = Pending()
             if is_raw:
                 self.raw.add(event)
 
@@ -82,8 +82,8 @@ class Model:
         """What may be claimed."""
         return {
             key
-            for key, owed in self.queue.items()
-            if key.destination == destination and (owed.due_at is None or owed.due_at <= self.now)
+            for key, pending in self.queue.items()
+            if key.destination == destination and (pending.due_at is None or pending.due_at <= self.now)
         }
 
     def claim(self, lease: int, holder: str, destination: int, keys: Iterable[Key], held_for: timedelta) -> None:
@@ -110,7 +110,7 @@ class Model:
                 if event in skipped:
                     self.receipts[key] = Receipt("skipped", 0, self.now)
                 else:
-                    self.queue[key] = Owed(due_at=held.claimed_at)
+                    self.queue[key] = Pending(due_at=held.claimed_at)
         return len(held.rows)
 
     def settle(self, lease: int, holder: str, settlements: Iterable[Settlement]) -> int:
@@ -134,7 +134,7 @@ class Model:
             return
         if told.outcome != "returned":
             tried = self._attempt(key, tried, told.outcome, told.unknown_at)
-        self.queue[key] = Owed(tried, told.due_at)
+        self.queue[key] = Pending(tried, told.due_at)
 
     def reclaim(self) -> int:
         """What was held too long is owed again; a delivery may have been made."""
@@ -145,9 +145,9 @@ class Model:
             rows += len(held.rows)
             for key, tried in held.rows.items():
                 if held.destination:
-                    self.queue[key] = Owed(self._attempt(key, tried, "uncertain", held.claimed_at), self.now)
+                    self.queue[key] = Pending(self._attempt(key, tried, "uncertain", held.claimed_at), self.now)
                 else:
-                    self.queue[key] = Owed(Tried(tried.tries + 1))
+                    self.queue[key] = Pending(Tried(tried.tries + 1))
         return rows
 
     def _attempt(self, key: Key, tried: Tried, outcome: str, unknown_at: datetime | None) -> Tried:
@@ -158,7 +158,7 @@ class Model:
         """What is due and too old ends."""
         closed = [key for key in self.due(destination) if self._is_closed(key, limits)]
         for key in closed:
-            self.receipts[key] = Receipt("dead", self.queue.pop(key).tried.tries, self.now)
+            self.receipts[key] = Receipt("failed", self.queue.pop(key).tried.tries, self.now)
         return len(closed)
 
     def _is_closed(self, key: Key, limits: Limits) -> bool:
@@ -169,7 +169,7 @@ class Model:
     def requeue(self, before: datetime) -> int:
         """Dead letters are owed once more."""
         dead = [
-            key for key, receipt in self.receipts.items() if receipt.outcome == "dead" and receipt.at < before
+            key for key, receipt in self.receipts.items() if receipt.outcome == "failed" and receipt.at < before
         ]  # fmt: skip
         return sum(self.revise(key) for key in dead)
 
@@ -178,7 +178,7 @@ class Model:
         revised = key._replace(revision=key.revision + 1)
         if revised in self.places():
             return False
-        self.queue[revised] = Owed(Tried(0, self.first_sent_at(key)), self.now)
+        self.queue[revised] = Pending(Tried(0, self.first_sent_at(key)), self.now)
         return True
 
     def first_sent_at(self, key: Key) -> datetime | None:

@@ -18,10 +18,10 @@ events = st.lists(st.tuples(stamps, st.sets(st.sampled_from(FIELDS))), min_size=
 
 def folded(told):
     """The facet of some events, each given by its stamp and what it told."""
-    facet = {}
+    fragment = {}
     for (at, event_id), fields in told:
-        join(facet, dict.fromkeys({SEEN, *fields}, (at, event_id)) | {FIRST: (-at, -event_id)})
-    return facet
+        join(fragment, dict.fromkeys({SEEN, *fields}, (at, event_id)) | {FIRST: (-at, -event_id)})
+    return fragment
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +31,13 @@ def joined(shared_database_url):
 
         def joined(one, other):
             asked = [Jsonb(pack(one)), Jsonb(pack(other))]
-            return connection.execute("SELECT outbox.newest(%s, %s)", asked).fetchone()[0]
+            return connection.execute("SELECT outbox.merge_fragments(%s, %s)", asked).fetchone()[0]
 
         yield joined
 
 
-def as_kept(facet):
-    return [list(group) for group in pack(facet)]
+def as_kept(fragment):
+    return [list(group) for group in pack(fragment)]
 
 
 @given(events)

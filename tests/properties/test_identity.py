@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatcher.identity.fragments import Fact, Keys, fold, join, keys_of, pack, stamp, unpack
+from dispatcher.identity.fragments import Fact, Keys, fold, join, keys_of, pack, position, unpack
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.models import Event
 from tests.properties import identity_oracle as oracle
-from tests.properties.identity_oracle import CROWD, Log
+from tests.properties.identity_oracle import KEY_LIMIT, Log
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 thorough = settings(unhurried, max_examples=200)
@@ -81,15 +81,15 @@ happenings = st.fixed_dictionaries(
 @st.composite
 def crowds(draw):
     """A key in nearly or more than as many combinations as make a crowd, each with a key of its own beside it."""
-    crowded, beside, third = draw(st.permutations(["account_id", "handl_id", "lead_id"]))
-    size = draw(st.sampled_from([CROWD - 2, CROWD - 1, CROWD, CROWD + 1, 2 * CROWD]))
+    over_limit, beside, third = draw(st.permutations(["account_id", "handl_id", "lead_id"]))
+    size = draw(st.sampled_from([KEY_LIMIT - 2, KEY_LIMIT - 1, KEY_LIMIT, KEY_LIMIT + 1, 2 * KEY_LIMIT]))
     lots = draw(st.randoms(use_true_random=False))
     rarely = draw(st.sampled_from([0, 0.1, 0.5]))
     return [
         {
             "at": lots.randrange(7),
             "told": lots.sample(everything, 2),
-            crowded: f"{crowded[0]}1",
+            over_limit: f"{over_limit[0]}1",
             beside: f"{beside[0]}{number}",
             third: f"{third[0]}{lots.randint(1, 3)}" if lots.random() < rarely else None,
         }
@@ -113,27 +113,27 @@ class Tables:
         self.lots = lots or random.Random(0)
         self.asked = Counter()
         self.events = {event.id: event for event in events}
-        self.facets = fold(map(fact_of, events))
+        self.fragments = fold(map(fact_of, events))
         self.by_key = {}
-        for facet in sorted(self.facets):
-            for kind, key in enumerate(facet, start=1):
-                self.by_key.setdefault((kind, key), []).append(facet)
+        for fragment in sorted(self.fragments):
+            for kind, key in enumerate(fragment, start=1):
+                self.by_key.setdefault((kind, key), []).append(fragment)
         self.sign_ins = {}
         for event in sorted(events, key=oracle.when):
             for kind, key in ((2, event.handl_id), (3, event.lead_id)):
                 if key and event.account_id:
-                    self.sign_ins.setdefault((kind, key), []).append((*fact_of(event).stamp, event.account_id))
+                    self.sign_ins.setdefault((kind, key), []).append((*fact_of(event).position, event.account_id))
 
     async def run(self, query, parameters):
         self.asked[query] += 1
         answers = {
-            "read_fragments": self.facets_of,
+            "read_fragments": self.fragments_of,
             "find_sign_ins": self.sign_ins_around,
-            "read_sources": self.lenders,
+            "read_sources": self.sources,
         }
         return list(answers[query](**parameters))
 
-    def facets_of(self, accounts, handls, leads, crowd):
+    def fragments_of(self, accounts, handls, leads, crowd):
         for kind, asked in enumerate((accounts.obj, handls.obj, leads.obj), start=1):
             for key, event in asked.items():
                 found = list(self.by_key.get((kind, key), ()))
@@ -141,8 +141,8 @@ class Tables:
                     self.lots.shuffle(found)
                 else:  # only an account's come in an order of their own
                     found = found[:crowd]
-                if any({abs(number) for _, number, _ in self.facets[facet]} != {event} for facet in found):
-                    told = msgspec.json.encode([[*facet, self.facets[facet]] for facet in found])
+                if any({abs(number) for _, number, _ in self.fragments[fragment]} != {event} for fragment in found):
+                    told = msgspec.json.encode([[*fragment, self.fragments[fragment]] for fragment in found])
                     is_crowded = len(found) > crowd
                     yield kind, key, None if is_crowded else told, is_crowded and (kind, key) in self.sign_ins
 
@@ -153,14 +153,14 @@ class Tables:
             after = [row for row in found if row[:2] > tuple(at)]
             yield number, *(before[-1] if before else [None] * 3), *(after[0] if after else [None] * 3)
 
-    def lenders(self, **ids):
+    def sources(self, **ids):
         for part, numbers in ids.items():
             for number in numbers:
                 yield part, number, self.events[number].occurred_at, getattr(self.events[number], part)
 
 
 def fact_of(event):
-    return Fact.of(stamp(event.occurred_at, event.id), keys_of(event), event.sealed, event.visitor, event.consent)
+    return Fact.of(position(event.occurred_at, event.id), keys_of(event), event.sealed, event.visitor, event.consent)
 
 
 def answer(coroutine):
@@ -204,15 +204,15 @@ def test_the_log_folds_to_the_same_in_whatever_batches_however_often(events, dat
     batches = data.draw(st.lists(st.lists(st.sampled_from(events), max_size=6), max_size=5))
     folded = {}
     for batch in (*batches, events[::2], events[1::2], *batches):
-        for facet, told in fold(map(fact_of, batch)).items():
-            join(folded.setdefault(facet, {}), unpack(told))
+        for fragment, told in fold(map(fact_of, batch)).items():
+            join(folded.setdefault(fragment, {}), unpack(told))
     assert {keys: pack(newest) for keys, newest in folded.items()} == fold(map(fact_of, events))
 
 
 @unhurried
 @given(logs())
 def test_a_facet_knows_who_told_each_field_last(events):
-    assert fold(map(fact_of, events)) == {keys: pack(newest) for keys, newest in oracle.facets(events).items()}
+    assert fold(map(fact_of, events)) == {keys: pack(newest) for keys, newest in oracle.fragments(events).items()}
 
 
 # Who belongs together
@@ -223,10 +223,10 @@ def test_a_facet_knows_who_told_each_field_last(events):
 def test_whose_an_event_is_and_who_lends_to_it_is_what_the_whole_log_says(events, lots):
     log, tables = Log(events), Tables(events, lots)
     for event, relation in zip(events, answer(PersonResolver(tables).relate(events)), strict=True):
-        lenders = {oracle.combination(other) for other in log.lenders(event)}
+        sources = {oracle.combination(other) for other in log.sources(event)}
         alone = {(relation.account_id, "", "")}  # an account's events, kept a second time
         assert relation.account_id == log.owner(event)
-        assert {*map(tuple, (facet.keys for facet in relation.lenders))} - alone == lenders - alone
+        assert {*map(tuple, (fragment.keys for fragment in relation.sources))} - alone == sources - alone
 
 
 @thorough
@@ -272,7 +272,7 @@ def test_what_is_borrowed_is_the_most_recent_that_the_person_has(events):
     for event, known in zip(events, resolve(events), strict=True):
         for name, (value,) in known.meta.items():
             lender = numbered[int(value.rsplit(" of ", 1)[1])]
-            later = [other for other in log.lenders(event) if oracle.when(other) > oracle.when(lender)]
+            later = [other for other in log.sources(event) if oracle.when(other) > oracle.when(lender)]
             assert lender is event or not [other for other in later if name in oracle.lent(other)]
 
 
@@ -294,7 +294,7 @@ def test_after_a_refusal_nothing_is_lent_to_what_was_granted_before(events):
     log = Log(events)
     for event, known in zip(events, resolve(events), strict=True):
         later = [
-            e for e in log.lenders(event) if oracle.stated(e, "ad_user_data") and oracle.when(e) > oracle.when(event)
+            e for e in log.sources(event) if oracle.stated(e, "ad_user_data") and oracle.when(e) > oracle.when(event)
         ]
         if later and oracle.denies(later[-1]):
             assert (known.meta, known.google) == (oracle.told(event, "meta"), oracle.told(event, "google"))
@@ -317,8 +317,8 @@ def test_what_others_do_changes_nothing(events, others):
 def test_a_key_of_two_persons_is_neither_ones():
     """A browser on which nobody signed in: its two leads became two accounts, elsewhere."""
     events = [
-        event_of(1, at=1, handl_id="office", lead_id="l1", told=["em", "fbp"]),
-        event_of(2, at=2, handl_id="office", lead_id="l2", told=["em", "fbp"]),
+        event_of(1, at=1, handl_id="role", lead_id="l1", told=["em", "fbp"]),
+        event_of(2, at=2, handl_id="role", lead_id="l2", told=["em", "fbp"]),
         event_of(3, at=3, account_id="a1", lead_id="l1"),
         event_of(4, at=4, account_id="a2", lead_id="l2"),
     ]
@@ -328,15 +328,17 @@ def test_a_key_of_two_persons_is_neither_ones():
 
 
 def test_accounts_that_share_a_test_lead_share_no_client_id():
-    events = [event_of(number, at=number, account_id=f"a{number}", lead_id="test") for number in range(1, CROWD + 9)]
+    events = [
+        event_of(number, at=number, account_id=f"a{number}", lead_id="test") for number in range(1, KEY_LIMIT + 9)
+    ]
     assert [known.earliest_key for known in resolve(events)] == [event.account_id for event in events]
 
 
 def test_a_crowd_in_which_nobody_signed_in_tells_nothing_and_asks_nothing_further():
-    events = [event_of(number, at=number, handl_id=f"h{number}", lead_id="test") for number in range(1, 3 * CROWD)]
+    events = [event_of(number, at=number, handl_id=f"h{number}", lead_id="test") for number in range(1, 3 * KEY_LIMIT)]
     tables = Tables(events)
     assert answer(PersonResolver(tables).look_up(events)) == [None] * len(events)
-    assert tables.asked == {"facets": 1}
+    assert tables.asked == {"fragments": 1}
 
 
 def test_what_an_account_tells_without_a_browser_is_lent_to_what_it_tells_on_its_only_one():
@@ -348,17 +350,19 @@ def test_what_an_account_tells_without_a_browser_is_lent_to_what_it_tells_on_its
 def test_on_a_crowded_browser_too_an_event_is_whose_who_signed_in_last_before_it(seed):
     signing_in = {20: "a1", 60: "a2"}
     events = [
-        event_of(number, at=number, account_id=signing_in.get(number), handl_id="office", lead_id=f"l{number}")
-        for number in range(1, 3 * CROWD)
+        event_of(number, at=number, account_id=signing_in.get(number), handl_id="role", lead_id=f"l{number}")
+        for number in range(1, 3 * KEY_LIMIT)
     ]
     known = resolve(events, Tables(events, random.Random(seed)))
-    assert [person.account_id for person in known] == ["a1" if number < 60 else "a2" for number in range(1, 3 * CROWD)]
+    assert [person.account_id for person in known] == [
+        "a1" if number < 60 else "a2" for number in range(1, 3 * KEY_LIMIT)
+    ]
 
 
 # What it costs
 
 test_lead = [{"lead_id": "test", "handl_id": f"h{n}", "account_id": None if n % 3 else f"a{n}"} for n in range(1000)]
-office = [{"handl_id": "office", "lead_id": f"l{n}", "account_id": None if n % 2 else f"a{n}"} for n in range(1000)]
+office = [{"handl_id": "role", "lead_id": f"l{n}", "account_id": None if n % 2 else f"a{n}"} for n in range(1000)]
 one_account = [{"account_id": "a1", "handl_id": f"h{n // 2}", "lead_id": f"l{n // 3}"} for n in range(1000)]
 anonymous = [{"handl_id": f"h{n // 2}", "lead_id": f"l{n // 3}"} for n in range(1000)]
 a_browser_of_leads_of_browsers = [
@@ -374,5 +378,5 @@ def test_a_batch_costs_the_same_few_questions_however_many_events_share_a_key(pe
     for batch in (events, events[:1], events[-1:]):
         tables = Tables(events)
         resolve(batch, tables)
-        assert tables.asked["facets"] <= 5
+        assert tables.asked["fragments"] <= 5
         assert max(tables.asked["find_sign_ins"], tables.asked["read_sources"]) <= 1

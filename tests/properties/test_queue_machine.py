@@ -24,8 +24,8 @@ from dispatcher.database.connections import Database
 from dispatcher.delivery.queue import PostgresQueue
 from dispatcher.destinations.base import Limits
 from dispatcher.models import Settlement
-from dispatcher.routing import Words
-from tests.properties.queue_model import Attempt, Held, Key, Model, Owed, Receipt, Tried
+from dispatcher.routing import RoutingTable
+from tests.properties.queue_model import Attempt, Held, Key, Model, Pending, Receipt, Tried
 from tests.support.drive import intake
 
 BEGIN = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -37,7 +37,7 @@ LIMITS = {
 }
 EMPTY = """
 SELECT string_agg(format('outbox.%I', tablename), ', ') FROM pg_tables
-WHERE schemaname = 'outbox' AND tablename NOT IN ('destination', 'step', 'mapping', 'alembic_version')
+WHERE schemaname = 'outbox' AND tablename NOT IN ('destination', 'step', 'route', 'alembic_version')
 """
 """All that is no word of the funnel."""
 
@@ -49,7 +49,7 @@ holders = st.sampled_from(["one", "other"])
 recent = st.sampled_from([0, 0, 0, 0, 1, 2, 3])
 """Which of the leases that holders remember, the latest first; now and then one that was lost."""
 outcomes = st.lists(
-    st.sampled_from(["delivered", "dead", "refused", "transient", "uncertain", "returned", None]),
+    st.sampled_from(["delivered", "failed", "refused", "transient", "uncertain", "returned", None]),
     min_size=1,
     max_size=7,
 )
@@ -83,7 +83,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     connection: psycopg.Connection
     database: Database
-    words: Words
+    words: RoutingTable
     runner: asyncio.Runner
 
     @initialize(events=st.integers(1, 8))
@@ -214,8 +214,8 @@ class QueueMachine(RuleBasedStateMachine):
     def settlement(self, delivery, outcome, due_at):
         told = {
             "delivered": {"status": 200},
-            "dead": {"status": 400, "code": 100, "reason": "invalid parameter"},
-            "refused": {"outcome": "dead", "reason": "missing value"},
+            "failed": {"status": 400, "code": 100, "reason": "invalid parameter"},
+            "refused": {"outcome": "failed", "reason": "missing value"},
             "transient": {"status": 500, "due_at": due_at},
             "uncertain": {"due_at": due_at, "unknown_at": self.model.now},
             "returned": {"due_at": due_at},
@@ -275,7 +275,7 @@ class QueueMachine(RuleBasedStateMachine):
         tables = stored(self.connection)
         self.the_tables_say_what_the_model_says(*tables)
         queue, leases, receipts, *_ = tables
-        tried = {key: owed.tried for key, owed in queue.items()}
+        tried = {key: pending.tried for key, pending in queue.items()}
         for lease in leases.values():
             assert not tried.keys() & lease.rows.keys()
             tried |= lease.rows
@@ -287,9 +287,9 @@ class QueueMachine(RuleBasedStateMachine):
         assert (queue, leases, receipts) == (model.queue, model.leases, model.receipts)
         assert (attempts, raw) == (model.attempts, model.raw)
 
-    def everything_is_in_exactly_one_place(self, owed, ended):
-        assert not owed & ended
-        inside = {key for key in owed if not key.destination}
+    def everything_is_in_exactly_one_place(self, pending, ended):
+        assert not pending & ended
+        inside = {key for key in pending if not key.destination}
         rows = self.connection.execute(
             """
             SELECT event.id, destination.id, 0 FROM outbox.event, outbox.destination
@@ -297,7 +297,7 @@ class QueueMachine(RuleBasedStateMachine):
             """
         ).fetchall()
         fanned_out = {Key(*row) for row in rows if Key(row[0]) not in inside}
-        assert owed | ended == fanned_out | inside
+        assert pending | ended == fanned_out | inside
 
     def the_first_sending_stays_the_first(self, tried):
         for key, row in tried.items():
@@ -313,7 +313,7 @@ def stored(connection):
         UNION ALL SELECT event_id, 0, 0, tries, NULL, NULL FROM outbox.intake
         """
     ).fetchall()
-    queue = {Key(*row[:3]): Owed(Tried(*row[3:5]), row[5]) for row in rows}
+    queue = {Key(*row[:3]): Pending(Tried(*row[3:5]), row[5]) for row in rows}
     assert len(queue) == len(rows)
     leases = {
         lease: Held(
@@ -353,7 +353,7 @@ def test_the_queues_do_what_the_model_does(database_url, monkeypatch):
         context, database = runner.run(connect())
         connection.execute("SET timezone = 'UTC'")
         QueueMachine.connection, QueueMachine.database, QueueMachine.runner = connection, database, runner
-        QueueMachine.words = Words(database)
+        QueueMachine.words = RoutingTable(database)
         try:
             run_state_machine_as_test(
                 QueueMachine,

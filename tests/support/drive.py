@@ -18,10 +18,10 @@ from dispatcher.database.connections import Database
 from dispatcher.destinations import registry
 from dispatcher.intake.worker import Intake
 from dispatcher.models import Delivery, Event
-from dispatcher.routing import Words
+from dispatcher.routing import RoutingTable
 from dispatcher.sandbox import Arrival, Sandbox
 from dispatcher.sandbox.faults import Plan
-from dispatcher.telemetry.counters import Tallies
+from dispatcher.telemetry.counters import Counters
 
 
 async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
@@ -127,13 +127,13 @@ class Spine:
         return row[0]
 
 
-def intake(database: Database, holder: str, *, lease: timedelta, words: Words | None = None) -> Intake:
+def intake(database: Database, holder: str, *, lease: timedelta, words: RoutingTable | None = None) -> Intake:
     """A dispatcher's intake, by itself."""
     return Intake(
         database,
-        words or Words(database),
+        words or RoutingTable(database),
         registry.LIMITS,
-        Tallies(database, holder, heartbeat=lease),
+        Counters(database, holder, heartbeat=lease),
         holder=holder,
         lease=lease,
         region=None,

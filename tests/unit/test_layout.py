@@ -10,12 +10,27 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 # Package: which of our packages it may import, beside itself.
-MAY_IMPORT = {
-    "outbox": set(),
-    "schema": {"outbox"},
-    "migrations": {"outbox", "schema"},
-    "dispatcher": {"outbox", "schema", "migrations"},
-}
+MAY_IMPORT = {"outbox": set(), "dispatcher": {"outbox"}}
+
+# The layers of `dispatcher`, lowest first: a module or package imports only what stands on a line above its own.
+LAYERS = (
+    {"config", "consent", "reasons"},
+    {"database", "models"},
+    {"routing", "telemetry", "wakeups", "watermark"},
+    {"identity"},
+    {"destinations"},
+    {"delivery", "intake"},
+    {"resend", "maintenance", "people"},
+    {"preview", "monitoring"},
+    {"scheduler", "sandbox"},
+    {"daemon"},
+    {"console", "doctor"},
+    {"admin_http", "serve"},
+    {"demo"},
+    {"cli"},
+)
+DATA = ("schema", "migrations")
+"""Folders of SQL and of Alembic's scripts: no import packages, since other people's are called that."""
 GRAB_BAGS = {"utils", "util", "common", "helpers", "misc"}
 
 
@@ -62,6 +77,31 @@ def test_there_are_no_grab_bags():
 def test_every_package_of_the_repository_is_known_here():
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert packages == set(MAY_IMPORT)
+
+
+def test_the_layers_of_the_dispatcher_go_one_way():
+    level = {name: number for number, names in enumerate(LAYERS) for name in names}
+    found = set()
+    for path in sources("dispatcher"):
+        importer = path.relative_to(ROOT / "dispatcher").parts[0].removesuffix(".py")
+        for name in imports(path):
+            top, _, rest = name.partition(".")
+            imported = rest.partition(".")[0]
+            if top != "dispatcher" or imported in {"", importer} or importer == "__init__":
+                continue
+            if level[imported] >= level[importer]:
+                found.add((str(path.relative_to(ROOT)), name))
+    assert found == set()
+
+
+def test_every_module_of_the_dispatcher_has_a_layer():
+    top = {path.name.removesuffix(".py") for path in (ROOT / "dispatcher").iterdir() if path.suffix in {"", ".py"}}
+    assert top - {"__init__", "__pycache__"} == set().union(*LAYERS)
+
+
+def test_schema_and_migrations_are_data():
+    assert [str(path) for name in DATA for path in (ROOT / name).rglob("__init__.py")] == []
+    assert sources("schema") == []
 
 
 def test_the_walk_sees_every_kind_of_import(tmp_path, monkeypatch):

@@ -17,12 +17,11 @@ import msgspec
 from dispatcher.config.settings import Settings
 from dispatcher.consent import consent_of
 from dispatcher.destinations import sanitize
-from dispatcher.destinations.base import Answer, Limits, Outcome, Payload
+from dispatcher.destinations.base import Limits, Outcome, Payload, Response
 from dispatcher.destinations.http_client import Client, Reply
 from dispatcher.destinations.sanitize import digest, hash_digest, hashes, looks_personal, number, text, words
-from dispatcher.identity.profile import Known
-from dispatcher.models import Delivery, Event
-from dispatcher.models import Mapping as StepMapping
+from dispatcher.identity.profile import Profile
+from dispatcher.models import Delivery, Event, Route
 from dispatcher.reasons import NO_CONSENT, NO_MAPPING, Refusal
 
 LIMITS = Limits(
@@ -83,11 +82,11 @@ class GA4:
         """Say which setting is missing without which nothing can be sent."""
         return None if self._settings.ga4_secret else self._variable
 
-    def build(self, delivery: Delivery, known: Known, mapping: StepMapping, now: datetime) -> Payload | Refusal:
+    def build(self, delivery: Delivery, known: Profile, route: Route, now: datetime) -> Payload | Refusal:
         """Give the payload of one event, or why it would be refused."""
-        return build(delivery, known, mapping, now, consent_default=self._settings.consent_default)
+        return build(delivery, known, route, now, consent_default=self._settings.consent_default)
 
-    def build_merge(self, delivery: Delivery, known: Known, now: datetime) -> Payload | Refusal:  # noqa: ARG002
+    def build_merge(self, delivery: Delivery, known: Profile, now: datetime) -> Payload | Refusal:  # noqa: ARG002
         """Give the identity alone: GA4 takes user_id and user_data for a client without any event (2.4)."""
         consent = consent_of(known.consent, self._settings.consent_default)
         if consent["ad_user_data"] == "denied":
@@ -112,7 +111,7 @@ class GA4:
             sizes[payload.envelope] = size
         yield from waiting.values()
 
-    async def send(self, payloads: Sequence[Payload]) -> Answer:
+    async def send(self, payloads: Sequence[Payload]) -> Response:
         """Send one request."""
         body = payloads[0].envelope
         if events := b",".join(payload.body for payload in payloads if payload.body):
@@ -124,38 +123,38 @@ class GA4:
         await self._client.close()
 
 
-def classify(reply: Reply) -> Answer:
+def classify(reply: Reply) -> Response:
     """Say what an answer means: any 2xx is all that GA4 ever says (2.1). Pure."""
     status = reply.status
     if 200 <= status < 300:
-        return Answer(Outcome.DELIVERED, None, status)
+        return Response(Outcome.DELIVERED, None, status)
     if status == 429:
         stated = reply.headers.get("Retry-After", "")
-        return Answer(
+        return Response(
             Outcome.THROTTLED, "too many requests", status, wait=min(float(stated), 3600) if stated.isdecimal() else 60
         )
     if status in {401, 403} or 300 <= status < 400:
-        return Answer(Outcome.HALTED, "refused; check GA4_API_SECRET and GA4_MP_BASE_URL", status)
+        return Response(Outcome.HALTED, "refused; check GA4_API_SECRET and GA4_MP_BASE_URL", status)
     if status == 413:
-        return Answer(Outcome.REJECTED, "too large", status)
+        return Response(Outcome.REJECTED, "too large", status)
     if status in {502, 504}:
-        return Answer(Outcome.UNCERTAIN, "no answer through a gateway", status)
-    return Answer(Outcome.TRANSIENT, "server error" if status >= 500 else "refused by something before GA4", status)
+        return Response(Outcome.UNCERTAIN, "no answer through a gateway", status)
+    return Response(Outcome.TRANSIENT, "server error" if status >= 500 else "refused by something before GA4", status)
 
 
 def build(
-    delivery: Delivery, known: Known, mapping: StepMapping, now: datetime, *, consent_default: str = "granted"
+    delivery: Delivery, known: Profile, route: Route, now: datetime, *, consent_default: str = "granted"
 ) -> Payload | Refusal:
     """Give the payload of one event, or why it would be of no use. Pure."""
     event = delivery.event
     consent = consent_of(known.consent, consent_default)
-    parameters = _parameters(event, known, mapping, now)
-    if mapping.event_name in _MONEY_NEEDED and not ("value" in parameters and "currency" in parameters):
-        return Refusal("dead", "missing value")
+    parameters = _parameters(event, known, route, now)
+    if route.event_name in _MONEY_NEEDED and not ("value" in parameters and "currency" in parameters):
+        return Refusal("failed", "missing value")
     envelope, sent = _envelope(event, known, consent)
     sent.extend(parameters)
     body = {
-        "name": mapping.event_name,
+        "name": route.event_name,
         "timestamp_micros": _micros(min(event.occurred_at, now)),
         "params": parameters,
     }
@@ -178,7 +177,7 @@ def _micros(at: datetime) -> int:
     return int(at.timestamp()) * 1_000_000 + at.microsecond
 
 
-def _envelope(event: Event, known: Known, consent: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+def _envelope(event: Event, known: Profile, consent: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """Give what all events of a request share, and its fields with digests."""
     client_id = _client_id(event, known)
     envelope: dict[str, Any] = {"client_id": client_id}
@@ -211,12 +210,12 @@ def _envelope(event: Event, known: Known, consent: Mapping[str, str]) -> tuple[d
     return envelope, sent
 
 
-def _bare_hashes(known: Known, name: str) -> list[str]:
+def _bare_hashes(known: Profile, name: str) -> list[str]:
     """Give at most three hashes (2.4), without the suffix that only Meta knows."""
     return [value[:64] for value in hashes(known.google, name)[:3]]
 
 
-def _client_id(event: Event, known: Known) -> str:
+def _client_id(event: Event, known: Profile) -> str:
     """Give the browser's client id, else one derived from the person's earliest key, the same at every rebuild."""
     own = text(known.visitor, "ga_client_id", 64)
     if own and _CLIENT_ID.fullmatch(own):
@@ -226,7 +225,7 @@ def _client_id(event: Event, known: Known) -> str:
     return f"{int.from_bytes(derived[:4]) % 2_147_483_647}.{int.from_bytes(derived[4:8]) % 2_147_483_647}"
 
 
-def _user_id(known: Known) -> str | None:
+def _user_id(known: Profile) -> str | None:
     """Give the account, else the lead; one that looks like an e-mail address is hashed (Google forbids those)."""
     key = known.account_id or known.lead_id
     if key and looks_personal(key):
@@ -234,25 +233,25 @@ def _user_id(known: Known) -> str | None:
     return key[:USER_ID_CHARACTERS] if key else None
 
 
-def _parameters(event: Event, known: Known, mapping: StepMapping, now: datetime) -> dict[str, Any]:
+def _parameters(event: Event, known: Profile, route: Route, now: datetime) -> dict[str, Any]:
     details = event.details or {}
     campaign = event.campaign or {}
-    value, code = sanitize.money(details, mapping)
+    value, code = sanitize.money(details, route)
     candidates: dict[str, Any] = {
         "event_id": event.event_id,
         "session_id": _session_id(event, known, now),
         "engagement_time_msec": 1,
         "value": value,
         "currency": code,
-        "transaction_id": _transaction_id(event, mapping),
+        "transaction_id": _transaction_id(event, route),
         "method": words(details, "form"),
         "product": words(details, "product"),
-        "content_category": sanitize.category(details, mapping),
+        "content_category": sanitize.category(details, route),
         "campaign": words(campaign, "campaign"),
-        "items": _items(event, mapping, value) if mapping.event_name in _MONEY_NEEDED or "items" in details else None,
+        "items": _items(event, route, value) if route.event_name in _MONEY_NEEDED or "items" in details else None,
     }
-    if mapping.parameters:
-        candidates |= {name: fixed for name, fixed in mapping.parameters.items() if name != "content_category"}
+    if route.parameters:
+        candidates |= {name: fixed for name, fixed in route.parameters.items() if name != "content_category"}
     parameters = {name: _cut(found) for name, found in candidates.items() if found is not None and found != ""}
     for name, found in details.items():
         if name in candidates or name in _NOT_PARAMETERS:
@@ -280,14 +279,14 @@ def _cut(value: Any) -> Any:
     return text({"": value}, "", PARAMETER_CHARACTERS) or ""
 
 
-def _transaction_id(event: Event, mapping: StepMapping) -> str | None:
+def _transaction_id(event: Event, route: Route) -> str | None:
     """Give what GA4 knows a repeated purchase by: the order, else the event's own id; for nothing but money."""
-    if mapping.event_name not in _MONEY_NEEDED:
+    if route.event_name not in _MONEY_NEEDED:
         return None
     return text(event.details or {}, "order_id", PARAMETER_CHARACTERS) or event.event_id[:PARAMETER_CHARACTERS]
 
 
-def _session_id(event: Event, known: Known, now: datetime) -> str | None:
+def _session_id(event: Event, known: Profile, now: datetime) -> str | None:
     """Give the session while it takes events: begun before the event, and less than 24 h ago (2.3)."""
     session = text(known.visitor, "ga_session_id", 20)
     if not session or not _SESSION_ID.fullmatch(session):
@@ -297,7 +296,7 @@ def _session_id(event: Event, known: Known, now: datetime) -> str | None:
     return session if is_fresh else None
 
 
-def _items(event: Event, mapping: StepMapping, value: float | None) -> list[dict[str, Any]] | None:
+def _items(event: Event, route: Route, value: float | None) -> list[dict[str, Any]] | None:
     """Give the items of an order; one made from the product where none are given.
 
     A purchase is required to have some (2.5): without a product, what was bought is called by the step's name.
@@ -309,7 +308,7 @@ def _items(event: Event, mapping: StepMapping, value: float | None) -> list[dict
         if kept := [item for item in items if "item_id" in item or "item_name" in item]:
             return kept
     product = words(details, "product", PARAMETER_CHARACTERS)
-    if mapping.event_name == "purchase":
+    if route.event_name == "purchase":
         product = product or event.name
     if not product:
         return None

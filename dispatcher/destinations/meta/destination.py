@@ -14,7 +14,7 @@ import msgspec
 from dispatcher.config.settings import Settings
 from dispatcher.consent import consent_of
 from dispatcher.destinations import sanitize
-from dispatcher.destinations.base import Answer, Limits, Payload
+from dispatcher.destinations.base import Limits, Payload, Response
 from dispatcher.destinations.http_client import Client
 from dispatcher.destinations.meta.responses import classify
 from dispatcher.destinations.sanitize import (
@@ -28,9 +28,8 @@ from dispatcher.destinations.sanitize import (
     text,
     words,
 )
-from dispatcher.identity.profile import Known
-from dispatcher.models import Delivery, Event
-from dispatcher.models import Mapping as StepMapping
+from dispatcher.identity.profile import Profile
+from dispatcher.models import Delivery, Event, Route
 from dispatcher.reasons import NO_CONSENT, NO_MAPPING, Refusal
 
 LIMITS = Limits(
@@ -104,11 +103,11 @@ class Meta:
         """Say which setting is missing without which nothing can be sent."""
         return None if self._settings.meta_token else self._variable
 
-    def build(self, delivery: Delivery, known: Known, mapping: StepMapping, now: datetime) -> Payload | Refusal:
+    def build(self, delivery: Delivery, known: Profile, route: Route, now: datetime) -> Payload | Refusal:
         """Give the payload of one event, or why it would be refused."""
-        return build(delivery, known, mapping, now, consent_default=self._settings.consent_default)
+        return build(delivery, known, route, now, consent_default=self._settings.consent_default)
 
-    def build_merge(self, delivery: Delivery, known: Known, now: datetime) -> Payload | Refusal:  # noqa: ARG002
+    def build_merge(self, delivery: Delivery, known: Profile, now: datetime) -> Payload | Refusal:  # noqa: ARG002
         """Meta takes no identity without an event: what was sent is sent again instead, see `dispatcher.resend.planner`."""
         return NO_MAPPING
 
@@ -118,7 +117,7 @@ class Meta:
         while batch := list(islice(waiting, LIMITS.batch)):
             yield batch
 
-    async def send(self, payloads: Sequence[Payload]) -> Answer:
+    async def send(self, payloads: Sequence[Payload]) -> Response:
         """Send one request."""
         test_code = self._settings.meta_test_code
         tail = b',"test_event_code":"%s"}' % test_code.encode() if test_code else b"}"
@@ -131,7 +130,7 @@ class Meta:
 
 
 def build(
-    delivery: Delivery, known: Known, mapping: StepMapping, now: datetime, *, consent_default: str = "granted"
+    delivery: Delivery, known: Profile, route: Route, now: datetime, *, consent_default: str = "granted"
 ) -> Payload | Refusal:
     """Give the payload of one event, or why it would be refused. Pure."""
     event = delivery.event
@@ -140,14 +139,14 @@ def build(
         return NO_CONSENT
     user_data, sent = _user_data(known)
     if user_data.keys() <= _WEAK and any(user_data.keys() <= insufficient for insufficient in INSUFFICIENT):
-        return Refusal("dead", "insufficient identity")
+        return Refusal("failed", "insufficient identity")
     url, referrer = sanitize.url(known.visitor, "url"), sanitize.url(known.visitor, "referrer")
-    source = _action_source(event, mapping, is_seen=bool(url) and "client_user_agent" in user_data)
-    custom_data = _custom_data(event, mapping, is_website=source == "website")
-    if mapping.event_name == "Purchase" and not ("value" in custom_data and "currency" in custom_data):
-        return Refusal("dead", "missing value")  # subcode 2804009
+    source = _action_source(event, route, is_seen=bool(url) and "client_user_agent" in user_data)
+    custom_data = _custom_data(event, route, is_website=source == "website")
+    if route.event_name == "Purchase" and not ("value" in custom_data and "currency" in custom_data):
+        return Refusal("failed", "missing value")  # subcode 2804009
     body: dict[str, Any] = {
-        "event_name": mapping.event_name,
+        "event_name": route.event_name,
         "event_time": int(min(event.occurred_at, now).timestamp()),
         "event_id": event.event_id,
         "action_source": source,
@@ -163,7 +162,7 @@ def build(
     return Payload(delivery, _encode(body), sent, known.account_id, identifiers=tuple(user_data))
 
 
-def _user_data(known: Known) -> tuple[dict[str, Any], list[str]]:
+def _user_data(known: Profile) -> tuple[dict[str, Any], list[str]]:
     """Give user_data and its fields with digests, for the receipt."""
     user_data, sent = hashed_traits(known.meta, TRAITS)
     visitor = known.visitor
@@ -210,13 +209,13 @@ def _fbp_or_fbc(visitor: Mapping[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) and _FBP_OR_FBC.fullmatch(value) else None
 
 
-def _action_source(event: Event, mapping: StepMapping, *, is_seen: bool) -> str:
+def _action_source(event: Event, route: Route, *, is_seen: bool) -> str:
     """Say where it happened (design, part 6.5): the step's own, what the event states, else what is known.
 
     `is_seen`: user agent and page are known, both of which Meta requires for `website`.
     """
-    if mapping.action_source:
-        return mapping.action_source
+    if route.action_source:
+        return route.action_source
     details = event.details or {}
     stated = details.get("action_source")
     if isinstance(stated, str) and stated in ACTION_SOURCES:
@@ -226,15 +225,15 @@ def _action_source(event: Event, mapping: StepMapping, *, is_seen: bool) -> str:
     return "system_generated" if details.get("origin") == "stripe" else "other"
 
 
-def _custom_data(event: Event, mapping: StepMapping, *, is_website: bool) -> dict[str, Any]:
+def _custom_data(event: Event, route: Route, *, is_website: bool) -> dict[str, Any]:
     details = event.details or {}
     campaign = event.campaign or {}
-    value, code = sanitize.money(details, mapping)
+    value, code = sanitize.money(details, route)
     candidates: dict[str, Any] = {
         "value": value,
         "currency": code,
         "content_name": words(details, "content_name") or words(details, "form") or words(details, "product"),
-        "content_category": sanitize.category(details, mapping),
+        "content_category": sanitize.category(details, route),
     }
     others: dict[str, Any] = {}  # they come last
     for name, found in details.items():
@@ -251,7 +250,7 @@ def _custom_data(event: Event, mapping: StepMapping, *, is_website: bool) -> dic
         candidates = {name: found for name, found in candidates.items() if found is not None}
     if others:
         _add_others(candidates, others)
-    return {**mapping.parameters, **candidates} if mapping.parameters else candidates
+    return {**route.parameters, **candidates} if route.parameters else candidates
 
 
 def _list_of(*kinds: type) -> Callable[[Mapping[str, Any], str], list[Any] | None]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeGuard
 
 import msgspec
 
-from dispatcher.destinations.base import Answer, Outcome
+from dispatcher.destinations.base import Outcome, Response
 from dispatcher.destinations.http_client import Reply
 
 # code, subcode (None: any other), outcome, reason in our words.
@@ -73,7 +73,7 @@ class _Body(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Body, strict=False).decode
 
 
-def classify(reply: Reply, *, sent: int) -> Answer:
+def classify(reply: Reply, *, sent: int) -> Response:
     """Say what the answer to a request that carried `sent` events means. Pure; never raises."""
     body = _parse(reply.body)
     if body and body.error and body.error.code is not None and not 200 <= reply.status < 300:
@@ -81,25 +81,25 @@ def classify(reply: Reply, *, sent: int) -> Answer:
     trace = _trace(body.fbtrace_id if body else None)
     if reply.status == 200:
         if body is None or body.events_received is None:
-            return Answer(Outcome.UNCERTAIN, "answer not understood", reply.status)
+            return Response(Outcome.UNCERTAIN, "answer not understood", reply.status)
         if body.events_received != sent:
-            return Answer(Outcome.UNCERTAIN, "events_received differs from what was sent", reply.status, trace=trace)
+            return Response(Outcome.UNCERTAIN, "events_received differs from what was sent", reply.status, trace=trace)
         if (used := _used(reply)) >= ALMOST_ALL:
-            return Answer(
+            return Response(
                 Outcome.DELIVERED, f"{used:.0f} % of the rate limit used", 200, trace=trace, wait=_wait(reply)
             )
-        return Answer(Outcome.DELIVERED, None, reply.status, trace=trace)
+        return Response(Outcome.DELIVERED, None, reply.status, trace=trace)
     return _by_status(reply)
 
 
-def _by_code(reply: Reply, error: _Error) -> Answer:
+def _by_code(reply: Reply, error: _Error) -> Response:
     assert error.code is not None
     outcome, reason = _known(error.code, error.error_subcode)
     if error.is_transient and outcome is Outcome.REJECTED:
         outcome = Outcome.TRANSIENT
     wait = _wait(reply) if outcome is Outcome.THROTTLED else None
     trace = _trace(error.fbtrace_id)
-    return Answer(outcome, reason, reply.status, error.code, error.error_subcode, trace, wait)
+    return Response(outcome, reason, reply.status, error.code, error.error_subcode, trace, wait)
 
 
 def _known(code: int, subcode: int | None) -> tuple[Outcome, str]:
@@ -113,24 +113,24 @@ def _known(code: int, subcode: int | None) -> tuple[Outcome, str]:
     return Outcome.TRANSIENT, "error unknown to us"
 
 
-def _by_status(reply: Reply) -> Answer:
+def _by_status(reply: Reply) -> Response:
     """Judge an answer that is not in Meta's form: from a proxy, an edge, or something else altogether."""
     status = reply.status
     if status == 429:
-        return Answer(Outcome.THROTTLED, "too many requests", status, wait=_wait(reply))
+        return Response(Outcome.THROTTLED, "too many requests", status, wait=_wait(reply))
     if status in {401, 407}:
-        return Answer(Outcome.HALTED, "access token refused", status)
+        return Response(Outcome.HALTED, "access token refused", status)
     if 300 <= status < 400:
-        return Answer(Outcome.HALTED, "redirected; check META_CAPI_BASE_URL", status)
+        return Response(Outcome.HALTED, "redirected; check META_CAPI_BASE_URL", status)
     if status in {502, 504} or 200 <= status < 300:
         # A gateway that got no answer does not know whether Meta took it.
-        return Answer(
+        return Response(
             Outcome.UNCERTAIN, "no answer through a gateway" if status >= 500 else "answer not understood", status
         )
     if status >= 500:
-        return Answer(Outcome.TRANSIENT, "server error", status)
+        return Response(Outcome.TRANSIENT, "server error", status)
     # Without a code of Meta's nobody refused these events for good.
-    return Answer(Outcome.TRANSIENT, "refused by something before Meta", status)
+    return Response(Outcome.TRANSIENT, "refused by something before Meta", status)
 
 
 def _wait(reply: Reply) -> float:

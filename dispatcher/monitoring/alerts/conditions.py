@@ -9,7 +9,7 @@ import msgspec
 
 from dispatcher.config import Config
 from dispatcher.destinations.meta.versions import end_of
-from dispatcher.monitoring.destination_status import Standing
+from dispatcher.monitoring.destination_status import DestinationStatus
 from dispatcher.reasons import UNKNOWN, explain
 
 HALTED, BACKLOG, TOKEN, VERSION = "halted", "backlog", "token", "version"
@@ -50,7 +50,7 @@ class Fact(msgspec.Struct, frozen=True):
     paused_seconds: float | None
 
     @classmethod
-    def of(cls, standing: Standing) -> Fact:
+    def of(cls, standing: DestinationStatus) -> Fact:
         """Give the fact that a standing is."""
         age = standing.age
         return cls(

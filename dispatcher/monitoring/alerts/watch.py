@@ -13,7 +13,7 @@ from dispatcher.config.settings import Settings
 from dispatcher.database.connections import Database
 from dispatcher.monitoring.alerts.conditions import DISABLED, KINDS, QUIET, SAME, Fact, holding, over
 from dispatcher.monitoring.alerts.notify import Notifier
-from dispatcher.monitoring.destination_status import standings
+from dispatcher.monitoring.destination_status import destination_statuses
 
 log = structlog.get_logger()
 
@@ -40,7 +40,7 @@ class Watch:
 
     async def check(self) -> None:
         """See what holds, and tell what is new and what is over."""
-        known = standings(await self._database.run("read_destination_status", {"fresh": self._fresh}))
+        known = destination_statuses(await self._database.run("read_destination_status", {"fresh": self._fresh}))
         facts = [Fact.of(standing) for standing in known.values()]
         today = datetime.now(UTC).date()
         if monotonic() < self._quiet_until and not holding(facts, (), self._config, self._versions, today):

@@ -42,7 +42,7 @@ def feedback(event_name: str, events: Iterable[Mapping[str, Any]]) -> dict[str, 
         "event_match_quality": {
             "composite_score": round(sum(map(estimate, people)) / len(people), 1),
             "match_key_feedback": [
-                {"identifier": name, "coverage": {"percentage": _percentage(n, len(events))}}
+                {"identifier": name, "field_coverage": {"percentage": _percentage(n, len(events))}}
                 for name, n in coverage.items()
                 if n
             ],

@@ -202,8 +202,8 @@ async def _dataset_quality(request: web.Request) -> web.Response:
 def _recent_website_events(ledger: Ledger, dataset: str, since: float) -> dict[str, list[Mapping[str, Any]]]:
     named: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for arrival in ledger.arrivals:
-        wanted = arrival.destination == "meta" and arrival.target == dataset and arrival.verdict == "counted"
-        if wanted and arrival.at >= since:
+        missing_fields = arrival.destination == "meta" and arrival.target == dataset and arrival.verdict == "counted"
+        if missing_fields and arrival.at >= since:
             event = arrival.event
             if event["action_source"] == "website":
                 named[arrival.event_name].append(event)

@@ -1,4 +1,4 @@
--- What is still owed of one event: by destination, when it is due (NULL: it is being sent), without a destination: it
+-- What is still pending of one event: by destination, when it is due (NULL: it is being sent), without a destination: it
 -- waits for intake. Looks at the first :most deliveries of each destination only: there is no index by event, which
 -- every settlement would have to keep. Relies on intake_pkey, delivery_pkey.
 SELECT NULL AS name, NULL::smallint AS revision, NULL::timestamptz AS due_at

@@ -1,9 +1,9 @@
--- How many dead letters wait for somebody, by destination, counted up to :most each. Relies on receipt_dead, revision_pkey.
+-- How many dead letters wait for somebody, by destination, counted up to :most each. Relies on receipt_failed, revision_pkey.
 SELECT destination.id, count(dead)
 FROM outbox.destination
 LEFT JOIN LATERAL (
     SELECT true AS dead FROM outbox.receipt
-    WHERE receipt.destination = destination.id AND receipt.outcome = 'dead'
+    WHERE receipt.destination = destination.id AND receipt.outcome = 'failed'
       AND NOT EXISTS (
           SELECT FROM outbox.revision
           WHERE revision.event_id = receipt.event_id AND revision.destination = receipt.destination

@@ -1,4 +1,4 @@
--- What is still owed: by destination (0: intake, and merges not dealt with yet), how much is queued, how much of that is due, how much is leased.
+-- What is still pending: by destination (0: intake, and merges not dealt with yet), how much is queued, how much of that is due, how much is leased.
 SELECT destination, sum(queued)::bigint AS queued, sum(due)::bigint AS due, sum(leased)::bigint AS leased
 FROM (
     SELECT 0 AS destination, count(*) AS queued, count(*) AS due, 0 AS leased FROM outbox.intake
@@ -8,6 +8,6 @@ FROM (
     SELECT destination, count(*), count(*) FILTER (WHERE due_at <= outbox.clock()), 0
     FROM outbox.delivery GROUP BY destination
     UNION ALL
-    SELECT destination, 0, 0, sum(cardinality(event_ids)) FROM outbox.lease GROUP BY destination
-) AS owed
+    SELECT coalesce(destination, 0), 0, 0, sum(cardinality(event_ids)) FROM outbox.lease GROUP BY destination
+) AS pending
 GROUP BY destination ORDER BY destination

@@ -1,4 +1,4 @@
--- Ends what is owed to a destination that nothing is claimed for (paused, halted) and whose window has closed, looking at
+-- Ends what is pending to a destination that nothing is claimed for (paused, halted) and whose window has closed, looking at
 -- the :limit that are due longest. Returns how many. Relies on delivery_pkey (destination, due_at, …), event_pkey. The
 -- bounds are pairs as in claim_delivery.
 WITH shared AS (
@@ -18,6 +18,6 @@ WITH shared AS (
     DELETE FROM outbox.delivery WHERE ctid = ANY (ARRAY(SELECT place FROM closed))
 ), receipts AS (
     INSERT INTO outbox.receipt (event_id, destination, revision, tries, outcome, reason)
-    SELECT event_id, %(destination)s, revision, tries, 'dead', 'window closed' FROM closed
+    SELECT event_id, %(destination)s, revision, tries, 'failed', 'window closed' FROM closed
 )
 SELECT count(*) FROM closed

@@ -1,10 +1,10 @@
 -- The newest :limit dead letters of one destination and reason (NULL: none) that nobody has requeued.
--- Relies on receipt_dead, event_pkey, revision_pkey.
+-- Relies on receipt_failed, event_pkey, revision_pkey.
 SELECT event.id, event.name, event.event_id, receipt.at
 FROM outbox.receipt
 JOIN outbox.event ON event.id = receipt.event_id
 JOIN outbox.destination ON destination.id = receipt.destination
-WHERE receipt.outcome = 'dead' AND event.notes IS DISTINCT FROM '{erased}'
+WHERE receipt.outcome = 'failed' AND event.notes IS DISTINCT FROM '{erased}'
   AND destination.name = %(destination)s AND receipt.reason IS NOT DISTINCT FROM %(reason)s::text
   AND NOT EXISTS (
       SELECT FROM outbox.revision

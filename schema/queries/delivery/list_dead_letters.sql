@@ -4,7 +4,7 @@ SELECT destination.name, event.name, receipt.reason, receipt.code, receipt.subco
 FROM outbox.receipt
 JOIN outbox.event ON event.id = receipt.event_id
 JOIN outbox.destination ON destination.id = receipt.destination
-WHERE receipt.outcome = 'dead' AND event.notes IS DISTINCT FROM '{erased}'
+WHERE receipt.outcome = 'failed' AND event.notes IS DISTINCT FROM '{erased}'
   AND (%(reason)s::text IS NULL OR receipt.reason = %(reason)s)
   AND (%(destination)s::text IS NULL OR destination.name = %(destination)s)
   AND (%(name)s::text IS NULL OR event.name = %(name)s)

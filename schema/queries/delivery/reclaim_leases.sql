@@ -11,13 +11,13 @@ WITH expired AS MATERIALIZED (
     FROM expired,
          unnest(event_ids, revisions, tries, first_unknown_ats) AS rows (event_id, revision, tries, first_unknown_at)
 ), intakes AS (
-    INSERT INTO outbox.intake (event_id, tries) SELECT event_id, tries + 1 FROM rows WHERE destination = 0
+    INSERT INTO outbox.intake (event_id, tries) SELECT event_id, tries + 1 FROM rows WHERE destination IS NULL
 ), deliveries AS (
     INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, first_unknown_at)
     SELECT destination, outbox.clock(), event_id, revision, tries + 1, coalesce(first_unknown_at, claimed_at)
-    FROM rows WHERE destination > 0
+    FROM rows WHERE destination IS NOT NULL
 ), attempts AS (
     INSERT INTO outbox.attempt (event_id, at, destination, revision, try, outcome, reason)
-    SELECT event_id, claimed_at, destination, revision, tries + 1, 'uncertain', 'lease expired' FROM rows WHERE destination > 0
+    SELECT event_id, claimed_at, destination, revision, tries + 1, 'uncertain', 'lease expired' FROM rows WHERE destination IS NOT NULL
 )
 SELECT count(*) FROM rows

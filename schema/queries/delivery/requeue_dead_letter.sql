@@ -8,7 +8,7 @@ WITH shared AS (
     JOIN outbox.event ON event.id = receipt.event_id
     JOIN outbox.destination ON destination.id = receipt.destination
     WHERE receipt.event_id = %(event)s AND destination.name = %(destination)s
-      AND receipt.outcome = 'dead' AND event.notes IS DISTINCT FROM '{erased}'
+      AND receipt.outcome = 'failed' AND event.notes IS DISTINCT FROM '{erased}'
       AND NOT EXISTS (
           SELECT FROM outbox.revision
           WHERE revision.event_id = receipt.event_id AND revision.destination = receipt.destination
@@ -18,7 +18,7 @@ WITH shared AS (
     SELECT event_id, destination, revision + 1, 'requeued' FROM dead
     ON CONFLICT (event_id, destination, revision) DO NOTHING
     RETURNING event_id, destination, revision
-), owed AS (
+), pending AS (
     INSERT INTO outbox.delivery (event_id, destination, revision, due_at, first_unknown_at)
     SELECT event_id, destination, revision, outbox.clock(),
            least(

@@ -3,7 +3,7 @@
 -- revision that another requeue made at the same moment is not made twice. What was delivered, or may have been, is not
 -- forgotten: the time of the first of these travels along, so that a destination which recognises repeats gets none that
 -- it would count (a re-send that died was delivered before). Gives one row: how many there were, and the last one's
--- destination and event; or none, when there is nothing more. Relies on receipt_dead, event_pkey, revision_pkey,
+-- destination and event; or none, when there is nothing more. Relies on receipt_failed, event_pkey, revision_pkey,
 -- attempt_pkey, receipt_pkey.
 WITH shared AS (
     SELECT FROM outbox.lease WHERE false FOR UPDATE -- see exclude_dispatchers
@@ -12,7 +12,7 @@ WITH shared AS (
     FROM outbox.receipt
     JOIN outbox.event ON event.id = receipt.event_id
     JOIN outbox.destination ON destination.id = receipt.destination
-    WHERE receipt.outcome = 'dead' AND receipt.at < %(before)s
+    WHERE receipt.outcome = 'failed' AND receipt.at < %(before)s
       AND (receipt.destination, receipt.event_id) > (%(destination_after)s::smallint, %(event_after)s::bigint)
       AND event.notes IS DISTINCT FROM '{erased}'
       AND (%(reason)s::text IS NULL OR receipt.reason = %(reason)s)
@@ -29,7 +29,7 @@ WITH shared AS (
     SELECT event_id, destination, revision + 1, 'requeued' FROM dead
     ON CONFLICT (event_id, destination, revision) DO NOTHING
     RETURNING event_id, destination, revision
-), owed AS (
+), pending AS (
     INSERT INTO outbox.delivery (event_id, destination, revision, due_at, first_unknown_at)
     SELECT event_id, destination, revision, outbox.clock(),
            least(

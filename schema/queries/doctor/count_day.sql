@@ -1,5 +1,5 @@
--- How the last day went: by destination, outcome and reason. Relies on minute_pkey, which begins with the minute.
-SELECT destination.name, outcome, minute.reason, sum(count)::bigint
-FROM outbox.minute JOIN outbox.destination ON destination.id = minute.destination
+-- How the last day went: by destination, outcome and reason. Relies on delivery_count_pkey, which begins with the minute.
+SELECT destination.name, outcome, delivery_count.reason, sum(count)::bigint
+FROM outbox.delivery_count JOIN outbox.destination ON destination.id = delivery_count.destination
 WHERE minute > outbox.clock() - interval '1 day'
-GROUP BY destination.name, outcome, minute.reason
+GROUP BY destination.name, outcome, delivery_count.reason

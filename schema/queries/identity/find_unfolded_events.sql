@@ -1,11 +1,11 @@
 -- The events that intake has not folded yet and that carry any of some keys. A key that is too long to be indexed stands
--- by its hash among the facets: such events are given in any case. Looks through what waits for intake, once.
+-- by its hash among the fragments: such events are given in any case. Looks through what waits for intake, once.
 -- Relies on event_pkey.
 SELECT event.id, event.occurred_at, event.account_id, event.handl_id, event.lead_id
 FROM (
     SELECT event_id FROM outbox.intake
     UNION ALL
-    SELECT unnest(event_ids) FROM outbox.lease WHERE destination = 0
+    SELECT unnest(event_ids) FROM outbox.lease WHERE destination IS NULL
 ) AS waiting
 JOIN outbox.event ON event.id = waiting.event_id
 WHERE account_id = ANY (%(accounts)s) OR handl_id = ANY (%(handls)s) OR lead_id = ANY (%(leads)s)

@@ -1,5 +1,5 @@
--- Claims up to :limit events that still owe intake, with what SQL writers sent raw; as claim_delivery. No row, or one for
--- every 100 events, these as one JSON text (intake.Arrival): a text of megabytes is copied again and again as it grows.
+-- Claims up to :limit events that still wait for intake, with what SQL writers sent raw; as claim_deliveries. No row, or one for
+-- every 100 events, these as one JSON text (intake.worker.Arrival): a text of megabytes is copied again and again as it grows.
 -- Relies on intake_pkey, raw_pkey, event_pkey. :since is the low watermark.
 WITH due AS (
     DELETE FROM outbox.intake
@@ -12,7 +12,7 @@ WITH due AS (
     RETURNING event_id, tries
 ), leased AS (
     INSERT INTO outbox.lease (destination, holder, expires_at, event_ids, revisions, tries, first_unknown_ats)
-    SELECT 0, %(holder)s, outbox.clock() + %(lease)s,
+    SELECT NULL::smallint, %(holder)s, outbox.clock() + %(lease)s,
            array_agg(event_id), array_agg(0::smallint), array_agg(tries), array_agg(NULL::timestamptz)
     FROM due
     HAVING count(*) > 0

@@ -1,10 +1,10 @@
--- Settles an intake lease: writes the sealed persons, deletes the raw ones, folds the events into the facets, and owes
--- the deliveries, in one statement. The lease row is the fence: so each event is folded once, and only a facet can be there
+-- Settles an intake lease: writes the sealed persons, deletes the raw ones, folds the events into the fragments, and owes
+-- the deliveries, in one statement. The lease row is the fence: so each event is folded once, and only a fragment can be there
 -- already. Returns how many events were settled.
--- Relies on lease_pkey, event_pkey, raw_pkey, facet_pkey.
+-- Relies on lease_pkey, event_pkey, raw_pkey, fragment_pkey.
 --
--- JSON arrays: :sealed of event_id, sealed, notes; :owed of destination, due_at, event_ids; :skipped of destination, reason,
--- event_ids; :facets of account_id, handl_id, lead_id, groups, event_ids; :sign_ins of kind, key, at, event_id, account_id.
+-- JSON arrays: :sealed of event_id, sealed, notes; :pending of destination, due_at, event_ids; :skipped of destination, reason,
+-- event_ids; :fragments of account_id, handl_id, lead_id, groups, event_ids; :sign_ins of kind, key, at, event_id, account_id.
 WITH held AS MATERIALIZED (
     DELETE FROM outbox.lease WHERE id = %(lease)s AND holder = %(holder)s RETURNING event_ids
 ), sealed AS (
@@ -15,11 +15,11 @@ WITH held AS MATERIALIZED (
     WHERE event.id = given.event_id
 ), forgotten AS (
     DELETE FROM outbox.raw WHERE event_id = ANY (ARRAY(SELECT unnest(event_ids) FROM held))
-), owed AS (
+), pending AS (
     INSERT INTO outbox.delivery (event_id, destination, due_at)
-    SELECT owed.event_id, given.destination, given.due_at
-    FROM held, jsonb_to_recordset(%(owed)s) AS given (destination smallint, due_at timestamptz, event_ids bigint[]),
-         unnest(given.event_ids) AS owed (event_id)
+    SELECT pending.event_id, given.destination, given.due_at
+    FROM held, jsonb_to_recordset(%(pending)s) AS given (destination smallint, due_at timestamptz, event_ids bigint[]),
+         unnest(given.event_ids) AS pending (event_id)
 ), skipped AS (
     INSERT INTO outbox.receipt (event_id, destination, revision, tries, outcome, reason)
     SELECT skipped.event_id, given.destination, 0, 0, 'skipped', given.reason
@@ -27,21 +27,21 @@ WITH held AS MATERIALIZED (
          unnest(given.event_ids) AS skipped (event_id)
 ), given AS MATERIALIZED (
     SELECT given.*
-    FROM held, jsonb_to_recordset(%(facets)s)
+    FROM held, jsonb_to_recordset(%(fragments)s)
         AS given (account_id text, handl_id text, lead_id text, groups jsonb, event_ids bigint[])
     -- In one order for every dispatcher, so that two cannot deadlock.
     ORDER BY account_id, handl_id, lead_id
-), facets AS (
-    INSERT INTO outbox.facet (account_id, handl_id, lead_id, groups)
+), fragments AS (
+    INSERT INTO outbox.fragment (account_id, handl_id, lead_id, groups)
     SELECT account_id, handl_id, lead_id, groups FROM given
-    ON CONFLICT (account_id, handl_id, lead_id) DO UPDATE SET groups = outbox.newest(facet.groups, excluded.groups)
+    ON CONFLICT (account_id, handl_id, lead_id) DO UPDATE SET groups = outbox.merge_fragments(fragment.groups, excluded.groups)
     RETURNING id, account_id, handl_id, lead_id, xmax = 0 AS is_new
 ), folded AS MATERIALIZED (
     SELECT id, event_ids,
            is_new AND (account_id <> '')::int + (handl_id <> '')::int + (lead_id <> '')::int > 1 AS is_merge
-    FROM given JOIN facets USING (account_id, handl_id, lead_id)
-), facet_events AS (
-    INSERT INTO outbox.facet_event (facet_id, event_id) SELECT id, unnest(event_ids) FROM folded
+    FROM given JOIN fragments USING (account_id, handl_id, lead_id)
+), fragment_events AS (
+    INSERT INTO outbox.fragment_event (fragment_id, event_id) SELECT id, unnest(event_ids) FROM folded
 ), sign_ins AS (
     INSERT INTO outbox.sign_in (kind, key, at, event_id, account_id)
     SELECT told.*

@@ -5,7 +5,7 @@ WITH held AS (
     RETURNING claimed_at, expires_at, destination, holder, event_ids, tries
 )
 INSERT INTO outbox.lease (claimed_at, expires_at, destination, holder, event_ids, revisions, tries, first_unknown_ats)
-SELECT claimed_at, expires_at, destination, holder, ARRAY[owed.event_id], ARRAY[0::smallint], ARRAY[owed.tries],
+SELECT claimed_at, expires_at, destination, holder, ARRAY[pending.event_id], ARRAY[0::smallint], ARRAY[pending.tries],
        ARRAY[NULL::timestamptz]
-FROM held, unnest(event_ids, tries) AS owed (event_id, tries)
+FROM held, unnest(event_ids, tries) AS pending (event_id, tries)
 RETURNING id, event_ids[1]

@@ -1,2 +1,2 @@
 -- Facets of which the log holds no event any more, after rebuild. Only under exclude_dispatchers.
-DELETE FROM outbox.facet WHERE groups -> 0 ->> 2 = 'first'
+DELETE FROM outbox.fragment WHERE groups -> 0 ->> 2 = 'first'

@@ -1,6 +1,6 @@
--- Takes an office, or holds it for longer; no row: another holds it. Relies on election_pkey.
-INSERT INTO outbox.election (office, holder, expires_at)
-VALUES (%(office)s, %(holder)s, outbox.clock() + %(term)s)
-ON CONFLICT (office) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
-WHERE election.holder = excluded.holder OR election.expires_at < outbox.clock()
+-- Takes an role, or holds it for longer; no row: another holds it. Relies on leader_pkey.
+INSERT INTO outbox.leader (role, holder, expires_at)
+VALUES (%(role)s, %(holder)s, outbox.clock() + %(term)s)
+ON CONFLICT (role) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
+WHERE leader.holder = excluded.holder OR leader.expires_at < outbox.clock()
 RETURNING holder

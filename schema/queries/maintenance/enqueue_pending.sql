@@ -2,16 +2,16 @@
 -- may be open (:open, an interval), and each revision without one. Tries and unknown outcomes are those of the attempts;
 -- a revision carries along what it did when it was decided (dead_requeue, resend): when the event was delivered before,
 -- and a re-send, when it was first tried. What a destination does not take any more is skipped, as at intake. Returns how
--- much is owed. Only under exclude_dispatchers.
+-- much is pending. Only under exclude_dispatchers.
 -- Relies on event_pkey, receipt_pkey, revision_pkey, attempt_pkey.
 WITH asked AS MATERIALIZED (
     SELECT id, name, occurred_at, recorded_at FROM outbox.event WHERE id = ANY (%(ids)s::bigint[])
 ), untold AS MATERIALIZED (
     SELECT asked.id AS event_id, destination.id AS destination,
-           CASE WHEN mapping.step IS NULL THEN 'no mapping'
-                WHEN NOT (destination.enabled AND mapping.enabled) THEN 'disabled' END AS reason
+           CASE WHEN route.step IS NULL THEN 'no route'
+                WHEN NOT (destination.enabled AND route.enabled) THEN 'disabled' END AS reason
     FROM asked CROSS JOIN outbox.destination
-    LEFT JOIN outbox.mapping ON mapping.destination = destination.id AND mapping.step = asked.name
+    LEFT JOIN outbox.route ON route.destination = destination.id AND route.step = asked.name
     WHERE greatest(asked.occurred_at, asked.recorded_at) > outbox.clock() - %(open)s
       AND NOT EXISTS (SELECT FROM outbox.receipt
                       WHERE receipt.event_id = asked.id AND receipt.destination = destination.id
@@ -19,7 +19,7 @@ WITH asked AS MATERIALIZED (
 ), skipped AS (
     INSERT INTO outbox.receipt (event_id, destination, revision, tries, outcome, reason)
     SELECT event_id, destination, 0, 0, 'skipped', reason FROM untold WHERE reason IS NOT NULL
-), owed AS (
+), pending AS (
     SELECT event_id, destination, 0::smallint AS revision, false AS is_resend FROM untold WHERE reason IS NULL
     UNION ALL
     SELECT revision.event_id, revision.destination, revision.revision, revision.reason = 'merge'
@@ -29,23 +29,23 @@ WITH asked AS MATERIALIZED (
                         AND receipt.revision = revision.revision)
 ), queued AS (
     INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, first_unknown_at)
-    SELECT owed.destination,
+    SELECT pending.destination,
            CASE WHEN asked.occurred_at > outbox.clock() + interval '60 s' THEN asked.occurred_at ELSE outbox.clock() END,
-           owed.event_id, owed.revision, tried.tries, least(tried.first_unknown_at, told.first_at)
-    FROM owed JOIN asked ON asked.id = owed.event_id
+           pending.event_id, pending.revision, tried.tries, least(tried.first_unknown_at, told.first_at)
+    FROM pending JOIN asked ON asked.id = pending.event_id
     CROSS JOIN LATERAL (
-        SELECT coalesce(max(try) FILTER (WHERE revision = owed.revision), 0) AS tries,
-               min(at) FILTER (WHERE outcome = 'uncertain' OR owed.is_resend AND revision < owed.revision)
+        SELECT coalesce(max(try) FILTER (WHERE revision = pending.revision), 0) AS tries,
+               min(at) FILTER (WHERE outcome = 'uncertain' OR pending.is_resend AND revision < pending.revision)
                    AS first_unknown_at
         FROM outbox.attempt
-        WHERE attempt.event_id = owed.event_id AND attempt.destination = owed.destination
+        WHERE attempt.event_id = pending.event_id AND attempt.destination = pending.destination
     ) AS tried
     CROSS JOIN LATERAL (
         SELECT min(at) AS first_at
         FROM outbox.receipt
-        WHERE receipt.event_id = owed.event_id AND receipt.destination = owed.destination
-          AND receipt.revision < owed.revision
-          AND (outcome = 'delivered' OR owed.is_resend AND status IS NOT NULL)
+        WHERE receipt.event_id = pending.event_id AND receipt.destination = pending.destination
+          AND receipt.revision < pending.revision
+          AND (outcome = 'delivered' OR pending.is_resend AND status IS NOT NULL)
     ) AS told
     RETURNING event_id
 )

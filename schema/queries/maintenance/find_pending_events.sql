@@ -1,4 +1,4 @@
--- Which of some events are owed to anybody, or just being taken in or sent. Looks through the deliveries and leases,
+-- Which of some events are pending to anybody, or just being taken in or sent. Looks through the deliveries and leases,
 -- once. Relies on intake_pkey.
 SELECT event_id FROM outbox.delivery WHERE event_id = ANY (%(ids)s::bigint[])
 UNION

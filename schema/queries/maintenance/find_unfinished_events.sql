@@ -1,4 +1,4 @@
--- Which of some events lack the receipt of a destination, or of a revision that was decided; the others are owed to
+-- Which of some events lack the receipt of a destination, or of a revision that was decided; the others are pending to
 -- nobody. Relies on receipt_pkey, revision_pkey.
 SELECT asked.id
 FROM unnest(%(ids)s::bigint[]) AS asked (id)

@@ -4,5 +4,5 @@ SELECT id, occurred_at, recorded_at, name, event_id, handl_id, lead_id, account_
 FROM outbox.event
 WHERE id > %(after)s
   AND NOT EXISTS (SELECT FROM outbox.intake WHERE intake.event_id = event.id)
-  AND id NOT IN (SELECT unnest(event_ids) FROM outbox.lease WHERE destination = 0)
+  AND id NOT IN (SELECT unnest(event_ids) FROM outbox.lease WHERE destination IS NULL)
 ORDER BY id LIMIT %(limit)s

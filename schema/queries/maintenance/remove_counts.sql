@@ -1,11 +1,13 @@
--- Removes tallies that nobody asks for any more: minutes after :minutes, days after :days; what dispatchers said that were
--- not heard of for a day; daily messages of the day before yesterday. Relies on minute_pkey and coverage_pkey, which
--- begin with the time; circuit and alert hold a few rows.
+-- Removes counts that are no longer shown: minutes after :minutes, days after :days; dispatchers that were not seen for a day,
+-- with their reports; daily messages of the day before yesterday. Relies on delivery_count_pkey and field_coverage_pkey, which
+-- begin with the time; dispatcher, destination_state and alert hold a few rows.
 WITH minutes AS (
-    DELETE FROM outbox.minute WHERE minute < outbox.clock() - %(minutes)s
+    DELETE FROM outbox.delivery_count WHERE minute < outbox.clock() - %(minutes)s
 ), days AS (
-    DELETE FROM outbox.coverage WHERE day < (outbox.clock() AT TIME ZONE 'UTC')::date - %(days)s::integer
+    DELETE FROM outbox.field_coverage WHERE day < (outbox.clock() AT TIME ZONE 'UTC')::date - %(days)s::integer
 ), messages AS (
     DELETE FROM outbox.alert WHERE kind = 'message' AND raised_at < outbox.clock() - interval '2 days'
+), dispatchers AS (
+    DELETE FROM outbox.dispatcher WHERE seen_at < outbox.clock() - interval '1 day'
 )
-DELETE FROM outbox.circuit WHERE seen_at < outbox.clock() - interval '1 day'
+DELETE FROM outbox.destination_state WHERE seen_at < outbox.clock() - interval '1 day'

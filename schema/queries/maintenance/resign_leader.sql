@@ -1,2 +1,2 @@
--- Gives an office back. Relies on election_pkey.
-DELETE FROM outbox.election WHERE office = %(office)s AND holder = %(holder)s
+-- Gives an role back. Relies on leader_pkey.
+DELETE FROM outbox.leader WHERE role = %(role)s AND holder = %(holder)s

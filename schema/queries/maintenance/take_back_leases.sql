@@ -2,7 +2,7 @@
 -- sent, so it is an unknown outcome at the time of its claim. Leases of intake stay: what they hold is not folded yet.
 -- Returns the number of rows taken back. Only under exclude_dispatchers.
 WITH taken AS MATERIALIZED (
-    DELETE FROM outbox.lease WHERE destination > 0 RETURNING *
+    DELETE FROM outbox.lease WHERE destination IS NOT NULL RETURNING *
 ), rows AS MATERIALIZED (
     SELECT taken.destination, taken.claimed_at, rows.*
     FROM taken, unnest(event_ids, revisions, tries, first_unknown_ats) AS rows (event_id, revision, tries, first_unknown_at)

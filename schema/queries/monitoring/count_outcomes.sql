@@ -1,7 +1,7 @@
--- How many deliveries ended since :since ago, at each destination, by outcome and reason. Relies on minute_pkey, which
+-- How many deliveries ended since :since ago, at each destination, by outcome and reason. Relies on delivery_count_pkey, which
 -- begins with the minute.
-SELECT destination.name, minute.outcome, minute.reason, sum(minute.count)::bigint
-FROM outbox.minute JOIN outbox.destination ON destination.id = minute.destination
-WHERE minute.minute > outbox.clock() - %(since)s AND minute.outcome IN ('delivered', 'skipped', 'dead')
-GROUP BY destination.id, minute.outcome, minute.reason
-ORDER BY destination.id, minute.outcome, sum(minute.count) DESC, minute.reason
+SELECT destination.name, delivery_count.outcome, delivery_count.reason, sum(delivery_count.count)::bigint
+FROM outbox.delivery_count JOIN outbox.destination ON destination.id = delivery_count.destination
+WHERE delivery_count.minute > outbox.clock() - %(since)s AND delivery_count.outcome IN ('delivered', 'skipped', 'failed')
+GROUP BY destination.id, delivery_count.outcome, delivery_count.reason
+ORDER BY destination.id, delivery_count.outcome, sum(delivery_count.count) DESC, delivery_count.reason

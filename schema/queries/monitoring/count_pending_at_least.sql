@@ -1,8 +1,9 @@
--- How much is owed, by destination (0: intake), counted up to :most, and whether any of that is due; what is being sent
+-- How much is pending, by destination (0: intake), counted up to :most, and whether any of that is due; what is being sent
 -- counts as both. Walks at most :most entries of each queue, 20 ms for a hundred thousand.
 -- Relies on intake_pkey, delivery_pkey.
 WITH held AS MATERIALIZED (
-    SELECT destination, sum(cardinality(event_ids))::bigint AS count FROM outbox.lease GROUP BY destination
+    SELECT coalesce(destination, 0) AS destination, sum(cardinality(event_ids))::bigint AS count
+    FROM outbox.lease GROUP BY destination
 ), queued AS (
     SELECT 0 AS id, (SELECT count(*) FROM (SELECT FROM outbox.intake LIMIT %(most)s) AS first) AS count,
            EXISTS (SELECT FROM outbox.intake) AS is_due

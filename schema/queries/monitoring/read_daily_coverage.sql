@@ -1,11 +1,11 @@
 -- The same as `quality`, a day at a time; :destination and :step narrow it down where they are given.
--- Relies on coverage_pkey, which begins with the day.
-SELECT coverage.day, destination.name, destination.kind, coverage.step, coalesce(mapping.event_name, coverage.step),
-       coverage.field, coverage.events
-FROM outbox.coverage
-JOIN outbox.destination ON destination.id = coverage.destination
-LEFT JOIN outbox.mapping ON mapping.destination = coverage.destination AND mapping.step = coverage.step
-WHERE coverage.day BETWEEN %(since)s AND %(until)s
+-- Relies on field_coverage_pkey, which begins with the day.
+SELECT field_coverage.day, destination.name, destination.kind, field_coverage.step, coalesce(route.event_name, field_coverage.step),
+       field_coverage.field, field_coverage.events
+FROM outbox.field_coverage
+JOIN outbox.destination ON destination.id = field_coverage.destination
+LEFT JOIN outbox.route ON route.destination = field_coverage.destination AND route.step = field_coverage.step
+WHERE field_coverage.day BETWEEN %(since)s AND %(until)s
   AND (%(destination)s::text IS NULL OR destination.name = %(destination)s)
-  AND (%(step)s::text IS NULL OR coverage.step = %(step)s)
-ORDER BY coverage.day, destination.id, coverage.step, coverage.field
+  AND (%(step)s::text IS NULL OR field_coverage.step = %(step)s)
+ORDER BY field_coverage.day, destination.id, field_coverage.step, field_coverage.field

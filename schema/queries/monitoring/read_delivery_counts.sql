@@ -1,6 +1,6 @@
--- What became of deliveries minute by minute, since :since ago. Relies on minute_pkey, which begins with the minute.
+-- What became of deliveries minute by minute, since :since ago. Relies on delivery_count_pkey, which begins with the minute.
 SELECT minute, destination, outcome, sum(count)::bigint, sum(seconds)::float8, max(longest)::float8
-FROM outbox.minute
+FROM outbox.delivery_count
 WHERE minute > outbox.clock() - %(since)s::interval
 GROUP BY minute, destination, outcome
 ORDER BY minute, destination, outcome

@@ -1,6 +1,6 @@
 -- What the metrics show of the database, as rows of (what, of which, in which state, number). Never a count of all that
--- is owed: at most :most rows of each queue are counted, and what their tables hold is the planner's estimate.
--- Relies on delivery_pkey, which begins with the destination; lease, circuit and alert hold a few rows only.
+-- is pending: at most :most rows of each queue are counted, and what their tables hold is the planner's estimate.
+-- Relies on delivery_pkey, which begins with the destination; lease, dispatcher and alert hold a few rows only.
 SELECT 'queued' AS what, destination.name AS name, '' AS state, (
     -- In the index's order, else another destination's backlog might be read through to find this one's rows.
     SELECT count(*) FROM (
@@ -20,7 +20,7 @@ UNION ALL
 SELECT 'rows', relname, '', greatest(reltuples, 0) / greatest(relpages, 1) * pg_relation_size(oid) / current_setting('block_size')::integer
 FROM pg_class WHERE oid IN ('outbox.delivery'::regclass, 'outbox.intake'::regclass, 'outbox.merge'::regclass)
 UNION ALL
-SELECT 'dispatchers', '', '', count(*) FROM outbox.circuit WHERE destination = 0 AND seen_at > outbox.clock() - %(fresh)s
+SELECT 'dispatchers', '', '', count(*) FROM outbox.dispatcher WHERE seen_at > outbox.clock() - %(fresh)s
 UNION ALL
 SELECT 'alerts', '', kind, count(*) FROM outbox.alert WHERE passed_at IS NULL GROUP BY kind
 UNION ALL

@@ -1,2 +1,5 @@
--- A dispatcher that stops is not seen any more. Looks through the circuits, a few rows.
-DELETE FROM outbox.circuit WHERE holder = %(holder)s
+-- Removes a dispatcher that stops, with the states that it reported. Looks through destination_state, a few rows.
+WITH states AS (
+    DELETE FROM outbox.destination_state WHERE holder = %(holder)s
+)
+DELETE FROM outbox.dispatcher WHERE holder = %(holder)s

@@ -1,5 +1,5 @@
--- Drops what is owed of some events, from the queues and out of the leases, with a receipt each; what waits for intake
--- is owed to every destination. A lease of intake is dissolved, as its holder has folded the events together: what it
+-- Drops what is pending of some events, from the queues and out of the leases, with a receipt each; what waits for intake
+-- is pending to every destination. A lease of intake is dissolved, as its holder has folded the events together: what it
 -- held of others waits for intake again. Returns how many receipts. Looks through the deliveries and leases, once; only
 -- under exclude_dispatchers. Relies on intake_pkey.
 WITH queued AS (
@@ -14,7 +14,7 @@ WITH queued AS (
 ), kept AS MATERIALIZED (
     SELECT id, array_agg(event_id) AS event_ids, array_agg(revision) AS revisions, array_agg(tries) AS tries,
            array_agg(first_unknown_at) AS first_unknown_ats
-    FROM held WHERE destination > 0 AND NOT is_erased GROUP BY id
+    FROM held WHERE destination IS NOT NULL AND NOT is_erased GROUP BY id
 ), shortened AS (
     UPDATE outbox.lease
     SET event_ids = kept.event_ids, revisions = kept.revisions, tries = kept.tries,
@@ -23,19 +23,19 @@ WITH queued AS (
 ), dissolved AS (
     DELETE FROM outbox.lease WHERE id IN (SELECT id FROM held) AND id NOT IN (SELECT id FROM kept)
 ), again AS (
-    INSERT INTO outbox.intake (event_id, tries) SELECT event_id, tries FROM held WHERE destination = 0 AND NOT is_erased
-), owed AS (
+    INSERT INTO outbox.intake (event_id, tries) SELECT event_id, tries FROM held WHERE destination IS NULL AND NOT is_erased
+), pending AS (
     SELECT event_id, destination, revision, tries FROM queued
     UNION ALL
-    SELECT event_id, destination, revision, tries FROM held WHERE destination > 0 AND is_erased
+    SELECT event_id, destination, revision, tries FROM held WHERE destination IS NOT NULL AND is_erased
     UNION ALL
     SELECT event_id, destination.id, 0, 0
     FROM (
-        SELECT event_id FROM untaken UNION ALL SELECT event_id FROM held WHERE held.destination = 0 AND is_erased
+        SELECT event_id FROM untaken UNION ALL SELECT event_id FROM held WHERE held.destination IS NULL AND is_erased
     ) AS waiting, outbox.destination
 ), receipts AS (
     INSERT INTO outbox.receipt (event_id, destination, revision, tries, outcome, reason)
-    SELECT event_id, destination, revision, tries, 'skipped', 'erased' FROM owed
+    SELECT event_id, destination, revision, tries, 'skipped', 'erased' FROM pending
     ON CONFLICT (event_id, destination, revision) DO NOTHING
     RETURNING event_id
 )

@@ -32,13 +32,13 @@ def _settled(world: World) -> Iterator[Mapping[str, Side]]:
 
 
 @contextmanager
-def _owed(world: World) -> Iterator[Mapping[str, Side]]:
+def _pending(world: World) -> Iterator[Mapping[str, Side]]:
     import psutil  # only where the extra `bench` is installed, while every measurement can be named without
 
-    more = -(-world.plan.owed // world.plan.events)
+    more = -(-world.plan.pending // world.plan.events)
     copies = [f"copy{number}" for number in range(more)]
     name = world.template(
-        "owed", world.taken_in(world.plan.events), lambda url: processes.take_in_more(world, url, copies)
+        "pending", world.taken_in(world.plan.events), lambda url: processes.take_in_more(world, url, copies)
     )
     url, rounds = world.address(name), itertools.count()
 
@@ -58,7 +58,7 @@ def _owed(world: World) -> Iterator[Mapping[str, Side]]:
             "growth": median(resident[-third:]) / median(resident[third : 2 * third] or resident),
         }
 
-    yield {"empty": lambda: meta.drain(world), "owed": drain}
+    yield {"empty": lambda: meta.drain(world), "pending": drain}
     world.drop(name)
 
 
@@ -82,15 +82,15 @@ SETTLED = Measurement(
     (at_least(0.95, "settled", "empty"),),
     "the indexes of events, receipts and facets are a level deeper, and less of them is in memory",
 )
-OWED = Measurement(
-    "owed",
+PENDING = Measurement(
+    "pending",
     "the drain to Meta with 1,000,000 owed, and the daemon's memory meanwhile",
     "events/s",
-    _owed,
+    _pending,
     (
-        at_least(0.95, "owed", "empty"),
-        at_most(150, "owed.MB", "MB", "memory ≤ 150 MB"),
-        Goal("memory is flat: last third ≤ 1.1 x the one before", lambda values: values["owed.growth"], most=1.1),
+        at_least(0.95, "pending", "empty"),
+        at_most(150, "pending.MB", "MB", "memory ≤ 150 MB"),
+        Goal("memory is flat: last third ≤ 1.1 x the one before", lambda values: values["pending.growth"], most=1.1),
     ),
     "the indexes of events and facets are a level deeper",
 )

@@ -32,7 +32,7 @@ CLAIMED_SECONDS = 5
 LEFT = """
 SELECT (SELECT count(*) FROM outbox.intake) + (SELECT count(*) FROM outbox.lease), count(*),
        extract(epoch FROM min(due_at) - outbox.clock())
-FROM (SELECT due_at FROM outbox.delivery UNION ALL SELECT due_at FROM outbox.merge) AS owed
+FROM (SELECT due_at FROM outbox.delivery UNION ALL SELECT due_at FROM outbox.merge) AS pending
 """
 """What is under way, what is queued, and in how many seconds the first of it is due."""
 HELD = "SELECT count(*) FROM outbox.lease WHERE holder LIKE %s"

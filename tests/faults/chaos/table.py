@@ -48,7 +48,7 @@ def _summary(seen: Evidence) -> str:
         ("transactions repeated by the writers, their connection being lost", seen.repeated),
         (
             "deliveries owed: delivered / dead / skipped",
-            " / ".join(str(counts[o]) for o in ("delivered", "dead", "skipped")),
+            " / ".join(str(counts[o]) for o in ("delivered", "failed", "skipped")),
         ),
         ("requests to Meta / GA4", f"{seen.requests['meta']} / {seen.requests['ga4']}"),
         ("seconds of chaos / until all was delivered after it", "{chaos:.0f} / {drain:.0f}".format(**seen.seconds)),

@@ -73,7 +73,7 @@ def _expected(seen: Evidence, place: Place) -> str:
     event, destination = place
     if seen.kept[event] == SILENT:
         return "skipped"
-    return "dead" if destination == "meta" and is_rejected(event) else "delivered"
+    return "failed" if destination == "meta" and is_rejected(event) else "delivered"
 
 
 def _unrecorded(seen: Evidence) -> Iterator[str]:

@@ -13,7 +13,7 @@ from dispatcher.config import Config, Schedule
 from dispatcher.config.settings import Secret
 from dispatcher.monitoring.alerts import Watch
 from dispatcher.monitoring.alerts.conditions import CALM_SECONDS
-from dispatcher.monitoring.destination_status import standings
+from dispatcher.monitoring.destination_status import destination_statuses
 
 FRESH = timedelta(seconds=60)
 ATTENTION, ALL_CLEAR = "Conversions: attention", "Conversions: all clear"
@@ -33,7 +33,7 @@ def see(connection):
     def see(state, reason=None, *, holder="a", destination=1, since=0.0):
         connection.execute(
             """
-            INSERT INTO outbox.circuit (since, seen_at, destination, holder, state, reason)
+            INSERT INTO outbox.destination_state (since, seen_at, destination, holder, state, reason)
             VALUES (outbox.clock() - %(since)s * interval '1 s', outbox.clock(), %(destination)s, %(holder)s, %(state)s, %(reason)s)
             ON CONFLICT (destination, holder) DO UPDATE
             SET since = excluded.since, seen_at = excluded.seen_at, state = excluded.state, reason = excluded.reason
@@ -255,7 +255,7 @@ async def test_what_is_switched_off_has_not_caught_up_either(watch, see, inbox, 
 
 @pytest.mark.usefixtures("behind")
 async def test_a_paused_step_is_named_as_the_cause(watch, inbox, connection):
-    connection.execute("UPDATE outbox.mapping SET paused = true WHERE destination = 1 AND step = 'lead_submitted'")
+    connection.execute("UPDATE outbox.route SET paused = true WHERE destination = 1 AND step = 'lead_submitted'")
     await watch().check()
     assert "A step is paused at meta: what it holds back has been owed for 31 minutes" in inbox.mail[0][1]
 
@@ -279,7 +279,7 @@ async def test_what_fails_while_nothing_is_owed_is_well(see, database, behind):
     see("failing", "server error")
 
     async def meta():
-        return standings(await database.run("read_destination_status", {"fresh": FRESH}))[1]
+        return destination_statuses(await database.run("read_destination_status", {"fresh": FRESH}))[1]
 
     assert ((await meta()).state, (await meta()).reason) == ("failing", "server error")
     behind.connection.execute("DELETE FROM outbox.delivery")
@@ -293,7 +293,7 @@ async def test_an_event_that_lies_ahead_is_no_backlog(watch, inbox, spine, datab
     spine.clock.move(days=5)
     await watch().check()
     assert inbox.mail == []
-    known = standings(await database.run("read_destination_status", {"fresh": FRESH}))
+    known = destination_statuses(await database.run("read_destination_status", {"fresh": FRESH}))
     assert {each.age.longest for each in known.values()} == {None}
 
 

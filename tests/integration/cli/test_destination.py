@@ -30,20 +30,20 @@ async def test_destinations_are_listed_with_their_steps(outbox):
 async def test_what_a_running_dispatcher_finds_is_listed(outbox, spine):
     spine.connection.execute(
         """
-        INSERT INTO outbox.circuit (destination, holder, state, reason, since, seen_at)
+        INSERT INTO outbox.destination_state (destination, holder, state, reason, since, seen_at)
         SELECT id, 'one', 'halted', 'access token refused', now(), now() FROM outbox.destination WHERE name = 'ga4'
         """
     )
     found = (await listed(outbox))["ga4"]
-    assert (found["circuit"], found["reason"]) == ("halted", "access token refused")
-    spine.connection.execute("UPDATE outbox.circuit SET seen_at = now() - interval '10 minutes'")
-    assert (await listed(outbox))["ga4"]["circuit"] is None
+    assert (found["destination_state"], found["reason"]) == ("halted", "access token refused")
+    spine.connection.execute("UPDATE outbox.destination_state SET seen_at = now() - interval '10 minutes'")
+    assert (await listed(outbox))["ga4"]["destination_state"] is None
 
 
 async def test_a_refused_token_is_said(spine):
     spine.connection.execute(
         """
-        INSERT INTO outbox.circuit (destination, holder, state, reason, since, seen_at)
+        INSERT INTO outbox.destination_state (destination, holder, state, reason, since, seen_at)
         SELECT id, 'one', 'halted', 'access token refused', now(), now() FROM outbox.destination WHERE name = 'meta'
         """
     )

@@ -91,9 +91,9 @@ async def test_dead_letters_paused_destinations_and_the_last_day_are_said(doctor
     spine.record(name="subscription_purchased", event_id="p", lead_id="1", person={"email": "a@b.co"})
     await spine.drain()
     connection.execute("UPDATE outbox.destination SET paused = true WHERE name = 'ga4'")
-    connection.execute("DELETE FROM outbox.minute")
+    connection.execute("DELETE FROM outbox.delivery_count")
     connection.execute(
-        "INSERT INTO outbox.minute (minute, count, destination, outcome, reason) "
+        "INSERT INTO outbox.delivery_count (minute, count, destination, outcome, reason) "
         "VALUES (date_trunc('minute', outbox.clock()), 5, 1, 'skipped', 'too old when recorded')"
     )
     _, found, findings = await doctor()
@@ -103,10 +103,10 @@ async def test_dead_letters_paused_destinations_and_the_last_day_are_said(doctor
 
 
 async def test_a_funnel_that_differs_is_said_and_left_as_it_is(doctor, connection):
-    connection.execute("UPDATE outbox.mapping SET event_name = 'Contact' WHERE event_name = 'CompleteRegistration'")
+    connection.execute("UPDATE outbox.route SET event_name = 'Contact' WHERE event_name = 'CompleteRegistration'")
     _, found, _ = await doctor()
     assert ("funnel", "warn") in found
-    assert connection.execute("SELECT count(*) FROM outbox.mapping WHERE event_name = 'Contact'").fetchone() == (1,)
+    assert connection.execute("SELECT count(*) FROM outbox.route WHERE event_name = 'Contact'").fetchone() == (1,)
 
 
 async def test_what_the_newest_events_lack_is_said(doctor, spine):

@@ -18,7 +18,7 @@ POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-PAUSE = {"destination": "meta", "what": "pause"}
+PAUSE = {"destination": "meta", "action": "pause"}
 
 
 def paused(spine):

@@ -230,7 +230,7 @@ async def test_all_of_a_reason_or_one_are_requeued_and_the_history_stays(site, s
     rows = spine.connection.execute(
         "SELECT revision, outcome FROM outbox.receipt WHERE destination = 1 ORDER BY revision, event_id"
     ).fetchall()
-    assert rows == [(0, "dead")] * 3 + [(1, "delivered")] * 3
+    assert rows == [(0, "failed")] * 3 + [(1, "delivered")] * 3
     assert "Requeued: owed once more" in (await site.get("/events/1")).text
     for odd in ({}, {"event": "x", "destination": "meta"}, {"event": "9" * 30, "destination": "meta"}):
         assert (await site.act("/dead/requeue", odd)).status == 404
@@ -268,13 +268,13 @@ async def test_destinations_and_steps_are_paused_and_switched_off_and_on_again(s
         ("disable", (False, False)),
         ("enable", (True, False)),
     ):
-        done = await site.act("/destinations", {"destination": "ga4", "what": what})
+        done = await site.act("/destinations", {"destination": "ga4", "action": what})
         assert done.headers["Location"] == f"/destinations?done={what}"
         assert switches("destination", "name = 'ga4'") == after
         assert "Dispatchers heed it" in (await site.get(f"/destinations?done={what}")).text
-        await site.act("/destinations", {"destination": "meta", "step": "lead_submitted", "what": what})
-        assert switches("mapping", "destination = 1 AND step = 'lead_submitted'") == after
-    for odd in ({"destination": "nobody", "what": "pause"}, {"destination": "meta", "what": "drop"}, {}):
+        await site.act("/destinations", {"destination": "meta", "step": "lead_submitted", "action": what})
+        assert switches("route", "destination = 1 AND step = 'lead_submitted'") == after
+    for odd in ({"destination": "nobody", "action": "pause"}, {"destination": "meta", "action": "drop"}, {}):
         assert (await site.act("/destinations", odd)).status == 404
 
 
@@ -283,7 +283,7 @@ async def test_match_quality_stands_beside_meta_s_own_score_with_what_would_help
     for back in range(3):
         for field, events in (("", 100), ("em", 90 - 10 * back), ("client_user_agent", 100)):
             spine.connection.execute(
-                "INSERT INTO outbox.coverage (day, destination, step, field, events) VALUES (%s, 1, 'lead_submitted', %s, %s) "
+                "INSERT INTO outbox.field_coverage (day, destination, step, field, events) VALUES (%s, 1, 'lead_submitted', %s, %s) "
                 "ON CONFLICT (day, destination, step, field) DO UPDATE SET events = excluded.events",
                 (today - timedelta(days=back), field, events),
             )

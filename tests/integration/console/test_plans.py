@@ -28,18 +28,18 @@ STATEMENTS = {
     "requeue_dead_letter": {"event": 7, "destination": "meta"},
     "list_newest_events": {"before": 90_000, "name": "lead_submitted", "most": 1000, "limit": 50},
     "list_events": {"ids": IDS},
-    "find_events_by_key": {"keys": ["a2"], "crowd": 200, "limit": 50},
+    "find_events_by_key": {"keys": ["a2"], "key_limit": 200, "limit": 50},
     "find_events": {"text": "x", "id": 7},
     "read_outcomes": {"ids": IDS},
     "read_event": {"id": 7},
     "read_history": {"id": 7},
     "find_pending": {"id": 7, "most": 1000},
 }
-LARGE = {"event", "receipt", "attempt", "revision", "facet", "facet_event", "sign_in", "minute"}
+LARGE = {"event", "receipt", "attempt", "revision", "fragment", "fragment_event", "sign_in", "delivery_count"}
 MINUTES = """
-INSERT INTO outbox.minute (minute, destination, outcome, reason, count)
+INSERT INTO outbox.delivery_count (minute, destination, outcome, reason, count)
 SELECT date_trunc('minute', outbox.clock()) - n * interval '1 min', destination, outcome, '', 1
-FROM generate_series(1, 40000) AS n, generate_series(1, 2) AS destination, unnest(ARRAY['delivered', 'dead']) AS outcome
+FROM generate_series(1, 40000) AS n, generate_series(1, 2) AS destination, unnest(ARRAY['delivered', 'failed']) AS outcome
 """
 
 
@@ -49,7 +49,7 @@ def filled(shared_database_url):
         for statement in (*FILL.split(";")[:-1], MINUTES, "VACUUM ANALYZE"):
             connection.execute(statement)
         connection.execute(
-            "UPDATE outbox.receipt SET outcome = 'dead', reason = 'missing value' WHERE event_id % 500 = 0"
+            "UPDATE outbox.receipt SET outcome = 'failed', reason = 'missing value' WHERE event_id % 500 = 0"
         )
         yield connection
 
@@ -61,4 +61,4 @@ def test_a_page_reads_the_large_tables_by_index(filled, query):
     assert not {node["Relation Name"] for node in nodes if node["Node Type"].endswith("Seq Scan")} & LARGE
     # An index of the large tables that is read from end to end is no better; that of dead letters holds nothing else.
     full = [node for node in nodes if "Index Name" in node and not node.keys() & {"Index Cond", "Filter"}]
-    assert {node["Index Name"] for node in full if node.get("Relation Name") in LARGE} <= {"receipt_dead"}
+    assert {node["Index Name"] for node in full if node.get("Relation Name") in LARGE} <= {"receipt_failed"}

@@ -17,7 +17,7 @@ class Tables:
 
     def circuit(self, destination, state="running", reason=None, *, holder="one", since="12 min", seen="1 s"):
         self.connection.execute(
-            "INSERT INTO outbox.circuit (destination, holder, state, reason, since, seen_at) "
+            "INSERT INTO outbox.destination_state (destination, holder, state, reason, since, seen_at) "
             "VALUES (%s, %s, %s, %s, outbox.clock() - %s::interval, outbox.clock() - %s::interval) "
             "ON CONFLICT (destination, holder) DO UPDATE SET state = excluded.state, reason = excluded.reason",
             (destination, holder, state, reason, since, seen),
@@ -25,12 +25,12 @@ class Tables:
 
     def minute(self, destination, outcome, count, reason="", *, back=5, seconds=0.0, longest=0.0):
         self.connection.execute(
-            "INSERT INTO outbox.minute (minute, destination, outcome, reason, count, seconds, longest) "
+            "INSERT INTO outbox.delivery_count (minute, destination, outcome, reason, count, seconds, longest) "
             "VALUES (date_trunc('minute', outbox.clock()) - %s * interval '1 min', %s, %s, %s, %s, %s, %s)",
             (back, destination, outcome, reason, count, seconds, longest),
         )
 
-    def owe(self, destination, count, ago="1 s"):
+    def enqueue(self, destination, count, ago="1 s"):
         """Events that were recorded some time ago and are owed since."""
         self.connection.execute("ALTER TABLE outbox.event DISABLE TRIGGER event_recorded")
         self.connection.execute(
@@ -77,7 +77,7 @@ async def test_when_all_is_well_one_sentence_says_so(says):
 
 
 async def test_what_waits_a_moment_is_no_trouble(running, says):
-    running.owe(1, 3, ago="2 s")
+    running.enqueue(1, 3, ago="2 s")
     ((level, sentence),) = await says()
     assert level == "good"
     assert "the oldest owed waits 2." in sentence
@@ -96,7 +96,7 @@ async def test_what_fails_while_nothing_is_owed_is_no_trouble(running, says):
 async def test_where_all_dies_nothing_is_called_well(tables, says):
     for destination in (0, 1, 2):
         tables.circuit(destination)
-    tables.minute(1, "dead", 500, "invalid parameter")
+    tables.minute(1, "failed", 500, "invalid parameter")
     ((level, sentence),) = await says()
     assert level == "bad"
     assert sentence.startswith("500 of 500 deliveries to Meta were given up in the last hour.")
@@ -111,8 +111,8 @@ async def test_where_nothing_arrives_as_it_is_paused_that_is_said_first(tables, 
 
 
 async def test_what_a_paused_step_holds_back_is_not_behind(running, says):
-    running.connection.execute("UPDATE outbox.mapping SET paused = true WHERE step = 'lead_submitted'")
-    running.owe(1, 10, ago="10 h")
+    running.connection.execute("UPDATE outbox.route SET paused = true WHERE step = 'lead_submitted'")
+    running.enqueue(1, 10, ago="10 h")
     found = await says()
     assert [level for level, _ in found] == ["good", "fair"]
     assert "nothing waits but what is paused" in found[0][1]
@@ -123,13 +123,13 @@ async def test_what_a_paused_step_holds_back_is_not_behind(running, says):
 
 
 async def test_a_requeue_waits_since_it_was_decided_and_is_lost_by_when_it_happened(running, says, database):
-    running.owe(1, 1, ago="70 h")
+    running.enqueue(1, 1, ago="70 h")
     running.connection.execute(
         "INSERT INTO outbox.revision (event_id, destination, revision, reason) SELECT event_id, 1, 1, 'requeued' FROM outbox.delivery"
     )
     running.connection.execute("UPDATE outbox.delivery SET revision = 1")
     assert [level for level, _ in await says()] == ["good"]
-    age = (await situation(database, Config())).destinations[0].owed.age
+    age = (await situation(database, Config())).destinations[0].pending.age
     assert age.working < 60
     assert age.happened > 69 * 3600
 
@@ -145,7 +145,7 @@ async def test_a_quiet_hour_is_no_trouble(tables, says):
 
 
 async def test_without_a_dispatcher_it_says_to_start_one(tables, says):
-    tables.owe(1, 5)
+    tables.enqueue(1, 5)
     ((level, sentence),) = await says()
     assert level == "bad"
     assert "No dispatcher has been heard of" in sentence
@@ -156,7 +156,7 @@ async def test_without_a_dispatcher_it_says_to_start_one(tables, says):
 
 async def test_a_token_that_is_refused_is_said_with_what_waits_until_when_and_what_to_do(running, says):
     running.circuit(1, "halted", "access token invalid or expired")
-    running.owe(1, 1204, ago="1 day")
+    running.enqueue(1, 1204, ago="1 day")
     level, sentence = (await says())[0]
     assert level == "bad"
     assert "Meta is halted since" in sentence
@@ -166,14 +166,14 @@ async def test_a_token_that_is_refused_is_said_with_what_waits_until_when_and_wh
 
 async def test_a_window_that_nears_its_end_is_said(running, says):
     running.circuit(2, "halted", "GA4_API_SECRET is not set")
-    running.owe(2, 1, ago="70 hours")
+    running.enqueue(2, 1, ago="70 hours")
     sentence = (await says())[0][1]
     assert "a setting is missing: GA4_API_SECRET is not set." in sentence
     assert "1 waits. Nothing is lost for 1 h 55 min only." in sentence
 
 
 async def test_what_a_dispatcher_came_to_last_counts_and_one_that_is_gone_does_not(running, database):
-    running.owe(1, 1)
+    running.enqueue(1, 1)
     running.circuit(1, "halted", "permission missing", holder="idle", since="20 min")
     running.circuit(1, "failing", "server error", holder="two", since="10 min")
     running.circuit(1, "halted", "permission missing", holder="gone", seen="5 min")
@@ -181,7 +181,7 @@ async def test_what_a_dispatcher_came_to_last_counts_and_one_that_is_gone_does_n
     running.circuit(0, holder="gone", seen="5 min")
     found = await situation(database, Config())
     meta = found.destinations[0]
-    assert (meta.state, meta.reason, meta.told_by, len(found.here)) == ("failing", "server error", 1, 2)
+    assert (meta.state, meta.reason, meta.reported_by, len(found.here)) == ("failing", "server error", 1, 2)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ async def test_what_a_dispatcher_came_to_last_counts_and_one_that_is_gone_does_n
 )
 async def test_what_an_operator_switched_is_no_fault(running, says, switch, says_so):
     running.connection.execute(f"UPDATE outbox.destination SET {switch} WHERE id = 1")
-    running.owe(1, 7)
+    running.enqueue(1, 7)
     found = await says()
     assert [level for level, _ in found] == ["good", "fair"]
     assert found[1][1].startswith(says_so)
@@ -204,14 +204,14 @@ async def test_throttled_goes_on_by_itself(running, says):
 
 
 async def test_what_was_given_up_is_said_though_the_rest_arrives(running, says):
-    running.minute(1, "dead", 9, "missing value")
+    running.minute(1, "failed", 9, "missing value")
     found = await says()
     assert [level for level, _ in found] == ["good", "fair"]
     assert found[1][1].startswith("9 of 109 deliveries to Meta were given up in the last hour.")
 
 
 async def test_who_falls_behind_is_said(running, says):
-    running.owe(1, 10, ago="12 min")
+    running.enqueue(1, 10, ago="12 min")
     level, sentence = (await says())[0]
     assert (level, "Meta is behind: 10 are owed, the oldest for 12 min." in sentence) == ("bad", True)
 
@@ -223,18 +223,23 @@ async def test_minutes_latency_and_the_last_complaint(running, database):
     running.minute(1, "delivered", 900, back=61, seconds=9000.0)
     meta, ga4 = (await situation(database, Config())).destinations
     assert len(meta.minutes) == 60
-    assert (meta.total("delivered"), meta.total("failed"), meta.total("dead"), meta.total("skipped")) == (100, 5, 0, 2)
+    assert (meta.total("delivered"), meta.total("failed"), meta.total("failed_attempts"), meta.total("skipped")) == (
+        100,
+        5,
+        0,
+        2,
+    )
     assert (meta.mean, meta.longest) == (0.4, 1.5)
-    assert (meta.complaint.outcome, meta.complaint.reason) == ("throttled", "rate limit")
-    assert ga4.complaint is None
+    assert (meta.last_error.outcome, meta.last_error.reason) == ("throttled", "rate limit")
+    assert ga4.last_error is None
     assert meta.in_a_day["delivered"] == 1000
 
 
 async def test_a_long_queue_is_counted_so_far_and_no_farther(running, database):
-    running.owe(1, MOST_OWED + 5)
+    running.enqueue(1, MOST_OWED + 5)
     meta, ga4 = (await situation(database, Config())).destinations
-    assert str(meta.owed) == "more than 100,000"
-    assert str(ga4.owed) == "0"
+    assert str(meta.pending) == "more than 100,000"
+    assert str(ga4.pending) == "0"
 
 
 async def test_what_intake_holds_up_is_said(tables, says):

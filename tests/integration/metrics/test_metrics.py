@@ -59,9 +59,9 @@ async def test_the_daemon_says_what_is_owed(spine, daemon_address):
     found = samples(text)
     assert content_type.startswith("text/plain")
     assert found["outbox_database_up",] == 1
-    assert found["outbox_owed", ("destination", "intake")] == 3
-    assert found["outbox_owed", ("destination", "meta")] == 0
-    assert found["outbox_oldest_owed_seconds", ("destination", "intake")] > 0
+    assert found["outbox_pending", ("destination", "intake")] == 3
+    assert found["outbox_pending", ("destination", "meta")] == 0
+    assert found["outbox_oldest_pending_seconds", ("destination", "intake")] > 0
     assert found["outbox_alerts", ("kind", "halted")] == 0
     assert found["outbox_oldest_transaction_seconds",] >= 0
 
@@ -107,13 +107,13 @@ async def test_scrapes_at_the_same_time_ask_the_database_once(spine, database):
     assert collected(of) == before
     of._asked_at -= gauges.FRESH_SECONDS
     await of.refresh()
-    assert collected(of)["outbox_owed", "intake"] == 1
+    assert collected(of)["outbox_pending", "intake"] == 1
 
 
 async def test_circuits_dispatchers_and_alerts_as_the_tables_tell(connection, database):
     connection.execute(
         """
-        INSERT INTO outbox.circuit (since, seen_at, destination, holder, state, reason) VALUES
+        INSERT INTO outbox.destination_state (since, seen_at, destination, holder, state, reason) VALUES
             (outbox.clock(), outbox.clock(), 0, 'a', 'running', NULL),
             (outbox.clock(), outbox.clock(), 0, 'b', 'running', NULL),
             (outbox.clock(), outbox.clock() - interval '1 hour', 0, 'gone', 'running', NULL),
@@ -129,7 +129,7 @@ async def test_circuits_dispatchers_and_alerts_as_the_tables_tell(connection, da
     await of.refresh()
     found = collected(of)
     assert found["outbox_dispatchers",] == 2
-    states = {key[1:]: value for key, value in found.items() if key[0] == "outbox_circuit"}
+    states = {key[1:]: value for key, value in found.items() if key[0] == "outbox_destination_state"}
     assert {key for key, value in states.items() if value} == {("meta", "halted"), ("ga4", "throttled")}
     assert len(states) == 2 * len(gauges.STATES)
     assert (found["outbox_alerts", "halted"], found["outbox_alerts", "backlog"]) == (1, 0)
@@ -138,7 +138,7 @@ async def test_circuits_dispatchers_and_alerts_as_the_tables_tell(connection, da
 async def test_coverage_of_identifiers_and_of_nothing_else(connection, database):
     connection.execute(
         """
-        INSERT INTO outbox.coverage (day, destination, step, field, events)
+        INSERT INTO outbox.field_coverage (day, destination, step, field, events)
         SELECT (outbox.clock() AT TIME ZONE 'UTC')::date - ago, 1, step, field, events
         FROM (VALUES (0, 'lead_submitted', '', 10), (0, 'lead_submitted', 'em', 5), (0, 'lead_submitted', 'favourite', 5),
                      (1, 'demo_requested', '', 10), (1, 'demo_requested', 'em', 10), (5, 'account_created', '', 10))
@@ -176,8 +176,8 @@ async def test_much_that_is_owed_is_estimated_and_never_counted(connection, data
     of = Gauges(database, fresh=FRESH)
     await of.refresh()
     found = collected(of)
-    assert found["outbox_owed", "ga4"] == 50
-    assert 18_000 <= found["outbox_owed", "meta"] <= 22_000
+    assert found["outbox_pending", "ga4"] == 50
+    assert 18_000 <= found["outbox_pending", "meta"] <= 22_000
 
 
 def test_the_statement_reads_no_queue_to_its_end(connection):
@@ -223,7 +223,7 @@ async def test_serve_counts_its_requests_by_route_and_never_by_address(spine):
 
 async def test_every_gauge_is_told_with_the_labels_it_declares(connection, database):
     connection.execute(
-        "INSERT INTO outbox.coverage (day, destination, step, field, events) "
+        "INSERT INTO outbox.field_coverage (day, destination, step, field, events) "
         "VALUES ((outbox.clock() AT TIME ZONE 'UTC')::date, 1, 'lead_submitted', '', 1)"
     )
     of = Gauges(database, fresh=FRESH)

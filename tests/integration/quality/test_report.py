@@ -21,7 +21,7 @@ def tally(connection):
     def tally(*rows):
         with connection.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO outbox.coverage (day, destination, step, field, events) VALUES (%s, %s, %s, %s, %s)",
+                "INSERT INTO outbox.field_coverage (day, destination, step, field, events) VALUES (%s, %s, %s, %s, %s)",
                 [(TODAY - timedelta(days=ago), *row) for ago, *row in rows],
             )
 
@@ -56,7 +56,7 @@ async def test_meta_s_own_score_stands_beside_the_estimate(spine, tally, databas
     visitor = {"user_agent": "Mozilla/5.0", "url": "https://www.example.com/", "ip": "203.0.113.7"}
     spine.record(name="email_verified", handl_id="h1", person={"email": "ada@example.com"}, visitor=visitor)
     await spine.drain()
-    spine.connection.execute("DELETE FROM outbox.coverage")
+    spine.connection.execute("DELETE FROM outbox.field_coverage")
     tally((0, 1, "email_verified", "", 1), (0, 1, "email_verified", "em", 1), (0, 1, "lead_submitted", "", 1))
     verified, lead = (await report(database, spine.settings, Config(), until=TODAY, days=1)).lines
     assert verified.meta_score > 4

@@ -25,7 +25,8 @@ ROWS = [
 def tallied(connection):
     with connection.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO outbox.coverage (day, destination, step, field, events) VALUES (%s, %s, %s, %s, %s)", ROWS
+            "INSERT INTO outbox.field_coverage (day, destination, step, field, events) VALUES (%s, %s, %s, %s, %s)",
+            ROWS,
         )
     return connection
 
@@ -45,7 +46,7 @@ async def test_days_are_added_up_and_both_ends_count(database):
 @pytest.mark.usefixtures("tallied")
 async def test_what_only_a_browser_knows_is_not_asked_of_a_renewal(connection, database):
     connection.execute(
-        "INSERT INTO outbox.coverage (day, destination, step, field, events) SELECT '2026-11-21', 1, "
+        "INSERT INTO outbox.field_coverage (day, destination, step, field, events) SELECT '2026-11-21', 1, "
         "'subscription_renewed', field, 1 FROM unnest(ARRAY['em', 'ph', 'external_id', 'fn', 'ln', 'country', 'ct', "
         "'zp', 'st', 'db', 'ge']) AS field"
     )
@@ -72,7 +73,7 @@ async def test_day_by_day_and_narrowed_down(database):
 
 @pytest.mark.usefixtures("tallied")
 async def test_a_step_that_was_taken_out_of_the_funnel_keeps_its_own_name(connection, database):
-    connection.execute("DELETE FROM outbox.mapping WHERE step = 'lead_submitted'")
+    connection.execute("DELETE FROM outbox.route WHERE step = 'lead_submitted'")
     assert {quality.event_name for quality in await qualities(database, date(2026, 11, 22), date(2026, 11, 22))} == {
         "lead_submitted"
     }

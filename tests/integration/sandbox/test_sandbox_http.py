@@ -283,7 +283,8 @@ async def test_match_quality_is_answered_in_the_documented_shape(http):
     assert entry["event_name"] == "Lead"
     assert 2 < entry["event_match_quality"]["composite_score"] < 5
     coverage = {
-        row["identifier"]: row["coverage"]["percentage"] for row in entry["event_match_quality"]["match_key_feedback"]
+        row["identifier"]: row["field_coverage"]["percentage"]
+        for row in entry["event_match_quality"]["match_key_feedback"]
     }
     assert coverage == {"email": 100, "phone": 50, "user_agent": 100}
     assert await get(http, "/v25.0/dataset_quality?dataset_id=7") == (200, {})

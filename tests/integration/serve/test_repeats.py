@@ -61,19 +61,19 @@ async def test_two_processes_give_a_repeat_the_same_id(shared_database_url, log,
 
 def test_the_same_content_later_is_another_conversion():
     now = 1_000_000_000.0
-    known = deduplication.Repeats("key", clock=lambda: now)
+    known = deduplication.Deduplicator("key", clock=lambda: now)
     first = known.event_id(["a", "b"])
     now += deduplication.WINDOW - 1  # also over the beginning of a window
     assert known.event_id(["a", "b"]) == first
     now += 2
     assert known.event_id(["a", "b"]) != first
     assert known.event_id(["ab", ""]) != known.event_id(["a", "b"])
-    assert deduplication.Repeats("other key", clock=lambda: now).event_id(["a", "b"]) != known.event_id(["a", "b"])
+    assert deduplication.Deduplicator("other key", clock=lambda: now).event_id(["a", "b"]) != known.event_id(["a", "b"])
 
 
 def test_what_is_remembered_is_bounded(monkeypatch):
     monkeypatch.setattr(deduplication, "MOST", 100)
-    known = deduplication.Repeats("key")
+    known = deduplication.Deduplicator("key")
     for number in range(1000):
         known.event_id([str(number)])
     assert len(known._seen) == 100

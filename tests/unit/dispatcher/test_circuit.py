@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from dispatcher.delivery.circuit_breaker import FAILURES, LONGEST_PROBE, Circuit, State
-from dispatcher.destinations.base import Answer, Outcome
+from dispatcher.delivery.circuit_breaker import FAILURES, LONGEST_PROBE, CircuitBreaker, State
+from dispatcher.destinations.base import Outcome, Response
 
-DELIVERED = Answer(Outcome.DELIVERED)
-FAILED = Answer(Outcome.TRANSIENT, "server error")
+DELIVERED = Response(Outcome.DELIVERED)
+FAILED = Response(Outcome.TRANSIENT, "server error")
 
 
 class Clock:
@@ -23,7 +23,7 @@ def clock():
 
 @pytest.fixture
 def circuit(clock):
-    return Circuit(clock)
+    return CircuitBreaker(clock)
 
 
 def test_runs_until_told_otherwise(circuit):
@@ -31,54 +31,54 @@ def test_runs_until_told_otherwise(circuit):
 
 
 def test_throttled_backs_off_for_as_long_as_it_is_told(circuit, clock):
-    assert circuit.heard(Answer(Outcome.THROTTLED, wait=60))
+    assert circuit.record(Response(Outcome.THROTTLED, wait=60))
     assert circuit.pause() == 60
-    circuit.heard(DELIVERED)  # the answer to a request from before
+    circuit.record(DELIVERED)  # the answer to a request from before
     assert (circuit.state, circuit.pause()) == (State.THROTTLED, 60)
     clock.now += 60
     assert circuit.pause() == 0
     assert not circuit.is_probing
-    circuit.heard(DELIVERED)
+    circuit.record(DELIVERED)
     assert circuit.state is State.RUNNING
 
 
 def test_halted_probes_with_one_delivery_ever_more_rarely_and_resumes_by_itself(circuit, clock):
     pauses = []
     for _ in range(12):
-        circuit.heard(Answer(Outcome.HALTED, "access token invalid or expired"))
+        circuit.record(Response(Outcome.HALTED, "access token invalid or expired"))
         assert circuit.state is State.HALTED
         assert circuit.is_probing
         pauses.append(circuit.pause())
         clock.now += circuit.pause()
     assert pauses == sorted(pauses)
     assert pauses[-1] == LONGEST_PROBE["halted"]
-    assert circuit.heard(DELIVERED)
+    assert circuit.record(DELIVERED)
     assert (circuit.state, circuit.reason, circuit.is_probing) == (State.RUNNING, None, False)
 
 
 def test_an_outage_is_probed_and_a_single_failure_is_not_one(circuit, clock):
     for _ in range(FAILURES - 1):
-        assert not circuit.heard(FAILED)
-    circuit.heard(DELIVERED)
+        assert not circuit.record(FAILED)
+    circuit.record(DELIVERED)
     for _ in range(FAILURES):
-        circuit.heard(FAILED)
+        circuit.record(FAILED)
     assert (circuit.state, circuit.is_probing) == (State.FAILING, True)
     assert circuit.pause() > 0
     clock.now += circuit.pause()
-    circuit.heard(DELIVERED)
+    circuit.record(DELIVERED)
     assert circuit.state is State.RUNNING
 
 
 def test_a_halted_destination_that_cannot_be_reached_is_probed_ever_more_rarely_too(circuit, clock):
-    circuit.heard(Answer(Outcome.HALTED, "access token invalid or expired"))
+    circuit.record(Response(Outcome.HALTED, "access token invalid or expired"))
     for _ in range(10):
         clock.now += circuit.pause()
-        circuit.heard(FAILED)
+        circuit.record(FAILED)
         assert (circuit.state, circuit.reason) == (State.HALTED, "access token invalid or expired")
     assert circuit.pause() == LONGEST_PROBE["halted"]
 
 
 def test_a_rejected_event_says_that_the_destination_works(circuit):
     for _ in range(20):
-        circuit.heard(Answer(Outcome.REJECTED))
+        circuit.record(Response(Outcome.REJECTED))
     assert circuit.state is State.RUNNING

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from dispatcher.delivery.concurrency_limiter import FEWEST, RATE, RECENT, Concurrency
+from dispatcher.delivery.concurrency_limiter import FEWEST, RATE, RECENT, ConcurrencyLimiter
 from tests.support.drive import until
 
 
@@ -39,13 +39,13 @@ def answer(concurrency, seconds, times=RECENT):
 
 @pytest.mark.parametrize(("seconds", "let_through"), [(0.0001, FEWEST), (0.05, RATE * 0.05), (0.1, 600), (30.0, 600)])
 async def test_the_further_away_the_more_at_once_within_bounds(seconds, let_through):
-    concurrency = Concurrency(600)
+    concurrency = ConcurrencyLimiter(600)
     answer(concurrency, seconds)
     assert await most_at_once(concurrency, 800) == let_through
 
 
 async def test_more_begin_when_it_proves_far():
-    concurrency = Concurrency(600)
+    concurrency = ConcurrencyLimiter(600)
     inside = 0
     leave = asyncio.Event()
 
@@ -63,14 +63,14 @@ async def test_more_begin_when_it_proves_far():
 
 
 async def test_the_fastest_answer_counts_as_slow_ones_may_have_waited_for_us():
-    concurrency = Concurrency(600)
+    concurrency = ConcurrencyLimiter(600)
     answer(concurrency, 0.1)
     answer(concurrency, 0.001, RECENT // 10)
     assert concurrency.limit == FEWEST
 
 
 async def test_fewer_at_once_once_it_is_near_again():
-    concurrency = Concurrency(600)
+    concurrency = ConcurrencyLimiter(600)
     answer(concurrency, 0.1)
     assert await most_at_once(concurrency, 700) == 600
     answer(concurrency, 0.001)
@@ -78,7 +78,7 @@ async def test_fewer_at_once_once_it_is_near_again():
 
 
 async def test_who_takes_few_is_never_sent_more():
-    concurrency = Concurrency(4)
+    concurrency = ConcurrencyLimiter(4)
     assert await most_at_once(concurrency, 10) == 4
     answer(concurrency, 1.0)
     assert await most_at_once(concurrency, 10) == 4
@@ -93,7 +93,7 @@ async def test_what_goes_wrong_with_one_harms_no_other_and_is_told():
             raise ValueError(number)
         done.append(number)
 
-    concurrency = Concurrency(4)
+    concurrency = ConcurrencyLimiter(4)
     with pytest.raises(ValueError, match="1"):
         await concurrency.each(request, range(10))
     assert done == [0, *range(2, 10)]
@@ -113,7 +113,7 @@ async def test_who_is_cut_off_makes_room_for_those_that_wait():
             cut_off.append(number)
             raise
 
-    concurrency = Concurrency(4)
+    concurrency = ConcurrencyLimiter(4)
     task = asyncio.create_task(concurrency.each(request, range(8)))
     await until(lambda: len(begun) == 4)
     leave.set()

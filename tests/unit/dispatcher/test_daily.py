@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dispatcher.scheduler.daily_reports import dead_text, outcomes_text
 
-DEAD = [("meta", "dead", "missing value", 3), ("meta", "dead", "something new", 1), ("ga4", "dead", "window closed", 1)]
+DEAD = [
+    ("meta", "failed", "missing value", 3),
+    ("meta", "failed", "something new", 1),
+    ("ga4", "failed", "window closed", 1),
+]
 
 
 def test_the_digest_says_how_many_of_what_and_what_to_do():
@@ -24,12 +28,12 @@ def test_one_is_one_and_none_is_no_message():
 def test_each_destination_is_a_line():
     outcomes = [
         ("meta", "delivered", "", 10),
-        ("meta", "dead", "missing value", 2),
-        ("meta", "dead", "x", 1),
+        ("meta", "failed", "missing value", 2),
+        ("meta", "failed", "x", 1),
         ("ga4", "skipped", "disabled", 4),
     ]
     assert outcomes_text(outcomes).split("\n")[1:] == [
-        "meta: delivered 10, skipped 0, dead 3",
-        "ga4: delivered 0, skipped 4, dead 0",
+        "meta: delivered 10, skipped 0, failed 3",
+        "ga4: delivered 0, skipped 4, failed 0",
     ]
     assert outcomes_text([]) == "In the last 24 hours nothing was due."

@@ -8,15 +8,15 @@ from dispatcher.consent import consent_of
 from dispatcher.delivery.eligibility import deadline, refuse
 from dispatcher.destinations.ga4 import destination as ga4
 from dispatcher.destinations.meta import destination as meta
-from dispatcher.models import Mapping
+from dispatcher.models import Route
 from tests.support.drive import NOW, delivery
 
-LEAD = Mapping("Lead")
-PAIR = Mapping("Lead", browser_pair=True)
+LEAD = Route("Lead")
+PAIR = Route("Lead", browser_pair=True)
 
 
-def reason(mapping, limits, at=NOW, **fields):
-    refusal = refuse(delivery(**fields), mapping, limits, at)
+def reason(route, limits, at=NOW, **fields):
+    refusal = refuse(delivery(**fields), route, limits, at)
     return refusal and f"{refusal.outcome}: {refusal.reason}"
 
 
@@ -25,22 +25,22 @@ def test_a_fresh_event_is_sent():
 
 
 def test_what_nobody_needs_to_be_told_is_skipped():
-    assert reason(None, meta.LIMITS) == "skipped: no mapping"
-    assert reason(Mapping("Lead", enabled=False), meta.LIMITS) == "skipped: disabled"
+    assert reason(None, meta.LIMITS) == "skipped: no route"
+    assert reason(Route("Lead", enabled=False), meta.LIMITS) == "skipped: disabled"
 
 
 @pytest.mark.parametrize(("limits", "window"), [(meta.LIMITS, timedelta(days=7)), (ga4.LIMITS, timedelta(hours=72))])
 def test_an_event_older_than_the_destinations_window_is_not_sent(limits, window):
     inside, outside = NOW - window + timedelta(minutes=6), NOW - window
     assert reason(LEAD, limits, occurred_at=inside, recorded_at=inside) is None
-    assert reason(LEAD, limits, occurred_at=outside, recorded_at=outside) == "dead: window closed"
+    assert reason(LEAD, limits, occurred_at=outside, recorded_at=outside) == "failed: window closed"
     assert reason(LEAD, limits, occurred_at=outside, recorded_at=NOW) == "skipped: too old when recorded"
 
 
 def test_after_an_unknown_outcome_meta_gets_no_repeat_it_would_count():
     unknown = {"first_unknown_at": NOW - timedelta(hours=47), "occurred_at": NOW - timedelta(hours=48)}
     unknown["recorded_at"] = unknown["occurred_at"]
-    assert reason(LEAD, meta.LIMITS, **unknown) == "dead: window closed"
+    assert reason(LEAD, meta.LIMITS, **unknown) == "failed: window closed"
     assert reason(LEAD, meta.LIMITS, NOW - timedelta(seconds=1), **unknown) is None
     assert reason(LEAD, ga4.LIMITS, **unknown) is None
 

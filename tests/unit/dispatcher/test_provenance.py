@@ -7,8 +7,8 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from dispatcher.identity.profile import known_from
-from dispatcher.models import Mapping
+from dispatcher.identity.profile import profile_from_event
+from dispatcher.models import Route
 from dispatcher.preview.provenance import Origins
 from tests.support.drive import NOW, event
 
@@ -18,7 +18,7 @@ LENDER = event(id=7, occurred_at=NOW - timedelta(hours=3), handl_id="H", account
 def origins(borrowed=(), lender=LENDER, *, owner=None, **fields):
     """Where the fields of `event(**fields)` come from, of which `lender` lends those `borrowed`."""
     told = event(**fields)
-    known = msgspec.structs.replace(known_from(told), account_id=owner or told.account_id)
+    known = msgspec.structs.replace(profile_from_event(told), account_id=owner or told.account_id)
     return Origins(told, known, dict.fromkeys(borrowed, lender.id), {lender.id: lender})
 
 
@@ -48,7 +48,7 @@ def origins(borrowed=(), lender=LENDER, *, owner=None, **fields):
     ],
 )
 def test_a_field_comes_from_the_event_the_configuration_or_is_derived(path, fields, source):
-    assert origins(**fields).of(path, Mapping("Lead", {"fixed": 1})) == source
+    assert origins(**fields).of(path, Route("Lead", {"fixed": 1})) == source
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_is_lent_names_the_event_how_far_apart_it_is_and_what_ties_them(fie
 
 
 def test_a_step_may_decide_the_action_source():
-    assert origins().of("action_source", Mapping("Subscribe", action_source="system_generated")) == "configuration"
+    assert origins().of("action_source", Route("Subscribe", action_source="system_generated")) == "configuration"
 
 
 def test_an_account_that_the_event_does_not_carry_is_named_as_such():
@@ -75,6 +75,6 @@ def test_an_account_that_the_event_does_not_carry_is_named_as_such():
 
 def test_external_ids_are_told_apart():
     told = event(account_id="A", handl_id="H")
-    known = msgspec.structs.replace(known_from(told), keys=("A", "H", "L1", "L2"))
+    known = msgspec.structs.replace(profile_from_event(told), keys=("A", "H", "L1", "L2"))
     source = Origins(told, known, {}, {}).of("user_data.external_id", None)
     assert source == "this event's account, handlID and 2 more of the same person"

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from dispatcher.delivery import batch_settler as module
-from dispatcher.delivery.batch_settler import Settling, clock
+from dispatcher.delivery.batch_settler import BatchSettler, clock
 from dispatcher.models import Lease, Settlement
 from tests.support.drive import NOW, delivery, until
 
@@ -50,7 +50,7 @@ def at_once(monkeypatch):
 
 async def test_a_settlement_whose_answer_was_lost_does_not_lose_the_lease():
     queue = Queue(repeated=1)
-    settling = Settling(queue, LEASE, timedelta(seconds=60), clock())
+    settling = BatchSettler(queue, LEASE, timedelta(seconds=60), clock())
     settling.add(delivered(0))
     await until(lambda: queue.settled == [0])
     queue.repeated = 0
@@ -61,7 +61,7 @@ async def test_a_settlement_whose_answer_was_lost_does_not_lose_the_lease():
 
 
 async def test_a_lease_that_was_settled_leaves_memory_at_once():
-    settling = Settling(Queue(), LEASE, timedelta(seconds=60), clock())
+    settling = BatchSettler(Queue(), LEASE, timedelta(seconds=60), clock())
     settling.add(delivered(0))
     await settling.close()
     there = weakref.ref(settling)
@@ -75,7 +75,7 @@ async def test_a_lease_that_was_settled_leaves_memory_at_once():
 
 async def test_a_lease_that_is_gone_is_lost():
     queue = Queue(repeated=1, is_held=False)
-    settling = Settling(queue, LEASE, timedelta(seconds=60), clock())
+    settling = BatchSettler(queue, LEASE, timedelta(seconds=60), clock())
     settling.add(delivered(0))
     await until(lambda: settling.is_lost)
     settling.add(delivered(1))
@@ -86,7 +86,7 @@ async def test_a_lease_that_is_gone_is_lost():
 async def test_closing_waits_for_the_settlement_under_way():
     queue = Queue()
     queue.may_answer.clear()
-    settling = Settling(queue, LEASE, timedelta(seconds=60), clock())
+    settling = BatchSettler(queue, LEASE, timedelta(seconds=60), clock())
     settling.add(delivered(0))
     await until(lambda: queue.is_asked)
     closing = asyncio.create_task(settling.close())

@@ -27,15 +27,15 @@ def test_every_bar_lies_in_the_frame_and_what_happened_is_seen(minutes):
         assert bar.height >= LEAST
         assert bar.y >= -0.1
         assert bar.y + bar.height <= (UP if bar.kind == "delivered" else HEIGHT + 2 * LEAST + 1.1)
-    assert len(drawn.bars) == sum(bool(m.delivered) + bool(m.dead) + bool(m.failed) for m in minutes)
+    assert len(drawn.bars) == sum(bool(m.delivered) + bool(m.failed) + bool(m.failed_attempts) for m in minutes)
 
 
 def test_it_says_what_it_shows():
     minutes = by_minute([], NOW)
-    minutes[3].delivered, minutes[4].dead, minutes[5].failed = 1200, 2, 3
+    minutes[3].delivered, minutes[4].failed, minutes[5].failed_attempts = 1200, 2, 3
     drawn = chart(minutes, "GA4")
     assert drawn.says == (
-        "GA4 in the last 60 minutes: 1,200 delivered, 1,200 at most in a minute; 2 dead; 3 tries that failed."
+        "GA4 in the last 60 minutes: 1,200 delivered, 1,200 at most in a minute; 2 failed; 3 failed attempts."
     )
     assert [row.at for row in drawn.rows] == [minutes[5].at, minutes[4].at, minutes[3].at]
 

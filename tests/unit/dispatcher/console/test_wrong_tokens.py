@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dispatcher.console.login_throttle import FORGOTTEN_SECONDS, FREE, LONGEST_SECONDS, MOST_PEERS, WrongTokens
+from dispatcher.console.login_throttle import FORGOTTEN_SECONDS, FREE, LONGEST_SECONDS, MOST_PEERS, LoginThrottle
 
 
 class Time:
@@ -14,7 +14,7 @@ class Time:
 
 def test_a_few_cost_nothing_and_each_further_one_twice_as_much():
     time = Time()
-    wrong = WrongTokens(time)
+    wrong = LoginThrottle(time)
     waits = []
     for _ in range(FREE + 9):
         time.now += wrong.wait("a")
@@ -27,7 +27,7 @@ def test_a_few_cost_nothing_and_each_further_one_twice_as_much():
 
 def test_who_was_right_or_long_away_begins_anew():
     time = Time()
-    wrong = WrongTokens(time)
+    wrong = LoginThrottle(time)
     for _ in range(FREE):
         wrong.note("a")
     wrong.forget("a")
@@ -40,7 +40,7 @@ def test_who_was_right_or_long_away_begins_anew():
 
 
 def test_no_more_peers_are_remembered_than_fit():
-    wrong = WrongTokens(Time())
+    wrong = LoginThrottle(Time())
     for number in range(MOST_PEERS + 10):
         wrong.note(str(number))
     assert len(wrong._peers) == MOST_PEERS

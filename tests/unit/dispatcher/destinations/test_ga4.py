@@ -12,29 +12,29 @@ from dispatcher.config.settings import Settings
 from dispatcher.destinations.base import Outcome, Payload
 from dispatcher.destinations.ga4.destination import GA4, build, classify
 from dispatcher.destinations.http_client import Reply
-from dispatcher.identity.profile import known_from
-from dispatcher.models import Mapping
+from dispatcher.identity.profile import profile_from_event
+from dispatcher.models import Route
 from dispatcher.reasons import Refusal
 from outbox.sealing import seal
 from tests.support.drive import NOW, delivery
 
-LEAD = Mapping("generate_lead", value=0, currency="EUR")
-PURCHASE = Mapping("purchase")
+LEAD = Route("generate_lead", value=0, currency="EUR")
+PURCHASE = Route("purchase")
 EMAIL = sha256(b"johnsmith@gmail.com").hexdigest()
 PHONE = "1e231c66011e7a2d867a9cfae267a6aff103cf4913640b6e71a99850fc0ffbc8"
 
 
-def built(mapping=LEAD, now=NOW, consent_default="granted", **fields):
-    owed = delivery(**fields)
-    return build(owed, known_from(owed.event), mapping, now, consent_default=consent_default)
+def built(route=LEAD, now=NOW, consent_default="granted", **fields):
+    pending = delivery(**fields)
+    return build(pending, profile_from_event(pending.event), route, now, consent_default=consent_default)
 
 
 def envelope(**fields):
     return json.loads(built(**fields).envelope)
 
 
-def parameters(mapping=LEAD, **fields):
-    return json.loads(built(mapping, **fields).body)["params"]
+def parameters(route=LEAD, **fields):
+    return json.loads(built(route, **fields).body)["params"]
 
 
 def test_the_envelope_carries_the_whole_identity():
@@ -127,7 +127,7 @@ def test_a_purchase_without_an_order_is_known_by_its_event_id():
 
 @pytest.mark.parametrize("details", [{}, {"value": 10}, {"currency": "EUR"}])
 def test_a_purchase_without_money_is_dead(details):
-    assert built(PURCHASE, details=details) == Refusal("dead", "missing value")
+    assert built(PURCHASE, details=details) == Refusal("failed", "missing value")
 
 
 def test_limits_are_kept_by_cutting_and_leaving_out():

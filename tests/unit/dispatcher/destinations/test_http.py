@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from dispatcher.destinations import http_client
-from dispatcher.destinations.base import Answer, Outcome
+from dispatcher.destinations.base import Outcome, Response
 from dispatcher.destinations.http_client import MAX_REPLY, Client
 from tests.support.drive import until
 
@@ -66,14 +66,14 @@ class Server:
 
 def told(reply):
     """Judge by saying what was answered."""
-    return Answer(Outcome.DELIVERED, reply.body.decode(), reply.status, trace=reply.headers.get("X-Trace"))
+    return Response(Outcome.DELIVERED, reply.body.decode(), reply.status, trace=reply.headers.get("X-Trace"))
 
 
 async def test_a_request_has_its_address_headers_and_body_and_connections_are_kept():
     server = Server(EMPTY, b"HTTP/1.1 200 OK\r\nX-Trace: t\r\nContent-Length: 2\r\n\r\nok")
     async with server.client(headers={"Authorization": "Bearer x"}, query={"api_secret": "a b&c"}) as client:
-        assert await client.post(b'{"a":1}', told) == Answer(Outcome.DELIVERED, "", 204)
-        assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "ok", 200, trace="t")
+        assert await client.post(b'{"a":1}', told) == Response(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "ok", 200, trace="t")
         (((line, headers, body), (_, _, second)),) = server.connections
     assert line == "POST /mp/collect?api_secret=a+b%26c HTTP/1.1"
     assert (body, second) == (b'{"a":1}', b"{}")
@@ -97,7 +97,7 @@ async def test_an_answer_is_read_whatever_its_form(answer):
     server = Server(answer, answer)
     async with server.client() as client:
         for _ in range(2):
-            assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "what", 200)
+            assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "what", 200)
     assert len(server.connections) == (2 if b"close" in answer else 1)
 
 
@@ -105,8 +105,8 @@ async def test_no_more_is_read_than_any_answer_has_and_the_rest_is_nobody_elses(
     server = Server(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + b"x" * 300_000, EMPTY)
     async with server.client() as client:
         answer = await client.post(b"{}", told)
-        assert answer == Answer(Outcome.DELIVERED, "x" * MAX_REPLY, 200)
-        assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)
+        assert answer == Response(Outcome.DELIVERED, "x" * MAX_REPLY, 200)
+        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
     assert len(server.connections) == 2
 
 
@@ -120,21 +120,21 @@ async def test_no_more_is_read_than_any_answer_has_and_the_rest_is_nobody_elses(
 )
 async def test_what_was_sent_and_not_answered_is_uncertain(answer, reason):
     async with Server(answer).client() as client:
-        assert await client.post(b"{}", told) == Answer(Outcome.UNCERTAIN, reason)
+        assert await client.post(b"{}", told) == Response(Outcome.UNCERTAIN, reason)
 
 
 async def test_an_answer_that_does_not_come_in_time_is_uncertain_and_its_connection_goes():
     server = Server(None, EMPTY)
     async with server.client(seconds=0.2) as client:
-        assert await client.post(b"{}", told) == Answer(Outcome.UNCERTAIN, "timeout")
-        assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", told) == Response(Outcome.UNCERTAIN, "timeout")
+        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
     assert len(server.connections) == 2
 
 
 async def test_an_answer_that_does_not_come_to_its_end_in_time_is_uncertain():
     server = Server(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf")
     async with server.client(seconds=0.2) as client:
-        assert await client.post(b"{}", told) == Answer(Outcome.UNCERTAIN, "timeout")
+        assert await client.post(b"{}", told) == Response(Outcome.UNCERTAIN, "timeout")
 
 
 async def test_a_slow_answer_takes_no_other_with_it():
@@ -142,14 +142,14 @@ async def test_a_slow_answer_takes_no_other_with_it():
     async with server.client(seconds=0.5) as client:
         slow = asyncio.create_task(client.post(b"{}", told))
         await until(lambda: server.connections and server.connections[0])
-        assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)
-        assert await slow == Answer(Outcome.UNCERTAIN, "timeout")
+        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
+        assert await slow == Response(Outcome.UNCERTAIN, "timeout")
     assert len(server.connections) == 2
 
 
 async def test_an_answer_that_cannot_be_judged_is_uncertain():
     async with Server(EMPTY).client() as client:
-        assert await client.post(b"{}", lambda reply: reply.nothing) == Answer(
+        assert await client.post(b"{}", lambda reply: reply.nothing) == Response(
             Outcome.UNCERTAIN, "answer not understood"
         )
 
@@ -157,7 +157,7 @@ async def test_an_answer_that_cannot_be_judged_is_uncertain():
 async def test_what_could_not_leave_is_sure_not_to_have_been_taken():
     async with Server().client() as client:
         pass
-    assert await client.post(b"{}", told) == Answer(Outcome.TRANSIENT, "ClientConnectorError")
+    assert await client.post(b"{}", told) == Response(Outcome.TRANSIENT, "ClientConnectorError")
     await client.close()
 
 
@@ -165,21 +165,21 @@ async def test_what_comes_unasked_is_no_answer():
     late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
     server = Server(EMPTY, EMPTY)
     async with server.client() as client:
-        assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
         server.writers[0].write(late)
         await server.writers[0].drain()
         await asyncio.sleep(0.05)
-        assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
     assert len(server.connections) == 2
 
 
 async def test_a_connection_that_was_closed_meanwhile_is_made_anew():
     server = Server(EMPTY, EMPTY)
     async with server.client() as client:
-        assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
         server.writers[0].close()
         await asyncio.sleep(0.05)
-        assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
     assert len(server.connections) == 2
 
 
@@ -187,7 +187,7 @@ async def test_a_connection_that_nobody_uses_is_closed(monkeypatch):
     monkeypatch.setattr(http_client, "KEPT_SECONDS", 0.05)
     server = Server(EMPTY)
     async with server.client(seconds=0.3) as client:
-        assert await client.post(b"{}", told) == Answer(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
         await until(lambda: server.gone == 1)
 
 
@@ -206,7 +206,7 @@ async def test_a_connection_is_not_used_again_while_a_body_is_still_in_it():
     address = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
     client = Client(address, timeout=timedelta(seconds=10))
     for _ in range(2):
-        assert await client.post(b"x" * 20_000_000, told) == Answer(Outcome.DELIVERED, "", 503)
+        assert await client.post(b"x" * 20_000_000, told) == Response(Outcome.DELIVERED, "", 503)
     assert len(connections) == 2
     done.set()
     await client.close()

@@ -11,14 +11,14 @@ import pytest
 from dispatcher.config.settings import Settings
 from dispatcher.destinations.base import Payload
 from dispatcher.destinations.meta.destination import LIMITS, Meta, build
-from dispatcher.identity.profile import known_from
-from dispatcher.models import Mapping
+from dispatcher.identity.profile import profile_from_event
+from dispatcher.models import Route
 from dispatcher.reasons import Refusal
 from outbox.sealing import seal
 from tests.support.drive import NOW, delivery
 
-LEAD = Mapping("Lead", value=0, currency="EUR")
-PURCHASE = Mapping("Purchase")
+LEAD = Route("Lead", value=0, currency="EUR")
+PURCHASE = Route("Purchase")
 PERSON = {
     "email": "John_Smith@gmail.com",
     "phone": "+1 650 555 1212",
@@ -41,9 +41,9 @@ BROWSER = {
 }
 
 
-def payload(mapping=LEAD, now=NOW, consent_default="granted", **fields):
-    owed = delivery(**fields)
-    built = build(owed, known_from(owed.event), mapping, now, consent_default=consent_default)
+def payload(route=LEAD, now=NOW, consent_default="granted", **fields):
+    pending = delivery(**fields)
+    built = build(pending, profile_from_event(pending.event), route, now, consent_default=consent_default)
     return json.loads(built.body) if isinstance(built, Payload) else built
 
 
@@ -102,19 +102,19 @@ def test_a_lead_without_a_source_is_direct():
 
 
 @pytest.mark.parametrize(
-    ("visitor", "details", "mapping", "source"),
+    ("visitor", "details", "route", "source"),
     [
         (BROWSER, {}, LEAD, "website"),
         ({"ip": "203.0.113.7", "url": "https://a.example/"}, {}, LEAD, "other"),
         ({"ip": "203.0.113.7"}, {"origin": "stripe"}, LEAD, "system_generated"),
         (BROWSER, {"origin": "stripe"}, LEAD, "website"),
-        (BROWSER, {}, Mapping("Subscribe", action_source="system_generated"), "system_generated"),
+        (BROWSER, {}, Route("Subscribe", action_source="system_generated"), "system_generated"),
         (BROWSER, {"action_source": "phone_call"}, LEAD, "phone_call"),
         (BROWSER, {"action_source": "moon"}, LEAD, "website"),
     ],
 )
-def test_action_source_says_where_it_happened(visitor, details, mapping, source):
-    assert payload(mapping, visitor=visitor, details=details)["action_source"] == source
+def test_action_source_says_where_it_happened(visitor, details, route, source):
+    assert payload(route, visitor=visitor, details=details)["action_source"] == source
 
 
 def test_an_address_goes_without_its_secrets():
@@ -183,7 +183,7 @@ def test_of_several_hashes_each_is_passed_on_once():
 )
 def test_insufficient_identity_is_found_before_sending(sealed, visitor):
     built = payload(sealed=seal(sealed).to_json(), visitor=visitor)
-    assert built == Refusal("dead", "insufficient identity")
+    assert built == Refusal("failed", "insufficient identity")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_insufficient_identity_is_found_before_sending(sealed, visitor):
     ],
 )
 def test_a_purchase_without_value_and_currency_is_dead(details):
-    assert payload(PURCHASE, lead_id="1", details=details) == Refusal("dead", "missing value")
+    assert payload(PURCHASE, lead_id="1", details=details) == Refusal("failed", "missing value")
 
 
 def test_a_purchase_carries_its_order():
@@ -221,7 +221,7 @@ def test_details_pass_on_but_for_what_is_personal():
         "seats": 3, "annual": True, "note": "call ada@example.com", "email": "a@b.c", "phone": "1", "trial days": 7,
         "nested": {"a": 1}, "_x": 1, "huge": 1e300,
     }  # fmt: skip
-    custom = payload(Mapping("StartTrial"), lead_id="1", details=details)["custom_data"]
+    custom = payload(Route("StartTrial"), lead_id="1", details=details)["custom_data"]
     assert custom == {"seats": 3, "annual": True}
 
 
@@ -230,8 +230,8 @@ def test_a_minute_ahead_is_sent_as_now():
 
 
 def test_the_receipt_names_fields_and_keeps_a_digest_of_identifiers():
-    owed = delivery(sealed=seal({"email": "John_Smith@gmail.com"}).to_json(), account_id="5", visitor=BROWSER)
-    built = build(owed, known_from(owed.event), LEAD, NOW)
+    pending = delivery(sealed=seal({"email": "John_Smith@gmail.com"}).to_json(), account_id="5", visitor=BROWSER)
+    built = build(pending, profile_from_event(pending.event), LEAD, NOW)
     assert built.account_id == "5"
     assert "em:62a14e44" in built.sent
     assert f"external_id:{sha('5')[:8]}" in built.sent

@@ -7,13 +7,12 @@ import pytest
 
 from dispatcher.delivery.dead_letters import Group
 from dispatcher.destinations.registry import LIMITS
-from dispatcher.doctor.deliveries import Circuit, Count, Owed, check, check_day, check_dead
-from dispatcher.models import Mapping
-from dispatcher.routing import DestinationWords
+from dispatcher.doctor.deliveries import Count, CurrentState, Pending, check, check_day, check_dead
+from dispatcher.models import Route
+from dispatcher.routing import DestinationRoutes
 from tests.support.drive import NOW
 
-META = DestinationWords(1, "meta", "meta", True, False, {"lead_submitted": Mapping("Lead")})
-HERE = Circuit(0, "running", None, 1.0)
+META = DestinationRoutes(1, "meta", "meta", True, False, {"lead_submitted": Route("Lead")})
 
 
 def verdicts(found):
@@ -21,39 +20,37 @@ def verdicts(found):
 
 
 @pytest.mark.parametrize(
-    ("changes", "owed", "circuits", "found"),
+    ("changes", "pending", "dispatchers", "states", "found"),
     [
-        ({}, {0: None, 1: 3.0}, [HERE], {}),
-        ({}, {0: None, 1: None}, [], {"dispatchers": "warn"}),
-        ({}, {0: None, 1: 3.0}, [], {"dispatchers": "bad"}),
-        ({}, {0: None, 1: 3.0}, [Circuit(0, "running", None, 100.0)], {"dispatchers": "bad"}),
-        ({}, {0: 900.0, 1: None}, [HERE], {"intake": "bad"}),
-        ({}, {0: None, 1: 900.0}, [HERE], {"meta": "warn"}),
-        ({}, {0: None, 1: 5 * 86400.0}, [HERE], {"meta": "bad"}),
-        ({}, {1: None}, [HERE, Circuit(1, "halted", "access token refused", 1.0)], {"meta": "bad"}),
-        ({}, {1: None}, [HERE, Circuit(1, "halted", "access token refused", 500.0)], {}),
-        ({}, {1: None}, [HERE, Circuit(1, "failing", "timeout", 1.0)], {"meta": "warn"}),
-        ({"paused": True}, {1: 900.0}, [HERE], {"meta": "warn"}),
-        ({"enabled": False}, {1: None}, [HERE], {"meta": "warn"}),
-        ({"mappings": {"lead_submitted": Mapping("Lead", paused=True)}}, {1: None}, [HERE], {"meta": "warn"}),
-        ({"mappings": {"lead_submitted": Mapping("Lead", enabled=False)}}, {1: None}, [HERE], {"meta": "warn"}),
+        ({}, {0: None, 1: 3.0}, 1, [], {}),
+        ({}, {0: None, 1: None}, 0, [], {"dispatchers": "warn"}),
+        ({}, {0: None, 1: 3.0}, 0, [], {"dispatchers": "bad"}),
+        ({}, {0: 900.0, 1: None}, 1, [], {"intake": "bad"}),
+        ({}, {0: None, 1: 900.0}, 1, [], {"meta": "warn"}),
+        ({}, {0: None, 1: 5 * 86400.0}, 1, [], {"meta": "bad"}),
+        ({}, {1: None}, 1, [CurrentState(1, "halted", "access token refused")], {"meta": "bad"}),
+        ({}, {1: None}, 1, [CurrentState(1, "failing", "timeout")], {"meta": "warn"}),
+        ({"paused": True}, {1: 900.0}, 1, [], {"meta": "warn"}),
+        ({"enabled": False}, {1: None}, 1, [], {"meta": "warn"}),
+        ({"routes": {"lead_submitted": Route("Lead", paused=True)}}, {1: None}, 1, [], {"meta": "warn"}),
+        ({"routes": {"lead_submitted": Route("Lead", enabled=False)}}, {1: None}, 1, [], {"meta": "warn"}),
     ],
 )
-def test_whether_conversions_arrive_is_said(changes, owed, circuits, found):
+def test_whether_conversions_arrive_is_said(changes, pending, dispatchers, states, found):
     words = [msgspec.structs.replace(META, **changes)]
-    assert verdicts(check(words, Owed(owed), circuits, LIMITS)) == found
+    assert verdicts(check(words, Pending(pending), states, dispatchers, LIMITS)) == found
 
 
 @pytest.mark.parametrize("state", ["failing", "halted"])
 def test_in_an_outage_it_is_said_before_the_window_closes(state):
-    circuits = [HERE, Circuit(1, state, "timeout", 1.0)]
-    said = [str(finding.says) for finding in check([META], Owed({1: 6 * 86400.0}), circuits, LIMITS)]
+    states = [CurrentState(1, state, "timeout")]
+    said = [str(finding.says) for finding in check([META], Pending({1: 6 * 86400.0}), states, 1, LIMITS)]
     assert any("The window of the oldest closes in about 24 h" in says for says in said)
-    assert not any("closes" in str(finding.says) for finding in check([META], Owed({1: 900.0}), circuits, LIMITS))
+    assert not any("closes" in str(finding.says) for finding in check([META], Pending({1: 900.0}), states, 1, LIMITS))
 
 
 def test_a_halted_destination_says_what_to_do():
-    found = list(check([META], Owed({}), [HERE, Circuit(1, "halted", "META_CAPI_TOKEN is not set", 1.0)], LIMITS))
+    found = list(check([META], Pending({}), [CurrentState(1, "halted", "META_CAPI_TOKEN is not set")], 1, LIMITS))
     (halted,) = (finding for finding in found if finding.verdict == "bad")
     assert halted.do
 
@@ -71,11 +68,11 @@ def test_dead_letters_are_named_with_what_to_do_and_not_all_of_them():
     ("outcome", "reason", "count", "is_said"),
     [
         ("skipped", "too old when recorded", 1, True),
-        ("skipped", "no mapping", 900, False),
+        ("skipped", "no route", 900, False),
         ("skipped", "consent", 10, False),
         ("skipped", "consent", 2000, True),
         ("skipped", "browser copy stands", 100, True),
-        ("dead", "window closed", 1, True),
+        ("failed", "window closed", 1, True),
         ("uncertain", "timeout", 1, False),
         ("uncertain", "timeout", 200, True),
     ],

@@ -33,7 +33,7 @@ def test_a_settlement_counts_receipts_and_attempts_apart(grown):
         "meta",
         {
             ("delivered", ""): 7,
-            ("dead", "missing value"): 2,
+            ("failed", "missing value"): 2,
             ("skipped", "consent"): 1,
             ("transient", "server error"): 3,
             ("uncertain", "timeout"): 4,
@@ -42,7 +42,7 @@ def test_a_settlement_counts_receipts_and_attempts_apart(grown):
         0.02,
     )
     assert grown("outbox_receipts_total", destination="meta", outcome="delivered", reason="") == 7
-    assert grown("outbox_receipts_total", destination="meta", outcome="dead", reason="missing value") == 2
+    assert grown("outbox_receipts_total", destination="meta", outcome="failed", reason="missing value") == 2
     assert grown("outbox_receipts_total", destination="meta", outcome="skipped", reason="consent") == 1
     assert grown("outbox_attempts_total", destination="meta", outcome="transient") == 3
     assert grown("outbox_attempts_total", destination="meta", outcome="uncertain") == 4
@@ -82,9 +82,9 @@ def test_intake_counts_events_and_batches(grown):
 def test_reasons_that_are_no_fixed_set_do_not_become_a_series_each(monkeypatch, grown):
     monkeypatch.setattr(prometheus, "_reasons", set())
     for number in range(1000):
-        prometheus.settled("meta", {("dead", f"surprise {number}"): 1}, 0.01)
+        prometheus.settled("meta", {("failed", f"surprise {number}"): 1}, 0.01)
     assert len([key for key in samples() if key[0] == "outbox_receipts_total" and "surprise" in str(key)]) == 60
-    assert grown("outbox_receipts_total", destination="meta", outcome="dead", reason=prometheus.OTHER) == 940
+    assert grown("outbox_receipts_total", destination="meta", outcome="failed", reason=prometheus.OTHER) == 940
 
 
 def test_the_process_itself_is_measured():

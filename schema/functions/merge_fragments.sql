@@ -1,7 +1,7 @@
--- Of two facets' fields the greater stamps: (occurred_at in microseconds, id). The same in whatever order it is done.
--- A facet is an array of [at, id, "field field …"], each field and each stamp once, the fields sorted; the latest first,
--- but at the end that of 'first', whose numbers are negated. So equal facets are equal as jsonb.
-CREATE FUNCTION outbox.newest(one jsonb, other jsonb) RETURNS jsonb
+-- Merges the groups of two fragments: of each field the greater log position (occurred_at in microseconds, id), in whatever
+-- order it is done. The groups of a fragment are an array of [at, id, "field field …"], each field and each position once, the fields sorted; the latest first,
+-- but at the end that of 'first', whose numbers are negated. So equal fragments are equal as jsonb.
+CREATE FUNCTION outbox.merge_fragments(one jsonb, other jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT jsonb_agg(jsonb_build_array(at, id, fields) ORDER BY fields = 'first', at DESC, id DESC)
