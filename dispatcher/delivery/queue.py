@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import Protocol
 
 import msgspec
@@ -17,14 +16,11 @@ from psycopg.types.json import Jsonb
 from dispatcher.database.connections import Database
 from dispatcher.destinations.base import Limits
 from dispatcher.models import Delivery, Lease, Settlement
+from dispatcher.watermark import Watermark
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 SLACK = timedelta(minutes=2)
 """How far behind the last claim a row may turn up: longer than any statement that puts rows into a queue may run."""
-REWIND_SECONDS = 60.0
-"""How often a claim starts from the beginning again, for whatever turned up later still."""
-IDLE_REWIND_SECONDS = 1.0
-"""The same for a claim that found nothing."""
 EXPIRE_BATCH = 5000
 
 _deliveries = msgspec.json.Decoder(list[Delivery]).decode
@@ -58,45 +54,34 @@ class PostgresQueue:
         self.destination = destination
         self._holder = holder
         self._lease = lease
-        self._watermark = BEGINNING
-        self._rewound_at = monotonic()
+        self._watermark = Watermark(BEGINNING, lambda due_at: due_at - SLACK)
 
     @property
     def since(self) -> datetime:
-        """From when on something due can be expected; what turns up before that is found now and then (`REWIND`)."""
-        return self._watermark
+        """From when on something due can be expected."""
+        return self._watermark.position
 
     async def claim(self, limit: int) -> Lease | None:
         """Take up to `limit` due deliveries, the longest due first; None if there are none."""
-        lease = await self._claim(limit)
-        if lease is None and self._rewind(IDLE_REWIND_SECONDS):
-            lease = await self._claim(limit)
-        return lease
 
-    async def _claim(self, limit: int) -> Lease | None:
-        self._rewind(REWIND_SECONDS)
-        rows = await self._database.run(
-            "claim_deliveries",
-            {
-                "destination": self.destination,
-                "holder": self._holder,
-                "lease": self._lease,
-                "limit": limit,
-                "since": self._watermark,
-            },
-        )
-        if not rows:
-            return None
-        lease_id, claimed_at, latest, _ = rows[0]
-        self._watermark = max(self._watermark, latest - SLACK)
-        return Lease(lease_id, claimed_at, [delivery for *_, some in rows for delivery in _deliveries(some)])
+        async def claim_from(since: datetime) -> Lease | None:
+            rows = await self._database.run(
+                "claim_deliveries",
+                {
+                    "destination": self.destination,
+                    "holder": self._holder,
+                    "lease": self._lease,
+                    "limit": limit,
+                    "since": since,
+                },
+            )
+            if not rows:
+                return None
+            lease_id, claimed_at, latest, _ = rows[0]
+            self._watermark.advance(latest)
+            return Lease(lease_id, claimed_at, [delivery for *_, some in rows for delivery in _deliveries(some)])
 
-    def _rewind(self, after: float) -> bool:
-        if self._watermark == BEGINNING or monotonic() - self._rewound_at < after:
-            return False
-        self._watermark = BEGINNING
-        self._rewound_at = monotonic()
-        return True
+        return await self._watermark.claim(claim_from)
 
     async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> int:
         """Settle some or all of a lease, in one statement."""

@@ -15,7 +15,6 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from dispatcher.database.connections import Database
-from dispatcher.delivery.queue import IDLE_REWIND_SECONDS, REWIND_SECONDS
 from dispatcher.destinations.base import Limits
 from dispatcher.identity.fragments import Fact, Keys, fold, position
 from dispatcher.identity.graph import Kind
@@ -24,6 +23,7 @@ from dispatcher.routing import DestinationRoutes, RoutingTable
 from dispatcher.telemetry import prometheus
 from dispatcher.telemetry.counters import Counters
 from dispatcher.telemetry.tracing import span
+from dispatcher.watermark import Watermark
 from outbox.sealing import seal
 
 log = structlog.get_logger()
@@ -94,8 +94,7 @@ class Intake:
         self._holder = holder
         self._lease = lease
         self._region = region
-        self._watermark = 0
-        self._rewound_at = monotonic()
+        self._watermark = Watermark(0, lambda event_id: event_id - SLACK)
         self._batches = asyncio.Semaphore(BATCHES)
         self._tasks: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
@@ -131,7 +130,7 @@ class Intake:
     @property
     def since(self) -> int:
         """From which event on something can be expected."""
-        return self._watermark
+        return self._watermark.position
 
     async def finish(self) -> None:
         """Wait until what is under way is settled."""
@@ -205,24 +204,17 @@ class Intake:
             self._counters.ended(row["destination"], "skipped", row["reason"], len(row["event_ids"]))
 
     async def _claim(self) -> tuple[int, datetime, list[Arrival]] | None:
-        if monotonic() - self._rewound_at > REWIND_SECONDS:
-            self._watermark = 0
-            self._rewound_at = monotonic()
-        rows = await self._claim_from(self._watermark)
-        if not rows and self._watermark and monotonic() - self._rewound_at > IDLE_REWIND_SECONDS:
-            self._watermark = 0
-            self._rewound_at = monotonic()
-            rows = await self._claim_from(0)
+        return await self._watermark.claim(self._claim_from)
+
+    async def _claim_from(self, since: int) -> tuple[int, datetime, list[Arrival]] | None:
+        rows = await self._database.run(
+            "claim_events", {"holder": self._holder, "lease": self._lease, "limit": BATCH, "since": since}
+        )
         if not rows:
             return None
         lease_id, now, *_ = rows[0]
-        self._watermark = max(self._watermark, max(last for _, _, last, _ in rows) - SLACK)
+        self._watermark.advance(max(last for _, _, last, _ in rows))
         return lease_id, now, [arrival for *_, arrivals in rows for arrival in _arrivals(arrivals)]
-
-    async def _claim_from(self, since: int) -> list[tuple[Any, ...]]:
-        return await self._database.run(
-            "claim_events", {"holder": self._holder, "lease": self._lease, "limit": BATCH, "since": since}
-        )
 
 
 def seal_all(arrivals: Iterable[Arrival], region: str | None) -> list[dict[str, Any]]:

@@ -75,7 +75,9 @@ async def test_one_alert_and_one_all_clear(spine, dispatch, inbox, clock):
     anew = start()
     (third,) = (dispatcher for dispatcher in dispatchers if dispatcher not in {first, second})
     await until(lambda: third.said("elected") or anew.said("elected"))
-    await eventually_scraped(anew, 'outbox_destination_state{destination="meta",state="halted"} 1.0', "outbox_dispatchers 2.0")
+    await eventually_scraped(
+        anew, 'outbox_destination_state{destination="meta",state="halted"} 1.0', "outbox_dispatchers 2.0"
+    )
     assert titles(inbox) == [ATTENTION]
 
     # The token is mended.

@@ -207,5 +207,5 @@ async def test_what_turns_up_behind_the_watermark_is_claimed_all_the_same(queue,
     enqueue(2)
     await queue.claim(2)
     enqueue(due="-1 h")
-    queue._rewound_at -= 2
+    queue._watermark._rewound_at -= 2
     assert len((await queue.claim(5)).deliveries) == 1

@@ -157,7 +157,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(holder=holders, destination=destinations, limit=limits)
     def claim(self, holder, destination, limit):
         queue = self.queue(holder, destination)
-        queue._rewound_at -= 2  # an empty claim may look from the beginning again
+        queue._watermark._rewound_at -= 2  # an empty claim may look from the beginning again
         lease = self.runner.run(queue.claim(limit))
         due = self.model.due(destination)
         if lease is None:
