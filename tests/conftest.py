@@ -19,7 +19,8 @@ from dispatcher.database import embedded_postgres, migrations
 from dispatcher.database.connections import Database
 from dispatcher.sandbox import Sandbox
 from tests.support import processes
-from tests.support.drive import Clock, Spine
+from tests.support.clock import Clock
+from tests.support.spine import Spine
 
 TEMPLATE = "outbox_template"
 _numbers = itertools.count(1)

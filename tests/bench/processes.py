@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from tests.bench import fill
-from tests.support.drive import wait_until
 from tests.support.processes import Dispatcher
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.bench.world import World

@@ -20,8 +20,8 @@ import psycopg
 from dispatcher.database import embedded_postgres, migrations
 from tests.bench import fill, processes
 from tests.bench.plan import Plan
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 OPTIONS = {
     "shared_buffers": "1GB",
     "max_wal_size": "8GB",  # no checkpoint by size within a side; what one costs is nobody's own

@@ -20,11 +20,11 @@ from dispatcher.identity.profile import profile_from_event
 from dispatcher.models import Delivery, Route
 from dispatcher.reasons import Refusal
 from tests.bench import fill
+from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
     from tests.bench.world import World
 
-ROOT = Path(__file__).parents[2]
 MAPPING = Route("Lead", value=0.0, currency="EUR")
 _COLUMNS = ("event_id", "handl_id", "lead_id", "account_id")
 _CONTENT = ("sealed", "visitor", "campaign", "details", "consent")

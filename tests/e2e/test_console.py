@@ -10,7 +10,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import expect
 
 from tests.support.console_site import TOKEN
-from tests.support.drive import until
+from tests.support.waiting import until
 
 PAGES = ("/", "/events", "/events/1", "/people", "/dead", "/quality", "/destinations")
 VISITOR = {

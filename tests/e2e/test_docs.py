@@ -27,7 +27,8 @@ from dispatcher.config import load
 from dispatcher.config.settings import Settings
 from dispatcher.database import embedded_postgres
 from tests.support import processes
-from tests.support.documents import PAGES, ROOT, blocks, commands, parse
+from tests.support.documents import PAGES, blocks, commands, parse
+from tests.support.paths import ROOT
 from tests.support.snippet_crm import Crm
 
 DIAGRAM = set("┌─▶│└")
@@ -91,7 +92,7 @@ def check_diagram(block):
 
 def check_example(block):
     examples = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "examples").glob("record.*")]
-    assert block.text in examples, "tests/integration/test_languages.py runs only what stands in docs/examples"
+    assert block.text in examples, "tests/integration/record/test_languages.py runs only what stands in docs/examples"
 
 
 def check_yaml(block):

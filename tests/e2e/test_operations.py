@@ -14,7 +14,8 @@ import yaml
 from dispatcher.config.settings import Settings
 from dispatcher.daemon import GRACE_SECONDS
 from outbox.taxonomy import FUNNEL
-from tests.support.documents import PAGES, ROOT, blocks, commands, parse
+from tests.support.documents import PAGES, blocks, commands, parse
+from tests.support.paths import ROOT
 from tests.support.processes import OUTBOX
 
 FOLDER = ROOT / "docs" / "operations"

@@ -14,7 +14,7 @@ import pytest_asyncio
 from aiohttp import web
 
 import outbox
-from tests.support.drive import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

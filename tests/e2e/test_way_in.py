@@ -19,8 +19,8 @@ from playwright.async_api import expect
 
 import outbox
 from dispatcher.sandbox.meta import dataset_quality
-from tests.support.drive import until
 from tests.support.stripe_events import NEW, SECRET, signed
+from tests.support.waiting import until
 
 OUTBOX = Path(sys.executable).with_name("outbox")
 PERSON = {"email": "Ada.Lovelace@Example.com", "name": "Ada Lovelace", "phone": "+44 20 7946 0958", "country": "GB"}

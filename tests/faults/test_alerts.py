@@ -8,8 +8,8 @@ import urllib.request
 
 import pytest
 
-from tests.support.drive import until
 from tests.support.inbox import open_inbox
+from tests.support.waiting import until
 
 ATTENTION, ALL_CLEAR = "Conversions: attention", "Conversions: all clear"
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from dispatcher.database import embedded_postgres
-from tests.support.drive import until
+from tests.support.waiting import until
 
 
 def record(url, *events):

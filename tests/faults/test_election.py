@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from tests.support.drive import until
+from tests.support.waiting import until
 
 
 def elected(spine):

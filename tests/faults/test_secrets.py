@@ -15,7 +15,8 @@ from dispatcher.config.settings import Settings, SettingsError
 from dispatcher.destinations.base import Payload
 from dispatcher.destinations.ga4 import destination as ga4
 from dispatcher.destinations.meta import destination as meta
-from tests.support.drive import delivery, until
+from tests.support.examples import delivery
+from tests.support.waiting import until
 
 PERSONAL = ["ada.lovelace@example.com", "Lovelace", "79460958", "203.0.113.77", "Marylebone"]
 SECRETS = ["meta-secret-token", "ga4-secret-key"]

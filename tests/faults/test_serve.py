@@ -17,7 +17,7 @@ import pytest
 
 from dispatcher.config.toml_tables import one_of
 from outbox.taxonomy import FUNNEL
-from tests.support.drive import until
+from tests.support.waiting import until
 
 OUTBOX = Path(sys.executable).with_name("outbox")
 LEAD = {"email": "ada@example.com"}

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.support.drive import until
+from tests.support.waiting import until
 
 
 def record(spine, count):

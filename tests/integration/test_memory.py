@@ -5,13 +5,12 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
-from pathlib import Path
 
 from dispatcher.delivery.batch_settler import BatchSettler
 from dispatcher.identity.graph import Fragment, IdentityGraph
 from dispatcher.models import Lease
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 JOURNEY = (
     {"name": "lead_submitted", "lead_id": "l1", "person": {"email": "ada@example.com", "phone": "+35725123456"}},
     {"name": "trial_downloaded", "lead_id": "l1"},

@@ -19,8 +19,8 @@ from sqlalchemy.pool import NullPool
 
 from dispatcher.database import create_all, embedded_postgres, migrations
 from tests.migrations.catalog import describe, describe_others
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 SCRIPTS = ScriptDirectory(ROOT / "migrations")
 HEAD = SCRIPTS.get_current_head()
 ROLES = ("outbox_recorder", "outbox_dispatcher", "outbox_reader")

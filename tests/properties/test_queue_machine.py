@@ -26,7 +26,7 @@ from dispatcher.destinations.base import Limits
 from dispatcher.models import Settlement
 from dispatcher.routing import RoutingTable
 from tests.properties.queue_model import Attempt, Held, Key, Model, Pending, Receipt, Tried
-from tests.support.drive import intake
+from tests.support.intake_worker import intake
 
 BEGIN = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=60)

@@ -14,7 +14,7 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
-from tests.support.drive import wait_until
+from tests.support.waiting import wait_until
 
 OUTBOX = Path(sys.executable).with_name("outbox")
 

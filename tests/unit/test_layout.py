@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
 
 # Package: which of our packages it may import, beside itself.
 MAY_IMPORT = {"outbox": set(), "dispatcher": {"outbox"}}

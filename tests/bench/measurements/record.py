@@ -17,7 +17,8 @@ import outbox
 from outbox.encoding import encode, encode_all
 from tests.bench import business, fill, writer, yardsticks
 from tests.bench.measure import Goal, Measurement, Side, at_least
-from tests.bench.world import ROOT, World
+from tests.bench.world import World
+from tests.support.paths import ROOT
 
 CONNECTIONS = (1, 4, 16)
 BULK = 1000

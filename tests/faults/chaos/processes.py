@@ -20,9 +20,9 @@ import aiohttp
 
 from dispatcher.database import embedded_postgres
 from tests.faults.chaos.plan import GA4_SECRET, LEASE_SECONDS, META_TOKEN, Plan
+from tests.support.paths import ROOT
 
 OUTBOX = Path(sys.executable).with_name("outbox")
-ROOT = Path(__file__).parents[3]
 
 
 def postgres(folder: Path, plan: Plan) -> embedded_postgres.Server:

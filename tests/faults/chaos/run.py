@@ -22,7 +22,7 @@ from tests.faults.chaos.crm import Crm
 from tests.faults.chaos.evidence import Evidence, Struck
 from tests.faults.chaos.plan import Blow, Plan, blows
 from tests.faults.chaos.processes import Dispatcher, Fleet, Sandbox, postgres
-from tests.support.drive import Clock
+from tests.support.clock import Clock
 
 DRAIN_SECONDS = 180
 LOOK_SECONDS = 0.1

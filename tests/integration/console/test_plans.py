@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from dispatcher.database.queries import load
-from tests.integration.test_plans import FILL, IDS, walk
+from tests.support.plans import FILL, IDS, walk
 
 DAY = {"since": timedelta(days=1)}
 DEAD = {"reason": None, "destination": None, "name": None}

@@ -13,8 +13,8 @@ from yarl import URL
 from dispatcher import serve
 from dispatcher.config import load
 from dispatcher.config.settings import Settings
-from tests.support.drive import until
 from tests.support.form_site import LEAD, serving
+from tests.support.waiting import until
 
 
 async def test_connections_that_broke_while_idle_lose_nothing(site, log):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dispatcher.console.chart import HEIGHT, LEAST, UP, WIDTH, chart
 from dispatcher.console.status import Minute, by_minute
-from tests.support.drive import NOW
+from tests.support.examples import NOW
 
 COUNTS = st.lists(
     st.tuples(*[st.one_of(st.just(0), st.integers(0, 10**9))] * 3).map(lambda counts: Minute(NOW, *counts)),

@@ -10,7 +10,7 @@ from dispatcher.destinations.registry import LIMITS
 from dispatcher.doctor.deliveries import Count, CurrentState, Pending, check, check_day, check_dead
 from dispatcher.models import Route
 from dispatcher.routing import DestinationRoutes
-from tests.support.drive import NOW
+from tests.support.examples import NOW
 
 META = DestinationRoutes(1, "meta", "meta", True, False, {"lead_submitted": Route("Lead")})
 

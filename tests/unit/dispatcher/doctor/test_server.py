@@ -17,7 +17,7 @@ from dispatcher.doctor.server import (
     check_server,
     check_transactions,
 )
-from tests.support.drive import NOW
+from tests.support.examples import NOW
 
 WELL = Server(180000, NOW, timedelta(), False, True, (), 100, 10, False)
 

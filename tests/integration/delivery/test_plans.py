@@ -1,0 +1,230 @@
+"""What the dispatcher asks of PostgreSQL: one statement a batch, by the index it is meant to use, whatever is queued."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from dispatcher.database.connections import Database
+from dispatcher.database.queries import load
+from dispatcher.delivery.batch_settler import COLLECT_SECONDS
+from dispatcher.delivery.queue import BEGINNING
+from dispatcher.destinations import registry
+from tests.support.plans import walk
+
+BATCH = 500
+EVENTS = 25_000
+SOON = datetime(2026, 12, 1, tzinfo=UTC)
+
+FRESH = {"fresh": timedelta(seconds=60)}
+CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": BATCH}
+TOLD = [{"event_id": number, "revision": 0, "outcome": "delivered", "status": 200} for number in range(1, BATCH + 1)]
+PENDING = [{"destination": 1, "due_at": SOON.isoformat(), "event_ids": list(range(1, BATCH + 1))}]
+SEALED = [{"event_id": number, "sealed": {"meta": {}}, "notes": []} for number in range(1, BATCH + 1)]
+FRAGMENTS = [
+    {"account_id": f"a{number}", "handl_id": f"h{number}", "lead_id": "", "groups": [], "event_ids": [number]}
+    for number in range(1, BATCH + 1)
+]
+SIGN_INS = [
+    {"kind": 2, "key": f"h{number}", "at": 1, "event_id": number, "account_id": f"a{number}"}
+    for number in range(1, BATCH + 1)
+]
+
+# Query → its parameters; the indexes by which it reads. Nothing is read in any other way; but the leases, a handful, may
+# be looked through where `lease_pkey` is not named.
+STATEMENTS = {
+    "claim_events": ({**CLAIM, "since": 0}, {"intake_pkey", "event_pkey", "raw_pkey"}),
+    "claim_deliveries": ({**CLAIM, "destination": 1, "since": BEGINNING}, {"delivery_pkey", "event_pkey"}),
+    "settle_events": (
+        {
+            "lease": 1,
+            "holder": "one",
+            "sealed": Jsonb(SEALED),
+            "pending": Jsonb(PENDING),
+            "skipped": Jsonb([]),
+            "fragments": Jsonb(FRAGMENTS),
+            "sign_ins": Jsonb(SIGN_INS),
+        },
+        {"lease_pkey", "event_pkey", "raw_pkey"},
+    ),
+    "settle_deliveries": ({"lease": 2, "holder": "one", "told": Jsonb(TOLD)}, {"lease_pkey"}),
+    "ready_queues": (
+        {"intake": 0, "destinations": [1], "sinces": [BEGINNING]},
+        {"intake_pkey", "delivery_pkey", "merge_pkey"},
+    ),
+    "extend_lease": ({"id": 2, "holder": "one", "lease": timedelta(seconds=60)}, {"lease_pkey"}),
+    "expire_deliveries": (
+        {"destination": 1, "limit": BATCH, "window": timedelta(hours=72), "repeat": None},
+        {"delivery_pkey", "event_pkey"},
+    ),
+    "read_destination_status": (
+        FRESH,
+        {"destination_state_pkey", "intake_pkey", "delivery_pkey", "event_pkey", "revision_pkey"},
+    ),
+    "reclaim_leases": ({}, set()),
+}
+# As psycopg sends them.
+TYPES = {
+    int: "bigint",
+    str: "text",
+    datetime: "timestamptz",
+    timedelta: "interval",
+    Jsonb: "jsonb",
+    type(None): "unknown",
+}
+OWN_TYPES = {"destination": "smallint", "destinations": "smallint[]", "sinces": "timestamptz[]"}
+
+FILL = """
+INSERT INTO outbox.event (name, details)
+SELECT 'lead_submitted', jsonb_build_object('text', repeat('x', 300)) FROM generate_series(1, %(events)s);
+INSERT INTO outbox.raw (event_id, person) SELECT event_id, '{"email": "a@example.com"}' FROM outbox.intake;
+INSERT INTO outbox.delivery (destination, due_at, event_id, revision)
+SELECT destination.id, outbox.clock() - event.id * interval '1 ms', event.id, revision
+FROM outbox.event, outbox.destination, generate_series(0, 3) AS revision;
+INSERT INTO outbox.receipt (event_id, destination, revision, tries, outcome)
+SELECT id, 3, 0, 1, 'delivered' FROM outbox.event;
+INSERT INTO outbox.lease (destination, holder, expires_at, event_ids, revisions, tries, first_unknown_ats)
+SELECT destination, 'one', outbox.clock() + interval '1 h', array_agg(id ORDER BY id), array_agg(0::smallint),
+       array_agg(0::smallint), array_agg(NULL::timestamptz)
+FROM outbox.event, generate_series(0, 1) AS destination WHERE id <= %(batch)s GROUP BY destination ORDER BY destination;
+"""
+DEAD_LEASES = """
+INSERT INTO outbox.lease (destination, holder, expires_at, event_ids, revisions, tries, first_unknown_ats)
+SELECT 1, 'gone', outbox.clock(), '{1,2,3}', '{0,0,0}', '{0,0,0}', '{NULL,NULL,NULL}' FROM generate_series(1, 1000);
+DELETE FROM outbox.lease WHERE holder = 'gone';
+"""
+QUEUES = ("intake", "raw", "delivery", "lease", "event", "receipt", "attempt")
+
+
+@pytest.fixture(scope="module", params=["analyzed", "never analyzed", "analyzed when empty", "analyzed without Meta"])
+def backlog(request, server, template):
+    """A connection to a database with a backlog, and with the statistics that PostgreSQL may then happen to have."""
+    name = f"backlog_{request.param.replace(' ', '_').lower()}"
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        address = server.url.rsplit("/", 1)[0] + f"/{name}"
+        with psycopg.connect(address, autocommit=True, prepare_threshold=None) as connection:
+            for table in QUEUES:
+                connection.execute(f"ALTER TABLE outbox.{table} SET (autovacuum_enabled = off)")
+            analyze = "VACUUM ANALYZE " + ", ".join(f"outbox.{table}" for table in QUEUES)
+            if request.param == "analyzed when empty":
+                connection.execute(analyze)
+            with psycopg.ClientCursor(connection) as cursor:
+                cursor.execute(FILL, {"events": EVENTS, "batch": BATCH})
+            if request.param == "analyzed":
+                connection.execute(analyze)
+            if request.param == "analyzed without Meta":
+                connection.execute("CREATE TEMPORARY TABLE kept AS SELECT * FROM outbox.delivery WHERE destination = 1")
+                connection.execute("DELETE FROM outbox.delivery WHERE destination = 1")
+                connection.execute(analyze)
+                connection.execute("INSERT INTO outbox.delivery SELECT * FROM kept")
+            connection.execute(DEAD_LEASES)
+            yield connection
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("query", STATEMENTS)
+def test_a_statement_reads_every_table_by_its_index(backlog, query, mode):
+    parameters, indexes = STATEMENTS[query]
+    read = reads(explain(backlog, query, parameters, mode))
+    if "lease_pkey" not in indexes:
+        read -= {"lease_pkey", "all of lease"}
+    assert read == indexes
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize(
+    ("query", "queue"),
+    [("claim_events", "intake"), ("claim_deliveries", "delivery"), ("expire_deliveries", "delivery")],
+)
+def test_a_claim_reads_no_more_of_its_queue_than_it_takes(backlog, query, queue, mode):
+    nodes = explain(backlog, query, STATEMENTS[query][0], mode, analyze=True)
+    assert not [node for node in nodes if "Sort" in node["Node Type"]]
+    scans = [node for node in nodes if node["Node Type"] == "Index Scan" and node["Relation Name"] == queue]
+    assert [(scan["Actual Rows"], scan["Actual Loops"]) for scan in scans] == [(BATCH, 1)]
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_how_long_the_oldest_is_owed_is_asked_of_the_first_hundred(backlog, mode):
+    nodes = explain(backlog, "read_destination_status", FRESH, mode, analyze=True)
+    read = {
+        (node["Relation Name"], node["Index Name"]): node["Actual Rows"] * node["Actual Loops"]
+        for node in nodes
+        if "Index Name" in node and node.get("Relation Name") in {"intake", "delivery"}
+    }
+    assert read
+    assert max(read.values()) <= 100 * 4  # destinations, and intake
+
+
+async def test_no_plan_outlives_the_queue_it_was_made_for(database):
+    for _ in range(20):
+        await database.run("claim_events", {**CLAIM, "since": 0})
+    async with database._pool.connection() as connection:
+        assert await (await connection.execute("SELECT name FROM pg_prepared_statements")).fetchall() == []
+
+
+@pytest.fixture
+def statements(monkeypatch):
+    """What was run, and whether it gave rows."""
+    seen = Counter()
+    run_once = Database.run_once
+
+    async def counted(self, query, parameters=None):
+        rows = await run_once(self, query, parameters)
+        seen[query, bool(rows)] += 1
+        return rows
+
+    monkeypatch.setattr(Database, "run_once", counted)
+    return seen
+
+
+async def test_a_batch_costs_one_claim_and_one_settlement(spine, statements):
+    spine.connection.execute(
+        """
+        INSERT INTO outbox.event (name, visitor, sealed)
+        SELECT 'lead_submitted', '{"ga_client_id": "1.2"}', '{"meta": {"em": ["x"]}}' FROM generate_series(1, 600)
+        """
+    )
+    began = monotonic()
+    assert await spine.drain() == 0
+    seconds = monotonic() - began
+    assert spine.count("receipt") == 1200
+    assert statements["claim_events", True] == statements["settle_events", True] == 1
+    leases = sum(-(-600 // limits.batch) for limits in registry.LIMITS.values())
+    assert statements["claim_deliveries", True] == leases
+    # What is answered within a second is settled together.
+    assert leases <= statements["settle_deliveries", True] <= leases * (1 + seconds // COLLECT_SECONDS)
+    # Beside these: the looks that found nothing, the words, the reclaim, the tallies.
+    assert sum(statements.values()) <= 30 + 4 * seconds
+
+
+def explain(connection, query, parameters, mode, *, analyze=False):
+    """Give the nodes of a query's plan. Changes nothing."""
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", load(query))))
+    text = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", load(query))
+    kinds = [OWN_TYPES.get(name) or TYPES[type(parameters[name])] for name in names]
+    declared = f"({', '.join(kinds)})" if kinds else ""
+    values = sql.SQL("({})").format(sql.SQL(", ").join(map(parameters.get, names))) if names else sql.SQL("")
+    options = "ANALYZE, TIMING OFF, FORMAT JSON" if analyze else "FORMAT JSON"
+    with connection.transaction(force_rollback=True):
+        connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        connection.execute(f"PREPARE examined{declared} AS {text}")
+        call = sql.SQL("EXPLAIN ({}) EXECUTE examined{}").format(sql.SQL(options), values)
+        (plans,) = connection.execute(call).fetchone()
+        connection.execute("DEALLOCATE examined")
+    return list(walk(plans[0]["Plan"]))
+
+
+def reads(nodes):
+    """Give by which indexes the tables are searched, and which are read whole. Rows whose place is known are not searched."""
+    indexes = {node["Index Name"] for node in nodes if "Index Name" in node}
+    whole = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
+    return indexes - {"destination_pkey", "route_pkey"} | {f"all of {table}" for table in whole & set(QUEUES)}

@@ -1,0 +1,434 @@
+"""Identity in PostgreSQL: however the log comes to the tables, they hold the same, and the resolver says the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from collections import Counter
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from dispatcher.database.connections import Database
+from dispatcher.database.queries import load
+from dispatcher.identity.fragments import Fact, fold, keys_of, position, unpack
+from dispatcher.identity.graph import KEY_LIMIT
+from dispatcher.identity.resolver import PersonResolver
+from dispatcher.models import Event
+from tests.properties import identity_oracle as oracle
+from tests.support.intake_worker import intake
+
+BEGIN = datetime(2026, 11, 24, 12, tzinfo=UTC)
+LEASE = timedelta(hours=1)
+EMPTY = """
+TRUNCATE outbox.event, outbox.raw, outbox.intake, outbox.delivery, outbox.lease, outbox.receipt,
+         outbox.facet, outbox.facet_event, outbox.sign_in, outbox.merge
+"""
+TRAITS = ("em", "ph", "fn", "country")
+BROWSER = ("fbp", "fbc", "fbclid", "user_agent", "ip", "url", "ga_client_id")
+
+
+@pytest.fixture
+def database_url(shared_database_url):
+    """The address of an empty database."""
+    with psycopg.connect(shared_database_url, autocommit=True) as connection:
+        connection.execute(EMPTY)
+    return shared_database_url
+
+
+# Logs
+
+
+def random_log(lots, size=60):
+    """What is recorded: few keys, so that they collide; some have a crowd; now and then a raw person or a refusal."""
+    accounts, handls, leads = (lots.randint(2, 5) for _ in range(3))
+    over_limit = lots.choice([{}, {"handl_id": "h0"}, {"lead_id": "l0"}, {"account_id": "a0"}])
+    beside = lots.choice([name for name in ("account_id", "handl_id", "lead_id") if name not in over_limit])
+    log = []
+    for number in range(size):
+        event = happened(lots, number, lots.randrange(size // 2))
+        if over_limit and number < KEY_LIMIT + 4:
+            event |= {**over_limit, beside: f"{beside[0]}{number}"}
+        else:
+            keys = {"account_id": (0.25, accounts), "handl_id": (0.6, handls), "lead_id": (0.5, leads)}
+            event |= {name: f"{name[0]}{lots.randrange(n)}" for name, (p, n) in keys.items() if lots.random() < p}
+        log.append(event)
+    return log
+
+
+def happened(lots, number, minute):
+    """An event but for its keys."""
+    event = {
+        "name": "signed_in",
+        "event_id": str(number),
+        "occurred_at": (BEGIN + timedelta(minutes=minute)).isoformat(),
+    }
+    traits = {name: [f"{name} of {number}"] for name in TRAITS if lots.random() < 0.3}
+    if traits and lots.random() < 0.2:
+        event["person"] = {"email": f"{number}@example.com"}
+    elif traits:
+        event["sealed"] = {
+            "meta": traits,
+            "google": {"sha256_email_address": [f"google of {number}"]},
+            "country": f"country of {number}" if "country" in traits else None,
+        }
+    if browser := {name: f"{name} of {number}" for name in BROWSER if lots.random() < 0.2}:
+        event["visitor"] = browser
+    if lots.random() < 0.15:
+        event["consent"] = {kind: lots.choice(["granted", "denied"]) for kind in oracle.CONSENTS}
+    return event
+
+
+# How it comes to the tables
+
+
+class Faltering:
+    """A dispatcher's connections; now and then it stops before it settles, until its lease has expired."""
+
+    def __init__(self, database, lots):
+        self.database = database
+        self.lots = lots
+        self.left = 5
+
+    async def run(self, query, parameters=None):
+        if query == "settle_events" and self.left and self.lots.random() < 0.3:
+            self.left -= 1
+            async with self.database._pool.connection() as connection:
+                await connection.execute(
+                    "UPDATE outbox.lease SET expires_at = outbox.clock() - interval '1 s' WHERE id = %s",
+                    (parameters["lease"],),
+                )
+            await self.database.run("reclaim_leases")
+        return await self.database.run(query, parameters)
+
+
+async def take_in(intakes):
+    """Let all take in at the same time, until nothing is owed."""
+
+    async def repeat(one):
+        while await one.step():
+            pass
+        await one.finish()
+
+    while True:
+        await asyncio.gather(*map(repeat, intakes))
+        if await asyncio.gather(*(one.step() for one in intakes)) == [0] * len(intakes):
+            return
+
+
+def record(connection, log):
+    for event in log:
+        connection.execute("SELECT outbox.record(%s)", (json.dumps(event),))
+
+
+def recorded(connection):
+    """The log, as it lies there."""
+    rows = connection.execute(
+        """
+        SELECT id, occurred_at, recorded_at, name, event_id, handl_id, lead_id, account_id,
+               sealed, visitor, campaign, details, consent
+        FROM outbox.event
+        """
+    )
+    return [Event(*row) for row in rows]
+
+
+def fragments(connection):
+    rows = connection.execute("SELECT account_id, handl_id, lead_id, groups FROM outbox.fragment")
+    return unpacked({tuple(keys): newest for *keys, newest in rows})
+
+
+def unpacked(fragments):
+    return {keys: unpack(groups) for keys, groups in fragments.items()}
+
+
+def facet_events(connection):
+    rows = connection.execute(
+        "SELECT account_id, handl_id, lead_id, event_id FROM outbox.fragment_event JOIN outbox.fragment ON id = fragment_id"
+    )
+    return Counter((tuple(keys), event) for *keys, event in rows)
+
+
+def sign_ins(connection):
+    rows = connection.execute("SELECT kind, key, at, event_id, account_id FROM outbox.sign_in")
+    return Counter(tuple(row) for row in rows)
+
+
+def expected_sign_ins(events):
+    kinds = {"handl": 2, "lead": 3}
+    return Counter(
+        (kinds[kind], key, oracle.micros(event), event.id, event.account_id)
+        for event in events
+        if event.account_id
+        for kind, key in oracle.keys(event)
+    )
+
+
+@pytest.fixture
+def failures(monkeypatch):
+    """What went wrong with any statement: `Database.run` would just try again after a deadlock."""
+    seen = []
+    run_once = Database.run_once
+
+    async def watched(self, query, parameters=None):
+        try:
+            return await run_once(self, query, parameters)
+        except Exception as error:
+            seen.append((query, error))
+            raise
+
+    monkeypatch.setattr(Database, "run_once", watched)
+    return seen
+
+
+@pytest.mark.parametrize("seed", range(24))
+async def test_any_order_any_split_and_lost_leases_give_what_the_whole_log_says(
+    database, connection, monkeypatch, failures, seed
+):
+    lots = random.Random(seed)
+    monkeypatch.setattr("dispatcher.intake.worker.BATCH", lots.randint(3, 12))
+    log = random_log(lots)
+    lots.shuffle(log)
+    intakes = [intake(Faltering(database, lots), f"holder {number}", lease=LEASE) for number in range(3)]
+    while log:
+        size = lots.randint(1, len(log))
+        record(connection, log[:size])
+        log = log[size:]
+        await asyncio.gather(*(one.step() for one in intakes))
+    await take_in(intakes)
+
+    events = recorded(connection)
+    assert fragments(connection) == oracle.fragments(events)
+    assert facet_events(connection) == Counter(
+        (oracle.combination(e), e.id) for e in events if any(oracle.combination(e))
+    )
+    assert sign_ins(connection) == expected_sign_ins(events)
+    whole = oracle.Log(events)
+    for event, known in zip(events, await PersonResolver(database).resolve(events), strict=True):
+        fields = {name: getattr(known, name) for name in oracle.Person.__dataclass_fields__}
+        assert fields | {"account_id": known.account_id or oracle.NOBODY} == asdict(whole.person(event))
+    assert not failures
+
+
+def by_name(connection):
+    """The tables, with each event called by its own name."""
+    names = {event.id: event.event_id for event in recorded(connection)}
+    return (
+        {
+            keys: {field: (at, names[abs(number)]) for field, (at, number) in newest.items()}
+            for keys, newest in fragments(connection).items()
+        },
+        Counter((keys, names[number]) for keys, number in facet_events(connection).elements()),
+        Counter((*key, names[number], account) for *key, number, account in sign_ins(connection).elements()),
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_log_recorded_in_another_order_gives_the_same_tables(database, connection, seed):
+    lots = random.Random(seed)
+    log = [
+        event | {"occurred_at": (BEGIN + timedelta(seconds=number)).isoformat()}
+        for number, event in enumerate(random_log(lots))
+    ]
+    seen = []
+    for _ in range(2):
+        record(connection, log)
+        await take_in([intake(database, "one", lease=LEASE)])
+        seen.append(by_name(connection))
+        connection.execute(EMPTY)
+        lots.shuffle(log)
+    assert seen[0] == seen[1]
+
+
+async def test_many_dispatchers_over_the_same_few_keys_never_block_each_other_for_good(
+    database, connection, monkeypatch, failures
+):
+    monkeypatch.setattr("dispatcher.intake.worker.BATCH", 40)
+    connection.execute(
+        """
+        INSERT INTO outbox.event (name, occurred_at, account_id, handl_id, lead_id)
+        SELECT 'signed_in', now() - n * interval '1 s', CASE WHEN n % 3 = 0 THEN 'a' || n * 7 % 11 END,
+               'h' || n * 13 % 17, CASE WHEN n % 2 = 0 THEN 'l' || n * 5 % 23 END
+        FROM generate_series(1, 2400) AS n ORDER BY md5(n::text)
+        """
+    )
+    await take_in([intake(database, f"holder {number}", lease=LEASE) for number in range(8)])
+    events = recorded(connection)
+    assert fragments(connection) == unpacked(fold(Fact.of(position(e.occurred_at, e.id), keys_of(e)) for e in events))
+    assert not failures
+
+
+@pytest.mark.parametrize(("first", "length"), [(0x10000, 256), (0x4E00, 3000)])
+async def test_keys_too_long_for_an_index_row_are_taken_in_and_tell_persons_apart(
+    database, connection, failures, first, length
+):
+    lots = random.Random(0)
+    long = "".join(chr(first + lots.randrange(20_000)) for _ in range(length))  # nothing that could be compressed
+    for account in ("a", "b"):
+        connection.execute(
+            "INSERT INTO outbox.event (name, account_id, handl_id, lead_id) VALUES ('signed_in', %s, %s, %s)",
+            (account + long, long, account + long),
+        )
+    connection.execute("INSERT INTO outbox.event (name, account_id) VALUES ('signed_in', %s)", ("a" + long,))
+    await take_in([intake(database, "one", lease=LEASE)])
+    first, second, again = await PersonResolver(database).resolve(recorded(connection))
+    assert first.account_id == again.account_id != second.account_id
+    assert set(again.keys) < set(first.keys)
+    assert not failures
+
+
+async def test_what_an_account_tells_without_a_browser_is_lent_to_what_it_tells_on_its_only_one(database, connection):
+    record(connection, [{"name": "account_created", "account_id": "a", "handl_id": "h"}])
+    record(connection, [{"name": "signed_in", "account_id": "a", "sealed": {"meta": {"ph": ["x"]}}}])
+    await take_in([intake(database, "one", lease=LEASE)])
+    known = await PersonResolver(database).look_up(recorded(connection))
+    assert [person.meta for person in known] == [{"ph": ["x"]}] * 2
+
+
+async def test_of_a_crowd_only_those_are_looked_at_who_share_something_else(database, connection):
+    carried = [{"lead_id": "test", "handl_id": f"h{number}"} for number in range(KEY_LIMIT + 1)]
+    record(connection, [{"name": "lead_submitted", **keys} for keys in [*carried, carried[0], {"handl_id": "h1"}]])
+    await take_in([intake(database, "one", lease=LEASE)])
+    events = recorded(connection)
+    known = await PersonResolver(database).look_up(events)
+    assert {event.handl_id for event, person in zip(events, known, strict=True) if person} == {"h0", "h1"}
+    connection.execute(
+        "SELECT outbox.record(%s)", (json.dumps({"name": "signed_in", "lead_id": "test", "account_id": "a"}),)
+    )
+    await take_in([intake(database, "one", lease=LEASE)])
+    known = await PersonResolver(database).look_up(events)
+    assert {person.account_id for event, person in zip(events, known, strict=True) if event.lead_id} == {"a"}
+
+
+# What it costs
+
+# handl_id, lead_id, account_id of the n-th event of a person. Each size has its own: `size` is a text.
+PERSONS = {
+    "a test lead": "'h' || size || n, 'test' || size, CASE WHEN n % 3 = 0 THEN 'a' || size || n END",
+    "an office browser": "'office' || size, 'l' || size || n, CASE WHEN n % 2 = 0 THEN 'a' || size || n END",
+    "an account": "'h' || size || n / 2, CASE WHEN n % 2 = 0 THEN 'l' || size || n / 3 END, 'a' || size",
+}
+SIZES = [1, 10, 1000, 20_000]
+
+
+@pytest.mark.parametrize("person", PERSONS)
+async def test_a_thousand_events_cost_the_same_few_queries_however_many_share_a_key(
+    database, connection, monkeypatch, person
+):
+    connection.execute(
+        f"""
+        INSERT INTO outbox.event (event_id, name, occurred_at, sealed, visitor, handl_id, lead_id, account_id)
+        SELECT size || n, 'signed_in', now() - n * interval '1 s',
+               CASE WHEN n % 5 = 0 THEN '{{"meta": {{"em": ["x"]}}}}'::jsonb END,
+               CASE WHEN n % 7 = 0 THEN '{{"fbp": "x"}}'::jsonb END, {PERSONS[person]}
+        FROM unnest(array{SIZES}) AS sized (most), LATERAL (SELECT most || ' ' AS size) AS named, generate_series(1, most) AS n
+        """
+    )
+    await take_in([intake(database, "one", lease=LEASE)])
+    events = recorded(connection)
+    asked = Counter()
+    run = Database.run
+
+    async def counted(self, query, parameters=None):
+        asked[query] += 1
+        return await run(self, query, parameters)
+
+    monkeypatch.setattr(Database, "run", counted)
+    lots = random.Random(0)
+    for size in SIZES:
+        mine = [event for event in events if event.event_id.startswith(f"{size} ")]
+        for batch in (lots.choices(mine, k=1000), mine[:1]):
+            asked.clear()
+            await PersonResolver(database).resolve(batch)
+            assert asked["read_fragments"] <= 5
+            assert max(asked["find_sign_ins"], asked["read_sources"]) <= 1
+
+
+FILL = """
+INSERT INTO outbox.fragment (account_id, handl_id, lead_id, groups)
+SELECT CASE WHEN n % 2 = 0 THEN 'a' || n / 20 ELSE '' END,
+       CASE WHEN n % 10 = 1 THEN 'role' ELSE 'h' || n / 3 END,
+       CASE WHEN n % 10 = 3 THEN 'test' ELSE 'l' || n END,
+       jsonb_build_array(jsonb_build_array(n, n, 'seen'), jsonb_build_array(-n, -n, 'first'))
+FROM generate_series(1, 100000) AS n;
+INSERT INTO outbox.fragment (account_id, groups)
+SELECT 'a' || n, jsonb_build_array(jsonb_build_array(n, n, 'seen'), jsonb_build_array(-n, -n, 'first'))
+FROM generate_series(0, 5000) AS n;
+INSERT INTO outbox.sign_in (kind, key, at, event_id, account_id)
+SELECT 2 + n % 2, CASE WHEN n % 5 = 0 THEN 'role' ELSE 'h' || n / 3 END, n, n, 'a' || n / 20
+FROM generate_series(1, 100000) AS n;
+INSERT INTO outbox.event (name) SELECT 'signed_in' FROM generate_series(1, 20000);
+"""
+KEYS = ["role", "test", *(f"{kind}{number}" for kind in "ahl" for number in range(300))]
+KINDS = [{"o": 2, "t": 3, "a": 1, "h": 2, "l": 3}[key[0]] for key in KEYS]
+ASKED = {
+    "read_fragments": {name: Jsonb(dict.fromkeys(KEYS, 0)) for name in ("accounts", "handls", "leads")}
+    | {"key_limit": KEY_LIMIT},
+    "find_sign_ins": {"kinds": KINDS, "keys": KEYS, "ats": [50_000] * len(KEYS), "ids": [50_000] * len(KEYS)},
+    "read_sources": {part: list(range(1, 1000)) for part in ("sealed", "visitor", "consent")},
+}
+TYPES = {Jsonb: "jsonb", "kinds": "smallint[]", "keys": "text[]", "key_limit": "bigint"}
+
+
+@pytest.fixture(scope="module")
+def hundred_thousand(server, template):
+    """A connection to a database with as many facets, a test lead and an office browser among them."""
+    with psycopg.connect(server.url, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE hundred_thousand TEMPLATE {template} STRATEGY file_copy")
+        address = server.url.rsplit("/", 1)[0] + "/hundred_thousand"
+        with psycopg.connect(address, autocommit=True, prepare_threshold=None) as connection:
+            connection.execute(FILL)
+            connection.execute("VACUUM ANALYZE outbox.fragment, outbox.sign_in, outbox.event")
+            yield connection
+        admin.execute("DROP DATABASE hundred_thousand WITH (FORCE)")
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("query", ASKED)
+def test_a_question_reads_by_the_indexes_that_it_names_and_no_more_of_a_crowd_than_says_so(
+    hundred_thousand, query, mode
+):
+    comment = " ".join(line for line in load(query).splitlines() if line.startswith("--"))
+    nodes = list(explain(hundred_thousand, query, mode))
+    scans = [node for node in nodes if "Index Name" in node]
+    assert {node["Index Name"] for node in scans} == set(re.findall(r"\w+_(?:pkey|handl|lead)\b", comment))
+    assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
+    if query != "read_sources":
+        assert max(node["Actual Rows"] for node in scans) <= KEY_LIMIT + 1
+
+
+@pytest.mark.parametrize("accounts", [0, 3])
+def test_facets_are_looked_up_also_while_few_accounts_are_known(hundred_thousand, accounts):
+    with hundred_thousand.transaction(force_rollback=True):
+        hundred_thousand.execute(
+            "DELETE FROM outbox.fragment WHERE account_id <> '' AND id NOT IN (SELECT id FROM outbox.fragment WHERE account_id <> '' LIMIT %s)",
+            (accounts,),
+        )
+        hundred_thousand.execute("ANALYZE outbox.fragment")
+        nodes = list(explain(hundred_thousand, "fragments", "auto"))
+    assert not [node for node in nodes if node["Node Type"] == "Seq Scan"]
+
+
+def explain(connection, query, mode):
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", load(query))))
+    text = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", load(query))
+    values = sql.SQL(", ").join(sql.Literal(ASKED[query][name]) for name in names)
+    with connection.transaction(force_rollback=True):
+        connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        kinds = [TYPES.get(type(ASKED[query][name])) or TYPES.get(name, "bigint[]") for name in names]
+        connection.execute(f"PREPARE examined ({', '.join(kinds)}) AS {text}")
+        (plans,) = connection.execute(
+            sql.SQL("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) EXECUTE examined ({})").format(values)
+        ).fetchone()
+        connection.execute("DEALLOCATE examined")
+    waiting = [plans[0]["Plan"]]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += node.get("Plans", ())

@@ -1,0 +1,62 @@
+"""What person, erase, rebuild and retention ask of PostgreSQL reads the log and the persons by index, a batch at a time."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from dispatcher.database.queries import load
+from dispatcher.maintenance.rebuild import OPEN
+from tests.support.plans import FILL, IDS, walk
+
+KEYS = {"accounts": [f"a{n}" for n in IDS], "handls": [f"h{n}" for n in IDS], "leads": [f"l{n}" for n in IDS]}
+FACTS = {"fragments": Jsonb([{"account_id": "x", "handl_id": "", "lead_id": "", "groups": []}]), "facts": Jsonb([])}
+SIGN_INS = {"kinds": [2] * 50, "values": KEYS["handls"], "ats": [1] * 50, "signed": IDS}
+
+# Query → its parameters; what it looks through whole.
+STATEMENTS = {
+    "find_unfolded_events": (KEYS | {"longest": 512}, {"intake", "lease"}),
+    "find_events_of_keys": ({"kinds": [1, 2, 3], "keys": ["a2", "h3", "l4"], "anonymous": False}, set()),
+    "find_events_by_email": ({"after": 5000, "upto": 6000, "for_meta": "x", "for_google": "y"}, set()),
+    "list_deliveries": ({"ids": IDS}, {"intake", "delivery", "lease", "destination"}),
+    "read_raw_persons": ({"ids": IDS}, set()),
+    "erase_pending": ({"ids": IDS}, {"intake", "delivery", "lease", "destination"}),
+    "erase_log": ({"ids": IDS, "telling": IDS}, set()),
+    "erase_fragments": (KEYS | SIGN_INS | {"ids": IDS}, set()),
+    "read_fragment_facts": ({"fragment": 7}, set()),
+    "replace_fragment": ({"handl_id": "h1", "lead_id": "l1", "groups": Jsonb([])}, set()),
+    "read_folded_events": ({"after": 100, "limit": 50}, {"lease"}),
+    "fold_events": (FACTS, set()),
+    "enqueue_pending": ({"ids": IDS, "open": OPEN}, {"destination", "route"}),
+    "read_expired_events": ({"after": 100, "limit": 50, "age": OPEN}, set()),
+    "find_unfinished_events": ({"ids": IDS}, {"destination"}),
+    "find_pending_events": ({"ids": IDS}, {"intake", "delivery", "lease"}),
+    "remove_events": (KEYS | {"ids": IDS, "age": OPEN}, set()),
+    "read_fragments_after": ({"account_id": "a1", "handl_id": "h1", "lead_id": "", "limit": 50}, set()),
+    "remove_fragments": (KEYS | {"before": 1}, set()),
+    "find_events": ({"text": "x", "id": 7}, {"step"}),
+    "find_sent_events": ({"ids": IDS, "destinations": [1]}, {"lease"}),
+    "find_resend_candidates": ({"ids": IDS, "destination": 1}, {"lease"}),
+    "read_progress": ({"id": 7}, {"destination"}),
+    "elect_leader": ({"role": "schedule", "holder": "one", "term": OPEN}, set()),
+}
+
+
+@pytest.fixture(scope="module")
+def filled(shared_database_url):
+    with psycopg.connect(shared_database_url, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
+        for statement in FILL.split(";"):
+            connection.execute(statement)
+        yield connection
+
+
+@pytest.mark.parametrize("query", STATEMENTS)
+def test_a_statement_looks_through_no_more_than_it_says(filled, query):
+    parameters, whole = STATEMENTS[query]
+    (plans,) = filled.execute("EXPLAIN (FORMAT JSON) " + load(query), parameters).fetchone()
+    nodes = list(walk(plans[0]["Plan"]))
+    assert {node["Relation Name"] for node in nodes if node["Node Type"].endswith("Seq Scan")} <= whole
+    # An index that is read from end to end is no better; but what waits for intake lies at the end of the log.
+    full = [node for node in nodes if "Index Name" in node and not node.keys() & {"Index Cond", "Filter"}]
+    assert not [node for node in full if node["Plan Rows"] > 1000 and node["Relation Name"] != "intake"]

@@ -1,0 +1,318 @@
+"""`outbox rebuild`: the logs folded again give the same, while dispatchers run, and nothing that ended is sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from dispatcher.config.settings import Settings
+from dispatcher.database.connections import Database
+from dispatcher.database.data_files import data_folder
+from dispatcher.database.queries import load
+from dispatcher.delivery.dead_letters import DeadLetterFilter, requeue
+from dispatcher.delivery.queue import PostgresQueue
+from dispatcher.destinations import registry
+from dispatcher.maintenance.rebuild import BATCH, OPEN, rebuild
+from tests.support import processes
+from tests.support.waiting import until
+
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10}
+PROJECTIONS = {
+    "fragment": "SELECT account_id, handl_id, lead_id, groups FROM outbox.fragment ORDER BY 1, 2, 3",
+    "fragment_event": """
+        SELECT event_id, account_id, handl_id, lead_id
+        FROM outbox.fragment_event JOIN outbox.fragment ON fragment.id = fragment_id ORDER BY 1
+    """,
+    "sign_in": "SELECT kind, key, at, event_id, account_id FROM outbox.sign_in ORDER BY 1, 2, 3, 4",
+    "delivery": """
+        SELECT event_id, destination, revision, tries, first_unknown_at FROM outbox.delivery ORDER BY 1, 2, 3
+    """,
+}
+LOGS = ("event", "revision", "attempt", "receipt")
+
+
+def ago(**time):
+    return (datetime.now(UTC) - timedelta(**time)).isoformat()
+
+
+def projections(connection):
+    return {name: connection.execute(query).fetchall() for name, query in PROJECTIONS.items()}
+
+
+def logs(connection):
+    return {table: sorted(map(str, connection.execute(f"SELECT * FROM outbox.{table}").fetchall())) for table in LOGS}
+
+
+def record_many(spine, count):
+    spine.connection.execute(
+        "INSERT INTO outbox.event (name, event_id, handl_id, lead_id) "
+        "SELECT 'lead_submitted', 'e' || n, 'h' || n %% 100, n FROM generate_series(1, %s) AS n",
+        (count,),
+    )
+
+
+async def random_log(spine, lots, size):
+    """A log in the middle of everything: delivered, dead, owed with and without tries, re-sent, requeued."""
+
+    def record(number):
+        spine.record(
+            name=lots.choice(["lead_submitted", "signed_in", "subscription_purchased", "trial_started"]),
+            event_id=f"e{number}", account_id=lots.choice([None, None, "A1", "A2", "A3"]),
+            handl_id=lots.choice([None, "H1", "H2", "H3", "H4"]), lead_id=lots.choice([None, None, "L1", "L2", "L3"]),
+            occurred_at=ago(minutes=lots.choice([-4000, 0, 10, 500, 1000])),
+            **lots.choice([{}, {"person": {"email": f"{lots.randrange(9)}@b.co"}}, {"visitor": {"fbp": "fb.1.1.2"}}]),
+            **lots.choice([{}, {"details": {"value": 1, "currency": "EUR"}}]),
+        )  # fmt: skip
+
+    for part, fault in enumerate(("ok", "reset_after_accept", "http_500")):
+        spine.faults("meta", rates={} if fault == "ok" else {fault: 1.0})
+        spine.faults("ga4", rates={"http_503": part / 3})
+        for number in range(size):
+            record(f"{part}-{number}")
+        await spine.drain()
+        spine.clock.move(minutes=20)
+        await spine.drain()
+        async with Database.connect(spine.database_url, connections=1) as database:
+            await requeue(database, DeadLetterFilter())
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_the_logs_folded_again_are_what_intake_and_delivery_made_of_them(spine, database, seed):
+    lots = random.Random(seed)
+    await random_log(spine, lots, 15)
+    before, told = projections(spine.connection), logs(spine.connection)
+    assert all(before.values())
+    # Of each kind there is one at least: tried or not, for the first time or again, with an outcome that nobody knows.
+    assert {(revision > 0, tries > 0, unknown is None) for _, _, revision, tries, unknown in before["delivery"]} >= {
+        (False, False, True), (False, True, True), (False, True, False), (True, False, True), (True, True, False),
+    }  # fmt: skip
+    spine.connection.execute(
+        "DELETE FROM outbox.fragment_event; UPDATE outbox.fragment SET groups = '[[1, 1, \"em\"]]'"
+    )
+    spine.connection.execute("DELETE FROM outbox.delivery WHERE event_id % 2 = 0; DELETE FROM outbox.sign_in")
+    spine.connection.execute("UPDATE outbox.delivery SET tries = 99, first_unknown_at = NULL")
+    done = await rebuild(database)
+    assert projections(spine.connection) == before
+    assert logs(spine.connection) == told
+    assert (done.pending, done.taken) == (len(before["delivery"]), 0)
+    # A delivery is due when it was at first: now, or at its event's time.
+    late = """
+        SELECT count(*) FROM outbox.delivery JOIN outbox.event ON id = delivery.event_id
+        WHERE due_at > greatest(outbox.clock(), occurred_at) OR due_at < outbox.clock() - interval '1 minute'
+    """
+    assert spine.connection.execute(late).fetchone() == (0,)
+
+
+async def test_what_is_leased_for_sending_becomes_an_unknown_outcome_and_its_holder_is_fenced_off(spine, database):
+    spine.connection.execute("UPDATE outbox.destination SET paused = true")
+    record_many(spine, 3)
+    await spine.drain()
+    rows = await database.run("claim_deliveries", CLAIM | {"destination": 1, "since": BEGINNING, "limit": 2})
+    lease, claimed_at, _, claimed = rows[0]
+    assert (await rebuild(database)).taken == 2
+    assert spine.attempts("meta") == [("uncertain", "lease taken by rebuild")] * 2
+    told = [
+        {"event_id": number, "revision": 0, "outcome": "delivered", "status": 200}
+        for (number, *_), *_ in json.loads(claimed)
+    ]
+    assert await database.run("settle_deliveries", {"lease": lease, "holder": "one", "told": Jsonb(told)}) == [(0,)]
+    again = await PostgresQueue(database, 1, "one", CLAIM["lease"]).claim(10)
+    assert (
+        sorted((each.tries, each.first_unknown_at) for each in again.deliveries if each.tries) == [(1, claimed_at)] * 2
+    )
+    assert [each.first_unknown_at for each in again.deliveries if not each.tries] == [None]
+
+
+async def test_what_is_not_taken_in_yet_is_left_to_intake(spine, database):
+    record_many(spine, 3)
+    rows = await database.run("claim_events", CLAIM | {"since": 0, "limit": 2})
+    assert (await rebuild(database)).events == 0
+    assert [spine.count(table) for table in ("fragment", "delivery", "intake")] == [0, 0, 1]
+    assert spine.connection.execute("SELECT id FROM outbox.lease").fetchall() == [(rows[0][0],)]
+    spine.clock.move(minutes=2)
+    assert await spine.drain() == 0
+    assert spine.count("receipt") == 6
+
+
+async def test_a_destination_that_takes_no_more_is_skipped(spine, database):
+    spine.connection.execute("UPDATE outbox.destination SET paused = true")
+    record_many(spine, 2)
+    await spine.drain()
+    spine.connection.execute("UPDATE outbox.destination SET enabled = false WHERE name = 'ga4'")
+    assert (await rebuild(database)).pending == 2
+    assert set(spine.receipts().items()) == {((f"e{n}", "ga4"), ("skipped", "disabled")) for n in (1, 2)}
+
+
+async def test_an_old_event_without_receipts_is_not_owed_unless_it_still_lay_in_the_queue(spine, database):
+    spine.connection.execute("UPDATE outbox.destination SET paused = true")
+    record_many(spine, 2)
+    spine.record(name="lead_submitted", event_id="ahead", lead_id="9", occurred_at=ago(days=-7))
+    await spine.drain()
+    spine.connection.execute("DELETE FROM outbox.delivery WHERE event_id = 1")  # as if retention had taken its receipts
+    spine.clock.move(days=9)
+    assert (await rebuild(database)).pending == 2
+    assert spine.connection.execute("SELECT DISTINCT event_id FROM outbox.delivery").fetchall() == [(3,)]
+    assert spine.receipts() == {("e2", name): ("failed", "window closed") for name in ("meta", "ga4")}
+
+
+def test_no_window_is_open_when_retention_may_begin():
+    least = Settings.from_environment({"OUTBOX_RETENTION_DAYS": "8"}).retention_days
+    assert max(limits.window for limits in registry.LIMITS.values()) < OPEN <= timedelta(days=least)
+
+
+async def test_beside_running_dispatchers_nothing_is_lost_and_meta_counts_nothing_twice(spine, dispatch, outbox):
+    spine.faults("meta", rates={"slow": 0.3, "http_500": 0.05}, slow_ms=300)
+    spine.faults("ga4", rates={"slow": 0.3}, slow_ms=50)
+    record_many(spine, 1500)
+    for _ in range(2):
+        dispatch(spine.database_url)
+    await until(lambda: len(spine.arrivals("ga4")) > 100)
+    for _ in range(2):
+        code, said, errors = await outbox("rebuild")
+        assert code == 0, errors
+        assert "events folded" in said
+        record_many_more = (
+            "INSERT INTO outbox.event (name, lead_id) SELECT 'lead_submitted', n FROM generate_series(1, 100) AS n"
+        )
+        spine.connection.execute(record_many_more)
+    spine.faults("meta")
+    spine.faults("ga4")
+    # Beside these: what a merge made worth sending again.
+    await until(lambda: len(spine.receipts()) == 3400 and not spine.count("delivery") + spine.count("lease"), 60)
+    assert {outcome for outcome, _ in spine.receipts().values()} == {"delivered"}
+    counted = [arrival.event_id for arrival in spine.arrivals("meta") if arrival.verdict == "counted"]
+    assert len(counted) == len(set(counted)) == 1700
+    assert spine.count("delivery") == spine.count("intake") == 0
+
+
+async def test_two_at_once_do_it_one_after_the_other(spine, database):
+    spine.connection.execute("UPDATE outbox.destination SET paused = true")
+    record_many(spine, 2 * BATCH + 10)
+    await spine.drain()
+    before = projections(spine.connection)
+    async with Database.connect(spine.database_url) as other:
+        first, second = await asyncio.gather(rebuild(database), rebuild(other))
+    assert first == second
+    assert first.events == 2 * BATCH + 10
+    assert projections(spine.connection) == before
+
+
+async def test_killed_in_the_middle_it_leaves_everything_as_it_was(spine, database_url):
+    spine.connection.execute("UPDATE outbox.destination SET paused = true")
+    record_many(spine, 200)
+    await spine.drain()
+    before, told = projections(spine.connection), logs(spine.connection)
+    with psycopg.connect(database_url) as other:
+        # It comes as far as dropping the facets, and waits for this one.
+        other.execute("SELECT FROM outbox.fragment WHERE handl_id = 'h7' LIMIT 1 FOR UPDATE")
+        process = processes.start({"OUTBOX_DATABASE_URL": database_url}, "rebuild")
+        waiting = "pg_locks WHERE NOT granted AND locktype IN ('tuple', 'transactionid')"
+        await until(lambda: spine.connection.execute(f"SELECT count(*) FROM {waiting}").fetchone()[0])
+        assert spine.connection.execute(
+            "SELECT count(*) FROM pg_locks WHERE relation = 'outbox.lease'::regclass AND mode = 'ExclusiveLock' AND granted"
+        ).fetchone() == (1,)
+        process.kill()
+        process.wait()
+    assert projections(spine.connection) == before
+    assert logs(spine.connection) == told
+
+
+# The lock that rebuild, erase and retention work under
+
+UNDER_THE_LOCK = {
+    "erase_fragments",
+    "erase_log",
+    "erase_pending",
+    "erase_stripe",
+    "replace_fragment",
+    "drop_empty_fragments",
+    "drop_projections",
+    "enqueue_pending",
+    "fold_events",
+    "remove_events",
+    "remove_fragments",
+    "take_back_leases",
+}
+
+
+def writers():
+    """The queries that write to queues, logs or persons, and are not those of the ones that exclude the others."""
+    names = sorted(file.stem for file in (data_folder("schema") / "queries").rglob("*.sql"))
+    writing = re.compile(
+        r"(INSERT INTO|DELETE FROM|UPDATE) outbox\.(?!(merge|election|minute|coverage|circuit|alert|destination|mapping)\b)"
+    )
+    return [name for name in names if writing.search(load(name))]
+
+
+def prepared(name):
+    """A query as PREPARE takes it."""
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", load(name))))
+    return re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", load(name))
+
+
+def test_who_excludes_dispatchers_says_so():
+    for name in writers():
+        assert (name in UNDER_THE_LOCK) == ("under exclude_dispatchers" in " ".join(load(name).split())), name
+
+
+@pytest.mark.parametrize("name", [name for name in writers() if name not in UNDER_THE_LOCK])
+def test_every_other_writer_takes_the_lock_before_it_looks_at_anything(connection, name):
+    with connection.transaction(force_rollback=True):
+        connection.execute(f"PREPARE examined AS {prepared(name)}")
+        modes = connection.execute(
+            "SELECT mode FROM pg_locks WHERE relation = 'outbox.lease'::regclass AND pid = pg_backend_pid()"
+        ).fetchall()
+        connection.execute("DEALLOCATE examined")
+    assert {mode for (mode,) in modes} & {"RowShareLock", "RowExclusiveLock"}
+
+
+def test_the_writers_are_found():
+    assert {*writers()} >= {
+        *UNDER_THE_LOCK,
+        "claim_deliveries",
+        "enqueue_resends",
+        "expire_deliveries",
+        "extend_lease",
+        "reclaim_leases",
+        "requeue_dead_letters",
+        "settle_deliveries",
+    }
+
+
+async def test_who_waited_for_it_sees_what_was_done_meanwhile(spine, database, database_url):
+    spine.connection.execute("UPDATE outbox.destination SET paused = true")
+    record_many(spine, 2)
+    await spine.drain()
+    record_many_more = "INSERT INTO outbox.event (name, event_id, lead_id) VALUES ('lead_submitted', 'late', 'L')"
+    spine.connection.execute(record_many_more)
+    (lease, *_), *_ = await database.run("claim_deliveries", CLAIM | {"destination": 2, "since": BEGINNING, "limit": 1})
+    told = [{"event_id": 1, "revision": 0, "outcome": "delivered", "status": 200}]
+    asked = {
+        "claim_deliveries": CLAIM | {"destination": 1, "since": BEGINNING},
+        "claim_events": CLAIM | {"since": 0},
+        "settle_deliveries": {"lease": lease, "holder": "one", "told": Jsonb(told)},
+        "reclaim_leases": {},
+    }
+    with psycopg.connect(database_url) as other:
+        other.execute(load("exclude_dispatchers"))
+        other.execute("UPDATE outbox.event SET lead_id = 'erased'")
+        other.execute("DELETE FROM outbox.delivery WHERE destination = 1 AND event_id = 1")
+        other.execute("DELETE FROM outbox.lease")
+        tasks = {name: asyncio.create_task(database.run_once(name, given)) for name, given in asked.items()}
+        waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'outbox.lease'::regclass AND NOT granted"
+        await until(lambda: spine.connection.execute(waiting).fetchone() == (len(asked),))
+        other.commit()
+    answers = {name: await task for name, task in tasks.items()}
+    claimed = {name: json.loads(answers[name][0][3]) for name in ("claim_deliveries", "claim_events")}
+    assert [(event[0], event[6]) for event, *_ in claimed["claim_deliveries"]] == [(2, "erased")]
+    assert [arrival[5] for arrival in claimed["claim_events"]] == ["erased"]
+    assert answers["settle_deliveries"] == answers["reclaim_leases"] == [(0,)]
+    assert spine.count("receipt") == 0

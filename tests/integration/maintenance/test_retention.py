@@ -1,0 +1,327 @@
+"""Retention: what has had its time goes, in small batches; a person who comes back within it is still known."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+import psycopg
+import pytest
+from apscheduler.triggers.interval import IntervalTrigger
+
+from dispatcher.database.connections import Database
+from dispatcher.maintenance import retention
+from dispatcher.maintenance.rebuild import rebuild
+from dispatcher.people.erasure import erase
+from dispatcher.people.lookup import By, Selector
+from dispatcher.scheduler import leader
+from tests.support.waiting import until
+
+LOG = ("event", "receipt", "attempt", "revision")
+PERSONS = ("fragment", "fragment_event", "sign_in")
+ADA = {"email": "ada@example.com", "phone": "+44 20 7946 0958", "country": "GB"}
+BROWSER = {
+    "user_agent": "Mozilla/5.0 (X11)",
+    "ip": "203.0.113.7",
+    "url": "https://crm.example/",
+    "fbp": "fb.1.1700000000000.1234567890",
+}
+PROJECTIONS = (
+    "SELECT account_id, handl_id, lead_id, groups FROM outbox.fragment ORDER BY 1, 2, 3",
+    "SELECT event_id, handl_id, lead_id FROM outbox.fragment_event JOIN outbox.fragment ON id = fragment_id ORDER BY 1",
+    "SELECT kind, key, at, event_id, account_id FROM outbox.sign_in ORDER BY 1, 2, 3, 4",
+    "SELECT event_id, destination FROM outbox.delivery ORDER BY 1, 2",
+)
+
+
+def sha(text):
+    return sha256(text.encode()).hexdigest()
+
+
+def counts(spine, tables):
+    return {table: spine.count(table) for table in tables}
+
+
+def nothing(tables):
+    return dict.fromkeys(tables, 0)
+
+
+@pytest.fixture
+def sweep(spine, database):
+    """Sweep once, with the times that are given."""
+
+    async def sweep(**days):
+        return await retention.sweep(database, replace(spine.settings, **days), rest=0)
+
+    return sweep
+
+
+@pytest.fixture
+def record(spine):
+    """Record an event at the time of the moved clock."""
+
+    def record(event_id, name="lead_submitted", **fields):
+        at = datetime.fromtimestamp(spine.clock.now(), UTC).isoformat()
+        return spine.record(name=name, event_id=event_id, **{"occurred_at": at, **fields})
+
+    return record
+
+
+def user_data(spine, event_id):
+    (sent,) = [arrival for arrival in spine.arrivals("meta") if arrival.event_id == event_id]
+    return json.loads(bytes(sent.payload))["user_data"]
+
+
+async def test_what_ended_goes_after_its_time_and_not_before(spine, sweep, record):
+    spine.faults("meta", script=["http_500"])
+    record("keyless", person=ADA)
+    record("known", handl_id="H1", person=ADA, visitor=BROWSER)
+    await spine.drain()
+    spine.clock.move(seconds=10)
+    record("in", name="signed_in", account_id="A1", handl_id="H1")
+    assert await spine.drain() == 0
+    before = counts(spine, (*LOG, *PERSONS))
+    assert all(before.values())
+    spine.clock.move(days=89, hours=23)
+    assert await sweep() == retention.Swept()
+    assert counts(spine, (*LOG, *PERSONS)) == before
+    spine.clock.move(hours=2)
+    await sweep()
+    # The two that told a field last stay, as long as somebody may come back who needs them.
+    assert counts(spine, LOG) == {"event": 2, "receipt": 0, "attempt": 0, "revision": 0}
+    assert counts(spine, PERSONS) == {table: before[table] for table in PERSONS}
+    assert await sweep() == retention.Swept()
+
+
+async def test_a_yearly_renewal_finds_its_email_and_browser(spine, sweep, record):
+    spine.settings = replace(spine.settings, meta_api_version="v99.0")  # today's will be gone by then
+    record("lead", handl_id="H1", lead_id="L1", person=ADA, visitor=BROWSER)
+    await spine.drain()
+    spine.clock.move(hours=1)
+    record("account", name="account_created", account_id="A1", handl_id="H1")
+    await spine.drain()
+    for year in range(3):
+        for _ in range(10):
+            spine.clock.move(days=36)
+            await sweep()
+        record(f"renewal{year}", name="subscription_renewed", account_id="A1", details={"value": 9, "currency": "EUR"})
+        await spine.drain()
+        known = user_data(spine, f"renewal{year}")
+        assert known["em"] == [sha("ada@example.com")]
+        assert known["fbp"] == BROWSER["fbp"]
+        assert known["client_user_agent"] == BROWSER["user_agent"]
+        assert known["external_id"] == [sha("a1"), sha("h1"), sha("l1")]
+    assert spine.count("receipt") == 2
+
+
+async def test_of_a_person_who_stayed_silent_nothing_is_left(spine, sweep, record):
+    record("lead", handl_id="H1", lead_id="L1", person=ADA, visitor=BROWSER)
+    await spine.drain()
+    record("in", name="signed_in", account_id="A1", handl_id="H1", person=ADA)
+    await spine.drain()
+    spine.clock.move(days=399)
+    await sweep()
+    assert spine.count("fragment") == 3
+    spine.clock.move(days=2)
+    record("other", handl_id="H2", lead_id="L2")
+    await spine.drain()
+    swept = await sweep()
+    assert (swept.fragments, swept.events) == (3, 2)
+    assert spine.connection.execute("SELECT event_id FROM outbox.event").fetchall() == [("other",)]
+    assert spine.connection.execute("SELECT handl_id FROM outbox.fragment").fetchall() == [("H2",)]
+    assert counts(spine, ("sign_in", "fragment_event", "raw", "merge")) == {
+        "sign_in": 0,
+        "fragment_event": 1,
+        "raw": 0,
+        "merge": 0,
+    }
+
+
+async def test_a_person_is_silent_only_if_all_that_is_theirs_is(spine, sweep, record):
+    record("lead", handl_id="H1", lead_id="L1", person=ADA)
+    record("call", name="demo_requested", lead_id="L1")
+    record("in", name="signed_in", account_id="A1", handl_id="H1")
+    await spine.drain()
+    spine.clock.move(days=300)
+    record("visit", handl_id="H1", visitor=BROWSER)  # without signing in, on their own browser
+    await spine.drain()
+    spine.clock.move(days=300)
+    assert (await sweep()).fragments == 0
+    spine.clock.move(days=101)
+    assert (await sweep()).fragments == 5
+    assert counts(spine, (*LOG, *PERSONS)) == nothing((*LOG, *PERSONS))
+
+
+async def test_a_crowded_lead_keeps_nobody_alive(spine, sweep, record):
+    for number in range(40):
+        record(f"c{number}", handl_id=f"H{number}", lead_id="test")
+    await spine.drain()
+    spine.clock.move(days=401)
+    record("today", handl_id="H0", lead_id="test")
+    await spine.drain()
+    await sweep()
+    assert spine.connection.execute("SELECT handl_id FROM outbox.fragment").fetchall() == [("H0",)]
+
+
+async def test_what_is_still_owed_stays_whole(spine, sweep, record):
+    record("delivered", person=ADA, details={"value": 1})
+    await spine.drain()
+    spine.connection.execute("UPDATE outbox.destination SET paused = true WHERE name = 'ga4'")
+    record("pending", person=ADA)
+    await spine.drain()
+    record("waiting", person=ADA)
+    spine.clock.move(days=100)
+    assert (await sweep()).events == 1
+    rows = spine.connection.execute("SELECT event_id FROM outbox.event ORDER BY id").fetchall()
+    assert rows == [("pending",), ("waiting",)]
+    assert spine.receipts() == {("pending", "meta"): ("delivered", None)}
+    await spine.drain()
+    assert spine.receipts()["pending", "ga4"] == spine.receipts()["waiting", "ga4"] == ("failed", "window closed")
+    assert (await sweep()).events == 0  # its last receipt is new
+    spine.clock.move(days=91)
+    assert (await sweep()).events == 2
+    assert counts(spine, LOG) == nothing(LOG)
+
+
+async def test_an_event_ahead_of_its_time_is_as_old_as_its_time(spine, sweep, record):
+    tomorrow = datetime.fromtimestamp(spine.clock.now(), UTC) + timedelta(days=6)
+    record("ahead", person=ADA, occurred_at=tomorrow.isoformat())
+    spine.clock.move(days=7)
+    await spine.drain()
+    spine.clock.move(days=6)
+    assert await sweep(retention_days=8) == retention.Swept()
+    spine.clock.move(days=3)
+    assert (await sweep(retention_days=8)).events == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_rebuild_after_it_gives_the_same_and_owes_nothing(spine, sweep, record, database, seed):
+    lots = random.Random(seed)
+    for part in range(8):
+        for number in range(10):
+            record(
+                f"{part}-{number}", name=lots.choice(["lead_submitted", "signed_in"]),
+                account_id=lots.choice([None, None, "A1", "A2", "A3"]), handl_id=lots.choice([None, "H1", "H2", "H3"]),
+                lead_id=lots.choice([None, None, "L1", "L2", f"L{part}"]),
+                **lots.choice([{}, {"person": {"email": f"{lots.randrange(4)}@b.co"}}, {"visitor": BROWSER}]),
+            )  # fmt: skip
+        assert await spine.drain() == 0
+        spine.clock.move(days=lots.choice([10, 40, 90]))
+    swept = await sweep(retention_days=30, person_days=120)
+    assert swept.events
+    before = [spine.connection.execute(query).fetchall() for query in PROJECTIONS]
+    sent = len(spine.sandbox.ledger.arrivals)
+    await rebuild(database)
+    assert [spine.connection.execute(query).fetchall() for query in PROJECTIONS] == before
+    assert await spine.drain() == 0
+    assert len(spine.sandbox.ledger.arrivals) == sent
+
+
+async def test_it_goes_in_batches_and_a_writer_never_waits(spine, sweep, database_url):
+    count = 3 * retention.BATCH + 7
+    spine.connection.execute("UPDATE outbox.destination SET enabled = false")
+    spine.connection.execute(
+        "INSERT INTO outbox.event (name, handl_id) SELECT 'lead_submitted', 'h' || n FROM generate_series(1, %s) AS n",
+        (count,),
+    )
+    await spine.drain()
+    spine.clock.move(days=401)
+    with psycopg.connect(database_url) as other:
+        # A writer that stays open, and a dump that reads all: neither waits for the sweep, nor it for them.
+        other.execute("SELECT count(*) FROM outbox.event, outbox.lease")
+        other.execute("INSERT INTO outbox.event (name, event_id) VALUES ('lead_submitted', 'open')")
+        swept = await asyncio.wait_for(sweep(), 60)
+    assert (swept.fragments, swept.events) == (count, count)
+    assert spine.connection.execute("SELECT event_id FROM outbox.event").fetchall() == [("open",)]
+
+
+async def test_a_sweep_that_cannot_have_its_turn_gives_up(spine, sweep, record, database_url, monkeypatch):
+    monkeypatch.setattr(retention, "TIMEOUT", 1)
+    record("old", person=ADA)
+    await spine.drain()
+    spine.clock.move(days=91)
+    with psycopg.connect(database_url) as other:
+        other.execute("LOCK TABLE outbox.lease IN EXCLUSIVE MODE")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            await sweep()
+    assert (await sweep()).events == 1
+
+
+def often(_config):
+    return IntervalTrigger(seconds=0.05, timezone=UTC)
+
+
+async def test_it_is_a_job_of_the_schedule(spine, database, monkeypatch, capsys):
+    assert "retention" in {job.name for job in leader.JOBS}
+    ran = []
+
+    async def count(work):
+        ran.append(work.settings)
+        if len(ran) == 2:
+            raise psycopg.errors.UniqueViolation("Key (handl_id)=(secret)")
+
+    monkeypatch.setattr(leader, "JOBS", (leader.Job("often", often, count),))
+    one, other = (
+        leader.Schedule(database, spine.settings, holder=name, term=timedelta(seconds=60)) for name in ("one", "other")
+    )
+    await one.step()
+    await other.step()
+    await until(lambda: len(ran) > 2)
+    assert ran[0] is spine.settings
+    assert other._scheduler is None
+    await other.close()
+    spine.clock.move(seconds=61)  # its term is over, and the other one comes first
+    await other.step()
+    await one.step()
+    assert one._scheduler is None
+    await one.close()
+    assert spine.connection.execute("SELECT holder FROM outbox.leader").fetchall() == [("other",)]
+    await other.close()
+    assert spine.count("leader") == 0
+    said = capsys.readouterr()
+    assert "a job failed" in said.out + said.err
+    assert "secret" not in said.out + said.err
+
+
+async def test_one_that_stops_leaves_a_job_where_it_is(spine, database, monkeypatch):
+    began, cut_off = asyncio.Event(), asyncio.Event()
+
+    async def work(*_):
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cut_off.set()
+
+    monkeypatch.setattr(leader, "JOBS", (leader.Job("long", often, work),))
+    one = leader.Schedule(database, spine.settings, holder="one", term=timedelta(seconds=60))
+    await one.step()
+    await asyncio.wait_for(began.wait(), 20)
+    await one.close()
+    await asyncio.wait_for(cut_off.wait(), 20)
+    await one.close()
+    assert spine.count("leader") == 0
+
+
+async def test_the_dispatcher_s_role_is_enough_for_all_of_it(spine, record):
+    record("e", handl_id="H1", person=ADA)
+    record("in", name="signed_in", handl_id="H1", account_id="A1")
+    await spine.drain()
+    spine.connection.execute("CREATE ROLE keeper LOGIN PASSWORD 'keeper' IN ROLE outbox_dispatcher")
+    password = spine.database_url.split(":")[2].split("@")[0]
+    address = spine.database_url.replace("outbox:", "keeper:", 1).replace(password, "keeper")
+    try:
+        async with Database.connect(address, connections=2) as database:
+            assert (await rebuild(database)).events == 2
+            spine.clock.move(days=91)
+            assert (await retention.sweep(database, spine.settings, rest=0)).receipts == 2
+            assert await erase(database, Selector(By.EMAIL, "ada@example.com")) == 2
+            mine = leader.Schedule(database, spine.settings, holder="one", term=timedelta(seconds=60))
+            await mine.step()
+            await mine.close()
+    finally:
+        spine.connection.execute("DROP ROLE keeper")

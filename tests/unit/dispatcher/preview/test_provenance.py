@@ -1,0 +1,80 @@
+"""Where each field of a payload comes from."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from dispatcher.identity.profile import profile_from_event
+from dispatcher.models import Route
+from dispatcher.preview.provenance import Origins
+from tests.support.examples import NOW, event
+
+LENDER = event(id=7, occurred_at=NOW - timedelta(hours=3), handl_id="H", account_id="A")
+
+
+def origins(borrowed=(), lender=LENDER, *, owner=None, **fields):
+    """Where the fields of `event(**fields)` come from, of which `lender` lends those `borrowed`."""
+    told = event(**fields)
+    known = msgspec.structs.replace(profile_from_event(told), account_id=owner or told.account_id)
+    return Origins(told, known, dict.fromkeys(borrowed, lender.id), {lender.id: lender})
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "source"),
+    [
+        ("event_id", {}, "this event"),
+        ("event_name", {}, "configuration"),
+        ("events.name", {}, "configuration"),
+        ("events.timestamp_micros", {}, "this event"),
+        ("user_data.em", {"sealed": {"meta": {"em": ["x"]}}}, "this event"),
+        ("user_data.fbc", {"visitor": {"fbclid": "x"}}, "this event, made from its fbclid"),
+        ("client_id", {}, "derived from the person's earliest key"),
+        ("consent.ad_user_data", {}, "configuration (OUTBOX_CONSENT_DEFAULT)"),
+        ("consent.ad_user_data", {"consent": {"ad_user_data": "denied"}}, "this event"),
+        ("action_source", {}, "derived"),
+        ("action_source", {"details": {"action_source": "email"}}, "this event"),
+        ("custom_data.value", {}, "configuration"),
+        ("custom_data.value", {"details": {"value": 0}}, "this event"),
+        ("custom_data.lead_source", {}, "derived"),
+        ("custom_data.lead_source", {"campaign": {"source": "x"}}, "this event"),
+        ("custom_data.fixed", {}, "configuration"),
+        ("custom_data.content_category", {"details": {"product": "x"}}, "this event"),
+        ("events.params.transaction_id", {}, "derived"),
+        ("events.params.transaction_id", {"details": {"order_id": "1"}}, "this event"),
+        ("user_id", {"account_id": "A"}, "this event"),
+    ],
+)
+def test_a_field_comes_from_the_event_the_configuration_or_is_derived(path, fields, source):
+    assert origins(**fields).of(path, Route("Lead", {"fixed": 1})) == source
+
+
+@pytest.mark.parametrize(
+    ("fields", "source"),
+    [
+        ({"handl_id": "H"}, "event 7, 2 h earlier, same browser"),
+        ({"account_id": "A"}, "event 7, 2 h earlier, same account"),
+        ({"lead_id": "L"}, "event 7, 2 h earlier, same person"),
+        ({"handl_id": "H", "occurred_at": NOW - timedelta(hours=3)}, "event 7, at the same time, same browser"),
+        ({"handl_id": "H", "occurred_at": NOW - timedelta(days=3)}, "event 7, 2 d later, same browser"),
+    ],
+)
+def test_what_is_lent_names_the_event_how_far_apart_it_is_and_what_ties_them(fields, source):
+    assert origins(["em"], **fields).of("user_data.em", None) == source
+
+
+def test_a_step_may_decide_the_action_source():
+    assert origins().of("action_source", Route("Subscribe", action_source="system_generated")) == "configuration"
+
+
+def test_an_account_that_the_event_does_not_carry_is_named_as_such():
+    assert origins(owner="A", handl_id="H").of("user_id", None) == "the account that signed in on this browser or lead"
+
+
+def test_external_ids_are_told_apart():
+    told = event(account_id="A", handl_id="H")
+    known = msgspec.structs.replace(profile_from_event(told), keys=("A", "H", "L1", "L2"))
+    source = Origins(told, known, {}, {}).of("user_data.external_id", None)
+    assert source == "this event's account, handlID and 2 more of the same person"
