@@ -33,8 +33,8 @@ class StepItem(msgspec.Struct, frozen=True):
 class DestinationItem(msgspec.Struct, frozen=True):
     """One destination and its switches.
 
-    `missing`: the setting without which it is halted. `circuit`: how a running dispatcher finds it (running, throttled,
-    failing, halted), the newest word of any, with its `reason`; None: none was heard of lately.
+    `missing`: the setting without which it is halted. `state`: running, throttled, failing or halted, as a
+    dispatcher reported it last, with its `reason`; None: no dispatcher was seen lately.
     """
 
     name: str
@@ -42,7 +42,7 @@ class DestinationItem(msgspec.Struct, frozen=True):
     enabled: bool
     paused: bool
     missing: str | None
-    circuit: str | None
+    state: str | None
     reason: str | None
     steps: list[StepItem]
 
@@ -137,9 +137,9 @@ async def _switched(url: str, name: str, step: str | None, action: Action) -> st
 async def _list(settings: Settings, url: str, config: Config) -> list[DestinationItem]:
     async with Database.connect(url, connections=1) as database:
         rows = await database.run_once("read_states", {"since": timedelta(seconds=FRESH_SECONDS)})
-        # The newest word comes first, and so stands last in the mapping.
-        circuits = {row[0]: (row[2], row[3]) for row in reversed(rows)}
-        return [_item(words, settings, config, circuits) for words in await _words(database)]
+        # The latest report comes first, and so stands last in the dictionary.
+        states = {row[0]: (row[2], row[3]) for row in reversed(rows)}
+        return [_item(words, settings, config, states) for words in await _words(database)]
 
 
 async def _words(database: Database) -> list[DestinationRoutes]:
@@ -148,14 +148,14 @@ async def _words(database: Database) -> list[DestinationRoutes]:
 
 
 def _item(
-    words: DestinationRoutes, settings: Settings, config: Config, circuits: Mapping[int, tuple[str, str | None]]
+    words: DestinationRoutes, settings: Settings, config: Config, states: Mapping[int, tuple[str, str | None]]
 ) -> DestinationItem:
     missing = registry.create(words.kind, words.name, settings, config).missing()
     steps = [
         StepItem(step, route.event_name, route.enabled, route.paused) for step, route in sorted(words.routes.items())
     ]
-    circuit, reason = circuits.get(words.id, (None, None))
-    return DestinationItem(words.name, words.kind, words.enabled, words.paused, missing, circuit, reason, steps)
+    state, reason = states.get(words.id, (None, None))
+    return DestinationItem(words.name, words.kind, words.enabled, words.paused, missing, state, reason, steps)
 
 
 def _state(item: DestinationItem) -> str:
@@ -163,9 +163,9 @@ def _state(item: DestinationItem) -> str:
         return _switches(item)
     if item.missing:
         return f"{_switches(item)}; halted: {item.missing} is not set here"
-    if item.circuit in {None, "running"}:
+    if item.state in {None, "running"}:
         return _switches(item)
-    return f"{_switches(item)}; {item.circuit}: {item.reason or 'for a reason unknown'}"
+    return f"{_switches(item)}; {item.state}: {item.reason or 'for a reason unknown'}"
 
 
 def _switches(item: DestinationItem | StepItem) -> str:

@@ -256,16 +256,16 @@ fragment = Table(
     postgresql_with={"fillfactor": "80"},
     comment="The events that carry the same keys; groups: [time, id, fields] of those that told a field last",
 )
-Index("facet_handl", fragment.c.handl_id, postgresql_where=fragment.c.handl_id != "")
-Index("facet_lead", fragment.c.lead_id, postgresql_where=fragment.c.lead_id != "")
+Index("fragment_handl", fragment.c.handl_id, postgresql_where=fragment.c.handl_id != "")
+Index("fragment_lead", fragment.c.lead_id, postgresql_where=fragment.c.lead_id != "")
 
-facet_event = Table(
+fragment_event = Table(
     "fragment_event",
     metadata,
-    Column("facet_id", BigInteger, nullable=False),
+    Column("fragment_id", BigInteger, nullable=False),
     Column("event_id", BigInteger, nullable=False),
-    PrimaryKeyConstraint("facet_id", "event_id"),
-    comment="Which events a facet is of",
+    PrimaryKeyConstraint("fragment_id", "event_id"),
+    comment="The events of a fragment",
 )
 
 sign_in = Table(
@@ -348,14 +348,14 @@ _COUNTS = {"fillfactor": "50"}
 delivery_count = Table(
     "delivery_count",
     metadata,
-    _time("delivery_count"),
+    _time("minute"),
     Column("count", BigInteger, nullable=False),
     Column("seconds", Double, nullable=False, server_default=text("0")),
     Column("longest", Double, nullable=False, server_default=text("0")),
     Column("destination", SmallInteger, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=_KEY),
-    PrimaryKeyConstraint("delivery_count", "destination", "outcome", "reason"),
+    PrimaryKeyConstraint("minute", "destination", "outcome", "reason"),
     postgresql_with=_COUNTS,
     comment="How many deliveries ended or failed in a minute, by outcome and reason; seconds from recorded to delivered: sum, longest",
 )

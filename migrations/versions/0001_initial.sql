@@ -82,14 +82,14 @@ CREATE TABLE outbox.delivery (
 COMMENT ON TABLE outbox.delivery IS 'One event still pending for one destination';
 
 CREATE TABLE outbox.delivery_count (
-    delivery_count TIMESTAMP WITH TIME ZONE NOT NULL,
+    minute TIMESTAMP WITH TIME ZONE NOT NULL,
     count BIGINT NOT NULL,
     seconds DOUBLE PRECISION DEFAULT 0 NOT NULL,
     longest DOUBLE PRECISION DEFAULT 0 NOT NULL,
     destination SMALLINT NOT NULL,
     outcome TEXT NOT NULL,
     reason TEXT DEFAULT '' NOT NULL,
-    CONSTRAINT delivery_count_pkey PRIMARY KEY (delivery_count, destination, outcome, reason)
+    CONSTRAINT delivery_count_pkey PRIMARY KEY (minute, destination, outcome, reason)
 )
  WITH (fillfactor = 50);
 
@@ -183,17 +183,17 @@ CREATE TABLE outbox.fragment (
 
 COMMENT ON TABLE outbox.fragment IS 'The events that carry the same keys; groups: [time, id, fields] of those that told a field last';
 
-CREATE INDEX facet_handl ON outbox.fragment (handl_id) WHERE handl_id != '';
+CREATE INDEX fragment_handl ON outbox.fragment (handl_id) WHERE handl_id != '';
 
-CREATE INDEX facet_lead ON outbox.fragment (lead_id) WHERE lead_id != '';
+CREATE INDEX fragment_lead ON outbox.fragment (lead_id) WHERE lead_id != '';
 
 CREATE TABLE outbox.fragment_event (
-    facet_id BIGINT NOT NULL,
+    fragment_id BIGINT NOT NULL,
     event_id BIGINT NOT NULL,
-    CONSTRAINT fragment_event_pkey PRIMARY KEY (facet_id, event_id)
+    CONSTRAINT fragment_event_pkey PRIMARY KEY (fragment_id, event_id)
 );
 
-COMMENT ON TABLE outbox.fragment_event IS 'Which events a facet is of';
+COMMENT ON TABLE outbox.fragment_event IS 'The events of a fragment';
 
 CREATE TABLE outbox.intake (
     event_id BIGINT NOT NULL,

@@ -317,8 +317,8 @@ def test_what_others_do_changes_nothing(events, others):
 def test_a_key_of_two_persons_is_neither_ones():
     """A browser on which nobody signed in: its two leads became two accounts, elsewhere."""
     events = [
-        event_of(1, at=1, handl_id="role", lead_id="l1", told=["em", "fbp"]),
-        event_of(2, at=2, handl_id="role", lead_id="l2", told=["em", "fbp"]),
+        event_of(1, at=1, handl_id="office", lead_id="l1", told=["em", "fbp"]),
+        event_of(2, at=2, handl_id="office", lead_id="l2", told=["em", "fbp"]),
         event_of(3, at=3, account_id="a1", lead_id="l1"),
         event_of(4, at=4, account_id="a2", lead_id="l2"),
     ]
@@ -350,7 +350,7 @@ def test_what_an_account_tells_without_a_browser_is_lent_to_what_it_tells_on_its
 def test_on_a_crowded_browser_too_an_event_is_whose_who_signed_in_last_before_it(seed):
     signing_in = {20: "a1", 60: "a2"}
     events = [
-        event_of(number, at=number, account_id=signing_in.get(number), handl_id="role", lead_id=f"l{number}")
+        event_of(number, at=number, account_id=signing_in.get(number), handl_id="office", lead_id=f"l{number}")
         for number in range(1, 3 * KEY_LIMIT)
     ]
     known = resolve(events, Tables(events, random.Random(seed)))
@@ -362,7 +362,7 @@ def test_on_a_crowded_browser_too_an_event_is_whose_who_signed_in_last_before_it
 # What it costs
 
 test_lead = [{"lead_id": "test", "handl_id": f"h{n}", "account_id": None if n % 3 else f"a{n}"} for n in range(1000)]
-office = [{"handl_id": "role", "lead_id": f"l{n}", "account_id": None if n % 2 else f"a{n}"} for n in range(1000)]
+office = [{"handl_id": "office", "lead_id": f"l{n}", "account_id": None if n % 2 else f"a{n}"} for n in range(1000)]
 one_account = [{"account_id": "a1", "handl_id": f"h{n // 2}", "lead_id": f"l{n // 3}"} for n in range(1000)]
 anonymous = [{"handl_id": f"h{n // 2}", "lead_id": f"l{n // 3}"} for n in range(1000)]
 a_browser_of_leads_of_browsers = [

@@ -22,7 +22,7 @@ async function update() {
 
 async function watch() {
   await update().catch(() => {});
-  if (panel.querySelector(".owed") && Date.now() - since < PATIENCE) setTimeout(watch, 300);
+  if (panel.querySelector(".pending") && Date.now() - since < PATIENCE) setTimeout(watch, 300);
 }
 
-if (panel && panel.querySelector(".owed")) watch();
+if (panel && panel.querySelector(".pending")) watch();

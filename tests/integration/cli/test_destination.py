@@ -35,9 +35,9 @@ async def test_what_a_running_dispatcher_finds_is_listed(outbox, spine):
         """
     )
     found = (await listed(outbox))["ga4"]
-    assert (found["destination_state"], found["reason"]) == ("halted", "access token refused")
+    assert (found["state"], found["reason"]) == ("halted", "access token refused")
     spine.connection.execute("UPDATE outbox.destination_state SET seen_at = now() - interval '10 minutes'")
-    assert (await listed(outbox))["ga4"]["destination_state"] is None
+    assert (await listed(outbox))["ga4"]["state"] is None
 
 
 async def test_a_refused_token_is_said(spine):

@@ -21,7 +21,7 @@ async def test_it_says_why_nothing_would_be_sent(outbox, spine):
     event_id = spine.record(name="lead_submitted", event_id="nobody")
     code, out, _ = await outbox("preview", str(event_id))
     assert code == 0
-    assert "meta: dead: insufficient identity" in out
+    assert "meta: failed: insufficient identity" in out
 
 
 async def test_json_has_every_event_of_that_id(outbox, spine):

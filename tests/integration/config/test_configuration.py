@@ -105,11 +105,11 @@ def test_what_changes_is_logged_and_only_that(spine, configured):
 def test_migrate_tells_what_it_changes_and_not_what_is_there_from_the_first(empty_database, configured):
     said = []
     config = configured(DEALERS)
-    migrations.upgrade(empty_database, config=config, tell=said.append)
+    migrations.upgrade(empty_database, config=config, on_change=said.append)
     assert said == []
-    migrations.upgrade(empty_database, config=config, tell=said.append)
+    migrations.upgrade(empty_database, config=config, on_change=said.append)
     assert said == []
-    migrations.upgrade(empty_database, tell=said.append)
+    migrations.upgrade(empty_database, on_change=said.append)
     assert "lead_submitted at dealers: Lead is told no more" in said
 
 

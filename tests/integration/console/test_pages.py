@@ -48,7 +48,7 @@ async def test_the_list_shows_the_newest_first_and_what_became_of_each(site, spi
     page = await site.get("/events")
     assert re.findall(r'href="/events/(\d+)"', page.html) == [str(ada + 3), str(ada + 2), str(ada + 1), str(ada)]
     assert "Meta: owed" in page.text
-    assert "Meta: dead, missing value" in page.text
+    assert "Meta: failed, missing value" in page.text
     assert "Meta: delivered again" in page.text
 
 

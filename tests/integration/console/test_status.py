@@ -15,7 +15,15 @@ class Tables:
     def __init__(self, connection):
         self.connection = connection
 
-    def circuit(self, destination, state="running", reason=None, *, holder="one", since="12 min", seen="1 s"):
+    def dispatcher(self, holder="one", *, since="12 min", seen="1 s"):
+        self.connection.execute(
+            "INSERT INTO outbox.dispatcher (holder, started_at, seen_at) "
+            "VALUES (%s, outbox.clock() - %s::interval, outbox.clock() - %s::interval) "
+            "ON CONFLICT (holder) DO UPDATE SET seen_at = excluded.seen_at",
+            (holder, since, seen),
+        )
+
+    def state(self, destination, state="running", reason=None, *, holder="one", since="12 min", seen="1 s"):
         self.connection.execute(
             "INSERT INTO outbox.destination_state (destination, holder, state, reason, since, seen_at) "
             "VALUES (%s, %s, %s, %s, outbox.clock() - %s::interval, outbox.clock() - %s::interval) "
@@ -51,9 +59,9 @@ def tables(connection):
 @pytest.fixture
 def running(tables):
     """A dispatcher for which everything runs, and both destinations take everything."""
-    for destination in (0, 1, 2):
-        tables.circuit(destination)
+    tables.dispatcher()
     for destination in (1, 2):
+        tables.state(destination)
         tables.minute(destination, "delivered", 100, seconds=40.0, longest=1.5)
     return tables
 
@@ -84,18 +92,18 @@ async def test_what_waits_a_moment_is_no_trouble(running, says):
 
 
 async def test_a_dispatcher_that_had_nothing_to_send_since_a_recovery_is_no_trouble(running, says):
-    running.circuit(1, "halted", "permission missing", holder="idle", since="20 min")
+    running.state(1, "halted", "permission missing", holder="idle", since="20 min")
     assert await says() == [("good", "Conversions arrive. Meta and GA4 take everything; nothing waits.")]
 
 
 async def test_what_fails_while_nothing_is_owed_is_no_trouble(running, says):
-    running.circuit(1, "failing", "server error")
+    running.state(1, "failing", "server error")
     assert [level for level, _ in await says()] == ["good"]
 
 
 async def test_where_all_dies_nothing_is_called_well(tables, says):
     for destination in (0, 1, 2):
-        tables.circuit(destination)
+        tables.state(destination)
     tables.minute(1, "failed", 500, "invalid parameter")
     ((level, sentence),) = await says()
     assert level == "bad"
@@ -104,7 +112,7 @@ async def test_where_all_dies_nothing_is_called_well(tables, says):
 
 async def test_where_nothing_arrives_as_it_is_paused_that_is_said_first(tables, says):
     for destination in (0, 1, 2):
-        tables.circuit(destination)
+        tables.state(destination)
     tables.connection.execute("UPDATE outbox.destination SET paused = true WHERE id = 1")
     ((level, sentence),) = await says()
     assert (level, sentence.startswith("Meta is paused")) == ("fair", True)
@@ -136,7 +144,7 @@ async def test_a_requeue_waits_since_it_was_decided_and_is_lost_by_when_it_happe
 
 async def test_a_quiet_hour_is_no_trouble(tables, says):
     for destination in (0, 1, 2):
-        tables.circuit(destination)
+        tables.state(destination)
     ((level, sentence),) = await says()
     assert (level, sentence.startswith("Nothing was delivered in the last hour, and nothing is wrong.")) == (
         "good",
@@ -150,12 +158,12 @@ async def test_without_a_dispatcher_it_says_to_start_one(tables, says):
     assert level == "bad"
     assert "No dispatcher has been heard of" in sentence
     assert "5 deliveries wait. Start one: outbox dispatch" in sentence
-    tables.circuit(0, seen="91 s")
+    tables.dispatcher(seen="91 s")
     assert "No dispatcher is running; the last was heard of 2 min ago." in (await says())[0][1]
 
 
 async def test_a_token_that_is_refused_is_said_with_what_waits_until_when_and_what_to_do(running, says):
-    running.circuit(1, "halted", "access token invalid or expired")
+    running.state(1, "halted", "access token invalid or expired")
     running.enqueue(1, 1204, ago="1 day")
     level, sentence = (await says())[0]
     assert level == "bad"
@@ -165,7 +173,7 @@ async def test_a_token_that_is_refused_is_said_with_what_waits_until_when_and_wh
 
 
 async def test_a_window_that_nears_its_end_is_said(running, says):
-    running.circuit(2, "halted", "GA4_API_SECRET is not set")
+    running.state(2, "halted", "GA4_API_SECRET is not set")
     running.enqueue(2, 1, ago="70 hours")
     sentence = (await says())[0][1]
     assert "a setting is missing: GA4_API_SECRET is not set." in sentence
@@ -174,11 +182,11 @@ async def test_a_window_that_nears_its_end_is_said(running, says):
 
 async def test_what_a_dispatcher_came_to_last_counts_and_one_that_is_gone_does_not(running, database):
     running.enqueue(1, 1)
-    running.circuit(1, "halted", "permission missing", holder="idle", since="20 min")
-    running.circuit(1, "failing", "server error", holder="two", since="10 min")
-    running.circuit(1, "halted", "permission missing", holder="gone", seen="5 min")
-    running.circuit(0, holder="two")
-    running.circuit(0, holder="gone", seen="5 min")
+    running.state(1, "halted", "permission missing", holder="idle", since="20 min")
+    running.state(1, "failing", "server error", holder="two", since="10 min")
+    running.state(1, "halted", "permission missing", holder="gone", seen="5 min")
+    running.dispatcher("two")
+    running.dispatcher("gone", seen="5 min")
     found = await situation(database, Config())
     meta = found.destinations[0]
     assert (meta.state, meta.reason, meta.reported_by, len(found.here)) == ("failing", "server error", 1, 2)
@@ -197,7 +205,7 @@ async def test_what_an_operator_switched_is_no_fault(running, says, switch, says
 
 
 async def test_throttled_goes_on_by_itself(running, says):
-    running.circuit(2, "throttled", "too many requests")
+    running.state(2, "throttled", "too many requests")
     found = await says()
     assert [level for level, _ in found] == ["good", "fair"]
     assert "GA4 asks us to slow down" in found[1][1]
@@ -244,7 +252,7 @@ async def test_a_long_queue_is_counted_so_far_and_no_farther(running, database):
 
 async def test_what_intake_holds_up_is_said(tables, says):
     for destination in (0, 1, 2):
-        tables.circuit(destination)
+        tables.state(destination)
     tables.connection.execute(
         "INSERT INTO outbox.event (name, recorded_at) SELECT 'lead_submitted', outbox.clock() - interval '3 min' "
         "FROM generate_series(1, 4)"

@@ -365,7 +365,7 @@ SELECT 2 + n % 2, CASE WHEN n % 5 = 0 THEN 'role' ELSE 'h' || n / 3 END, n, n, '
 FROM generate_series(1, 100000) AS n;
 INSERT INTO outbox.event (name) SELECT 'signed_in' FROM generate_series(1, 20000);
 """
-KEYS = ["role", "test", *(f"{kind}{number}" for kind in "ahl" for number in range(300))]
+KEYS = ["office", "test", *(f"{kind}{number}" for kind in "ahl" for number in range(300))]
 KINDS = [{"o": 2, "t": 3, "a": 1, "h": 2, "l": 3}[key[0]] for key in KEYS]
 ASKED = {
     "read_fragments": {name: Jsonb(dict.fromkeys(KEYS, 0)) for name in ("accounts", "handls", "leads")}
