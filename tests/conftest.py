@@ -1,4 +1,4 @@
-"""Shared fixtures: one embedded PostgreSQL for the whole run, a database of its own for each test that asks for one."""
+"""Shared fixtures: one embedded PostgreSQL for the whole run (of a worker), a database of its own for each test that asks for one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from dispatcher.database.connections import Database
 from dispatcher.sandbox import Sandbox
 from tests.support import processes
 from tests.support.clock import Clock
+from tests.support.ports import settled_port
 from tests.support.spine import Spine
+from tests.support.workers import pytest_collection_modifyitems, pytest_xdist_auto_num_workers  # noqa: F401 - hooks
 
 TEMPLATE = "outbox_template"
 _numbers = itertools.count(1)
@@ -32,7 +34,9 @@ def server() -> Iterator[embedded_postgres.Server]:
     folder = Path(tempfile.mkdtemp(prefix="outbox-tests-"))
     folder.chmod(0o755)
     server = embedded_postgres.Server(
-        folder, options={"fsync": "off", "max_connections": "200", "max_prepared_transactions": "0"}
+        folder,
+        options={"fsync": "off", "max_connections": "200", "max_prepared_transactions": "0"},
+        port=settled_port(),
     )
     server.start()
     yield server

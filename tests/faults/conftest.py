@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.database import embedded_postgres, migrations
+from tests.support.ports import settled_port
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def own_server() -> Iterator[embedded_postgres.Server]:
     """A PostgreSQL server that this test may stop, at an address that stays."""
     folder = Path(tempfile.mkdtemp(prefix="outbox-faults-"))
     folder.chmod(0o755)
-    server = embedded_postgres.Server(folder, port=embedded_postgres.free_port())
+    server = embedded_postgres.Server(folder, port=settled_port())
     server.start()
     migrations.upgrade(server.url)
     yield server

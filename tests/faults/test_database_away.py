@@ -8,7 +8,7 @@ import signal
 import psycopg
 import pytest
 
-from dispatcher.database import embedded_postgres
+from tests.support.ports import settled_port
 from tests.support.waiting import until
 
 
@@ -70,7 +70,7 @@ async def test_terminated_backends_are_replaced(own_server, dispatch, sandbox):
 
 
 async def test_a_failover_to_another_address_is_followed(own_server, dispatch, sandbox):
-    other = embedded_postgres.free_port()
+    other = settled_port()
     url = own_server.url
     address = url.split("@")[1].split("/")[0]
     both_addresses = url.replace(address, f"{address},127.0.0.1:{other}")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -21,6 +19,7 @@ import aiohttp
 from dispatcher.database import embedded_postgres
 from tests.faults.chaos.plan import GA4_SECRET, LEASE_SECONDS, META_TOKEN, Plan
 from tests.support.paths import ROOT
+from tests.support.ports import settled_port
 
 OUTBOX = Path(sys.executable).with_name("outbox")
 
@@ -29,16 +28,7 @@ def postgres(folder: Path, plan: Plan) -> embedded_postgres.Server:
     """Give a server whose address stays the same, whenever it is started."""
     home = folder / "postgres"
     home.mkdir(mode=0o755)
-    return embedded_postgres.Server(home, options={} if plan.fsync else {"fsync": "off"}, port=_settled_port())
-
-
-def _settled_port() -> int:
-    """Give a free port that nobody gets by chance while the server is down: below those of outgoing connections."""
-    while True:
-        port = random.randrange(20000, 30000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
+    return embedded_postgres.Server(home, options={} if plan.fsync else {"fsync": "off"}, port=settled_port())
 
 
 class Sandbox:

@@ -658,7 +658,7 @@ def test_a_plain_insert_owes_intake_whatever_was_recorded_before_in_its_transact
         *(({"occurred_at": at}, "occurred_at") for at in ("infinity", "-infinity", FUTURE, "1969-12-31T23:59:59Z")),
         *(({field: value}, field) for field in OBJECTS[1:] for value in ("[]", '"x"', nested(33), '{"a": 1e301}')),
     ],
-    ids=lambda value: str(value)[:50],
+    ids=lambda value: str(value).replace(FUTURE, "next week")[:50],
 )
 def test_a_plain_insert_is_held_to_the_same_rules(connection, columns, field):
     columns = {"name": "lead_submitted"} | columns
