@@ -20,7 +20,7 @@ import pytest
 from dispatcher.database import embedded_postgres, embedded_programs
 from dispatcher.database.embedded_programs import EmbeddedError, Programs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 INSTALL = embedded_postgres._INSTALL
 SITE = INSTALL.parents[1]
 OPTIONS = {"fsync": "off", "shared_buffers": "1MB", "max_connections": "10"}
