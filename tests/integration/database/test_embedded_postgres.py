@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -249,7 +250,59 @@ def test_a_lost_password_stops_the_start_and_leaves_the_data_alone(directory):
 
 def test_what_the_server_says_against_a_start_is_told(directory):
     with (
-        pytest.raises(embedded_postgres.EmbeddedError, match="the embedded PostgreSQL failed"),
+        pytest.raises(embedded_postgres.EmbeddedError, match=r'does not start on .*: .*"max_connections": "none"'),
         embedded_postgres.running(directory, options={"max_connections": "none"}),
     ):
         pass
+
+
+@pytest.mark.parametrize("moment", ["unfinished-*/PG_VERSION", "postgres/postmaster.pid"])
+def test_ctrl_c_while_it_starts_leaves_no_server_and_a_directory_that_starts(new_directory, moment):
+    with user(new_directory) as interrupted:
+        until(lambda: [*new_directory.glob(moment), *new_directory.glob(f"server/{moment}")])
+        os.killpg(interrupted.pid, signal.SIGINT)
+        interrupted.wait()
+    assert not is_running(new_directory)
+    with embedded_postgres.running(new_directory, options=OPTIONS) as url:
+        assert use(url) == 1
+
+
+@pytest.mark.parametrize("place", ["file", "file/.outbox", "/proc/outbox"])
+def test_a_directory_that_cannot_be_made_is_a_sentence(tmp_path, place):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(
+            embedded_postgres.EmbeddedError, match=r"cannot be kept in .*start this in a folder where you may"
+        ),
+        embedded_postgres.running(tmp_path / place),
+    ):
+        pass
+
+
+def test_a_directory_may_have_a_name_that_is_no_text(new_directory):
+    with embedded_postgres.running(new_directory / os.fsdecode(b"caf\xe9"), options=OPTIONS) as url:
+        assert use(url) == 1
+
+
+def test_a_password_that_is_there_stays_when_a_data_directory_is_made(new_directory):
+    new_directory.mkdir()
+    (new_directory / "password").write_text("of-another-account")
+    with (
+        embedded_postgres.running(new_directory, options=OPTIONS) as url,
+        psycopg.connect(url) as connection,
+    ):
+        assert connection.info.password == "of-another-account"
+
+
+def test_a_free_port_that_somebody_takes_first_is_replaced_and_one_that_was_asked_for_is_not(
+    new_directory, monkeypatch
+):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ports = iter([port, embedded_postgres.free_port()])
+        with monkeypatch.context() as patch:
+            patch.setattr(embedded_postgres, "free_port", lambda: next(ports))
+            with embedded_postgres.running(new_directory, options=OPTIONS) as url:
+                assert use(url) == 1
+        with pytest.raises(embedded_postgres.EmbeddedError, match="Address already in use"):
+            embedded_postgres.Server(new_directory, options=OPTIONS, port=port).start()
