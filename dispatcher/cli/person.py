@@ -14,7 +14,7 @@ import typer
 from dispatcher.cli import context, output
 from dispatcher.cli.progress import progress
 from dispatcher.database.connections import Database
-from dispatcher.people.lookup import NOTHING, By, Found, Scan, Selector, SeveralError, find, look_through
+from dispatcher.people.lookup import NOTHING, By, Found, Scan, Selector, AmbiguousPersonError, find, look_through
 from dispatcher.people.profile import Item, PersonProfile, portrait
 
 MOST_EVENTS = 50
@@ -85,7 +85,7 @@ def one_person(selector: Selector) -> Iterator[None]:
     """Turn "several persons have used this" into an error that names their accounts."""
     try:
         yield
-    except SeveralError as error:
+    except AmbiguousPersonError as error:
         accounts = f": {', '.join(error.accounts)}" if len(error.accounts) <= 10 else f" ({len(error.accounts)})"
         typer.echo(f"outbox: several persons have used this {selector.by}; name an account{accounts}", err=True)
         raise typer.Exit(2) from error

@@ -6,7 +6,7 @@ A selector names a person, and `outbox person` and `outbox erase` mean the same 
   on contested keys by the time of each;
 - a lead or handlID: the person whose events carry it. Where these belong to one account, everything of that account;
   where they belong to none, they, and what carries the other keys that they carry and belongs to no account either;
-  where they belong to several accounts, it names nobody (`SeveralError`);
+  where they belong to several accounts, it names nobody (`AmbiguousPersonError`);
 - an e-mail address: likewise, of every event that carries it; an event without any key is found by it alone.
 
 Events that wait for intake count as if they were folded.
@@ -34,7 +34,7 @@ SCAN = 20_000
 """So many events are looked through for an e-mail address at once."""
 
 
-class SeveralError(Exception):
+class AmbiguousPersonError(Exception):
     """A key that several persons have used names none of them."""
 
     def __init__(self, accounts: Collection[str]) -> None:
@@ -151,7 +151,7 @@ class _Search:
             async for batch in batches:
                 owners |= {account for _, account in await self._owners(batch)}
                 if len(owners - {""}) > 1:
-                    raise SeveralError(owners - {""})
+                    raise AmbiguousPersonError(owners - {""})
         for account in owners - {""}:
             await self.add_account(account)
         if "" in owners:
@@ -181,7 +181,7 @@ class _Search:
                     anonymous.append(event)
         keys = {key for event in anonymous for key in links(keys_of(event))}
         if len(accounts) > KEY_LIMIT or len(keys) > KEY_LIMIT:
-            raise SeveralError(accounts)
+            raise AmbiguousPersonError(accounts)
         for account in sorted(accounts):
             await self.add_account(account)
         self.events |= {event.id: event for event in anonymous}

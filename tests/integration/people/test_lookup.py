@@ -9,7 +9,7 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from dispatcher.people.lookup import By, Selector, SeveralError, find
+from dispatcher.people.lookup import By, Selector, AmbiguousPersonError, find
 from dispatcher.people.profile import portrait
 
 BROWSER = {"ip": "203.0.113.7", "user_agent": "Mozilla/5.0 (X11)", "fbp": "fb.1.1700000000000.1234567890"}
@@ -138,7 +138,7 @@ async def test_a_shared_browser_names_nobody_and_lends_each_what_was_theirs(know
     for take_in in (False, True):
         if take_in:
             await spine.drain()
-        with pytest.raises(SeveralError) as several:
+        with pytest.raises(AmbiguousPersonError) as several:
             await known(handl="H")
         assert several.value.accounts == ["A1", "A2"]
         assert ids(await known(account="A1")) == ["first", "in A1", "of A1"]
