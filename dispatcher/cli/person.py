@@ -14,7 +14,7 @@ import typer
 from dispatcher.cli import context, output
 from dispatcher.cli.progress import progress
 from dispatcher.database.connections import Database
-from dispatcher.people.lookup import NOTHING, By, Found, Scan, Selector, AmbiguousPersonError, find, look_through
+from dispatcher.people.lookup import NOTHING, By, Found, Scan, Selector, AmbiguousPersonError, find, scan_for_email
 from dispatcher.people.profile import Item, PersonProfile, portrait
 
 MOST_EVENTS = 50
@@ -74,7 +74,7 @@ async def look_up(database: Database, selector: Selector) -> tuple[Found, Person
     async with database.transaction(is_reading=True, seconds=0) as transaction:
         if selector.by is By.EMAIL:
             with progress("looking through the log") as tell:
-                scan = await look_through(transaction, selector.value, progress=tell)
+                scan = await scan_for_email(transaction, selector.value, progress=tell)
         with one_person(selector):
             found = await find(transaction, selector, scan)
         return found, await portrait(transaction, found), scan

@@ -89,7 +89,7 @@ async def find(queries: Transaction, selector: Selector, scan: Scan = NOTHING) -
     if selector.by is By.ACCOUNT:
         await search.add_account(keys_of(_carrying(Kind.ACCOUNT, selector.value)).account_id)
     elif selector.by is By.EMAIL:
-        await search.add_all((await look_through(queries, selector.value, scan)).events)
+        await search.add_all((await scan_for_email(queries, selector.value, scan)).events)
     else:
         kind = Kind.LEAD if selector.by is By.LEAD else Kind.HANDL
         (key,) = links(keys_of(_carrying(kind, selector.value)))
@@ -97,7 +97,7 @@ async def find(queries: Transaction, selector: Selector, scan: Scan = NOTHING) -
     return Found(frozenset(search.accounts), search.events)
 
 
-async def look_through(
+async def scan_for_email(
     queries: Transaction,
     address: str,
     scan: Scan = NOTHING,
