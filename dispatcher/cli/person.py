@@ -15,7 +15,7 @@ from dispatcher.cli import context, output
 from dispatcher.cli.progress import progress
 from dispatcher.database.connections import Database
 from dispatcher.people.lookup import NOTHING, By, Found, Scan, Selector, AmbiguousPersonError, find, scan_for_email
-from dispatcher.people.profile import Item, PersonProfile, portrait
+from dispatcher.people.profile import Item, PersonProfile, build_profile
 
 MOST_EVENTS = 50
 """So many are listed, the newest; `--json` gives all."""
@@ -77,7 +77,7 @@ async def look_up(database: Database, selector: Selector) -> tuple[Found, Person
                 scan = await scan_for_email(transaction, selector.value, progress=tell)
         with one_person(selector):
             found = await find(transaction, selector, scan)
-        return found, await portrait(transaction, found), scan
+        return found, await build_profile(transaction, found), scan
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from aiohttp import web
 from dispatcher.console.events import LONGEST, SCANNED, scan
 from dispatcher.console.request import ConsoleRequest
 from dispatcher.people.lookup import NOTHING, By, Selector, AmbiguousPersonError, find
-from dispatcher.people.profile import PersonProfile, portrait
+from dispatcher.people.profile import PersonProfile, build_profile
 
 MOST_EVENTS = 100
 MOST_ACCOUNTS = 20
@@ -33,7 +33,7 @@ async def search(visit: ConsoleRequest) -> web.Response:
         async with visit.transaction() as transaction:
             seen = await scan(transaction, value) if by is By.EMAIL else NOTHING
             found = await find(transaction, Selector(by, value), seen)
-            known = await portrait(transaction, found) if found.events else None
+            known = await build_profile(transaction, found) if found.events else None
     except AmbiguousPersonError as error:
         return _page(visit, by=by, several=error.accounts[:MOST_ACCOUNTS])
     return _page(visit, by=by, known=known, asked=True)

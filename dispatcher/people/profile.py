@@ -75,7 +75,7 @@ class PersonProfile(msgspec.Struct):
     events: list[EventItem]
 
 
-async def portrait(queries: Transaction, found: Found) -> PersonProfile:
+async def build_profile(queries: Transaction, found: Found) -> PersonProfile:
     """Give what is known of a person that was found."""
     told: dict[tuple[str, str], Item] = {}
     events: list[EventItem] = []

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from dispatcher.people.lookup import By, Selector, AmbiguousPersonError, find
-from dispatcher.people.profile import portrait
+from dispatcher.people.profile import build_profile
 
 BROWSER = {"ip": "203.0.113.7", "user_agent": "Mozilla/5.0 (X11)", "fbp": "fb.1.1700000000000.1234567890"}
 ADA = {"email": " Ada.Lovelace@Example.com", "phone": "+44 20 7946 0958", "country": "GB"}
@@ -35,7 +35,7 @@ def known(database):
     async def known(**selector):
         ((by, value),) = selector.items()
         async with database.transaction(is_reading=True) as transaction:
-            return await portrait(transaction, await find(transaction, Selector(By(by), value)))
+            return await build_profile(transaction, await find(transaction, Selector(By(by), value)))
 
     return known
 
