@@ -37,7 +37,7 @@ from dispatcher.identity.resolver import PersonResolver
 from dispatcher.models import Event
 
 
-class WholeLog(PersonResolver):
+class FullLogResolver(PersonResolver):
     """The resolver that also knows what is not folded yet."""
 
     def __init__(self, queries: Queries) -> None:

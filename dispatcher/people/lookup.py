@@ -23,7 +23,7 @@ import msgspec
 
 from dispatcher.database.connections import Transaction
 from dispatcher.identity.fragments import keys_of
-from dispatcher.identity.full_log import WholeLog, skeleton
+from dispatcher.identity.full_log import FullLogResolver, skeleton
 from dispatcher.identity.graph import KEY_LIMIT, Key, Kind, links
 from dispatcher.intake.worker import SLACK
 from dispatcher.models import Event
@@ -131,7 +131,7 @@ class _Search:
         self.accounts: set[str] = set()
         self.events: dict[int, Event] = {}
         self._queries = queries
-        self._log = WholeLog(queries)
+        self._log = FullLogResolver(queries)
 
     async def add_account(self, account: str) -> None:
         """Add all that belongs to an account."""
