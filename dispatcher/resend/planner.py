@@ -31,7 +31,7 @@ from dispatcher.routing import DestinationRoutes, RoutingTable
 log = structlog.get_logger()
 
 MERGES = 500
-EVENTS_A_FACET = 200
+EVENTS_PER_FRAGMENT = 200
 """So many of a facet's events are looked at, the newest: older ones are outside every window."""
 IN_FLIGHT = timedelta(seconds=10)
 """When a merge is looked at again whose events were just being sent, by what was known before it."""
@@ -206,7 +206,7 @@ class Resender:
             "accounts": [keys.account_id for keys in fragments],
             "handls": [keys.handl_id for keys in fragments],
             "leads": [keys.lead_id for keys in fragments],
-            "limit": EVENTS_A_FACET,
+            "limit": EVENTS_PER_FRAGMENT,
         }
         return await self._database.run("read_fragment_events", asked) if fragments else []
 
