@@ -115,7 +115,7 @@ class PersonResolver:
                 return [relations[number] for number in range(len(events))]
             await self._look_up(around, wait)
 
-    async def relate_keys(self, keys: Keys) -> Owner:
+    async def find_owner_of_keys(self, keys: Keys) -> Owner:
         """Say who lends to the owner of `keys` (an account, a handlID or a lead), by all that is known."""
         around = IdentityGraph()
         wait = LookupNeeded(keys=set(all_keys(keys)))

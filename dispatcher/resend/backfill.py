@@ -69,7 +69,7 @@ async def _first_since(database: Database, since: datetime, first: int, last: in
 async def _of_account(
     database: Database, resender: Resender, account_id: str
 ) -> AsyncIterator[tuple[int, int, list[Event]]]:
-    relation = await PersonResolver(database).relate_keys(Keys(account_id))
+    relation = await PersonResolver(database).find_owner_of_keys(Keys(account_id))
     ids = sorted(await resender.events_of(relation))
     for start in range(0, len(ids), BATCH):
         batch = ids[start : start + BATCH]
