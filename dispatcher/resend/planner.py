@@ -45,7 +45,7 @@ class Verdict(StrEnum):
     WINDOW_CLOSED = "window closed: it would count twice"
     OTHER_ACCOUNT = "sent under another account"
     NOT_DELIVERED = "not delivered"  # whatever is still owed is built with all that is known anyway
-    STILL_OWED = "still owed"
+    STILL_PENDING = "still owed"
     IN_FLIGHT = "in flight"
     REFUSED = "would be refused"
 
@@ -79,7 +79,7 @@ def judge(
     if told.in_flight:
         return Verdict.IN_FLIGHT, ()
     if told.revision != told.ended_revision:
-        return Verdict.STILL_OWED, ()
+        return Verdict.STILL_PENDING, ()
     if not told.delivered or told.revision is None or told.first_at is None or route is None:
         return Verdict.NOT_DELIVERED, ()
     again = Delivery(told.event, told.revision + 1, 0, told.first_at)
