@@ -48,7 +48,7 @@ class FullLogResolver(PersonResolver):
         """Give those of `keys` that so many facets carry that they say nothing about who somebody is."""
         around = IdentityGraph()
         await self._look_up(around, LookupNeeded(keys=set(keys)))
-        return set(around.crowds)
+        return set(around.over_limit_keys)
 
     async def unfolded(self, keys: Collection[Key]) -> list[Event]:
         """Give the events that are not folded yet and carry one of `keys`."""
@@ -77,8 +77,8 @@ class FullLogResolver(PersonResolver):
             for key in missing.keys:
                 told = {keys: groups for keys, groups in fragments.items() if key in all_keys(keys)}
                 known = _joined(around.fragments[key], told)
-                if key in around.crowds or (len(known) > KEY_LIMIT and key.kind is not Kind.ACCOUNT):
-                    around.crowds[key], known = True, []  # somebody may have signed in on it meanwhile
+                if key in around.over_limit_keys or (len(known) > KEY_LIMIT and key.kind is not Kind.ACCOUNT):
+                    around.over_limit_keys[key], known = True, []  # somebody may have signed in on it meanwhile
                 around.fragments[key] = known
         if missing.sign_ins:
             events = await self.unfolded({key for key, _ in missing.sign_ins})

@@ -170,13 +170,13 @@ def _split(fields: str) -> list[str]:
 class IdentityGraph:
     """What has been looked up of the facets and sign-ins around some events.
 
-    `facets`: those that carry a key; of a crowded one none. `crowds`: the crowded keys, with whether anybody signed in on
+    `facets`: those that carry a key; of a crowded one none. `over_limit_keys`: the crowded keys, with whether anybody signed in on
     them.
     """
 
     def __init__(self) -> None:
         self.fragments: dict[Key, Sequence[Fragment]] = {}
-        self.crowds: dict[Key, bool] = {}
+        self.over_limit_keys: dict[Key, bool] = {}
         self.sign_ins: dict[tuple[Key, LogPosition], SignIns] = {}
         self._owners: dict[Keys, str] = {}
         self._pointing: dict[Keys, str | None] = {}
@@ -312,10 +312,10 @@ class IdentityGraph:
 
     def _is_signed_in(self, key: Key) -> bool:
         """Say whether anybody ever signed in on a key."""
-        return self.crowds[key] if key in self.crowds else bool(self._accounts(key))
+        return self.over_limit_keys[key] if key in self.over_limit_keys else bool(self._accounts(key))
 
     def _is_over_limit(self, key: Key) -> bool:
-        return key in self.crowds
+        return key in self.over_limit_keys
 
     def _is_alone(self, keys: Keys) -> bool:
         """Say whether all that carries any of `keys`, an account not among them, carries just these."""

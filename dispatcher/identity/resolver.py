@@ -84,7 +84,7 @@ class PersonResolver:
         await self._fragments(around, [_carriers(keys, events) for keys in zip(*carried, strict=True)])
         # On a crowded key only those who signed in say anything about who somebody is.
         accounts, handls, leads = (
-            {key.value for key in around.fragments if key.kind is kind and around.crowds.get(key, True)}
+            {key.value for key in around.fragments if key.kind is kind and around.over_limit_keys.get(key, True)}
             for kind in Kind
         )
         return around, [
@@ -156,7 +156,7 @@ class PersonResolver:
         for kind, value, told, is_signed_in in await self._database.run("read_fragments", parameters):
             key = Key(_KINDS[kind - 1], value)
             if told is None:
-                around.crowds[key] = is_signed_in
+                around.over_limit_keys[key] = is_signed_in
             elif told not in fragments:
                 fragments[told] = [Fragment(Keys(*carried), groups) for *carried, groups in _decode(told)]
             around.fragments[key] = fragments.get(told, ())

@@ -79,7 +79,7 @@ happenings = st.fixed_dictionaries(
 
 
 @st.composite
-def crowds(draw):
+def over_limit_keys(draw):
     """A key in nearly or more than as many combinations as make a crowd, each with a key of its own beside it."""
     over_limit, beside, third = draw(st.permutations(["account_id", "handl_id", "lead_id"]))
     size = draw(st.sampled_from([KEY_LIMIT - 2, KEY_LIMIT - 1, KEY_LIMIT, KEY_LIMIT + 1, 2 * KEY_LIMIT]))
@@ -102,7 +102,7 @@ def logs(draw, *, least=1, most=14):
     """A log of a few events over few keys, now and then with a crowd among them, numbered in any order of time."""
     happened = draw(st.lists(happenings, min_size=least, max_size=most))
     if draw(st.integers(0, 4)) == 0:
-        happened += draw(crowds())
+        happened += draw(over_limit_keys())
     return [event_of(number, **fields) for number, fields in enumerate(happened, start=1)]
 
 
