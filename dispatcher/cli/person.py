@@ -14,7 +14,7 @@ import typer
 from dispatcher.cli import context, output
 from dispatcher.cli.progress import progress
 from dispatcher.database.connections import Database
-from dispatcher.people.lookup import NOTHING, By, Found, Scan, Selector, AmbiguousPersonError, find, scan_for_email
+from dispatcher.people.lookup import NOTHING, AmbiguousPersonError, By, Found, Scan, Selector, find, scan_for_email
 from dispatcher.people.profile import Item, PersonProfile, build_profile
 
 MOST_EVENTS = 50

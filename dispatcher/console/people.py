@@ -6,7 +6,7 @@ from aiohttp import web
 
 from dispatcher.console.events import LONGEST, SCANNED, scan
 from dispatcher.console.request import ConsoleRequest
-from dispatcher.people.lookup import NOTHING, By, Selector, AmbiguousPersonError, find
+from dispatcher.people.lookup import NOTHING, AmbiguousPersonError, By, Selector, find
 from dispatcher.people.profile import PersonProfile, build_profile
 
 MOST_EVENTS = 100

@@ -9,7 +9,7 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from dispatcher.people.lookup import By, Selector, AmbiguousPersonError, find
+from dispatcher.people.lookup import AmbiguousPersonError, By, Selector, find
 from dispatcher.people.profile import build_profile
 
 BROWSER = {"ip": "203.0.113.7", "user_agent": "Mozilla/5.0 (X11)", "fbp": "fb.1.1700000000000.1234567890"}
