@@ -14,7 +14,16 @@ import typer
 from dispatcher.cli import context, output
 from dispatcher.cli.progress import progress
 from dispatcher.database.connections import Database
-from dispatcher.people.lookup import NOTHING, AmbiguousPersonError, By, Found, Scan, Selector, find, scan_for_email
+from dispatcher.people.lookup import (
+    EMPTY_SCAN,
+    AmbiguousPersonError,
+    By,
+    Found,
+    Scan,
+    Selector,
+    find_person,
+    scan_for_email,
+)
 from dispatcher.people.profile import Item, PersonProfile, build_profile
 
 MOST_EVENTS = 50
@@ -70,13 +79,13 @@ async def _person(url: str, selector: Selector) -> PersonProfile:
 
 async def look_up(database: Database, selector: Selector) -> tuple[Found, PersonProfile, Scan]:
     """Return what `selector` finds, what is known of that person, and the scan of the log if one was needed."""
-    scan = NOTHING
+    scan = EMPTY_SCAN
     async with database.transaction(is_reading=True, seconds=0) as transaction:
         if selector.by is By.EMAIL:
             with progress("looking through the log") as tell:
                 scan = await scan_for_email(transaction, selector.value, progress=tell)
         with one_person(selector):
-            found = await find(transaction, selector, scan)
+            found = await find_person(transaction, selector, scan)
         return found, await build_profile(transaction, found), scan
 
 

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from dispatcher.console.events import LONGEST, SCANNED, scan
 from dispatcher.console.request import ConsoleRequest
-from dispatcher.people.lookup import NOTHING, AmbiguousPersonError, By, Selector, find
+from dispatcher.people.lookup import EMPTY_SCAN, AmbiguousPersonError, By, Selector, find_person
 from dispatcher.people.profile import PersonProfile, build_profile
 
 MOST_EVENTS = 100
@@ -31,8 +31,8 @@ async def search(visit: ConsoleRequest) -> web.Response:
         return _page(visit)
     try:
         async with visit.transaction() as transaction:
-            seen = await scan(transaction, value) if by is By.EMAIL else NOTHING
-            found = await find(transaction, Selector(by, value), seen)
+            seen = await scan(transaction, value) if by is By.EMAIL else EMPTY_SCAN
+            found = await find_person(transaction, Selector(by, value), seen)
             known = await build_profile(transaction, found) if found.events else None
     except AmbiguousPersonError as error:
         return _page(visit, by=by, several=error.accounts[:MOST_ACCOUNTS])

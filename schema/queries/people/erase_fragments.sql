@@ -1,5 +1,5 @@
 -- Takes some events out of what is known of persons: given are the fragments that hold any (accounts, handls, leads: as
--- arrays side by side), the events, and the sign-ins that they were (kinds, values, ats, signed: likewise). Returns the
+-- arrays side by side), the events, and the sign-ins that they were (kinds, values, ats, sign_in_ids: likewise). Returns the
 -- fragments that are left, as others' events are in them too. Only under exclude_dispatchers.
 -- Relies on fragment_pkey, fragment_event_pkey, sign_in_pkey.
 WITH asked AS MATERIALIZED (
@@ -11,7 +11,7 @@ WITH asked AS MATERIALIZED (
     WHERE fragment_id = asked.id AND event_id = ANY (%(ids)s::bigint[])
 ), sign_ins AS (
     DELETE FROM outbox.sign_in
-    USING unnest(%(kinds)s::smallint[], %(values)s::text[], %(ats)s::bigint[], %(signed)s::bigint[])
+    USING unnest(%(kinds)s::smallint[], %(values)s::text[], %(ats)s::bigint[], %(sign_in_ids)s::bigint[])
         AS gone (kind, key, at, event_id)
     WHERE sign_in.kind = gone.kind AND sign_in.key = gone.key AND sign_in.at = gone.at
       AND sign_in.event_id = gone.event_id

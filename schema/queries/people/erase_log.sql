@@ -1,5 +1,5 @@
 -- Takes out of the log whom some events were about. An event keeps its name, times, and of its details the amount; its
--- event_id too, by which a repeat is recognised, unless it says who it was (:telling). Returns how many events that were
+-- event_id too, by which a repeat is recognised, unless it says who it was (:identifying). Returns how many events that were
 -- not erased before. Only under exclude_dispatchers. Relies on event_pkey, receipt_pkey, attempt_pkey, raw_pkey,
 -- merge_pkey.
 WITH receipts AS (
@@ -18,7 +18,7 @@ WITH receipts AS (
         details = nullif(jsonb_strip_nulls(jsonb_build_object(
             'value', CASE WHEN details ->> 'value' ~ '^-?[0-9]{1,12}([.][0-9]{1,6})?$' THEN details -> 'value' END,
             'currency', CASE WHEN details ->> 'currency' ~ '^[A-Za-z]{3}$' THEN details -> 'currency' END)), '{}'),
-        event_id = CASE WHEN id = ANY (%(telling)s::bigint[]) THEN gen_random_uuid()::text ELSE event_id END,
+        event_id = CASE WHEN id = ANY (%(identifying)s::bigint[]) THEN gen_random_uuid()::text ELSE event_id END,
         notes = '{erased}'
     WHERE id = ANY (%(ids)s::bigint[]) AND notes IS DISTINCT FROM '{erased}'
     RETURNING id

@@ -12,7 +12,7 @@ from tests.support.plans import FILL, IDS, walk
 
 KEYS = {"accounts": [f"a{n}" for n in IDS], "handls": [f"h{n}" for n in IDS], "leads": [f"l{n}" for n in IDS]}
 FACTS = {"fragments": Jsonb([{"account_id": "x", "handl_id": "", "lead_id": "", "groups": []}]), "facts": Jsonb([])}
-SIGN_INS = {"kinds": [2] * 50, "values": KEYS["handls"], "ats": [1] * 50, "signed": IDS}
+SIGN_INS = {"kinds": [2] * 50, "values": KEYS["handls"], "ats": [1] * 50, "sign_in_ids": IDS}
 
 # Query → its parameters; what it looks through whole.
 STATEMENTS = {
@@ -22,7 +22,7 @@ STATEMENTS = {
     "list_deliveries": ({"ids": IDS}, {"intake", "delivery", "lease", "destination"}),
     "read_raw_persons": ({"ids": IDS}, set()),
     "erase_pending": ({"ids": IDS}, {"intake", "delivery", "lease", "destination"}),
-    "erase_log": ({"ids": IDS, "telling": IDS}, set()),
+    "erase_log": ({"ids": IDS, "identifying": IDS}, set()),
     "erase_fragments": (KEYS | SIGN_INS | {"ids": IDS}, set()),
     "read_fragment_facts": ({"fragment": 7}, set()),
     "replace_fragment": ({"handl_id": "h1", "lead_id": "l1", "groups": Jsonb([])}, set()),

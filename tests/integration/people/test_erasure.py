@@ -17,7 +17,7 @@ from dispatcher.identity.full_log import skeleton
 from dispatcher.identity.graph import Fragment, IdentityGraph, Key, Kind, LookupNeeded, SignIns, all_keys, links
 from dispatcher.maintenance.rebuild import rebuild
 from dispatcher.models import Settlement
-from dispatcher.people.erasure import erase, tells
+from dispatcher.people.erasure import erase, identifies
 from dispatcher.people.lookup import By, Selector
 from tests.support.waiting import until
 
@@ -236,8 +236,8 @@ async def test_an_event_id_that_tells_whose_it_was_is_replaced(spine, forget):
         "7b1c7c0e-5f0f-4b0e-9c0e-7a7a7a7a7a7a",
     }
     assert traces(spine.connection) == set()
-    assert tells("Account_5", {"5"})
-    assert not tells("account-55", {"5"})
+    assert identifies("Account_5", {"5"})
+    assert not identifies("account-55", {"5"})
 
 
 async def test_what_is_remembered_of_stripe_knows_no_customer_any_more(spine, forget):
