@@ -1,7 +1,7 @@
--- Takes out of the log whom some events were about. An event keeps its name, times, and of its details the amount; its
--- event_id too, by which a repeat is recognised, unless it says who it was (:identifying). Returns how many events that were
--- not erased before. Only under exclude_dispatchers. Relies on event_pkey, receipt_pkey, attempt_pkey, raw_pkey,
--- merge_pkey.
+-- Removes from the log what identifies the persons of some events. An event keeps its name, its times and, of its details,
+-- the amount. It also keeps its event_id, by which a repeat is recognised, unless the event_id identifies the person
+-- (:identifying). Returns the number of events that were not erased before. Only under exclude_dispatchers.
+-- Relies on event_pkey, receipt_pkey, attempt_pkey, raw_pkey, merge_pkey.
 WITH receipts AS (
     UPDATE outbox.receipt SET account_id = NULL, sent = NULL, trace = NULL
     WHERE event_id = ANY (%(ids)s::bigint[]) AND num_nonnulls(account_id, sent, trace) > 0
