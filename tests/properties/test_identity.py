@@ -83,15 +83,15 @@ def around_the_limit(draw):
     """Events with one key in about KEY_LIMIT or in many more combinations, each with a key of its own beside it."""
     shared, beside, third = draw(st.permutations(["account_id", "handl_id", "lead_id"]))
     size = draw(st.sampled_from([KEY_LIMIT - 2, KEY_LIMIT - 1, KEY_LIMIT, KEY_LIMIT + 1, 2 * KEY_LIMIT]))
-    lots = draw(st.randoms(use_true_random=False))
+    rng = draw(st.randoms(use_true_random=False))
     rarely = draw(st.sampled_from([0, 0.1, 0.5]))
     return [
         {
-            "at": lots.randrange(7),
-            "fields": lots.sample(everything, 2),
+            "at": rng.randrange(7),
+            "fields": rng.sample(everything, 2),
             shared: f"{shared[0]}1",
             beside: f"{beside[0]}{number}",
-            third: f"{third[0]}{lots.randint(1, 3)}" if lots.random() < rarely else None,
+            third: f"{third[0]}{rng.randint(1, 3)}" if rng.random() < rarely else None,
         }
         for number in range(1, size + 1)
     ]
@@ -109,8 +109,8 @@ def logs(draw, *, least=1, most=14):
 class Tables:
     """The tables of a folded log, with the queries of `schema/queries` that the resolver runs. Counts the queries."""
 
-    def __init__(self, events, lots=None):
-        self.lots = lots or random.Random(0)
+    def __init__(self, events, rng=None):
+        self.rng = rng or random.Random(0)
         self.queries = Counter()
         self.events = {event.id: event for event in events}
         self.fragments = fold(map(fact_of, events))
@@ -138,7 +138,7 @@ class Tables:
             for key, event in carriers.items():
                 found = list(self.by_key.get((kind, key), ()))
                 if kind > 1:
-                    self.lots.shuffle(found)
+                    self.rng.shuffle(found)
                 else:  # only the fragments of an account come in a fixed order
                     found = found[:key_limit]
                 if any({abs(number) for _, number, _ in self.fragments[fragment]} != {event} for fragment in found):
@@ -194,8 +194,8 @@ def origins(profile):
 
 @unhurried
 @given(logs(least=0), st.randoms(use_true_random=False))
-def test_the_log_folds_to_the_same_in_whatever_order(events, lots):
-    assert fold(map(fact_of, lots.sample(events, len(events)))) == fold(map(fact_of, events))
+def test_the_log_folds_to_the_same_in_whatever_order(events, rng):
+    assert fold(map(fact_of, rng.sample(events, len(events)))) == fold(map(fact_of, events))
 
 
 @unhurried
@@ -220,8 +220,8 @@ def test_a_fragment_holds_the_last_event_with_each_field(events):
 
 @unhurried
 @given(logs(), st.randoms(use_true_random=False))
-def test_owner_and_sources_of_an_event_are_what_the_whole_log_says(events, lots):
-    log, tables = Log(events), Tables(events, lots)
+def test_owner_and_sources_of_an_event_are_what_the_whole_log_says(events, rng):
+    log, tables = Log(events), Tables(events, rng)
     for event, owner in zip(events, answer(PersonResolver(tables).find_owners(events)), strict=True):
         sources = {oracle.combination(other) for other in log.sources(event)}
         alone = {(owner.account_id, "", "")}  # the events of an account, folded a second time
@@ -231,9 +231,9 @@ def test_owner_and_sources_of_an_event_are_what_the_whole_log_says(events, lots)
 
 @thorough
 @given(logs(), st.randoms(use_true_random=False))
-def test_a_profile_is_what_the_whole_log_says(events, lots):
+def test_a_profile_is_what_the_whole_log_says(events, rng):
     log = Log(events)
-    for event, profile in zip(events, resolve(events, Tables(events, lots)), strict=True):
+    for event, profile in zip(events, resolve(events, Tables(events, rng)), strict=True):
         assert as_person(profile) == asdict(log.person(event))
 
 

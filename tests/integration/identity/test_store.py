@@ -45,32 +45,32 @@ def database_url(shared_database_url):
 # Logs
 
 
-def random_log(lots, size=60):
+def random_log(rng, size=60):
     """Events with few keys, so that they collide; sometimes a key over the limit, a raw person or a refusal."""
-    accounts, handls, leads = (lots.randint(2, 5) for _ in range(3))
-    over_limit = lots.choice([{}, {"handl_id": "h0"}, {"lead_id": "l0"}, {"account_id": "a0"}])
-    beside = lots.choice([name for name in ("account_id", "handl_id", "lead_id") if name not in over_limit])
+    accounts, handls, leads = (rng.randint(2, 5) for _ in range(3))
+    over_limit = rng.choice([{}, {"handl_id": "h0"}, {"lead_id": "l0"}, {"account_id": "a0"}])
+    beside = rng.choice([name for name in ("account_id", "handl_id", "lead_id") if name not in over_limit])
     log = []
     for number in range(size):
-        event = random_event(lots, number, lots.randrange(size // 2))
+        event = random_event(rng, number, rng.randrange(size // 2))
         if over_limit and number < KEY_LIMIT + 4:
             event |= {**over_limit, beside: f"{beside[0]}{number}"}
         else:
             keys = {"account_id": (0.25, accounts), "handl_id": (0.6, handls), "lead_id": (0.5, leads)}
-            event |= {name: f"{name[0]}{lots.randrange(n)}" for name, (p, n) in keys.items() if lots.random() < p}
+            event |= {name: f"{name[0]}{rng.randrange(n)}" for name, (p, n) in keys.items() if rng.random() < p}
         log.append(event)
     return log
 
 
-def random_event(lots, number, minute):
+def random_event(rng, number, minute):
     """An event without its keys."""
     event = {
         "name": "signed_in",
         "event_id": str(number),
         "occurred_at": (BEGIN + timedelta(minutes=minute)).isoformat(),
     }
-    traits = {name: [f"{name} of {number}"] for name in TRAITS if lots.random() < 0.3}
-    if traits and lots.random() < 0.2:
+    traits = {name: [f"{name} of {number}"] for name in TRAITS if rng.random() < 0.3}
+    if traits and rng.random() < 0.2:
         event["person"] = {"email": f"{number}@example.com"}
     elif traits:
         event["sealed"] = {
@@ -78,10 +78,10 @@ def random_event(lots, number, minute):
             "google": {"sha256_email_address": [f"google of {number}"]},
             "country": f"country of {number}" if "country" in traits else None,
         }
-    if browser := {name: f"{name} of {number}" for name in BROWSER if lots.random() < 0.2}:
+    if browser := {name: f"{name} of {number}" for name in BROWSER if rng.random() < 0.2}:
         event["visitor"] = browser
-    if lots.random() < 0.15:
-        event["consent"] = {kind: lots.choice(["granted", "denied"]) for kind in oracle.CONSENTS}
+    if rng.random() < 0.15:
+        event["consent"] = {kind: rng.choice(["granted", "denied"]) for kind in oracle.CONSENTS}
     return event
 
 
@@ -91,13 +91,13 @@ def random_event(lots, number, minute):
 class Faltering:
     """A dispatcher's connections; sometimes it stalls before it settles, until its lease has expired."""
 
-    def __init__(self, database, lots):
+    def __init__(self, database, rng):
         self.database = database
-        self.lots = lots
+        self.rng = rng
         self.left = 5
 
     async def run(self, query, params=None):
-        if query == "settle_events" and self.left and self.lots.random() < 0.3:
+        if query == "settle_events" and self.left and self.rng.random() < 0.3:
             self.left -= 1
             async with self.database._pool.connection() as connection:
                 await connection.execute(
@@ -191,13 +191,13 @@ def failures(monkeypatch):
 async def test_any_order_any_split_and_lost_leases_give_the_same_tables_and_profiles(
     database, connection, monkeypatch, failures, seed
 ):
-    lots = random.Random(seed)
-    monkeypatch.setattr("dispatcher.intake.worker.BATCH", lots.randint(3, 12))
-    log = random_log(lots)
-    lots.shuffle(log)
-    intakes = [intake(Faltering(database, lots), f"holder {number}", lease=LEASE) for number in range(3)]
+    rng = random.Random(seed)
+    monkeypatch.setattr("dispatcher.intake.worker.BATCH", rng.randint(3, 12))
+    log = random_log(rng)
+    rng.shuffle(log)
+    intakes = [intake(Faltering(database, rng), f"holder {number}", lease=LEASE) for number in range(3)]
     while log:
-        size = lots.randint(1, len(log))
+        size = rng.randint(1, len(log))
         record(connection, log[:size])
         log = log[size:]
         await asyncio.gather(*(one.step() for one in intakes))
@@ -231,10 +231,10 @@ def by_name(connection):
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_log_recorded_in_another_order_gives_the_same_tables(database, connection, seed):
-    lots = random.Random(seed)
+    rng = random.Random(seed)
     log = [
         event | {"occurred_at": (BEGIN + timedelta(seconds=number)).isoformat()}
-        for number, event in enumerate(random_log(lots))
+        for number, event in enumerate(random_log(rng))
     ]
     seen = []
     for _ in range(2):
@@ -242,7 +242,7 @@ async def test_a_log_recorded_in_another_order_gives_the_same_tables(database, c
         await take_in([intake(database, "one", lease=LEASE)])
         seen.append(by_name(connection))
         connection.execute(EMPTY)
-        lots.shuffle(log)
+        rng.shuffle(log)
     assert seen[0] == seen[1]
 
 
@@ -266,8 +266,8 @@ async def test_many_dispatchers_over_the_same_few_keys_never_deadlock(database, 
 async def test_keys_too_long_for_an_index_row_are_folded_and_distinguish_persons(
     database, connection, failures, first, length
 ):
-    lots = random.Random(0)
-    long = "".join(chr(first + lots.randrange(20_000)) for _ in range(length))  # does not compress
+    rng = random.Random(0)
+    long = "".join(chr(first + rng.randrange(20_000)) for _ in range(length))  # does not compress
     for account in ("a", "b"):
         connection.execute(
             "INSERT INTO outbox.event (name, account_id, handl_id, lead_id) VALUES ('signed_in', %s, %s, %s)",
@@ -338,10 +338,10 @@ async def test_a_thousand_events_cost_the_same_few_queries_however_many_share_a_
         return await run(self, query, params)
 
     monkeypatch.setattr(Database, "run", counted)
-    lots = random.Random(0)
+    rng = random.Random(0)
     for size in SIZES:
         mine = [event for event in events if event.event_id.startswith(f"{size} ")]
-        for batch in (lots.choices(mine, k=1000), mine[:1]):
+        for batch in (rng.choices(mine, k=1000), mine[:1]):
             queries.clear()
             await PersonResolver(database).resolve(batch)
             assert queries["read_fragments"] <= 5

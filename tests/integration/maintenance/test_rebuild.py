@@ -59,17 +59,17 @@ def record_many(spine, count):
     )
 
 
-async def random_log(spine, lots, size):
+async def random_log(spine, rng, size):
     """A log in every state: delivered, failed, pending with and without tries, re-sent, requeued."""
 
     def record(number):
         spine.record(
-            name=lots.choice(["lead_submitted", "signed_in", "subscription_purchased", "trial_started"]),
-            event_id=f"e{number}", account_id=lots.choice([None, None, "A1", "A2", "A3"]),
-            handl_id=lots.choice([None, "H1", "H2", "H3", "H4"]), lead_id=lots.choice([None, None, "L1", "L2", "L3"]),
-            occurred_at=ago(minutes=lots.choice([-4000, 0, 10, 500, 1000])),
-            **lots.choice([{}, {"person": {"email": f"{lots.randrange(9)}@b.co"}}, {"visitor": {"fbp": "fb.1.1.2"}}]),
-            **lots.choice([{}, {"details": {"value": 1, "currency": "EUR"}}]),
+            name=rng.choice(["lead_submitted", "signed_in", "subscription_purchased", "trial_started"]),
+            event_id=f"e{number}", account_id=rng.choice([None, None, "A1", "A2", "A3"]),
+            handl_id=rng.choice([None, "H1", "H2", "H3", "H4"]), lead_id=rng.choice([None, None, "L1", "L2", "L3"]),
+            occurred_at=ago(minutes=rng.choice([-4000, 0, 10, 500, 1000])),
+            **rng.choice([{}, {"person": {"email": f"{rng.randrange(9)}@b.co"}}, {"visitor": {"fbp": "fb.1.1.2"}}]),
+            **rng.choice([{}, {"details": {"value": 1, "currency": "EUR"}}]),
         )  # fmt: skip
 
     for part, fault in enumerate(("ok", "reset_after_accept", "http_500")):
@@ -86,8 +86,8 @@ async def random_log(spine, lots, size):
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_folding_the_logs_again_gives_what_intake_and_delivery_made(spine, database, seed):
-    lots = random.Random(seed)
-    await random_log(spine, lots, 15)
+    rng = random.Random(seed)
+    await random_log(spine, rng, 15)
     before, log = projections(spine.connection), logs(spine.connection)
     assert all(before.values())
     # Every kind is there: tried or not, revision 0 or later, with an unknown outcome or without.

@@ -200,17 +200,17 @@ async def test_the_age_of_an_event_recorded_ahead_counts_from_when_it_happened(s
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_a_rebuild_after_retention_gives_the_same_and_enqueues_nothing(spine, sweep, record, database, seed):
-    lots = random.Random(seed)
+    rng = random.Random(seed)
     for part in range(8):
         for number in range(10):
             record(
-                f"{part}-{number}", name=lots.choice(["lead_submitted", "signed_in"]),
-                account_id=lots.choice([None, None, "A1", "A2", "A3"]), handl_id=lots.choice([None, "H1", "H2", "H3"]),
-                lead_id=lots.choice([None, None, "L1", "L2", f"L{part}"]),
-                **lots.choice([{}, {"person": {"email": f"{lots.randrange(4)}@b.co"}}, {"visitor": BROWSER}]),
+                f"{part}-{number}", name=rng.choice(["lead_submitted", "signed_in"]),
+                account_id=rng.choice([None, None, "A1", "A2", "A3"]), handl_id=rng.choice([None, "H1", "H2", "H3"]),
+                lead_id=rng.choice([None, None, "L1", "L2", f"L{part}"]),
+                **rng.choice([{}, {"person": {"email": f"{rng.randrange(4)}@b.co"}}, {"visitor": BROWSER}]),
             )  # fmt: skip
         assert await spine.drain() == 0
-        spine.clock.move(days=lots.choice([10, 40, 90]))
+        spine.clock.move(days=rng.choice([10, 40, 90]))
     swept = await sweep(retention_days=30, person_days=120)
     assert swept.events
     before = [spine.connection.execute(query).fetchall() for query in PROJECTIONS]

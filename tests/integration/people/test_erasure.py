@@ -364,21 +364,21 @@ def owners(events):
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_what_remains_is_the_fold_of_the_other_events(spine, erase_person, seed):
-    lots = random.Random(seed)
+    rng = random.Random(seed)
     spine.connection.execute("UPDATE outbox.destination SET paused = true")
 
     def record(number):
         spine.record(
-            name=lots.choice(["lead_submitted", "signed_in", "demo_requested"]), event_id=f"e{number}",
-            account_id=lots.choice([None, None, "A1", "A2", "A3"]), handl_id=lots.choice([None, "H1", "H2", "H3"]),
-            lead_id=lots.choice([None, None, "L1", "L2", "L3"]), occurred_at=ago(minutes=lots.randrange(1000)),
-            **lots.choice([{}, {"person": {"email": f"{lots.randrange(4)}@b.co"}}, {"visitor": {"fbp": "fb.1.1.2"}}]),
+            name=rng.choice(["lead_submitted", "signed_in", "demo_requested"]), event_id=f"e{number}",
+            account_id=rng.choice([None, None, "A1", "A2", "A3"]), handl_id=rng.choice([None, "H1", "H2", "H3"]),
+            lead_id=rng.choice([None, None, "L1", "L2", "L3"]), occurred_at=ago(minutes=rng.randrange(1000)),
+            **rng.choice([{}, {"person": {"email": f"{rng.randrange(4)}@b.co"}}, {"visitor": {"fbp": "fb.1.1.2"}}]),
         )  # fmt: skip
 
     for number in range(40):
         record(number)
     await spine.drain()
-    for number in range(40, 40 + lots.choice([0, 10])):
+    for number in range(40, 40 + rng.choice([0, 10])):
         record(number)  # still waiting for intake
 
     def read():
