@@ -14,7 +14,7 @@ from dispatcher.cli import context, output
 from dispatcher.cli.progress import progress
 from dispatcher.config.settings import Settings
 from dispatcher.resend.backfill import backfill as scan
-from dispatcher.resend.planner import Verdict, summary
+from dispatcher.resend.planner import Decision, summary
 
 DAYS = 7  # no destination takes an event that is older
 
@@ -30,12 +30,12 @@ def backfill(
     ] = None,
     account: Annotated[str | None, typer.Option(help="Only what belongs to this account.")] = None,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be sent again; owe nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be sent again; enqueue nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
 ) -> None:
     """Send again what was delivered, where a merge has added an identifier and it cannot count twice.
 
-    Idempotent, and safe beside running dispatchers, which deliver what it owes.
+    Idempotent, and safe beside running dispatchers, which deliver what it enqueues.
     """
     since = since or datetime.now(UTC) - timedelta(days=DAYS)
     since = since if since.tzinfo else since.replace(tzinfo=UTC)
@@ -44,8 +44,8 @@ def backfill(
     if json:
         output.print_json(counts)
         return
-    for verdict, count in sorted(counts.items()):
-        typer.echo(f"{count:8}  {verdict}")
+    for decision, count in sorted(counts.items()):
+        typer.echo(f"{count:8}  {decision}")
     if not counts:
         typer.echo("nothing was delivered that could have gained an identifier")
 
@@ -59,19 +59,17 @@ async def _scan(
             async for part in scan(
                 running.database, running.resender, since=since, account_id=account, dry_run=dry_run
             ):
-                counts.update(summary(part.decisions))
-                counts["owed now"] += part.pending
+                counts.update(summary(part.assessments))
+                counts["enqueued"] += part.enqueued
                 if part.merge_notices:
-                    counts["merge to be told"] += part.merge_notices
+                    counts["merge notice"] += part.merge_notices
                 tell(part.done, part.total)
                 if dry_run and not quiet:
-                    for decision in part.decisions:
-                        if decision.verdict is Verdict.RESEND:
-                            event, gained = (
-                                decision.told.event,
-                                sorted({field.split(":")[0] for field in decision.gained}),
-                            )
+                    for each in part.assessments:
+                        if each.decision is Decision.RESEND:
+                            event = each.state.event
+                            gained = sorted({field.split(":")[0] for field in each.gained})
                             typer.echo(f"{event.name} {event.event_id}: would add {', '.join(gained)}")
     if dry_run:
-        del counts["owed now"]
+        del counts["enqueued"]
     return +counts

@@ -13,7 +13,7 @@ from dispatcher.cli.person import Account, Email, Handl, Lead, look_up, one_pers
 from dispatcher.cli.progress import progress
 from dispatcher.database.connections import Database
 from dispatcher.people import erasure as forgetting
-from dispatcher.people.lookup import NOTHING, By, Found, Selector, look_through
+from dispatcher.people.lookup import EMPTY_SCAN, By, Found, Selector, scan_for_email
 from dispatcher.people.profile import PersonProfile
 
 
@@ -43,7 +43,7 @@ def erase(
 
 async def _erase(url: str, selector: Selector, *, ask: bool) -> None:
     async with Database.connect(url, connections=1) as database:
-        scan = NOTHING
+        scan = EMPTY_SCAN
         if ask:
             found, shown, scan = await look_up(database, selector)
             if found.events:
@@ -52,7 +52,7 @@ async def _erase(url: str, selector: Selector, *, ask: bool) -> None:
         elif selector.by is By.EMAIL:
             async with database.transaction(is_reading=True, seconds=0) as transaction:
                 with progress("looking through the log") as tell:
-                    scan = await look_through(transaction, selector.value, progress=tell)
+                    scan = await scan_for_email(transaction, selector.value, progress=tell)
         with one_person(selector):
             erased = await forgetting.erase(database, selector, scan)
     typer.echo(f"erased: {erased} events" if erased else "nothing is known of them")

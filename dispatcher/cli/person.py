@@ -14,8 +14,17 @@ import typer
 from dispatcher.cli import context, output
 from dispatcher.cli.progress import progress
 from dispatcher.database.connections import Database
-from dispatcher.people.lookup import NOTHING, By, Found, Scan, Selector, SeveralError, find, look_through
-from dispatcher.people.profile import Item, PersonProfile, portrait
+from dispatcher.people.lookup import (
+    EMPTY_SCAN,
+    AmbiguousPersonError,
+    By,
+    Found,
+    Scan,
+    Selector,
+    find_person,
+    scan_for_email,
+)
+from dispatcher.people.profile import Item, PersonProfile, build_profile
 
 MOST_EVENTS = 50
 """So many are listed, the newest; `--json` gives all."""
@@ -70,14 +79,14 @@ async def _person(url: str, selector: Selector) -> PersonProfile:
 
 async def look_up(database: Database, selector: Selector) -> tuple[Found, PersonProfile, Scan]:
     """Return what `selector` finds, what is known of that person, and the scan of the log if one was needed."""
-    scan = NOTHING
+    scan = EMPTY_SCAN
     async with database.transaction(is_reading=True, seconds=0) as transaction:
         if selector.by is By.EMAIL:
             with progress("looking through the log") as tell:
-                scan = await look_through(transaction, selector.value, progress=tell)
+                scan = await scan_for_email(transaction, selector.value, progress=tell)
         with one_person(selector):
-            found = await find(transaction, selector, scan)
-        return found, await portrait(transaction, found), scan
+            found = await find_person(transaction, selector, scan)
+        return found, await build_profile(transaction, found), scan
 
 
 @contextmanager
@@ -85,7 +94,7 @@ def one_person(selector: Selector) -> Iterator[None]:
     """Turn "several persons have used this" into an error that names their accounts."""
     try:
         yield
-    except SeveralError as error:
+    except AmbiguousPersonError as error:
         accounts = f": {', '.join(error.accounts)}" if len(error.accounts) <= 10 else f" ({len(error.accounts)})"
         typer.echo(f"outbox: several persons have used this {selector.by}; name an account{accounts}", err=True)
         raise typer.Exit(2) from error

@@ -13,7 +13,7 @@ from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.database.connections import Database
 from dispatcher.models import Event
-from dispatcher.preview.payloads import Preview, find, previews
+from dispatcher.preview.payloads import Preview, find_events, previews
 
 
 class Previewed(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ def preview(
 
 async def _previewed(settings: Settings, url: str, config: Config, text: str) -> list[Previewed]:
     async with Database.connect(url, connections=1) as database:
-        ids = await find(database, text)
+        ids = await find_events(database, text)
         events = [Event(*row) for row in await database.run_once("read_events", {"ids": ids})]
         return [
             Previewed(

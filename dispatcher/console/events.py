@@ -15,7 +15,7 @@ from aiohttp import web
 
 from dispatcher.console.request import ConsoleRequest
 from dispatcher.database.connections import Queries, Transaction
-from dispatcher.people.lookup import Scan, look_through
+from dispatcher.people.lookup import Scan, scan_for_email
 from dispatcher.reasons import explain
 
 LIMIT = 50
@@ -126,4 +126,4 @@ async def _by_email(visit: ConsoleRequest, address: str) -> list[tuple[Any, ...]
 async def scan(transaction: Transaction, address: str) -> Scan:
     """Look through the newest events for an e-mail address."""
     _, last = (await transaction.run("read_event_range"))[0]
-    return await look_through(transaction, address, Scan(max(0, (last or 0) - SCANNED)))
+    return await scan_for_email(transaction, address, Scan(max(0, (last or 0) - SCANNED)))

@@ -6,8 +6,8 @@ from aiohttp import web
 
 from dispatcher.console.events import LONGEST, SCANNED, scan
 from dispatcher.console.request import ConsoleRequest
-from dispatcher.people.lookup import NOTHING, By, Selector, SeveralError, find
-from dispatcher.people.profile import PersonProfile, portrait
+from dispatcher.people.lookup import EMPTY_SCAN, AmbiguousPersonError, By, Selector, find_person
+from dispatcher.people.profile import PersonProfile, build_profile
 
 MOST_EVENTS = 100
 MOST_ACCOUNTS = 20
@@ -31,10 +31,10 @@ async def search(visit: ConsoleRequest) -> web.Response:
         return _page(visit)
     try:
         async with visit.transaction() as transaction:
-            seen = await scan(transaction, value) if by is By.EMAIL else NOTHING
-            found = await find(transaction, Selector(by, value), seen)
-            known = await portrait(transaction, found) if found.events else None
-    except SeveralError as error:
+            seen = await scan(transaction, value) if by is By.EMAIL else EMPTY_SCAN
+            found = await find_person(transaction, Selector(by, value), seen)
+            known = await build_profile(transaction, found) if found.events else None
+    except AmbiguousPersonError as error:
         return _page(visit, by=by, several=error.accounts[:MOST_ACCOUNTS])
     return _page(visit, by=by, known=known, asked=True)
 

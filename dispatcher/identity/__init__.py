@@ -1,1 +1,1 @@
-"""Who an event is about, and what is known of that person."""
+"""Identity resolution: find the person that an event is about, and what is known of that person."""

@@ -1,4 +1,4 @@
-"""What an event lacks, and which event of its person lends it: the most recent one that has it. Pure."""
+"""Enrich an event: fill the fields that it lacks from the person's most recent event that has them. Pure."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from dispatcher.identity.profile import Profile
 from dispatcher.models import Event
 
 LATEST_CONSENT = "ad_user_data"
-"""Looked up even where the event states its own: who refused since then lends nothing any more."""
-MOST_KEYS = 10
-"""So many handlIDs, and so many leads, go into external_id: the newest."""
+"""Looked up even if the event states its own: after a later refusal nothing of the person may be borrowed."""
+MAX_KEYS = 10
+"""The most handlIDs, and the most leads, that go into external_id. The newest are taken."""
 
 _BROWSER = dict(BROWSER)
 
@@ -27,87 +27,86 @@ PARTS = {
     **dict.fromkeys(_BROWSER, "visitor"),
     **dict.fromkeys(CONSENTS, "consent"),
 }
-"""For each field, the part of an event that tells it."""
+"""The part of an event that holds each field."""
 
 
 class BorrowedField(msgspec.Struct, frozen=True, gc=False):
-    """A part of the event that lends a field, as it lies in the log, and when it happened."""
+    """The part of another event that holds a borrowed field, as it is in the log, and when that event happened."""
 
     occurred_at: datetime
-    told: Mapping[str, Any] | None
+    part: Mapping[str, Any] | None
 
 
-def missing_fields(event: Event, keys: Keys, told: Profile, relation: Owner) -> dict[str, int]:
-    """Give, for each field that the event lacks and somebody can lend, the id of the event to borrow it from.
+def missing_fields(event: Event, keys: Keys, own: Profile, owner: Owner) -> dict[str, int]:
+    """Return each field that the event lacks and can borrow, with the id of the event to borrow it from.
 
-    `keys`, `told`: what the event itself carries and tells.
+    `keys` and `own` are the event's own keys and profile.
     """
-    offer = relation.offer
-    newest, fields = offer.newest, offer.fields
-    lacking = [*filterfalse(told.meta.get, fields.traits), *filterfalse(told.google.get, fields.google_traits)]
+    merged = owner.merged
+    newest, fields = merged.newest, merged.fields
+    lacking = [*filterfalse(own.meta.get, fields.traits), *filterfalse(own.google.get, fields.google_traits)]
     found = {name: newest[name][1] for name in lacking}
-    # An address belongs to the browser it was seen with: they are lent together, to an event that tells neither.
-    tells = told.visitor.get
+    # An IP address belongs to the browser it was seen with, so both are borrowed together, by an event with neither.
+    has = own.visitor.get
     for field, values in fields.browser:
-        if not tells(values[0]) and not any(map(tells, values)):
-            on_its_own = offer.newest_on(keys.handl_id).get(field) if keys.handl_id else None
-            found[field] = (on_its_own or newest[field])[1]
+        if not has(values[0]) and not any(map(has, values)):
+            same_browser = merged.newest_on(keys.handl_id).get(field) if keys.handl_id else None
+            found[field] = (same_browser or newest[field])[1]
     for kind in fields.consents:
-        if told.consent.get(kind) is None:
+        if own.consent.get(kind) is None:
             found[kind] = newest[kind][1]
     if LATEST_CONSENT in newest and newest[LATEST_CONSENT] > position(event.occurred_at, event.id):
         found[LATEST_CONSENT] = newest[LATEST_CONSENT][1]
-    return {field: lender for field, lender in found.items() if lender != event.id}
+    return {field: source for field, source in found.items() if source != event.id}
 
 
-def known(keys: Keys, told: Profile, relation: Owner, lent: Mapping[str, BorrowedField]) -> Profile:
-    """Give all that is known of the person of an event that carries `keys` and tells `told`; `lent`: by field."""
-    found = _with(told, lent) if lent else told
+def enrich(keys: Keys, own: Profile, owner: Owner, borrowed: Mapping[str, BorrowedField]) -> Profile:
+    """Return the full profile for an event with `keys` and the profile `own`; `borrowed` is by field."""
+    profile = _add_borrowed(own, borrowed) if borrowed else own
     return Profile(
-        _keys(keys, relation),
-        relation.account_id or None,
-        found.lead_id,
-        found.handl_id,
-        relation.offer.earliest_key or found.earliest_key,
-        found.meta,
-        found.google,
-        found.country,
-        found.visitor,
-        found.visited_at,
-        found.consent,
+        _external_ids(keys, owner),
+        owner.account_id or None,
+        profile.lead_id,
+        profile.handl_id,
+        owner.merged.earliest_key or profile.earliest_key,
+        profile.meta,
+        profile.google,
+        profile.country,
+        profile.visitor,
+        profile.visited_at,
+        profile.consent,
     )
 
 
-def _with(alone: Profile, lent: Mapping[str, BorrowedField]) -> Profile:
-    """Give what is known with what is lent, by field."""
-    consent = dict(alone.consent)
-    latest = lent[LATEST_CONSENT].told if LATEST_CONSENT in lent else alone.consent
+def _add_borrowed(own: Profile, borrowed: Mapping[str, BorrowedField]) -> Profile:
+    consent = dict(own.consent)
+    latest = borrowed[LATEST_CONSENT].part if LATEST_CONSENT in borrowed else own.consent
     for kind in CONSENTS:
-        if kind in lent and consent.get(kind) is None:
-            consent[kind] = (lent[kind].told or {}).get(kind)
-    # A refusal holds for all that the person told, also for what an event that granted before would borrow.
+        if kind in borrowed and consent.get(kind) is None:
+            consent[kind] = (borrowed[kind].part or {}).get(kind)
+    # A refusal covers everything known of the person, so an event that granted consent earlier borrows nothing either.
     if states_denial(consent.get("ad_user_data")) or states_denial((latest or {}).get("ad_user_data")):
-        lent = {field: loan for field, loan in lent.items() if field == "ga_client_id"}
-    meta, google, visitor = dict(alone.meta), dict(alone.google), dict(alone.visitor)
-    country, visited_at = alone.country, alone.visited_at
-    for field, loan in lent.items():
-        told = loan.told or {}
+        borrowed = {field: source for field, source in borrowed.items() if field == "ga_client_id"}
+    meta, google, visitor = dict(own.meta), dict(own.google), dict(own.visitor)
+    country, visited_at = own.country, own.visited_at
+    for field, source in borrowed.items():
+        part = source.part or {}
         if field in _BROWSER:
-            visitor |= {name: told[name] for name in _BROWSER[field] if name in told}
+            visitor |= {name: part[name] for name in _BROWSER[field] if name in part}
         elif field in TRAITS:
-            meta[field] = _trait(told, "meta", field)
+            meta[field] = _trait(part, "meta", field)
         elif field in GOOGLE_TRAITS:
-            google[field] = _trait(told, "google", field)
-    if "fbc" in lent:
-        visited_at = lent["fbc"].occurred_at
-    if country is None and "country" in lent:
-        country = (lent["country"].told or {}).get("country")
+            google[field] = _trait(part, "google", field)
+    if "fbc" in borrowed:
+        visited_at = borrowed["fbc"].occurred_at
+    if country is None and "country" in borrowed:
+        country = (borrowed["country"].part or {}).get("country")
     return Profile(
-        alone.keys,
-        alone.account_id,
-        alone.lead_id,
-        alone.handl_id,
-        alone.earliest_key,
+        own.keys,
+        own.account_id,
+        own.lead_id,
+        own.handl_id,
+        own.earliest_key,
         meta,
         google,
         country if isinstance(country, str) else None,
@@ -122,12 +121,12 @@ def _trait(sealed: Mapping[str, Any], form: str, name: str) -> Any:
     return traits.get(name) if isinstance(traits, dict) else None
 
 
-def _keys(own: Keys, relation: Owner) -> tuple[str, ...]:
-    """Give the identifiers for external_id: the account, then handlIDs, then leads, newest first (design, part 6.4)."""
-    offer = relation.offer
-    chosen = [relation.account_id] if relation.account_id else []
-    for mine, others in ((own.handl_id, offer.handls), (own.lead_id, offer.leads)):
+def _external_ids(own: Keys, owner: Owner) -> tuple[str, ...]:
+    """Return the identifiers for external_id: the account, then handlIDs, then leads, newest first (design, part 6.5)."""
+    merged = owner.merged
+    chosen = [owner.account_id] if owner.account_id else []
+    for mine, others in ((own.handl_id, merged.handls), (own.lead_id, merged.leads)):
         if mine:
             chosen.append(mine)
-        chosen += [other for other in others if other != mine][: MOST_KEYS - bool(mine)]
+        chosen += [other for other in others if other != mine][: MAX_KEYS - bool(mine)]
     return tuple(chosen)

@@ -1,13 +1,14 @@
-"""Who belongs together: whose event this is, and which facets may lend it what it lacks. Pure.
+"""The identity graph: which account an event belongs to, and which fragments it may borrow from. Pure.
 
-An account is a boundary. An event with an account is that account's. One without belongs to the account that signed in
-on its own handlID or lead: the last before it, else the first after. If none did, the same over one handlID or lead
-between. If none did either, it is anonymous, and shares what the other anonymous facets of its keys know.
+An account is a boundary. An event with an account belongs to that account. An event without one belongs to the account
+that signed in on its handlID or lead: the last before the event, else the first after it. If none did, the same rule
+applies to the keys one step away. If none did there either, the event is anonymous, and shares what the other anonymous
+fragments of its keys know.
 
-A facet lends to the one person that all its keys point to; where they point to several, or one of its keys is crowded
-(carried in so many combinations that it says nothing about who somebody is: an office computer, a test lead), it lends
-nothing. So no trait crosses from one account to another, whatever is shared. Nor does a key: it stands for a person only
-while nothing that carries it points to anybody else.
+A fragment is a source for one person only: the one that all its keys point to. If they point to several, or if one of
+them is over the limit (in so many combinations that it identifies nobody: an office computer, a test lead), it is a
+source for none. So no trait crosses from one account to another, whatever they share. Nor does a key: it identifies a
+person only while nothing that carries it points to anybody else.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from dispatcher.consent import CONSENTS
 from dispatcher.identity.fragments import BROWSER, GOOGLE_TRAITS, TRAITS, Group, Keys, LogPosition
 
 KEY_LIMIT = 32
-"""A handlID or lead of more facets than this is crowded; of an account so many are looked at."""
+"""A handlID or lead of more fragments than this is over the limit; of an account at most this many fragments are read."""
 
 
 class Kind(IntEnum):
-    """What a key is."""
+    """The kind of a key."""
 
     ACCOUNT = 1
     HANDL = 2
@@ -42,21 +43,21 @@ class Key(NamedTuple):
 
 
 class Fragment(msgspec.Struct, frozen=True, gc=False):
-    """The events that carry the same keys, and what each of them told last."""
+    """All events with the same keys: which of them was the last to carry each field."""
 
     keys: Keys
     groups: Sequence[Group]
 
 
 class SignIns(msgspec.Struct, frozen=True, gc=False):
-    """The account that last signed in on a key before an event, and the one that first did after, with when."""
+    """The sign-ins on a key around an event: the last before it and the first after it, each with its account."""
 
     before: tuple[LogPosition, str] | None = None
     after: tuple[LogPosition, str] | None = None
 
 
 class LookupNeeded(Exception):  # noqa: N818 - it is a question, not an error
-    """What must be looked up before the question can be answered."""
+    """The keys and sign-ins that must be looked up before the graph can answer."""
 
     def __init__(self, *, keys: set[Key] | None = None, sign_ins: set[tuple[Key, LogPosition]] | None = None) -> None:
         super().__init__()
@@ -65,26 +66,27 @@ class LookupNeeded(Exception):  # noqa: N818 - it is a question, not an error
 
 
 class Owner(msgspec.Struct, gc=False):
-    """Whose an event is, and the facets that lend to it.
+    """The person that an event belongs to, and the fragments that it may borrow from.
 
-    `shared`: keys of the lenders that others use as well: they identify nobody but the events that carry them.
+    `account_id` is empty for an anonymous person. `shared` holds the keys of the sources that others use as well: they
+    identify only the events that carry them.
     """
 
     account_id: str
     sources: Sequence[Fragment]
     shared: frozenset[Key]
-    _offer: MergedFragment | None = None
+    _merged: MergedFragment | None = None
 
     @property
-    def offer(self) -> MergedFragment:
-        """What the lenders know together; found once for all events of the relation."""
-        if self._offer is None:
-            self._offer = MergedFragment.of(self)
-        return self._offer
+    def merged(self) -> MergedFragment:
+        """All sources merged; computed once for all events of the owner."""
+        if self._merged is None:
+            self._merged = MergedFragment.of(self)
+        return self._merged
 
 
 class Fields(msgspec.Struct, frozen=True, gc=False):
-    """Fields by kind; those of a browser with the values that make them."""
+    """Fields by kind; browser fields with the visitor's values that belong to them."""
 
     traits: Sequence[str]
     google_traits: Sequence[str]
@@ -94,7 +96,7 @@ class Fields(msgspec.Struct, frozen=True, gc=False):
 
 @lru_cache(maxsize=1024)
 def _fields(names: frozenset[str]) -> Fields:
-    """Give some fields by kind; persons tell the same ones again and again."""
+    """Return the fields by kind. Cached, as most persons have the same few combinations."""
     return Fields(
         [name for name in TRAITS if name in names],
         [name for name in GOOGLE_TRAITS if name in names],
@@ -104,11 +106,11 @@ def _fields(names: frozenset[str]) -> Fields:
 
 
 class MergedFragment(msgspec.Struct, frozen=True, gc=False):
-    """What the lenders of a relation know together.
+    """All sources of an owner as one.
 
-    `newest`: for each field the stamp of the event that told it last; `fields`: these by kind. `handls`, `leads`: those
-    that are nobody else's, newest first. `earliest_key`: the one of them under which the person was seen first; without
-    any, the account.
+    `newest`: of each field the position of the last event that has it; `fields`: the same fields by kind. `handls`,
+    `leads`: those that nobody else uses, newest first. `earliest_key`: the one of them under which the person was seen
+    first; the account if there are none.
     """
 
     newest: Mapping[str, LogPosition]
@@ -120,31 +122,31 @@ class MergedFragment(msgspec.Struct, frozen=True, gc=False):
     _browsers: dict[str, Mapping[str, LogPosition]]
 
     @classmethod
-    def of(cls, relation: Owner) -> MergedFragment:
-        """Join what is known."""
+    def of(cls, owner: Owner) -> MergedFragment:
+        """Return the sources of `owner`, merged."""
         last: dict[Key, LogPosition] = {}
         first: list[tuple[LogPosition, Key]] = []
-        for fragment in relation.sources:
-            at, began = seen(fragment), first_seen(fragment)
+        for fragment in owner.sources:
+            at, began = last_seen(fragment), first_seen(fragment)
             for key in links(fragment.keys):
-                if key not in relation.shared:
+                if key not in owner.shared:
                     first.append((began, key))
                     if key not in last or last[key] < at:
                         last[key] = at
         keys = sorted(last, key=last.__getitem__, reverse=True)
-        newest = _newest(relation.sources)
+        newest = _newest(owner.sources)
         return cls(
             newest,
             _fields(frozenset(newest)),
             [key.value for key in keys if key.kind is Kind.HANDL],
             [key.value for key in keys if key.kind is Kind.LEAD],
-            min(first)[1].value if first else relation.account_id or None,
-            relation.sources,
+            min(first)[1].value if first else owner.account_id or None,
+            owner.sources,
             {},
         )
 
     def newest_on(self, handl_id: str) -> Mapping[str, LogPosition]:
-        """Give, for each field, the stamp of the event that told it last on one browser."""
+        """Return `newest` for the events of one browser."""
         if len(self._sources) == 1:
             return self.newest if self._sources[0].keys.handl_id == handl_id else {}
         if handl_id not in self._browsers:
@@ -155,7 +157,7 @@ class MergedFragment(msgspec.Struct, frozen=True, gc=False):
 
 
 def _newest(fragments: Iterable[Fragment]) -> Mapping[str, LogPosition]:
-    """Give for each field that some facets know the stamp of the event that told it last."""
+    """Return, for each field that a fragment has, the position of the last event that has it."""
     newest: dict[str, LogPosition] = {}
     for at, event_id, fields in sorted(group for fragment in fragments for group in fragment.groups[:-1]):
         newest |= dict.fromkeys(_split(fields), (at, event_id))
@@ -168,185 +170,188 @@ def _split(fields: str) -> list[str]:
 
 
 class IdentityGraph:
-    """What has been looked up of the facets and sign-ins around some events.
+    """The fragments and sign-ins that have been looked up around some events.
 
-    `facets`: those that carry a key; of a crowded one none. `crowds`: the crowded keys, with whether anybody signed in on
-    them.
+    `fragments`: by key; none for a key over the limit. `over_limit`: the keys over the limit, and whether anybody signed
+    in on each. `sign_ins`: by key and position.
     """
 
     def __init__(self) -> None:
         self.fragments: dict[Key, Sequence[Fragment]] = {}
-        self.crowds: dict[Key, bool] = {}
+        self.over_limit: dict[Key, bool] = {}
         self.sign_ins: dict[tuple[Key, LogPosition], SignIns] = {}
-        self._owners: dict[Keys, str] = {}
-        self._pointing: dict[Keys, str | None] = {}
-        self._relations: dict[str | tuple[Key, ...], Owner] = {}
+        self._event_accounts: dict[Keys, str] = {}
+        self._fragment_accounts: dict[Keys, str | None] = {}
+        self._owners: dict[str | tuple[Key, ...], Owner] = {}
 
-    def relate(self, keys: Keys, at: LogPosition) -> Owner:
-        """Say whose the event with `keys` at `at` is, and who lends to it; raise `Missing` if more must be known."""
-        account = keys.account_id or self._owner(keys, at)
-        whose = account or links(keys)
-        if whose not in self._relations:
-            self._relations[whose] = self._of_account(account) if account else self._of_nobody(keys)
-        return self._relations[whose]
+    def find_owner(self, keys: Keys, at: LogPosition) -> Owner:
+        """Return the owner of the event with `keys` at `at`; raise `LookupNeeded` if more must be looked up first."""
+        account = keys.account_id or self._account_of_event(keys, at)
+        person = account or links(keys)
+        if person not in self._owners:
+            self._owners[person] = self._account_owner(account) if account else self._anonymous_owner(keys)
+        return self._owners[person]
 
-    def _of_account(self, account: str) -> Owner:
-        own = self._look([Key(Kind.ACCOUNT, account)])[:KEY_LIMIT]
+    def _account_owner(self, account: str) -> Owner:
+        own = self._fragments_of([Key(Kind.ACCOUNT, account)])[:KEY_LIMIT]
         used = {key for fragment in own for key in links(fragment.keys)}
-        direct = self._sources(used, account)
-        between = {key for fragment in direct for key in links(fragment.keys)} - used
-        return self._relation(account, [*own, *direct, *self._sources(between, account)])
+        direct = self._anonymous_sources(used, account)
+        one_step_away = {key for fragment in direct for key in links(fragment.keys)} - used
+        return self._build_owner(account, [*own, *direct, *self._anonymous_sources(one_step_away, account)])
 
-    def _of_nobody(self, keys: Keys) -> Owner:
+    def _anonymous_owner(self, keys: Keys) -> Owner:
         own = links(keys)
-        if self._is_alone(keys):
+        if self._is_isolated(keys):
             return Owner("", self.fragments[own[0]], frozenset())
-        return self._relation("", self._sources(own, ""))
+        return self._build_owner("", self._anonymous_sources(own, ""))
 
-    def _relation(self, account: str, sources: Sequence[Fragment]) -> Owner:
+    def _build_owner(self, account: str, sources: Sequence[Fragment]) -> Owner:
         keys = {key for fragment in sources for key in links(fragment.keys)}
-        only = set(self._unshared(keys, account))
-        for carried, person in self._persons(self._without_account(only)).items():
+        exclusive = set(self._unshared(keys, account))
+        for carried, person in self._accounts_of_fragments(self._anonymous_fragments(exclusive)).items():
             if person not in {account, ""}:
-                only.difference_update(links(carried))
-        return Owner(account, _distinct(sources), frozenset(keys - only))
+                exclusive.difference_update(links(carried))
+        return Owner(account, _distinct(sources), frozenset(keys - exclusive))
 
-    def _sources(self, keys: Collection[Key], account: str) -> list[Fragment]:
-        """Give the facets without an account on `keys` that all the same are `account`'s; "": nobody's."""
-        candidates = self._without_account(self._unshared(keys, account))
-        pointing = self._persons(candidates)
-        return [fragment for fragment in candidates if pointing[fragment.keys] == account]
+    def _anonymous_sources(self, keys: Collection[Key], account: str) -> list[Fragment]:
+        """Return the fragments without an account on `keys` that belong to `account` all the same; "": to no account."""
+        candidates = self._anonymous_fragments(self._unshared(keys, account))
+        accounts = self._accounts_of_fragments(candidates)
+        return [fragment for fragment in candidates if accounts[fragment.keys] == account]
 
-    def _persons(self, fragments: Iterable[Fragment]) -> dict[Keys, str | None]:
-        """Say of each facet to whom it points; what is missing to say so of any is asked for at once."""
+    def _accounts_of_fragments(self, fragments: Iterable[Fragment]) -> dict[Keys, str | None]:
+        """Return `_account_of_fragment` of each; raise one `LookupNeeded` with what is missing for all of them."""
         missing: set[Key] = set()
         for fragment in fragments:
-            if fragment.keys not in self._pointing:
+            if fragment.keys not in self._fragment_accounts:
                 try:
-                    self._pointing[fragment.keys] = self._person(fragment.keys)
-                except LookupNeeded as more:
-                    missing |= more.keys
+                    self._fragment_accounts[fragment.keys] = self._account_of_fragment(fragment.keys)
+                except LookupNeeded as needed:
+                    missing |= needed.keys
         if missing:
             raise LookupNeeded(keys=missing)
-        return {fragment.keys: self._pointing[fragment.keys] for fragment in fragments}
+        return {fragment.keys: self._fragment_accounts[fragment.keys] for fragment in fragments}
 
-    def _owner(self, keys: Keys, at: LogPosition) -> str:
-        """Say whose an event without an account is, by who signed in when; remembered where the time does not matter."""
-        if keys in self._owners:
-            return self._owners[keys]
+    def _account_of_event(self, keys: Keys, at: LogPosition) -> str:
+        """Return the account that owns an event without an account, from sign-in history; "": none.
+
+        The result is cached where it does not depend on the time.
+        """
+        if keys in self._event_accounts:
+            return self._event_accounts[keys]
         own = links(keys)
-        self._must_know(own)
-        if self._is_alone(keys):
-            return self._owners.setdefault(keys, "")
-        contested = [key for key in own if self._is_signed_in(key)]
-        if contested:
-            accounts = {account for key in contested for account in self._accounts(key)}
-            if len(accounts) == 1 and not any(self._is_over_limit(key) for key in contested):
-                return self._owners.setdefault(keys, accounts.pop())
-            if account := self._signed_in(contested, at):
+        self._require(own)
+        if self._is_isolated(keys):
+            return self._event_accounts.setdefault(keys, "")
+        signed_in = [key for key in own if self._has_sign_in(key)]
+        if signed_in:
+            accounts = {account for key in signed_in for account in self._accounts_of_key(key)}
+            if len(accounts) == 1 and not any(self._is_over_limit(key) for key in signed_in):
+                return self._event_accounts.setdefault(keys, accounts.pop())
+            if account := self._account_signed_in(signed_in, at):
                 return account
-        between = self._between(own)
-        accounts = {account for key in between for account in self._accounts(key)}
+        one_step_away = self._keys_one_step_away(own)
+        accounts = {account for key in one_step_away for account in self._accounts_of_key(key)}
         if len(accounts) > 1:
-            return self._signed_in(between, at)
-        owner = accounts.pop() if accounts else ""
-        return owner if contested else self._owners.setdefault(keys, owner)
+            return self._account_signed_in(one_step_away, at)
+        account = accounts.pop() if accounts else ""
+        return account if signed_in else self._event_accounts.setdefault(keys, account)
 
-    def _person(self, keys: Keys) -> str | None:
-        """Say which account all of a facet's keys point to, by no time in particular; "": none, None: more than one."""
+    def _account_of_fragment(self, keys: Keys) -> str | None:
+        """Return the account that all keys of a fragment point to, at any time; "": none; None: more than one."""
         if keys.account_id:
             return keys.account_id
         own = links(keys)
-        self._must_know(own)
+        self._require(own)
         if any(self._is_over_limit(key) for key in own):
             return None
-        accounts = {account for key in own for account in self._accounts(key)}
+        accounts = {account for key in own for account in self._accounts_of_key(key)}
         if not accounts:
-            accounts = {account for key in self._between(own) for account in self._accounts(key)}
+            accounts = {account for key in self._keys_one_step_away(own) for account in self._accounts_of_key(key)}
         return next(iter(accounts), "") if len(accounts) <= 1 else None
 
-    def _between(self, own: Sequence[Key]) -> list[Key]:
-        """Give the other keys that facets without an account carry beside `own`."""
+    def _keys_one_step_away(self, own: Sequence[Key]) -> list[Key]:
+        """Return the other keys, within the limit, that fragments without an account carry beside `own`."""
         beside = {
             key
-            for near in self._linking(own)
+            for near in self._within_limit(own)
             for fragment in self.fragments[near]
             if not fragment.keys.account_id
             for key in links(fragment.keys)
         }
-        return sorted(self._linking(beside.difference(own)), key=lambda key: (key.kind.value, key.value))
+        return sorted(self._within_limit(beside.difference(own)), key=lambda key: (key.kind.value, key.value))
 
-    def _linking(self, keys: Collection[Key]) -> Iterator[Key]:
-        """Give those of `keys` that are not crowded."""
-        self._must_know(keys)
+    def _within_limit(self, keys: Collection[Key]) -> Iterator[Key]:
+        self._require(keys)
         return (key for key in keys if not self._is_over_limit(key))
 
     def _unshared(self, keys: Collection[Key], account: str) -> list[Key]:
-        """Give those of `keys` that are not crowded, and on which no other account signed in."""
-        return [key for key in self._linking(keys) if self._accounts(key) <= {account}]
+        """Return those of `keys` that are within the limit and on which no other account signed in."""
+        return [key for key in self._within_limit(keys) if self._accounts_of_key(key) <= {account}]
 
-    def _without_account(self, keys: Collection[Key]) -> list[Fragment]:
-        return [fragment for fragment in self._look(keys) if not fragment.keys.account_id]
+    def _anonymous_fragments(self, keys: Collection[Key]) -> list[Fragment]:
+        return [fragment for fragment in self._fragments_of(keys) if not fragment.keys.account_id]
 
-    def _signed_in(self, keys: Sequence[Key], at: LogPosition) -> str:
-        asked = [(key, at) for key in keys if self._is_signed_in(key)]
-        if missing := [question for question in asked if question not in self.sign_ins]:
+    def _account_signed_in(self, keys: Sequence[Key], at: LogPosition) -> str:
+        """Return the account that signed in on any of `keys` last before `at`, else first after it; "": none."""
+        questions = [(key, at) for key in keys if self._has_sign_in(key)]
+        if missing := [question for question in questions if question not in self.sign_ins]:
             raise LookupNeeded(sign_ins=set(missing))
-        found = [self.sign_ins[question] for question in asked]
+        found = [self.sign_ins[question] for question in questions]
         if before := [sign_in.before for sign_in in found if sign_in.before]:
             return max(before)[1]
         if after := [sign_in.after for sign_in in found if sign_in.after]:
             return min(after)[1]
         return ""
 
-    def _must_know(self, keys: Iterable[Key]) -> None:
+    def _require(self, keys: Iterable[Key]) -> None:
         if missing := [key for key in keys if key not in self.fragments]:
             raise LookupNeeded(keys=set(missing))
 
-    def _look(self, keys: Collection[Key]) -> list[Fragment]:
-        self._must_know(keys)
+    def _fragments_of(self, keys: Collection[Key]) -> list[Fragment]:
+        self._require(keys)
         return [fragment for key in keys for fragment in self.fragments[key]]
 
-    def _accounts(self, key: Key) -> set[str]:
+    def _accounts_of_key(self, key: Key) -> set[str]:
         return {fragment.keys.account_id for fragment in self.fragments[key] if fragment.keys.account_id}
 
-    def _is_signed_in(self, key: Key) -> bool:
-        """Say whether anybody ever signed in on a key."""
-        return self.crowds[key] if key in self.crowds else bool(self._accounts(key))
+    def _has_sign_in(self, key: Key) -> bool:
+        """Return whether anybody ever signed in on a key."""
+        return self.over_limit[key] if key in self.over_limit else bool(self._accounts_of_key(key))
 
     def _is_over_limit(self, key: Key) -> bool:
-        return key in self.crowds
+        return key in self.over_limit
 
-    def _is_alone(self, keys: Keys) -> bool:
-        """Say whether all that carries any of `keys`, an account not among them, carries just these."""
+    def _is_isolated(self, keys: Keys) -> bool:
+        """Return whether every fragment on the handlID and lead of `keys` has exactly `keys`."""
         carried = [self.fragments[key] for key in links(keys)]
         return bool(carried) and all(len(fragments) == 1 and fragments[0].keys == keys for fragments in carried)
 
 
 @lru_cache(maxsize=4096)
 def links(keys: Keys) -> tuple[Key, ...]:
-    """Give the handlID and the lead, which lead from one event to another."""
+    """Return the handlID and the lead: the keys that lead from one event to another."""
     pairs = ((Kind.HANDL, keys.handl_id), (Kind.LEAD, keys.lead_id))
     return tuple(Key(kind, value) for kind, value in pairs if value)
 
 
 def all_keys(keys: Keys) -> list[Key]:
-    """Give the account, the handlID and the lead, as far as there are any."""
+    """Return the account, the handlID and the lead, those that there are."""
     return [*([Key(Kind.ACCOUNT, keys.account_id)] if keys.account_id else []), *links(keys)]
 
 
-def seen(fragment: Fragment) -> LogPosition:
-    """Give when a facet was last seen."""
+def last_seen(fragment: Fragment) -> LogPosition:
+    """Return the position of a fragment's last event."""
     at, event_id, _ = fragment.groups[0]
     return at, event_id
 
 
 def first_seen(fragment: Fragment) -> LogPosition:
-    """Give when a facet was first seen."""
+    """Return the position of a fragment's first event."""
     at, event_id, _ = fragment.groups[-1]
     return -at, -event_id
 
 
 def _distinct(fragments: Iterable[Fragment]) -> list[Fragment]:
-    """Give the facets once each, in an order that depends on nothing but themselves."""
+    """Return the fragments without repeats, in an order that depends only on the fragments."""
     return [fragment for _, fragment in sorted({fragment.keys: fragment for fragment in fragments}.items())]

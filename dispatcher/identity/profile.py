@@ -1,7 +1,7 @@
-"""Who an event is about: what is known of its person and browser, as of now.
+"""A profile: what is known now of the person and browser of one event.
 
-`facets` folds the log, `meaning` says who belongs together, `lend` what an event borrows from its person, and `resolver`
-does it for a batch, from the tables. `Known` is all that building needs of it.
+`fragments` folds the log, `graph` finds the person that an event belongs to, `enrichment` adds the fields that the event
+lacks, and `resolver` does both for a batch, from the tables. Payloads are built from the event and its `Profile`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from dispatcher.models import Event
 class Profile(msgspec.Struct, frozen=True, gc=False):
     """What is known of the person and browser of one event.
 
-    `keys`: identifiers for external_id, strongest first, as written. `account_id`: whom it is sent for. `earliest_key`:
-    from which a client id is derived where no real one is known. `meta`, `google`: hashed traits by parameter, lists.
-    `visitor`: the browser's values. `consent`: by type, `granted` or `denied`.
+    `keys`: the identifiers for external_id, strongest first, as the log has them. `account_id`: the account that the
+    event is sent under. `earliest_key`: the key to derive a client id from, if no real one is known. `meta`, `google`:
+    lists of hashed traits by parameter. `visitor`: the browser's values; `visited_at`: when the click in them was seen.
+    `consent`: `granted` or `denied` by signal, as stated.
     """
 
     keys: tuple[str, ...] = ()
@@ -37,15 +38,15 @@ class Profile(msgspec.Struct, frozen=True, gc=False):
 
 
 class Resolver(Protocol):
-    """Tells what is known of the persons of a batch of events."""
+    """Finds the profiles of a batch of events."""
 
     async def look_up(self, events: Sequence[Event]) -> list[Profile | None]:
-        """Give what is known for each event, in their order; None: nothing but what the event itself tells."""
+        """Return the profile of each event, in order; None if only the event itself is known."""
         ...
 
 
 def profile_from_event(event: Event) -> Profile:
-    """Give what the event itself tells of its person."""
+    """Return the profile of an event without anything borrowed."""
     sealed = event.sealed or {}
     account_id, handl_id, lead_id = event.account_id, event.handl_id, event.lead_id
     country = sealed.get("country")
@@ -54,7 +55,7 @@ def profile_from_event(event: Event) -> Profile:
         account_id,
         lead_id,
         handl_id,
-        handl_id or lead_id or account_id,  # a browser is there before its lead, and the lead before the account
+        handl_id or lead_id or account_id,  # a browser precedes its lead, and the lead the account
         _mapping(sealed.get("meta")),
         _mapping(sealed.get("google")),
         country if isinstance(country, str) else None,

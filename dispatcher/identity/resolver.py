@@ -1,7 +1,7 @@
-"""What is known of the persons of a batch of events, from the facets in PostgreSQL.
+"""Resolve the profiles of a batch of events from the fragments in PostgreSQL.
 
-Questions are asked for the whole batch at once, a round at a time, until every event's are answered: one round where
-nobody is known from elsewhere, two or three where they are.
+All events of a batch share their queries, round by round, until every event has its profile: one round if no event's
+person has other events, two or three otherwise.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from dispatcher.database.connections import Queries
-from dispatcher.identity.enrichment import PARTS, BorrowedField, known, missing_fields
+from dispatcher.identity.enrichment import PARTS, BorrowedField, enrich, missing_fields
 from dispatcher.identity.fragments import Group, Keys, LogPosition, keys_of, position
 from dispatcher.identity.graph import (
     KEY_LIMIT,
@@ -33,104 +33,115 @@ _decode = msgspec.json.Decoder(list[tuple[str, str, str, list[Group]]]).decode
 _KINDS = tuple(Kind)
 
 END: LogPosition = (2**62, 0)
-"""After everything that ever happened."""
+"""After every event."""
 
 
 class PersonResolver:
-    """The resolver that knows everything the log tells."""
+    """The resolver that uses everything that intake has folded."""
 
     def __init__(self, database: Queries) -> None:
         self._database = database
 
     async def resolve(self, events: Sequence[Event]) -> list[Profile]:
-        """Give what is known for each event, in their order."""
+        """Return the profile of each event, in order."""
         found = await self.look_up(events)
-        return [known or profile_from_event(event.whole()) for event, known in zip(events, found, strict=True)]
+        return [profile or profile_from_event(event.whole()) for event, profile in zip(events, found, strict=True)]
 
     async def look_up(self, events: Sequence[Event]) -> list[Profile | None]:
-        """Give what is known for each event, in their order; None: nothing but what the event itself tells.
+        """Return the profile of each event, in order; None if only the event itself is known.
 
-        Most conversions of most funnels are the first of their person: these are told apart by the first question.
+        In most funnels most conversions are the first of their person; the first query tells these apart.
         """
         found: list[Profile | None] = [None] * len(events)
         carried = [keys_of(event) for event in events]
-        around, numbers = await self._acquainted(events, carried)
-        acquainted = [(events[number].whole(), carried[number]) for number in numbers]
-        if alone := {key for _, keys in acquainted for key in all_keys(keys)} - around.fragments.keys():
-            await self._look_up(around, LookupNeeded(keys=alone))
-        relations = await self._relate(around, acquainted)
+        graph, numbers = await self._load_connected(events, carried)
+        connected = [(events[number].whole(), carried[number]) for number in numbers]
+        if isolated := {key for _, keys in connected for key in all_keys(keys)} - graph.fragments.keys():
+            await self._look_up(graph, LookupNeeded(keys=isolated))
+        owners = await self._find_owners(graph, connected)
         lacking: list[tuple[Profile, dict[str, int]]] = []
-        for (event, keys), relation in zip(acquainted, relations, strict=True):
-            told = profile_from_event(event)
-            lacking.append((told, missing_fields(event, keys, told, relation)))
-        loans = await self._borrowed_fields(
-            {event.id: event for event, _ in acquainted}, [borrowed for _, borrowed in lacking]
+        for (event, keys), owner in zip(connected, owners, strict=True):
+            own = profile_from_event(event)
+            lacking.append((own, missing_fields(event, keys, own, owner)))
+        borrowed_fields = await self._borrowed_fields(
+            {event.id: event for event, _ in connected}, [missing for _, missing in lacking]
         )
-        for number, relation, (told, borrowed) in zip(numbers, relations, lacking, strict=True):
-            lent = {field: loan for field, by in borrowed.items() if (loan := loans.get((PARTS[field], by)))}
-            found[number] = known(carried[number], told, relation, lent)
+        for number, owner, (own, missing) in zip(numbers, owners, lacking, strict=True):
+            borrowed = {
+                field: part
+                for field, source in missing.items()
+                if (part := borrowed_fields.get((PARTS[field], source)))
+            }
+            found[number] = enrich(carried[number], own, owner, borrowed)
         return found
 
-    async def acquainted(self, events: Sequence[Event]) -> list[int]:
-        """Give the numbers of those events that others say something about: they share a key, and not just a crowded one."""
-        _, numbers = await self._acquainted(events, [keys_of(event) for event in events])
+    async def find_connected(self, events: Sequence[Event]) -> list[int]:
+        """Return the indices of the events that share a key with another event.
+
+        A key over the limit counts only if somebody signed in on it.
+        """
+        _, numbers = await self._load_connected(events, [keys_of(event) for event in events])
         return numbers
 
-    async def _acquainted(self, events: Sequence[Event], carried: Sequence[Keys]) -> tuple[IdentityGraph, list[int]]:
-        """Look up what others carry of the keys of some events; give the numbers of the events that it concerns."""
-        around = IdentityGraph()
+    async def _load_connected(
+        self, events: Sequence[Event], carried: Sequence[Keys]
+    ) -> tuple[IdentityGraph, list[int]]:
+        """Look up which other events carry the events' keys; return the graph and the indices of connected events."""
+        graph = IdentityGraph()
         if not events:
-            return around, []
-        await self._fragments(around, [_carriers(keys, events) for keys in zip(*carried, strict=True)])
-        # On a crowded key only those who signed in say anything about who somebody is.
+            return graph, []
+        await self._load_fragments(graph, [_carriers(keys, events) for keys in zip(*carried, strict=True)])
+        # On a key over the limit only sign-ins say anything about the person.
         accounts, handls, leads = (
-            {key.value for key in around.fragments if key.kind is kind and around.crowds.get(key, True)}
+            {key.value for key in graph.fragments if key.kind is kind and graph.over_limit.get(key, True)}
             for kind in Kind
         )
-        return around, [
+        return graph, [
             number
             for number, keys in enumerate(carried)
             if keys.handl_id in handls or keys.lead_id in leads or keys.account_id in accounts
         ]
 
-    async def relate(self, events: Sequence[Event]) -> list[Owner]:
-        """Say for each event whose it is, and who lends to it."""
+    async def find_owners(self, events: Sequence[Event]) -> list[Owner]:
+        """Return the owner of each event, in order."""
         carried = [(event, keys_of(event)) for event in events]
-        around = IdentityGraph()
-        await self._look_up(around, LookupNeeded(keys={key for _, keys in carried for key in all_keys(keys)}))
-        return await self._relate(around, carried)
+        graph = IdentityGraph()
+        await self._look_up(graph, LookupNeeded(keys={key for _, keys in carried for key in all_keys(keys)}))
+        return await self._find_owners(graph, carried)
 
-    async def _relate(self, around: IdentityGraph, events: Sequence[tuple[Event, Keys]]) -> list[Owner]:
-        relations: dict[int, Owner] = {}
+    async def _find_owners(self, graph: IdentityGraph, events: Sequence[tuple[Event, Keys]]) -> list[Owner]:
+        owners: dict[int, Owner] = {}
         while True:
-            wait = LookupNeeded()
+            missing = LookupNeeded()
             for number, (event, keys) in enumerate(events):
-                if number not in relations:
+                if number not in owners:
                     try:
-                        relations[number] = around.relate(keys, position(event.occurred_at, event.id))
-                    except LookupNeeded as missing:
-                        wait.keys |= missing.keys
-                        wait.sign_ins |= missing.sign_ins
-            if len(relations) == len(events):
-                return [relations[number] for number in range(len(events))]
-            await self._look_up(around, wait)
+                        owners[number] = graph.find_owner(keys, position(event.occurred_at, event.id))
+                    except LookupNeeded as needed:
+                        missing.keys |= needed.keys
+                        missing.sign_ins |= needed.sign_ins
+            if len(owners) == len(events):
+                return [owners[number] for number in range(len(events))]
+            await self._look_up(graph, missing)
 
-    async def relate_keys(self, keys: Keys) -> Owner:
-        """Say who lends to the owner of `keys` (an account, a handlID or a lead), by all that is known."""
-        around = IdentityGraph()
-        wait = LookupNeeded(keys=set(all_keys(keys)))
+    async def find_owner_of_keys(self, keys: Keys) -> Owner:
+        """Return the owner of `keys` (an account, a handlID or a lead), from everything known so far."""
+        graph = IdentityGraph()
+        missing = LookupNeeded(keys=set(all_keys(keys)))
         while True:
-            await self._look_up(around, wait)
+            await self._look_up(graph, missing)
             try:
-                return around.relate(keys, END)
-            except LookupNeeded as missing:
-                wait = missing
+                return graph.find_owner(keys, END)
+            except LookupNeeded as needed:
+                missing = needed
 
-    async def _look_up(self, around: IdentityGraph, missing: LookupNeeded) -> None:
+    async def _look_up(self, graph: IdentityGraph, missing: LookupNeeded) -> None:
         if missing.keys:
-            await self._fragments(around, [{key.value: 0 for key in missing.keys if key.kind is kind} for kind in Kind])
+            await self._load_fragments(
+                graph, [{key.value: 0 for key in missing.keys if key.kind is kind} for kind in Kind]
+            )
             for key in missing.keys:
-                around.fragments.setdefault(key, ())
+                graph.fragments.setdefault(key, ())
         if missing.sign_ins:
             questions = list(missing.sign_ins)
             rows = await self._database.run(
@@ -143,43 +154,46 @@ class PersonResolver:
                 },
             )
             for number, *before, after_at, after_id, after in rows:
-                around.sign_ins[questions[number - 1]] = SignIns(
+                graph.sign_ins[questions[number - 1]] = SignIns(
                     ((before[0], before[1]), before[2]) if before[2] is not None else None,
                     ((after_at, after_id), after) if after is not None else None,
                 )
 
-    async def _fragments(self, around: IdentityGraph, asked: Sequence[Mapping[str, int]]) -> None:
-        """Look up who carries some keys (accounts, handlIDs and leads), but not if it is just the event given with it."""
-        accounts, handls, leads = map(Jsonb, asked)
-        parameters = {"accounts": accounts, "handls": handls, "leads": leads, "key_limit": KEY_LIMIT}
-        fragments: dict[str, list[Fragment]] = {}  # most are found by two keys
-        for kind, value, told, is_signed_in in await self._database.run("read_fragments", parameters):
+    async def _load_fragments(self, graph: IdentityGraph, carriers: Sequence[Mapping[str, int]]) -> None:
+        """Load the fragments of some keys (accounts, handlIDs, leads) into the graph.
+
+        Each key comes with an event id. A key that only this event carries is left out; with 0 every key is loaded.
+        """
+        accounts, handls, leads = map(Jsonb, carriers)
+        params = {"accounts": accounts, "handls": handls, "leads": leads, "key_limit": KEY_LIMIT}
+        decoded: dict[str, list[Fragment]] = {}  # most fragments are found by two keys
+        for kind, value, text, is_signed_in in await self._database.run("read_fragments", params):
             key = Key(_KINDS[kind - 1], value)
-            if told is None:
-                around.crowds[key] = is_signed_in
-            elif told not in fragments:
-                fragments[told] = [Fragment(Keys(*carried), groups) for *carried, groups in _decode(told)]
-            around.fragments[key] = fragments.get(told, ())
+            if text is None:
+                graph.over_limit[key] = is_signed_in
+            elif text not in decoded:
+                decoded[text] = [Fragment(Keys(*carried), groups) for *carried, groups in _decode(text)]
+            graph.fragments[key] = decoded.get(text, ())
 
     async def _borrowed_fields(
-        self, events: Mapping[int, Event], borrowed: Iterable[Mapping[str, int]]
+        self, events: Mapping[int, Event], missing: Iterable[Mapping[str, int]]
     ) -> Mapping[tuple[str, int], BorrowedField]:
-        """Give what is borrowed, by part and event; most of it is read, some is at hand, of `events`."""
-        asked = {(PARTS[field], event_id) for sources in borrowed for field, event_id in sources.items()}
-        loans = {
+        """Return what is to be borrowed, by part and event id; what `events` does not hold is read from the log."""
+        wanted = {(PARTS[field], event_id) for sources in missing for field, event_id in sources.items()}
+        found = {
             (part, event_id): BorrowedField(events[event_id].occurred_at, getattr(events[event_id], part))
-            for part, event_id in asked
+            for part, event_id in wanted
             if event_id in events
         }
-        if others := asked - loans.keys():
+        if others := wanted - found.keys():
             ids = {part: [event_id for of, event_id in others if of == part] for part in set(PARTS.values())}
             rows = await self._database.run("read_sources", ids)
-            loans |= {(part, event_id): BorrowedField(at, told) for part, event_id, at, told in rows}
-        return loans
+            found |= {(part, event_id): BorrowedField(at, content) for part, event_id, at, content in rows}
+        return found
 
 
 def _carriers(keys: Iterable[str], events: Iterable[Event]) -> dict[str, int]:
-    """Give for each key the event that carries it, 0 if several do."""
+    """Return the id of the event that carries each key; 0 if several do."""
     carriers: dict[str, int] = {}
     for key, event in zip(keys, events, strict=True):
         if key:

@@ -1,1 +1,1 @@
-"""Intake: seals an event, folds it into identity, and fans it out to the destinations."""
+"""Intake: seal an event, fold it into the identity graph, and fan it out to the destinations."""

@@ -1,1 +1,1 @@
-"""Retention, rebuild, and what else keeps the log in order."""
+"""Maintenance of the log: retention, and rebuilding the queue and the identity graph from it."""

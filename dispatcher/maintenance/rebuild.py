@@ -1,11 +1,11 @@
-"""Folding the logs again: the queue of deliveries and what is known of persons are dropped and made anew from the logs.
+"""Rebuild the projections: drop the delivery queue and the identity graph, and fold the logs again.
 
-One transaction, under the lock that no dispatcher works beside: killed halfway it leaves everything as it was, and two
-at once do it one after the other. Dispatchers may run; they wait, and so do their claims, while recording never does.
-It goes through the log in batches, so its memory does not grow with it.
+A rebuild is one transaction under the lock that excludes dispatchers: killed halfway it changes nothing, and two at once
+run one after the other. Dispatchers may keep running; their claims wait meanwhile, but recording never does. The log is
+read in batches, so memory does not grow with it.
 
-Where the log alone does not tell, what stood there before is kept (`rebuild_drop`): retention takes receipts and events
-out of the log. So an event without a receipt is owed only as long as a window may be open for it.
+Retention removes receipts and events from the log. What the log no longer holds is therefore kept from the old
+projections (`drop_projections`), and an event without a receipt is pending only as long as a window may be open for it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ log = structlog.get_logger()
 
 BATCH = 5000
 OPEN = timedelta(days=8)
-"""An event older than this is in no destination's window, and only then may retention take its receipts."""
+"""An event older than this is outside every destination's window. Retention removes receipts only after that."""
 
 
 class Rebuilt(msgspec.Struct):
-    """What a rebuild did: events folded, deliveries owed now, and how many of them were just being sent."""
+    """What a rebuild did: events folded, deliveries pending now, and how many of these were taken out of leases."""
 
     events: int = 0
     pending: int = 0
@@ -37,7 +37,7 @@ class Rebuilt(msgspec.Struct):
 
 
 async def rebuild(database: Database, progress: Callable[[int, int], None] = lambda _done, _of: None) -> Rebuilt:
-    """Fold the logs anew; `progress` is told how far it is, in ids of events."""
+    """Fold the logs again; call `progress` with the ids of events done and to do."""
     async with database.transaction(seconds=0) as transaction:
         await transaction.run("exclude_dispatchers")
         rebuilt = Rebuilt()

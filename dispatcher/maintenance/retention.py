@@ -1,13 +1,14 @@
-"""What is kept for how long (design, part 7), swept up in small batches.
+"""Retention: remove old events and persons from the database (design, part 7), in small batches.
 
-- What became of an event (receipts, attempts, revisions) and the event itself go when nothing is owed of it and it is
-  older than `OUTBOX_RETENTION_DAYS`; both in one statement.
-- The event stays without them while a facet refers to it as the one that told a field last: its person may come back
-  (a yearly renewal), and is then still known.
-- Facets, with their sign-ins, go when their person was silent for `OUTBOX_PERSON_DAYS`; then nothing keeps their events.
+- An event with its receipts, attempts and revisions is removed, in one statement, when nothing of it is pending and it
+  is older than `OUTBOX_RETENTION_DAYS`.
+- The event alone stays while a fragment refers to it as the last one with a field: its person may come back (a yearly
+  renewal), and is then still known.
+- Fragments are removed, with their sign-ins, when their person was silent for `OUTBOX_PERSON_DAYS`. After that nothing
+  keeps their events.
 
-Each batch is found first, and then removed under the lock that no dispatcher works beside, for some hundredths of a
-second; recording never waits. Between two batches there is a pause, the longer the busier the database.
+Each batch is selected first, and then removed under the lock that excludes dispatchers, for some hundredths of a second;
+recording never waits. The pause between two batches is the longer, the busier the database.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from dispatcher.config.settings import Settings
 from dispatcher.database.connections import Database
 from dispatcher.identity.fragments import EPOCH, Keys, keys_of, position
 from dispatcher.identity.full_log import skeleton
-from dispatcher.identity.graph import seen
+from dispatcher.identity.graph import last_seen
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.maintenance.rebuild import OPEN
 from dispatcher.models import Event
@@ -33,13 +34,13 @@ log = structlog.get_logger()
 
 BATCH = 500
 REST = 3.0
-"""The pause after a batch, in times of what it took."""
+"""The pause after a batch, as a multiple of the time that the batch took."""
 TIMEOUT = 5
-"""Seconds that the removal of a batch may take, or wait for its turn; then the sweep is given up until the next one."""
+"""Seconds that the removal of a batch may take or wait for the lock; after that the sweep ends until the next one."""
 
 
 class Swept(msgspec.Struct):
-    """What a sweep removed: facets of silent persons; events; and the receipts of events that stay."""
+    """What a sweep removed: fragments of silent persons, events, and the receipts of events that stay."""
 
     fragments: int = 0
     events: int = 0
@@ -47,7 +48,7 @@ class Swept(msgspec.Struct):
 
 
 async def sweep(database: Database, settings: Settings, *, rest: float = REST) -> Swept:
-    """Go once through persons and log; remove what has had its time."""
+    """Go through persons and log once; remove what is past its retention time."""
     age = max(timedelta(days=settings.retention_days), OPEN)
     silence = max(timedelta(days=settings.person_days), age)
     swept = Swept()
@@ -58,12 +59,12 @@ async def sweep(database: Database, settings: Settings, *, rest: float = REST) -
         swept.events += gone
         swept.receipts += kept
     if swept != Swept():
-        log.info("swept up what has had its time", **msgspec.structs.asdict(swept))
+        log.info("retention removed old data", **msgspec.structs.asdict(swept))
     return swept
 
 
 async def _silent(database: Database, silence: timedelta, rest: float) -> AsyncIterator[list[Keys]]:
-    """Give the facets of persons that were not seen for `silence`, a batch at a time."""
+    """Yield the fragments of persons that were not seen for `silence`, one batch at a time."""
     after = Keys()
     while True:
         began = monotonic()
@@ -73,11 +74,11 @@ async def _silent(database: Database, silence: timedelta, rest: float) -> AsyncI
             return
         after = Keys(*rows[-1][:3])
         quiet = [_as_event(Keys(*row[:3]), row[3]) for row in rows if row[3] < before]
-        relations = await PersonResolver(database).relate(quiet)
+        owners = await PersonResolver(database).find_owners(quiet)
         silent = [
             keys_of(event)
-            for event, relation in zip(quiet, relations, strict=True)
-            if all(seen(fragment)[0] < before for fragment in relation.sources)
+            for event, owner in zip(quiet, owners, strict=True)
+            if all(last_seen(fragment)[0] < before for fragment in owner.sources)
         ]
         if silent:
             yield silent
@@ -88,17 +89,17 @@ async def _remove_fragments(database: Database, fragments: Sequence[Keys], silen
     before = await _micros_ago(database, silence)
     async with database.transaction(seconds=TIMEOUT) as transaction:
         await transaction.run("exclude_dispatchers")
-        rows = await transaction.run("remove_fragments", _side_by_side(fragments) | {"before": before})
+        rows = await transaction.run("remove_fragments", _as_columns(fragments) | {"before": before})
     return int(rows[0][0])
 
 
 async def _old(database: Database, age: timedelta, rest: float) -> AsyncIterator[list[Event]]:
-    """Give the events of which something has had its time, a batch at a time."""
+    """Yield the events of which something is past its retention time, one batch at a time."""
     after = 0
     while True:
         began = monotonic()
         rows = await database.run("read_expired_events", {"after": after, "limit": BATCH, "age": age})
-        if not any(row[5] for row in rows):  # ids are drawn about in the order of time
+        if not any(row[5] for row in rows):  # ids follow the time of recording closely
             return
         after = rows[-1][0]
         old = [skeleton(row) for row in rows if row[6]]
@@ -110,13 +111,13 @@ async def _old(database: Database, age: timedelta, rest: float) -> AsyncIterator
 async def _remove_events(database: Database, events: Sequence[Event], age: timedelta) -> tuple[int, int]:
     async with database.transaction(seconds=TIMEOUT) as transaction:
         await transaction.run("exclude_dispatchers")
-        unended = [row[0] for row in await transaction.run("find_unfinished_events", {"ids": [e.id for e in events]})]
-        pending = (
-            {row[0] for row in await transaction.run("find_pending_events", {"ids": unended})} if unended else set()
-        )
+        rows = await transaction.run("find_unfinished_events", {"ids": [event.id for event in events]})
+        unfinished = [row[0] for row in rows]
+        rows = await transaction.run("find_pending_events", {"ids": unfinished}) if unfinished else []
+        pending = {row[0] for row in rows}
         old = [event for event in events if event.id not in pending]
-        asked = {"ids": [event.id for event in old], "age": age} | _side_by_side([keys_of(event) for event in old])
-        rows = await transaction.run("remove_events", asked)
+        params = {"ids": [event.id for event in old], "age": age} | _as_columns([keys_of(event) for event in old])
+        rows = await transaction.run("remove_events", params)
     return rows[0][0], rows[0][1]
 
 
@@ -124,7 +125,7 @@ def _as_event(keys: Keys, at: int) -> Event:
     return skeleton((0, EPOCH + timedelta(microseconds=at), *keys))
 
 
-def _side_by_side(fragments: Sequence[Keys]) -> dict[str, list[str]]:
+def _as_columns(fragments: Sequence[Keys]) -> dict[str, list[str]]:
     return {
         "accounts": [keys.account_id for keys in fragments],
         "handls": [keys.handl_id for keys in fragments],

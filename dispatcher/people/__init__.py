@@ -1,1 +1,1 @@
-"""Looking up, showing and erasing one person."""
+"""Look up, show and erase one person."""

@@ -1,13 +1,13 @@
-"""Who is meant by an account, a lead, a handlID or an e-mail address, and what is known of them.
+"""Find the person that an account, a lead, a handlID or an e-mail address means.
 
-A selector names a person, and `outbox person` and `outbox erase` mean the same events by it (`find`):
+A selector names a person; `outbox person` and `outbox erase` find the same events for it (`find_person`):
 
-- an account: its events, and those without an account that are its own by the meaning in `dispatcher.identity.graph`,
-  on contested keys by the time of each;
-- a lead or handlID: the person whose events carry it. Where these belong to one account, everything of that account;
-  where they belong to none, they, and what carries the other keys that they carry and belongs to no account either;
-  where they belong to several accounts, it names nobody (`SeveralError`);
-- an e-mail address: likewise, of every event that carries it; an event without any key is found by it alone.
+- an account: its events, and the events without an account that belong to it by the rules of
+  `dispatcher.identity.graph`; on keys with several accounts the time of each event decides;
+- a lead or handlID: the person whose events carry it. If these belong to one account, everything of that account. If
+  they belong to none, these events and the other events without an account that share a key with them. If they belong to
+  several accounts, the key names nobody (`AmbiguousPersonError`);
+- an e-mail address: the same, for all events that carry it. An event without any key is found only by its address.
 
 Events that wait for intake count as if they were folded.
 """
@@ -23,7 +23,7 @@ import msgspec
 
 from dispatcher.database.connections import Transaction
 from dispatcher.identity.fragments import keys_of
-from dispatcher.identity.full_log import WholeLog, skeleton
+from dispatcher.identity.full_log import FullLogResolver, skeleton
 from dispatcher.identity.graph import KEY_LIMIT, Key, Kind, links
 from dispatcher.intake.worker import SLACK
 from dispatcher.models import Event
@@ -31,11 +31,11 @@ from outbox.sealing import Sealed, seal
 
 BATCH = 1000
 SCAN = 20_000
-"""So many events are looked through for an e-mail address at once."""
+"""How many event ids one query of the scan for an e-mail address covers."""
 
 
-class SeveralError(Exception):
-    """A key that several persons have used names none of them."""
+class AmbiguousPersonError(Exception):
+    """The selector has been used by several persons, so it names none of them."""
 
     def __init__(self, accounts: Collection[str]) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class SeveralError(Exception):
 
 
 class By(StrEnum):
-    """What somebody is looked up by."""
+    """What a person is looked up by."""
 
     ACCOUNT = "account"
     LEAD = "lead"
@@ -52,7 +52,7 @@ class By(StrEnum):
 
 
 class Selector(msgspec.Struct, frozen=True):
-    """Whom is meant. Its value never prints."""
+    """The key or address that names a person. Its value never prints."""
 
     by: By
     value: str
@@ -62,13 +62,13 @@ class Selector(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A person: their accounts (none: they have not signed in) and, by id, all events that are theirs, with the keys."""
+    """A person: their accounts (none if they never signed in), and all their events by id, of which only keys are read."""
 
     accounts: frozenset[str]
     events: dict[int, Event]
 
     def leads(self) -> list[str]:
-        """Give the leads that the events carry."""
+        """Return the leads that the events carry."""
         keys = {key for event in self.events.values() for key in links(keys_of(event))}
         return sorted(key.value for key in keys if key.kind is Kind.LEAD)
 
@@ -80,16 +80,19 @@ class Scan(msgspec.Struct, frozen=True):
     events: Sequence[Event] = ()
 
 
-NOTHING = Scan()
+EMPTY_SCAN = Scan()
 
 
-async def find(queries: Transaction, selector: Selector, scan: Scan = NOTHING) -> Found:
-    """Find whom `selector` means; what `scan` has looked through for an e-mail address is not looked through again."""
+async def find_person(queries: Transaction, selector: Selector, scan: Scan = EMPTY_SCAN) -> Found:
+    """Find the person that `selector` means; for an e-mail address, continue where `scan` ended.
+
+    Raise `AmbiguousPersonError` if several persons have used the key or address.
+    """
     search = _Search(queries)
     if selector.by is By.ACCOUNT:
         await search.add_account(keys_of(_carrying(Kind.ACCOUNT, selector.value)).account_id)
     elif selector.by is By.EMAIL:
-        await search.add_all((await look_through(queries, selector.value, scan)).events)
+        await search.add_all((await scan_for_email(queries, selector.value, scan)).events)
     else:
         kind = Kind.LEAD if selector.by is By.LEAD else Kind.HANDL
         (key,) = links(keys_of(_carrying(kind, selector.value)))
@@ -97,15 +100,16 @@ async def find(queries: Transaction, selector: Selector, scan: Scan = NOTHING) -
     return Found(frozenset(search.accounts), search.events)
 
 
-async def look_through(
+async def scan_for_email(
     queries: Transaction,
     address: str,
-    scan: Scan = NOTHING,
+    scan: Scan = EMPTY_SCAN,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Scan:
-    """Look through the log for an e-mail address from where `scan` ended; the address is hashed first.
+    """Find the events with an e-mail address, from where `scan` ended. The log is searched for its hashes.
 
-    What is not sealed yet is sealed for that, in memory. `progress` is told how far it is, in ids of events.
+    Addresses that intake has not sealed yet are sealed in memory to compare them. `progress` is called with the ids of
+    events done and to do.
     """
     for_meta, for_google = _digests(seal({"email": address}))
     if not for_meta:
@@ -118,31 +122,31 @@ async def look_through(
     if first is None:
         return scan
     for after in range(max(first - 1, scan.upto - SLACK), last, SCAN):
-        asked = {"after": after, "upto": after + SCAN, "for_meta": for_meta, "for_google": for_google}
-        found |= {row[0]: skeleton(row) for row in await queries.run("find_events_by_email", asked)}
+        params = {"after": after, "upto": after + SCAN, "for_meta": for_meta, "for_google": for_google}
+        found |= {row[0]: skeleton(row) for row in await queries.run("find_events_by_email", params)}
         progress(min(after + SCAN, last) - first + 1, last - first + 1)
     return Scan(last, list(found.values()))
 
 
 class _Search:
-    """What has been found so far."""
+    """A search in progress: the accounts and events found so far."""
 
     def __init__(self, queries: Transaction) -> None:
         self.accounts: set[str] = set()
         self.events: dict[int, Event] = {}
         self._queries = queries
-        self._log = WholeLog(queries)
+        self._log = FullLogResolver(queries)
 
     async def add_account(self, account: str) -> None:
-        """Add all that belongs to an account."""
+        """Add everything that belongs to an account."""
         self.accounts.add(account)
         used: set[Key] = set()
         async for batch in self._carrying({Key(Kind.ACCOUNT, account)}):
             self.events |= {event.id: event for event in batch}
             used.update(key for event in batch for key in links(keys_of(event)))
-        direct = await self._of(account, used)
-        between = {key for event in direct for key in links(keys_of(event))} - used
-        await self._of(account, between - await self._log.over_limit(between))
+        direct = await self._add_owned(account, used)
+        one_step_away = {key for event in direct for key in links(keys_of(event))} - used
+        await self._add_owned(account, one_step_away - await self._log.over_limit(one_step_away))
 
     async def add_key(self, key: Key) -> None:
         """Add the person whose events carry a lead or handlID."""
@@ -151,23 +155,23 @@ class _Search:
             async for batch in batches:
                 owners |= {account for _, account in await self._owners(batch)}
                 if len(owners - {""}) > 1:
-                    raise SeveralError(owners - {""})
+                    raise AmbiguousPersonError(owners - {""})
         for account in owners - {""}:
             await self.add_account(account)
         if "" in owners:
             await self.add_anonymous({key})
 
     async def add_anonymous(self, keys: set[Key]) -> None:
-        """Add what carries some keys and belongs to no account, and what does over one key between."""
+        """Add the events without an owner on `keys`, and on the keys one step away from them."""
         over_limit = await self._log.over_limit(keys)
-        direct = await self._of("", keys)
-        between = {
+        direct = await self._add_owned("", keys)
+        one_step_away = {
             key
             for event in direct
             for key in links(keys_of(event))
             if not over_limit.intersection(links(keys_of(event)))
         } - keys
-        await self._of("", between - await self._log.over_limit(between))
+        await self._add_owned("", one_step_away - await self._log.over_limit(one_step_away))
 
     async def add_all(self, events: Sequence[Event]) -> None:
         """Add the persons of some events."""
@@ -181,14 +185,14 @@ class _Search:
                     anonymous.append(event)
         keys = {key for event in anonymous for key in links(keys_of(event))}
         if len(accounts) > KEY_LIMIT or len(keys) > KEY_LIMIT:
-            raise SeveralError(accounts)
+            raise AmbiguousPersonError(accounts)
         for account in sorted(accounts):
             await self.add_account(account)
         self.events |= {event.id: event for event in anonymous}
         await self.add_anonymous(keys - await self._log.over_limit(keys))
 
-    async def _of(self, account: str, keys: set[Key]) -> list[Event]:
-        """Add the events without an account on `keys` that belong to `account` ("": to nobody); give them."""
+    async def _add_owned(self, account: str, keys: set[Key]) -> list[Event]:
+        """Add the events without an account on `keys` that belong to `account` ("": to no account); return them."""
         found: list[Event] = []
         async for batch in self._carrying(keys, anonymous=True):
             found += [event for event, owner in await self._owners(batch) if owner == account]
@@ -196,27 +200,27 @@ class _Search:
         return found
 
     async def _owners(self, events: Sequence[Event]) -> list[tuple[Event, str]]:
-        relations = await self._log.relate(events)
-        return [(event, relation.account_id) for event, relation in zip(events, relations, strict=True)]
+        owners = await self._log.find_owners(events)
+        return [(event, owner.account_id) for event, owner in zip(events, owners, strict=True)]
 
     async def _carrying(self, keys: Collection[Key], *, anonymous: bool = False) -> AsyncGenerator[list[Event]]:
-        """Give the events that carry one of `keys`, folded or not; with `anonymous` those without an account."""
+        """Yield the events that carry one of `keys`, folded or not; with `anonymous` only those without an account."""
         if not keys:
             return
-        asked = {
+        params = {
             "kinds": [key.kind.value for key in keys],
             "keys": [key.value for key in keys],
             "anonymous": anonymous,
         }
-        async with aclosing(self._queries.stream("find_events_of_keys", asked, size=BATCH)) as rows:
-            async for some in rows:
-                yield [skeleton(row) for row in some]
+        async with aclosing(self._queries.stream("find_events_of_keys", params, size=BATCH)) as rows:
+            async for batch in rows:
+                yield [skeleton(row) for row in batch]
         if unfolded := [event for event in await self._log.unfolded(keys) if not (anonymous and event.account_id)]:
             yield unfolded
 
 
 def _digests(sealed: Sealed) -> tuple[str, str]:
-    """Give the digests of an e-mail address for Meta and for Google, without the appendix of an already hashed one."""
+    """Return the digests of an e-mail address for Meta and for Google, without the appendix of an already hashed one."""
     (for_meta,), (for_google,) = sealed.meta.get("em", [""]), sealed.google.get("sha256_email_address", [""])
     return for_meta[:64] or for_google, for_google or for_meta[:64]
 

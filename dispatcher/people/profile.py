@@ -1,4 +1,4 @@
-"""What `outbox person` shows of somebody: what is held of them, by name and time, never a value or a hash."""
+"""What `outbox person` shows of a person: the data held on them by name and time, never a value or a hash."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRAIT_NAMES = {
     "sha256_email_address": "email",
     "sha256_phone_number": "phone",
 }  # fmt: skip
-"""What a person's hashed traits are called where they are recorded."""
+"""The name under which each hashed trait is recorded."""
 
 BROWSER_NAMES = frozenset(
     {"ip", "user_agent", "fbp", "fbc", "fbclid", "ga_client_id", "ga_session_id", "url", "referrer"}
@@ -29,24 +29,24 @@ BROWSER_NAMES = frozenset(
 
 
 class Item(msgspec.Struct):
-    """One thing that is known: since when, when it was told last, and by how many events."""
+    """One thing that is known: when it was first and last seen, and in how many events."""
 
     name: str
     first_seen_at: datetime
     last_seen_at: datetime
     events: int = 1
     state: str | None = None
-    """Of a consent: what was said last."""
+    """Of a consent: the latest statement."""
 
 
 class KeyItem(Item):
-    """An account, a lead or a handlID (`name`), and which (`value`)."""
+    """An account, a lead or a handlID: `name` is its kind, `value` the key."""
 
     value: str = ""
 
 
 class DeliveryItem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of an event at one destination; nothing yet: `owed`, `being sent`, `waiting for intake`."""
+    """The outcome of an event at one destination; before that, `pending`, `being sent` or `waiting for intake`."""
 
     destination: str | None
     revision: int
@@ -56,7 +56,7 @@ class DeliveryItem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class EventItem(msgspec.Struct, frozen=True):
-    """One event of theirs."""
+    """One event of the person."""
 
     id: int
     name: str
@@ -66,7 +66,7 @@ class EventItem(msgspec.Struct, frozen=True):
 
 
 class PersonProfile(msgspec.Struct):
-    """All that is shown, each part in the order of time."""
+    """Everything that is shown, each part in order of time."""
 
     keys: list[KeyItem]
     traits: list[Item]
@@ -75,47 +75,46 @@ class PersonProfile(msgspec.Struct):
     events: list[EventItem]
 
 
-async def portrait(queries: Transaction, found: Found) -> PersonProfile:
-    """Give what is known of a person that was found."""
-    told: dict[tuple[str, str], Item] = {}
+async def build_profile(queries: Transaction, found: Found) -> PersonProfile:
+    """Return the profile of a person that was found."""
+    items: dict[tuple[str, str], Item] = {}
     events: list[EventItem] = []
     ids = sorted(found.events)
     for start in range(0, len(ids), BATCH):
-        asked = {"ids": ids[start : start + BATCH]}
-        raw: dict[int, Any] = {row[0]: row[1] for row in await queries.run("read_raw_persons", asked)}
+        params = {"ids": ids[start : start + BATCH]}
+        raw: dict[int, Any] = {row[0]: row[1] for row in await queries.run("read_raw_persons", params)}
         deliveries: dict[int, list[DeliveryItem]] = {}
-        for event_id, *delivery in await queries.run("list_deliveries", asked):
+        for event_id, *delivery in await queries.run("list_deliveries", params):
             deliveries.setdefault(event_id, []).append(DeliveryItem(*delivery))
-        for row in await queries.run("read_events", asked):
+        for row in await queries.run("read_events", params):
             event = Event(*row)
             events.append(
                 EventItem(event.id, event.name, event.event_id, event.occurred_at, deliveries.get(event.id, []))
             )
-            for part, name, more in _told_by(event, raw.get(event.id)):
-                _note(told, part, name, event.occurred_at, more)
+            for part, name, value in _carried_by(event, raw.get(event.id)):
+                _add(items, part, name, event.occurred_at, value)
     parts: dict[str, list[Any]] = {part: [] for part in ("keys", "traits", "browser", "consent")}
-    for (part, _), known in sorted(told.items(), key=lambda item: (item[1].first_seen_at, item[0])):
-        parts[part].append(known)
+    for (part, _), item in sorted(items.items(), key=lambda entry: (entry[1].first_seen_at, entry[0])):
+        parts[part].append(item)
     return PersonProfile(**parts, events=sorted(events, key=lambda event: (event.at, event.id)))
 
 
-def _note(told: dict[tuple[str, str], Item], part: str, name: str, at: datetime, more: str | None) -> None:
-    mark = (part, f"{name} {more}" if part == "keys" else name)
-    known = told.get(mark)
-    if known is None:
-        known = KeyItem(name, at, at, value=more or "") if part == "keys" else Item(name, at, at, state=more)
-        told[mark] = known
+def _add(items: dict[tuple[str, str], Item], part: str, name: str, at: datetime, value: str | None) -> None:
+    mark = (part, f"{name} {value}" if part == "keys" else name)
+    item = items.get(mark)
+    if item is None:
+        items[mark] = KeyItem(name, at, at, value=value or "") if part == "keys" else Item(name, at, at, state=value)
         return
-    known.events += 1
-    known.first_seen_at = min(known.first_seen_at, at)
-    if at >= known.last_seen_at:
-        known.last_seen_at = at
+    item.events += 1
+    item.first_seen_at = min(item.first_seen_at, at)
+    if at >= item.last_seen_at:
+        item.last_seen_at = at
         if part == "consent":
-            known.state = more
+            item.state = value
 
 
-def _told_by(event: Event, raw: Any) -> Iterator[tuple[str, str, str | None]]:
-    """Give what one event tells: the part, the name, and of keys and consents what they say."""
+def _carried_by(event: Event, raw: Any) -> Iterator[tuple[str, str, str | None]]:
+    """Yield what one event carries: the part, the name, and for keys and consents the value."""
     for key in all_keys(keys_of(event)):
         yield "keys", key.kind.name.lower(), key.value
     sealed = event.sealed or {}

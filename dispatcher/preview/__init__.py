@@ -1,1 +1,1 @@
-"""What would be sent of an event now, and where each field comes from."""
+"""Preview: what would be sent of an event now, and where each field comes from."""

@@ -1,4 +1,4 @@
-"""What is shown of a payload: hashes shortened, an IP address without its last part, a user agent cut; no free text. Pure."""
+"""Mask a payload: shorten hashes, cut IP addresses and user agents, and hide free text. Pure."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ from typing import Any
 from outbox.page_url import holds_email
 
 SHOWN = 8
-"""So many characters of a hash: enough to compare, too few to look somebody up."""
+"""How many characters of a hash are shown: enough to compare, too few to look somebody up."""
 SHOWN_OF_AGENT = 40
 
-# With the appendix of Meta's parameter builder; GA4's user properties hold a hash cut at 36.
+# Optionally with the appendix of Meta's parameter builder. GA4's user properties hold hashes cut at 36 characters.
 _HASH = re.compile(r"[0-9a-f]{36,64}(\.[A-Za-z0-9_-]{2,8})?")
 _IDS = frozenset({"event_id", "transaction_id", "order_id"})
-"""Fields whose value is an id of the CRM's, whatever it looks like."""
+"""Fields whose value is an id from the CRM, whatever it looks like."""
 
 _BROWSER = frozenset({"fbp", "fbc", "client_id"})
-"""Ids of somebody's browser."""
+"""Fields whose value is the id of a browser."""
 _PAGES = frozenset({"event_source_url", "referrer_url"})
 _SHOWN_OF_KEY = 2
 
 _PARAMETERS = frozenset({"custom_data", "params"})
-"""Where a payload holds what the CRM told in details, under whatever names."""
-_KNOWN = _IDS | {
+"""The objects of a payload that hold the event's details, under names that the CRM chose."""
+_SAFE = _IDS | {
     "affiliation", "brand", "campaign", "category", "content_category", "content_ids", "content_name", "content_type",
     "contents", "coupon", "currency", "delivery_category", "fb_loc", "fb_source", "form", "id", "item_brand",
     "item_category", "item_category2", "item_category3", "item_category4", "item_category5", "item_id", "item_list_id",
     "item_list_name", "item_name", "item_number", "item_variant", "items", "lead_campaign", "lead_content", "lead_medium",
     "lead_source", "lead_term", "location_id", "method", "product", "session_id", "status", "title",
 }  # fmt: skip
-"""Parameters whose text is a word of the funnel's or the campaign's. Any other may be what somebody wrote."""
+"""Parameters whose text comes from the funnel or the campaign. Any other may be what somebody typed."""
 
 
 def masked(body: dict[str, Any], configured: AbstractSet[str] = frozenset()) -> dict[str, Any]:
-    """Give a payload as it may be shown; `configured`: parameters whose value is the configuration's."""
+    """Return a payload as it may be shown; `configured` names the parameters whose value is set in the configuration."""
     return {
-        name: _told(value, _KNOWN | configured) if name in _PARAMETERS else _shown(name, value, configured)
+        name: _parameters(value, _SAFE | configured) if name in _PARAMETERS else _shown(name, value, configured)
         for name, value in body.items()
     }
 
 
 def key(value: str) -> str:
-    """Give a key of the CRM's as it may be shown: one that is an e-mail address is cut."""
+    """Return a key from the CRM as it may be shown: a key that holds an e-mail address is cut."""
     return f"{value[:_SHOWN_OF_KEY]}…" if holds_email(value) else value
 
 
-def _told(value: Any, known: AbstractSet[str], name: str | None = None) -> Any:
-    """Give parameters as they may be shown: a text only under a name that is known."""
+def _parameters(value: Any, safe: AbstractSet[str], name: str | None = None) -> Any:
+    """Return parameters as they may be shown: text only under a name in `safe`."""
     if isinstance(value, dict):
-        return {name: _told(item, known, name) for name, item in value.items()}
+        return {name: _parameters(item, safe, name) for name, item in value.items()}
     if isinstance(value, list):
-        return [_told(item, known, name) for item in value]
-    return _shown(name, value) if name in known or not isinstance(value, str) else "…"
+        return [_parameters(item, safe, name) for item in value]
+    return _shown(name, value) if name in safe or not isinstance(value, str) else "…"
 
 
 def _shown(name: str | None, value: Any, configured: AbstractSet[str] = frozenset()) -> Any:
@@ -71,13 +71,13 @@ def _shown(name: str | None, value: Any, configured: AbstractSet[str] = frozense
     if name in _BROWSER:
         return f"{value[: min(SHOWN, len(value) // 2)]}…"
     if name in _PAGES:
-        page, question, _ = value.partition("?")
-        return f"{key(page)}?…" if question else key(page)
+        page, question_mark, _ = value.partition("?")
+        return f"{key(page)}?…" if question_mark else key(page)
     return f"{value[:SHOWN]}…" if name not in _IDS and _HASH.fullmatch(value) else key(value)
 
 
 def _network(value: str) -> str:
-    """Give an address without what tells one customer of a network from another."""
+    """Return an IP address without the part that identifies one customer of a network."""
     try:
         address = ip_address(value)
     except ValueError:

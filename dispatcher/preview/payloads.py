@@ -1,10 +1,10 @@
-"""What each destination would be sent of one event now, and where each field comes from; or why nothing would.
+"""Preview what each destination would be sent of one event now, and where each field comes from; or why nothing would.
 
     for preview in await previews(database, settings, config, event_id):
         preview.destination, preview.refusal, preview.body, preview.fields
 
-Nothing is sent, claimed or written. The payload is built by what `dispatcher.delivery.sender` builds with: the same resolver, the
-same destinations, the same refusals. What is shown of a person is shortened (`dispatcher.preview.masking`).
+Nothing is sent, claimed or written. Payloads are built with the same resolver, destinations and refusals as in
+`dispatcher.delivery.sender`. Personal data is masked (`dispatcher.preview.masking`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dispatcher.identity.profile import Profile, profile_from_event
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.models import Delivery, Event, Route
 from dispatcher.preview.masking import masked
-from dispatcher.preview.provenance import Origins
+from dispatcher.preview.provenance import Provenance
 from dispatcher.reasons import CANNOT_BUILD, DISABLED, Refusal
 from dispatcher.routing import DestinationRoutes, RoutingTable
 from outbox.sealing import seal
@@ -37,7 +37,7 @@ _LARGEST_ID = 2**63 - 1
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A field of a payload, where it comes from in plain words, and its value as it may be shown."""
+    """A field of a payload, where it comes from in plain words, and its masked value."""
 
     name: str
     source: str
@@ -47,8 +47,8 @@ class Field(msgspec.Struct, frozen=True):
 class Preview(msgspec.Struct, frozen=True):
     """What one destination would be sent of one event now.
 
-    `refusal`: why nothing would (`skipped: consent`); else `body` holds the payload, hashes and addresses shortened.
-    `note`: how far the event is there (delivered already, waiting, paused), where that matters.
+    `refusal`: why nothing would be sent (`skipped: consent`); otherwise `body` holds the masked payload. `note`: the
+    state of the event at the destination (delivered already, waiting, paused), where that matters.
     """
 
     destination: str
@@ -58,16 +58,16 @@ class Preview(msgspec.Struct, frozen=True):
     note: str | None = None
 
 
-class _About(msgspec.Struct, frozen=True):
-    """One event, what is known of its person and from where, and the database's clock."""
+class _Resolved(msgspec.Struct, frozen=True):
+    """One event, its profile, where the profile comes from, and the database's clock."""
 
     event: Event
-    known: Profile
-    origins: Origins
+    profile: Profile
+    provenance: Provenance
     now: datetime
 
 
-class _Told(msgspec.Struct, frozen=True):
+class _Progress(msgspec.Struct, frozen=True):
     """How far an event is at a destination: its newest revision, and how that ended, if it has."""
 
     revision: int = 0
@@ -77,88 +77,91 @@ class _Told(msgspec.Struct, frozen=True):
     first_unknown_at: datetime | None = None
 
 
-async def find(database: Database, text: str) -> list[int]:
-    """Give the ids of the events whose event_id is `text`, under whatever step, and of the one whose id it is.
+async def find_events(database: Database, text: str) -> list[int]:
+    """Return the ids of the events whose event_id is `text`, under any step, and of the event whose row id it is.
 
-    A database that is away is not waited for: one of `dispatcher.database.connections.AWAY` is raised; so too by `previews`.
+    Raise one of `dispatcher.database.connections.DATABASE_UNAVAILABLE` at once if the database does not answer; so does
+    `previews`.
     """
     text = text.strip()
     if not text.isprintable():
         return []
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
-    asked = {"text": text, "id": number if number is not None and number <= _LARGEST_ID else None}
-    return [row[0] for row in await database.run_once("find_events", asked)]
+    params = {"text": text, "id": number if number is not None and number <= _LARGEST_ID else None}
+    return [row[0] for row in await database.run_once("find_events", params)]
 
 
 async def previews(database: Database, settings: Settings, config: Config, event_id: int) -> list[Preview]:
-    """Give a preview for each destination, in their order; none if there is no such event (`event_id`: its row's id)."""
+    """Return a preview for each destination, in their order; none if there is no event with the row id `event_id`."""
     async with database.transaction(is_reading=True) as transaction:
         rows = await transaction.run("read_events", {"ids": [event_id]})
         if not rows:
             return []
         event = await _sealed(transaction, Event(*rows[0]), settings.phone_region or None)
-        words = await RoutingTable(transaction).destinations()
-        told = {name: _Told(*row) for name, *row in await transaction.run("read_progress", {"id": event_id})}
+        routing = await RoutingTable(transaction).destinations()
+        progress = {name: _Progress(*row) for name, *row in await transaction.run("read_progress", {"id": event_id})}
         now = (await transaction.run("read_clock"))[0][0]
-        (known,) = await PersonResolver(transaction).resolve([event])
-        about = _About(event, known, await _origins(transaction, event, known), now)
+        (profile,) = await PersonResolver(transaction).resolve([event])
+        resolved = _Resolved(event, profile, await _provenance(transaction, event, profile), now)
     found: list[Preview] = []
-    for name, there in words.items():
+    for name, there in routing.items():
         destination = registry.create(there.kind, name, settings, config)
         try:
-            found.append(_preview(destination, there, about, told.get(name, _Told())))
+            found.append(_preview(destination, there, resolved, progress.get(name, _Progress())))
         finally:
             await destination.close()
     return found
 
 
 async def _sealed(queries: Queries, event: Event, region: str | None) -> Event:
-    """Seal what a SQL writer sent raw, in memory, where intake has not yet."""
+    """Seal in memory what a SQL writer sent raw, if intake has not sealed it yet."""
     raw = await queries.run("read_raw_persons", {"ids": [event.id]})
     return msgspec.structs.replace(event, sealed=seal(raw[0][1], region=region).to_json()) if raw else event
 
 
-async def _origins(queries: Queries, event: Event, known: Profile) -> Origins:
-    (relation,) = await PersonResolver(queries).relate([event])
-    borrowed = missing_fields(event, keys_of(event), profile_from_event(event), relation)
+async def _provenance(queries: Queries, event: Event, profile: Profile) -> Provenance:
+    (owner,) = await PersonResolver(queries).find_owners([event])
+    borrowed = missing_fields(event, keys_of(event), profile_from_event(event), owner)
     rows = await queries.run("read_events", {"ids": list(set(borrowed.values()))})
-    return Origins(event, known, borrowed, {row[0]: Event(*row) for row in rows})
+    return Provenance(event, profile, borrowed, {row[0]: Event(*row) for row in rows})
 
 
-def _preview(destination: Destination, words: DestinationRoutes, about: _About, told: _Told) -> Preview:
-    route = words.routes.get(about.event.name)
-    note = _note(destination, words, route, told)
-    built = _built(destination, words, about, told)
+def _preview(destination: Destination, routing: DestinationRoutes, resolved: _Resolved, progress: _Progress) -> Preview:
+    route = routing.routes.get(resolved.event.name)
+    note = _note(destination, routing, route, progress)
+    built = _build(destination, routing, resolved, progress)
     if isinstance(built, Refusal):
-        return Preview(words.name, f"{built.outcome}: {built.reason}", None, [], note)
+        return Preview(routing.name, f"{built.outcome}: {built.reason}", None, [], note)
     body = _body(built)
     shown = masked(body, route.parameters.keys() if route else frozenset())
     fields = [
-        Field(path, about.origins.of(path, route) + ("" if value == seen else HIDDEN), seen)
+        Field(path, resolved.provenance.source_of(path, route) + ("" if value == seen else HIDDEN), seen)
         for (path, value), (_, seen) in zip(_fields(body), _fields(shown), strict=True)
     ]
-    return Preview(words.name, None, shown, fields, note)
+    return Preview(routing.name, None, shown, fields, note)
 
 
-def _built(destination: Destination, words: DestinationRoutes, about: _About, told: _Told) -> Payload | Refusal:
-    route = words.routes.get(about.event.name)
-    is_delivered = told.outcome == "delivered"
-    delivery = Delivery(about.event, told.revision + is_delivered, 0, told.first_unknown_at)
-    if not words.enabled:
+def _build(
+    destination: Destination, routing: DestinationRoutes, resolved: _Resolved, progress: _Progress
+) -> Payload | Refusal:
+    route = routing.routes.get(resolved.event.name)
+    is_delivered = progress.outcome == "delivered"
+    delivery = Delivery(resolved.event, progress.revision + is_delivered, 0, progress.first_unknown_at)
+    if not routing.enabled:
         return DISABLED
-    # What was delivered is not owed any more: no window closes for it, and it is shown as it would be built.
-    if not is_delivered and (refusal := refuse(delivery, route, destination.limits, about.now)):
+    # A delivered event is no longer pending: no window closes for it, and it is shown as it would be built now.
+    if not is_delivered and (refusal := refuse(delivery, route, destination.limits, resolved.now)):
         return refusal
     try:
         if route is None:
-            return destination.build_merge(delivery, about.known, about.now)
-        return destination.build(delivery, about.known, route, about.now)
-    except Exception:  # noqa: BLE001 - what cannot be built is shown as what would become of it
+            return destination.build_merge(delivery, resolved.profile, resolved.now)
+        return destination.build(delivery, resolved.profile, route, resolved.now)
+    except Exception:  # noqa: BLE001 - an event that cannot be built is shown with the outcome it would have
         return CANNOT_BUILD
 
 
 def _body(payload: Payload) -> dict[str, Any]:
-    """Give the JSON of a payload as one object: the envelope, where there is one, with its single event."""
+    """Return the JSON of a payload as one object: the envelope, if there is one, with its single event."""
     event = msgspec.json.decode(payload.body) if payload.body else None
     if not payload.envelope:
         return event if isinstance(event, dict) else {}
@@ -167,14 +170,14 @@ def _body(payload: Payload) -> dict[str, Any]:
 
 
 def _fields(body: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Give the fields of a payload, with dotted names; a list of values is one field, a list of events is looked into."""
+    """Yield the fields of a payload with dotted names. A list of values is one field; `events` is descended into."""
     for name, value in body.items():
         path = f"{above}{name}"
         if name == "events" and not above:
             for event in value:
                 yield from _fields(event, f"{path}.")
         elif isinstance(value, dict):
-            if value.keys() == {"value"}:  # a user property of GA4's
+            if value.keys() == {"value"}:  # a GA4 user property
                 yield path, value["value"]
             else:
                 yield from _fields(value, f"{path}.")
@@ -182,18 +185,18 @@ def _fields(body: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
             yield path, value
 
 
-def _note(destination: Destination, words: DestinationRoutes, route: Route | None, told: _Told) -> str | None:
-    if told.outcome == "delivered":
+def _note(destination: Destination, routing: DestinationRoutes, route: Route | None, progress: _Progress) -> str | None:
+    if progress.outcome == "delivered":
         return (
-            f"delivered {_time(told.at)}; so it would be built now. "
-            "It is sent again only where a merge adds an identifier that was not sent, and it cannot count twice."
+            f"Delivered {_time(progress.at)}. This is what would be sent now. "
+            "It is sent again only if a merge adds an identifier that was not sent, and only if it cannot count twice."
         )
-    if told.outcome:
-        return f"ended {_time(told.at)} as {told.outcome}: {told.reason}"
-    if words.paused or (route and route.paused):
-        return "paused: it waits, while its window runs"
+    if progress.outcome:
+        return f"Ended {_time(progress.at)} as {progress.outcome}: {progress.reason}"
+    if routing.paused or (route and route.paused):
+        return "Paused: the delivery waits, and its window keeps running."
     if missing := destination.missing():
-        return f"halted: {missing} is not set; it waits, while its window runs"
+        return f"Halted: {missing} is not set. The delivery waits, and its window keeps running."
     return None
 
 

@@ -1,6 +1,6 @@
-"""Where each field of a payload comes from, in plain words. Pure.
+"""Describe where each field of a payload comes from, in plain words. Pure.
 
-A field is told by the event itself, lent by another event of its person, set by the configuration, or derived.
+A field comes from the event itself, from another event of the same person, from the configuration, or is derived.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ EVENT = "this event"
 CONFIGURATION = "configuration"
 DERIVED = "derived"
 
-# The fields that a person or browser tells → what the folded log calls them (`dispatcher.identity.fragments`).
-TOLD = {
+# Fields of a person or browser → their names in fragments (`dispatcher.identity.fragments`).
+BORROWABLE = {
     **{f"user_data.{name}": name for name in TRAITS},
     "user_data.client_ip_address": "agent",
     "user_data.client_user_agent": "agent",
@@ -35,7 +35,7 @@ TOLD = {
     **{f"consent.{kind}": kind for kind in CONSENTS},
 }
 
-# The fields that stand in the event under another name: where they are looked for, in this order.
+# Fields that have another name in the event: where they are looked for, in this order.
 RENAMED: dict[str, tuple[tuple[str, str], ...]] = {
     "content_name": (("details", "content_name"), ("details", "form"), ("details", "product")),
     "content_category": (("details", "content_category"),),
@@ -57,48 +57,51 @@ OF_THE_EVENT = {"event_id", "event_time", "timestamp_micros"}
 OF_THE_FUNNEL = {"event_name", "events.name"}
 
 
-class Origins:
-    """Where what is known of one event's person comes from.
+class Provenance:
+    """Where the profile of one event comes from.
 
-    `borrowed`: by field, the id of the event that lends it (`dispatcher.identity.lend.wanted`); `lenders`: those events.
+    `borrowed`: the id of the source event by field (`dispatcher.identity.enrichment.missing_fields`). `sources`: those
+    events by id.
     """
 
-    def __init__(self, event: Event, known: Profile, borrowed: Mapping[str, int], sources: Mapping[int, Event]) -> None:
+    def __init__(
+        self, event: Event, profile: Profile, borrowed: Mapping[str, int], sources: Mapping[int, Event]
+    ) -> None:
         self._event = event
-        self._known = known
+        self._profile = profile
         self._own = profile_from_event(event)
         self._borrowed = borrowed
         self._sources = sources
 
-    def of(self, path: str, route: Route | None) -> str:
-        """Give where the field at `path` of a payload comes from."""
+    def source_of(self, path: str, route: Route | None) -> str:
+        """Return where the field at `path` of a payload comes from."""
         name = path.rpartition(".")[2]
-        if field := TOLD.get(path):
-            return self._told(field)
+        if field := BORROWABLE.get(path):
+            return self._source_of_profile_field(field)
         if path == "user_data.external_id":
-            return self._keys()
+            return self._source_of_keys()
         if path in {"user_id", "user_properties.handlID"}:
-            return self._key(path)
+            return self._source_of_key(path)
         if name in OF_THE_EVENT:
             return EVENT
         if path in OF_THE_FUNNEL:
             return CONFIGURATION
         if name == "action_source":
-            return self._action_source(route)
-        return self._said(name, route)
+            return self._source_of_action_source(route)
+        return self._source_of_parameter(name, route)
 
-    def _told(self, field: str) -> str:
-        if self._tells(field):
+    def _source_of_profile_field(self, field: str) -> str:
+        if self._has_own(field):
             made = field == "fbc" and not (self._event.visitor or {}).get("fbc")
             return f"{EVENT}, made from its fbclid" if made else EVENT
-        if lender := self._sources.get(self._borrowed.get(field, 0)):
-            return self._describe(lender)
+        if source := self._sources.get(self._borrowed.get(field, 0)):
+            return self._describe(source)
         if field in CONSENTS:
             return f"{CONFIGURATION} (OUTBOX_CONSENT_DEFAULT)"
         return f"{DERIVED} from the person's earliest key" if field == "ga_client_id" else DERIVED
 
-    def _tells(self, field: str) -> bool:
-        """Tell whether the event itself has what the folded log calls `field`."""
+    def _has_own(self, field: str) -> bool:
+        """Return whether the event itself has `field`, by its name in fragments."""
         if field in CONSENTS:
             return self._own.consent.get(field) is not None
         if field == "country":
@@ -108,33 +111,33 @@ class Origins:
         values = dict(BROWSER)[field]
         return any(self._own.visitor.get(value) for value in values)
 
-    def _keys(self) -> str:
-        lent = set(self._known.keys) - set(self._own.keys)
-        own = self._carried(set(self._known.keys) - lent)
+    def _source_of_keys(self) -> str:
+        others = set(self._profile.keys) - set(self._own.keys)
+        own = self._carried(set(self._profile.keys) - others)
         parts = [f"{EVENT}'s {', '.join(own)}"] if own else []
-        if lent:
-            parts.append(f"{len(lent)} more of the same person")
+        if others:
+            parts.append(f"{len(others)} more of the same person")
         return " and ".join(parts)
 
     def _carried(self, keys: set[str]) -> list[str]:
         named = (("account", self._event.account_id), ("handlID", self._event.handl_id), ("lead", self._event.lead_id))
         return [name for name, value in named if value in keys]
 
-    def _key(self, path: str) -> str:
+    def _source_of_key(self, path: str) -> str:
         if path == "user_properties.handlID":
             return EVENT
-        account = self._known.account_id
+        account = self._profile.account_id
         if account and account != self._event.account_id:
             return "the account that signed in on this browser or lead"
         return EVENT
 
-    def _action_source(self, route: Route | None) -> str:
+    def _source_of_action_source(self, route: Route | None) -> str:
         if route and route.action_source:
             return CONFIGURATION
         return EVENT if (self._event.details or {}).get("action_source") else DERIVED
 
-    def _said(self, name: str, route: Route | None) -> str:
-        """Give where a parameter comes from that says what happened."""
+    def _source_of_parameter(self, name: str, route: Route | None) -> str:
+        """Return where a parameter that describes the conversion comes from."""
         for part, inner in (*RENAMED.get(name, ()), ("details", name)):
             if self._part(part).get(inner) not in (None, "", []):
                 return EVENT
@@ -145,20 +148,20 @@ class Origins:
     def _part(self, name: str) -> Mapping[str, Any]:
         return getattr(self._event, name) or {}
 
-    def _describe(self, lender: Event) -> str:
-        return f"event {lender.id}, {_apart(lender.occurred_at - self._event.occurred_at)}, {self._tie(lender)}"
+    def _describe(self, source: Event) -> str:
+        return f"event {source.id}, {_apart(source.occurred_at - self._event.occurred_at)}, {self._tie(source)}"
 
-    def _tie(self, lender: Event) -> str:
+    def _tie(self, source: Event) -> str:
         event = self._event
-        if lender.handl_id and lender.handl_id == event.handl_id:
+        if source.handl_id and source.handl_id == event.handl_id:
             return "same browser"
-        if lender.account_id and lender.account_id == self._known.account_id:
+        if source.account_id and source.account_id == self._profile.account_id:
             return "same account"
-        return "same lead" if lender.lead_id and lender.lead_id == event.lead_id else "same person"
+        return "same lead" if source.lead_id and source.lead_id == event.lead_id else "same person"
 
 
 def _apart(time: timedelta) -> str:
-    """Give a span as a person says it: `2 h earlier`, `at the same time`."""
+    """Return a time span in words: `2 h earlier`, `at the same time`."""
     seconds = abs(time.total_seconds())
     if seconds < 1:
         return "at the same time"

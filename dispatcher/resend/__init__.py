@@ -1,1 +1,1 @@
-"""Re-sends after a merge: by the daemon, and on demand."""
+"""Re-sends after a merge: the planner, which dispatchers run after each merge, and the backfill on demand."""

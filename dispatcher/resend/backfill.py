@@ -1,7 +1,7 @@
-"""Re-sends after merges, on demand: the whole log since a time, or one account's events, in bounded memory.
+"""Re-send after merges on demand: the whole log since a time, or one account's events, in bounded memory.
 
-It decides with the code that the daemon uses after each merge, and owes through the same revisions: so it is idempotent,
-and safe beside running dispatchers. What it owes, they deliver.
+The backfill decides with the same code as the daemon does after each merge, and enqueues through the same revisions. So
+it is idempotent, and safe beside running dispatchers, which deliver what it enqueues.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from dispatcher.database.connections import Database
 from dispatcher.identity.fragments import Keys
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.models import Event
-from dispatcher.resend.planner import Decision, Resender
+from dispatcher.resend.planner import Assessment, Resender
 
 BATCH = 1000
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """One batch: how far the scan is (of `total`), what was decided, and how many deliveries are owed now."""
+    """One batch: how far the scan is (`done` of `total`), what was decided, and how many deliveries were enqueued."""
 
     done: int
     total: int
-    decisions: Sequence[Decision]
+    assessments: Sequence[Assessment]
     merge_notices: int
-    pending: int
+    enqueued: int
 
 
 async def backfill(
     database: Database, resender: Resender, *, since: datetime, account_id: str | None, dry_run: bool
 ) -> AsyncIterator[Progress]:
-    """Go through the events recorded since `since` (of one account, if given), a batch at a time."""
+    """Go through the events recorded since `since` (of one account, if given), one batch at a time."""
     batches = _of_account(database, resender, account_id) if account_id else _since(database, since)
     async for done, total, batch in batches:
         events = [event for event in batch if event.recorded_at >= since]
-        decisions = await resender.consider(events)
+        assessments = await resender.assess(events)
         merge_notices = await resender.merge_notices(await resender.merges_among(events))
-        pending = 0 if dry_run else await resender.enqueue(decisions, merge_notices)
-        yield Progress(done, total, decisions, len(merge_notices), pending)
+        enqueued = 0 if dry_run else await resender.enqueue(assessments, merge_notices)
+        yield Progress(done, total, assessments, len(merge_notices), enqueued)
 
 
 async def _since(database: Database, since: datetime) -> AsyncIterator[tuple[int, int, list[Event]]]:
@@ -55,7 +55,7 @@ async def _since(database: Database, since: datetime) -> AsyncIterator[tuple[int
 
 
 async def _first_since(database: Database, since: datetime, first: int, last: int) -> int:
-    """Find where the scan begins, by halving: ids are drawn about in the order of time."""
+    """Return the id at which the scan begins, by bisection: ids follow the time of recording closely."""
     while first < last:
         middle = (first + last) // 2
         rows = await database.run("find_first_event_at", {"id": middle})
@@ -69,8 +69,8 @@ async def _first_since(database: Database, since: datetime, first: int, last: in
 async def _of_account(
     database: Database, resender: Resender, account_id: str
 ) -> AsyncIterator[tuple[int, int, list[Event]]]:
-    relation = await PersonResolver(database).relate_keys(Keys(account_id))
-    ids = sorted(await resender.events_of(relation))
+    owner = await PersonResolver(database).find_owner_of_keys(Keys(account_id))
+    ids = sorted(await resender.events_of(owner))
     for start in range(0, len(ids), BATCH):
         batch = ids[start : start + BATCH]
         yield start + len(batch), len(ids), await resender.events(batch)

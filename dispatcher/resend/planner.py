@@ -1,9 +1,9 @@
-"""Re-sends after a merge (design, part 6.8): once more where that adds an identifier and cannot count twice.
+"""Plan re-sends after a merge (design, part 6.10): only where one adds an identifier and cannot count twice.
 
-A merge is an event that ties keys together for the first time. To a destination that recognises a repeat (Meta), each
-event of the person that was delivered is built again as of now; if it would carry an identifier that was not sent yet,
-it is owed as a new revision, with the same event_id and event_time. A destination that recognises none (GA4) is told of
-the merge itself, without any event.
+A merge is the first event that ties some keys together. At a destination that recognises repeats (Meta), each delivered
+event of the person is built again as of now. If it would carry an identifier that was not sent yet, it is enqueued as a
+new revision, with the same event_id and event_time. A destination that recognises no repeats (GA4) gets a notice of the
+merge itself, without any event.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from dispatcher.routing import DestinationRoutes, RoutingTable
 log = structlog.get_logger()
 
 MERGES = 500
-EVENTS_A_FACET = 200
-"""So many of a facet's events are looked at, the newest: older ones are outside every window."""
+EVENTS_PER_FRAGMENT = 200
+"""The newest events of a fragment that are looked at; older ones are outside every window."""
 IN_FLIGHT = timedelta(seconds=10)
-"""When a merge is looked at again whose events were just being sent, by what was known before it."""
+"""How soon a merge is looked at again if its events were being sent, built from what was known before the merge."""
 
 
-class Verdict(StrEnum):
-    """What is to be done about one delivered event at one destination."""
+class Decision(StrEnum):
+    """What to do about one delivered event at one destination."""
 
     RESEND = "resend"
     NOTHING_GAINED = "nothing gained"
     WINDOW_CLOSED = "window closed: it would count twice"
     OTHER_ACCOUNT = "sent under another account"
-    NOT_DELIVERED = "not delivered"  # whatever is still owed is built with all that is known anyway
-    STILL_OWED = "still owed"
+    NOT_DELIVERED = "not delivered"  # a pending delivery is built with everything known anyway
+    STILL_PENDING = "still pending"
     IN_FLIGHT = "in flight"
     REFUSED = "would be refused"
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What one destination was told of one event."""
+class SentState(msgspec.Struct, frozen=True):
+    """What one destination was sent of one event, and what is still pending there."""
 
     event: Event
     revision: int | None
@@ -63,157 +63,161 @@ class Told(msgspec.Struct, frozen=True):
     first_at: datetime | None
 
 
-class Decision(msgspec.Struct, frozen=True):
-    """A verdict on one event at one destination, and the identifiers that a re-send would add."""
+class Assessment(msgspec.Struct, frozen=True):
+    """The decision on one event at one destination, and the identifiers that a re-send would add."""
 
     destination: int
-    told: Told
-    verdict: Verdict
+    state: SentState
+    decision: Decision
     gained: Sequence[str] = ()
 
 
-def judge(
-    told: Told, known: Profile, destination: Destination, route: Route | None, now: datetime
-) -> tuple[Verdict, Sequence[str]]:
-    """Say what is to be done about one event, and which identifiers it gained. Pure."""
-    if told.in_flight:
-        return Verdict.IN_FLIGHT, ()
-    if told.revision != told.ended_revision:
-        return Verdict.STILL_OWED, ()
-    if not told.delivered or told.revision is None or told.first_at is None or route is None:
-        return Verdict.NOT_DELIVERED, ()
-    again = Delivery(told.event, told.revision + 1, 0, told.first_at)
+def decide(
+    state: SentState, profile: Profile, destination: Destination, route: Route | None, now: datetime
+) -> tuple[Decision, Sequence[str]]:
+    """Return what to do about one event, and the identifiers that a re-send would add. Pure."""
+    if state.in_flight:
+        return Decision.IN_FLIGHT, ()
+    if state.revision != state.ended_revision:
+        return Decision.STILL_PENDING, ()
+    if not state.delivered or state.revision is None or state.first_at is None or route is None:
+        return Decision.NOT_DELIVERED, ()
+    resend = Delivery(state.event, state.revision + 1, 0, state.first_at)
     try:
-        built = destination.build(again, known, route, now)
-    except Exception as error:  # noqa: BLE001 - whatever one event does to us, it harms itself only
-        log.error("an event cannot be built", id=told.event.id, error=type(error).__name__)
-        return Verdict.REFUSED, ()
+        built = destination.build(resend, profile, route, now)
+    except Exception as error:  # noqa: BLE001 - isolate failures to the single event
+        log.error("event cannot be built", id=state.event.id, error=type(error).__name__)
+        return Decision.REFUSED, ()
     if not isinstance(built, Payload):
-        return Verdict.REFUSED, ()
-    gained = sorted({field for field in built.sent if ":" in field}.difference(told.sent or ()))
+        return Decision.REFUSED, ()
+    gained = sorted({field for field in built.sent if ":" in field}.difference(state.sent or ()))
     if not gained:
-        return Verdict.NOTHING_GAINED, ()
-    if told.account_id is not None and told.account_id != known.account_id:
-        return Verdict.OTHER_ACCOUNT, gained
-    if refuse(again, route, destination.limits, now):
-        return Verdict.WINDOW_CLOSED, gained
-    return Verdict.RESEND, gained
+        return Decision.NOTHING_GAINED, ()
+    if state.account_id is not None and state.account_id != profile.account_id:
+        return Decision.OTHER_ACCOUNT, gained
+    if refuse(resend, route, destination.limits, now):
+        return Decision.WINDOW_CLOSED, gained
+    return Decision.RESEND, gained
 
 
 class Resender:
-    """Finds what a merge has made worth sending again, and owes it."""
+    """Finds what is worth sending again after a merge, and enqueues it."""
 
-    def __init__(self, database: Database, words: RoutingTable, destinations: Sequence[Destination]) -> None:
+    def __init__(self, database: Database, routing_table: RoutingTable, destinations: Sequence[Destination]) -> None:
         self._database = database
-        self._words = words
+        self._routing_table = routing_table
         self._destinations = destinations
         self._resolver = PersonResolver(database)
 
     async def step(self) -> bool:
-        """Deal with the merges that are due; tell whether there were any."""
+        """Process due merges; return whether any were found."""
         claimed = await self._database.run("claim_merges", {"limit": MERGES})
         if not claimed:
             return False
         merges = [Event(*event) for _, *event in claimed if event[0] is not None]
-        # Most merges are the first that is heard of anybody: then nothing was sent before that could have gained.
-        acquainted = [merges[number] for number in await self._resolver.acquainted(merges)]
-        relations = await self._resolver.relate(acquainted)
-        nearby = await self._nearby(acquainted, relations)
-        decisions = await self.consider(await self.events(await self._sent(set().union(*nearby.values()))))
-        in_flight = {decision.told.event.id for decision in decisions if decision.verdict is Verdict.IN_FLIGHT}
+        # Most merges are the first events of their person: nothing was sent before that could have gained anything.
+        connected = [merges[number] for number in await self._resolver.find_connected(merges)]
+        owners = await self._resolver.find_owners(connected)
+        nearby = await self._nearby(connected, owners)
+        assessments = await self.assess(await self.events(await self._sent(set().union(*nearby.values()))))
+        in_flight = {each.state.event.id for each in assessments if each.decision is Decision.IN_FLIGHT}
         later = [merge for merge, events in nearby.items() if events & in_flight]
-        owners = {event.id: relation.account_id for event, relation in zip(acquainted, relations, strict=True)}
-        merge_notices = await self.merge_notices([(event, owners.get(event.id, event.account_id)) for event in merges])
-        pending = await self._enqueue(
-            [*_resends(decisions), *merge_notices], done={row[0] for row in claimed}.difference(later), later=later
+        accounts = {event.id: owner.account_id for event, owner in zip(connected, owners, strict=True)}
+        merge_notices = await self.merge_notices(
+            [(event, accounts.get(event.id, event.account_id)) for event in merges]
         )
-        if pending:
-            log.info("merges dealt with", merges=len(claimed), pending=pending, **summary(decisions))
+        enqueued = await self._enqueue(
+            [*_resends(assessments), *merge_notices], done={row[0] for row in claimed}.difference(later), later=later
+        )
+        if enqueued:
+            log.info("merges processed", merges=len(claimed), enqueued=enqueued, **summary(assessments))
         return True
 
-    async def _nearby(self, merges: Sequence[Event], relations: Sequence[Owner]) -> dict[int, set[int]]:
-        """Give the ids of the newest events of each merge's person."""
+    async def _nearby(self, merges: Sequence[Event], owners: Sequence[Owner]) -> dict[int, set[int]]:
+        """Return, for each merge, the ids of the newest events of its person."""
         nearby: dict[int, set[int]] = {event.id: set() for event in merges}
-        asked = [
-            (event.id, fragment.keys)
-            for event, relation in zip(merges, relations, strict=True)
-            for fragment in relation.sources
+        sources = [
+            (event.id, fragment.keys) for event, owner in zip(merges, owners, strict=True) for fragment in owner.sources
         ]
-        for number, event_id in await self._events_of_fragments([keys for _, keys in asked]):
-            nearby[asked[number - 1][0]].add(event_id)
+        for number, event_id in await self._events_of_fragments([keys for _, keys in sources]):
+            nearby[sources[number - 1][0]].add(event_id)
         return nearby
 
     async def _sent(self, ids: Iterable[int]) -> list[int]:
-        """Give those of some events that were delivered, or are being sent: most wait still, and are sent with all that is known."""
-        asked = {"ids": list(ids), "destinations": [words.id for _, words in await self._recognising()]}
-        return [event_id for (event_id,) in await self._database.run("find_sent_events", asked)] if asked["ids"] else []
+        """Return those of some events that were delivered or are in flight.
+
+        Most are still pending, and will be sent with everything known.
+        """
+        params = {"ids": list(ids), "destinations": [routing.id for _, routing in await self._recognising()]}
+        rows = await self._database.run("find_sent_events", params) if params["ids"] else []
+        return [event_id for (event_id,) in rows]
 
     async def _recognising(self) -> list[tuple[Destination, DestinationRoutes]]:
-        """Give the destinations that recognise a repeat."""
-        words = await self._words.destinations()
+        """Return the enabled destinations that recognise repeats."""
+        routing = await self._routing_table.destinations()
         return [
-            (destination, words[destination.name])
+            (destination, routing[destination.name])
             for destination in self._destinations
-            if destination.limits.repeat is not None and words[destination.name].enabled
+            if destination.limits.repeat is not None and routing[destination.name].enabled
         ]
 
-    async def consider(self, events: Sequence[Event]) -> list[Decision]:
-        """Say for each event, at each destination that recognises a repeat, what is to be done."""
+    async def assess(self, events: Sequence[Event]) -> list[Assessment]:
+        """Decide what to do about each event at each destination that recognises repeats."""
         if not events:
             return []
-        persons = await self._resolver.resolve(events)
-        known = {event.id: person for event, person in zip(events, persons, strict=True)}
+        resolved = await self._resolver.resolve(events)
+        profiles = {event.id: profile for event, profile in zip(events, resolved, strict=True)}
         by_id = {event.id: event for event in events}
         now = (await self._database.run("read_clock"))[0][0]
-        decisions: list[Decision] = []
-        for destination, words in await self._recognising():
-            asked = {"destination": words.id, "ids": list(known)}
-            for *answer, event_id in await self._database.run("find_resend_candidates", asked):
-                told = Told(by_id[event_id], *answer)
-                route = words.routes.get(told.event.name)
-                verdict, gained = judge(told, known[told.event.id], destination, route, now)
-                decisions.append(Decision(words.id, told, verdict, gained))
-        return decisions
+        assessments: list[Assessment] = []
+        for destination, routing in await self._recognising():
+            params = {"destination": routing.id, "ids": list(profiles)}
+            for *columns, event_id in await self._database.run("find_resend_candidates", params):
+                state = SentState(by_id[event_id], *columns)
+                route = routing.routes.get(state.event.name)
+                decision, gained = decide(state, profiles[event_id], destination, route, now)
+                assessments.append(Assessment(routing.id, state, decision, gained))
+        return assessments
 
     async def merges_among(self, events: Sequence[Event]) -> list[tuple[Event, str | None]]:
-        """Give those of `events` that were the first to carry their keys together, each with its account."""
-        relations = await self._resolver.relate(events)
+        """Return those of `events` that were the first to carry their keys together, each with its account."""
+        owners = await self._resolver.find_owners(events)
         return [
-            (event, relation.account_id)
-            for event, relation in zip(events, relations, strict=True)
+            (event, owner.account_id)
+            for event, owner in zip(events, owners, strict=True)
             if any(
-                fragment.keys == keys_of(event) and first_seen(fragment)[1] == event.id for fragment in relation.sources
+                fragment.keys == keys_of(event) and first_seen(fragment)[1] == event.id for fragment in owner.sources
             )
         ]
 
-    async def enqueue(self, decisions: Iterable[Decision], merge_notices: Iterable[dict[str, Any]]) -> int:
-        """Owe what was decided; give how much of it nobody else had owed already."""
-        return await self._enqueue([*_resends(decisions), *merge_notices], done=(), later=())
+    async def enqueue(self, assessments: Iterable[Assessment], merge_notices: Iterable[dict[str, Any]]) -> int:
+        """Enqueue what was decided; return how many deliveries are new, as another process may have been first."""
+        return await self._enqueue([*_resends(assessments), *merge_notices], done=(), later=())
 
     async def events(self, ids: Iterable[int]) -> list[Event]:
         """Read some events."""
-        asked = {"ids": list(ids)}
-        return [Event(*row) for row in await self._database.run("read_events", asked)] if asked["ids"] else []
+        params = {"ids": list(ids)}
+        return [Event(*row) for row in await self._database.run("read_events", params)] if params["ids"] else []
 
-    async def events_of(self, relation: Owner) -> set[int]:
-        """Give the ids of the newest events of a person."""
-        rows = await self._events_of_fragments([fragment.keys for fragment in relation.sources])
+    async def events_of(self, owner: Owner) -> set[int]:
+        """Return the ids of the newest events of a person."""
+        rows = await self._events_of_fragments([fragment.keys for fragment in owner.sources])
         return {event_id for _, event_id in rows}
 
     async def _events_of_fragments(self, fragments: Sequence[Keys]) -> list[tuple[Any, ...]]:
-        """Give the newest events of each facet, with its number (from 1)."""
-        asked = {
+        """Return the ids of the newest events of each fragment, with its number (from 1)."""
+        params = {
             "accounts": [keys.account_id for keys in fragments],
             "handls": [keys.handl_id for keys in fragments],
             "leads": [keys.lead_id for keys in fragments],
-            "limit": EVENTS_A_FACET,
+            "limit": EVENTS_PER_FRAGMENT,
         }
-        return await self._database.run("read_fragment_events", asked) if fragments else []
+        return await self._database.run("read_fragment_events", params) if fragments else []
 
     async def merge_notices(self, merges: Iterable[tuple[Event, str | None]]) -> list[dict[str, Any]]:
-        """Give the merges, each with the account it is for, that are to be told to destinations without an event.
+        """Return a notice for each merge (given with its account) and destination that gets notices instead of events.
 
-        A merge that the destination receives as an event of its own has told it all already.
+        A destination that receives the merge as an event of its own needs no notice.
         """
         merges = [(event, account_id) for event, account_id in merges if account_id and links(keys_of(event))]
         if not merges:
@@ -221,20 +225,20 @@ class Resender:
         now = (await self._database.run("read_clock"))[0][0]
         merge_notices: list[dict[str, Any]] = []
         for destination in self._destinations:
-            words = (await self._words.destinations())[destination.name]
-            if destination.limits.repeat is not None or not words.enabled:
+            routing = (await self._routing_table.destinations())[destination.name]
+            if destination.limits.repeat is not None or not routing.enabled:
                 continue
-            untold = {
+            unsent = {
                 event.id
                 for event, _ in merges
-                if event.name not in words.routes and not refuse(Delivery(event, 1), None, destination.limits, now)
+                if event.name not in routing.routes and not refuse(Delivery(event, 1), None, destination.limits, now)
             }
-            if untold:
+            if unsent:
                 rows = await self._database.run(
-                    "find_resend_candidates", {"destination": words.id, "ids": list(untold)}
+                    "find_resend_candidates", {"destination": routing.id, "ids": list(unsent)}
                 )
-                untold -= {event_id for revision, *_, event_id in rows if revision}
-            merge_notices += [{"event_id": event_id, "destination": words.id, "revision": 1} for event_id in untold]
+                unsent -= {event_id for revision, *_, event_id in rows if revision}
+            merge_notices += [{"event_id": event_id, "destination": routing.id, "revision": 1} for event_id in unsent]
         return merge_notices
 
     async def _enqueue(self, resends: Iterable[dict[str, Any]], *, done: Iterable[int], later: Iterable[int]) -> int:
@@ -245,21 +249,19 @@ class Resender:
         return int(rows[0][0])
 
 
-def summary(decisions: Iterable[Decision]) -> dict[str, int]:
-    """Count decisions by verdict; what was not delivered is none of a merge's business."""
-    return dict(
-        Counter(str(decision.verdict) for decision in decisions if decision.verdict is not Verdict.NOT_DELIVERED)
-    )
+def summary(assessments: Iterable[Assessment]) -> dict[str, int]:
+    """Return how often each decision was made, without NOT_DELIVERED, on which a merge has no effect."""
+    return dict(Counter(str(each.decision) for each in assessments if each.decision is not Decision.NOT_DELIVERED))
 
 
-def _resends(decisions: Iterable[Decision]) -> list[dict[str, Any]]:
+def _resends(assessments: Iterable[Assessment]) -> list[dict[str, Any]]:
     return [
         {
-            "event_id": decision.told.event.id,
-            "destination": decision.destination,
-            "revision": (decision.told.revision or 0) + 1,
-            "first_at": decision.told.first_at,
+            "event_id": each.state.event.id,
+            "destination": each.destination,
+            "revision": (each.state.revision or 0) + 1,
+            "first_at": each.state.first_at,
         }
-        for decision in decisions
-        if decision.verdict is Verdict.RESEND
+        for each in assessments
+        if each.decision is Decision.RESEND
     ]

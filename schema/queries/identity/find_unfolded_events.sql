@@ -1,5 +1,5 @@
--- The events that intake has not folded yet and that carry any of some keys. A key that is too long to be indexed stands
--- by its hash among the fragments: such events are given in any case. Looks through what waits for intake, once.
+-- The events that intake has not folded yet and that carry one of some keys. Fragments hold the hash of a key that is too
+-- long for an index, so events with such keys are always returned. Reads the events that wait for intake once.
 -- Relies on event_pkey.
 SELECT event.id, event.occurred_at, event.account_id, event.handl_id, event.lead_id
 FROM (

@@ -1,2 +1,2 @@
--- The first and the last id of the log, NULL if it is empty. Relies on event_pkey.
+-- The first and the last event id; NULL if the log is empty. Relies on event_pkey.
 SELECT min(id), max(id) FROM outbox.event

@@ -1,4 +1,4 @@
--- Some events. Relies on event_pkey.
+-- Events by id. Relies on event_pkey.
 SELECT id, occurred_at, recorded_at, name, event_id, handl_id, lead_id, account_id,
        sealed, visitor, campaign, details, consent
 FROM outbox.event WHERE id = ANY (%(ids)s) ORDER BY id

@@ -1,8 +1,8 @@
--- The newest :limit events of each of some fragments, whose numbers are given with them. Relies on fragment_pkey,
+-- The newest :limit events of each of some fragments, with the number of the fragment (from 1). Relies on fragment_pkey,
 -- fragment_event_pkey.
-SELECT asked.number, recent.event_id
+SELECT given.number, recent.event_id
 FROM unnest(%(accounts)s::text[], %(handls)s::text[], %(leads)s::text[])
-    WITH ORDINALITY AS asked (account_id, handl_id, lead_id, number)
+    WITH ORDINALITY AS given (account_id, handl_id, lead_id, number)
 JOIN outbox.fragment USING (account_id, handl_id, lead_id)
 CROSS JOIN LATERAL (
     SELECT event_id FROM outbox.fragment_event

@@ -1,18 +1,19 @@
--- The fragments of each of some keys (:accounts, :handls, :leads; of an account in the order of their other keys, so that it
--- is always the same ones), as JSON: [account, handlID, lead, groups] each. Of a handlID or lead of more than :key_limit none,
--- but whether anybody signed in on it. Each key comes with an event: if that is all that carries the key, nothing comes of
--- it; most conversions of most funnels are the first of their person, and all that is known of it. With 0 all come.
--- The keys are JSON objects, which a driver writes ten times faster than arrays. That each is looked up, never a table read
--- as a whole into a hash, is what OFFSET 0 is for. The limit stands in a SELECT of its own: were it known, a plan that first
--- collects all fragments of a key (a bitmap, a sort) might seem as good as one that stops, and for an role browser with a
--- million it is not. Relies on fragment_pkey, fragment_handl, fragment_lead, sign_in_pkey.
-WITH asked AS (
+-- The fragments of each of some keys (:accounts, :handls, :leads), as JSON: [account, handlID, lead, groups] each. Of an
+-- account come the first :key_limit in the order of their other keys, so that they are always the same ones. Of a handlID
+-- or lead with more than :key_limit come none, only whether anybody signed in on it.
+-- Each key comes with an event id. If that event is all that carries the key, the key gives no row: most conversions of
+-- most funnels are the first of their person. With 0 every key gives one.
+-- The keys are JSON objects, which a driver writes ten times faster than arrays. OFFSET 0 makes PostgreSQL look each key up
+-- instead of reading a whole table into a hash. The limit stands in a SELECT of its own: if the planner knew it, a plan that
+-- first collects all fragments of a key (a bitmap, a sort) could seem as good as one that stops early, and for an office
+-- browser with a million fragments it is not. Relies on fragment_pkey, fragment_handl, fragment_lead, sign_in_pkey.
+WITH given AS (
     SELECT 1 AS kind, key
     FROM jsonb_each(%(accounts)s) AS of (key, event_id)
     WHERE EXISTS (
         SELECT FROM outbox.fragment
-        -- The one of the account alone is of all its events. Found by the whole key, as without it a planner that has
-        -- seen few accounts reads the table.
+        -- The fragment of the account alone has all its events. It is looked up by the whole key: by the account alone, a
+        -- planner with statistics of few accounts would read the whole table.
         WHERE account_id = key AND handl_id = '' AND lead_id = ''
           AND (groups -> 0 -> 1 <> of.event_id OR (groups -> -1 -> 1)::bigint <> -of.event_id::bigint) OFFSET 0)
     UNION ALL
@@ -30,21 +31,21 @@ WITH asked AS (
         WHERE lead_id = key AND lead_id <> ''
           AND (groups -> 0 -> 1 <> of.event_id OR (groups -> -1 -> 1)::bigint <> -of.event_id::bigint) OFFSET 0)
 )
-SELECT asked.kind, asked.key,
-       CASE WHEN carried.fragments <= %(key_limit)s THEN carried.told END,
+SELECT given.kind, given.key,
+       CASE WHEN carried.fragments <= %(key_limit)s THEN carried.text END,
        carried.fragments > %(key_limit)s
-       AND EXISTS (SELECT FROM outbox.sign_in WHERE sign_in.kind = asked.kind AND sign_in.key = asked.key)
-FROM asked
+       AND EXISTS (SELECT FROM outbox.sign_in WHERE sign_in.kind = given.kind AND sign_in.key = given.key)
+FROM given
 CROSS JOIN LATERAL (
-    SELECT count(*) AS fragments, json_agg(json_build_array(account_id, handl_id, lead_id, groups))::text AS told
+    SELECT count(*) AS fragments, json_agg(json_build_array(account_id, handl_id, lead_id, groups))::text AS text
     FROM (
-        (SELECT * FROM outbox.fragment WHERE asked.kind = 1 AND account_id = asked.key
+        (SELECT * FROM outbox.fragment WHERE given.kind = 1 AND account_id = given.key
          ORDER BY account_id, handl_id, lead_id LIMIT (SELECT %(key_limit)s::bigint))
         UNION ALL
-        (SELECT * FROM outbox.fragment WHERE asked.kind = 2 AND handl_id = asked.key AND handl_id <> ''
+        (SELECT * FROM outbox.fragment WHERE given.kind = 2 AND handl_id = given.key AND handl_id <> ''
          LIMIT (SELECT %(key_limit)s::bigint + 1))
         UNION ALL
-        (SELECT * FROM outbox.fragment WHERE asked.kind = 3 AND lead_id = asked.key AND lead_id <> ''
+        (SELECT * FROM outbox.fragment WHERE given.kind = 3 AND lead_id = given.key AND lead_id <> ''
          LIMIT (SELECT %(key_limit)s::bigint + 1))
     ) AS fragment
 ) AS carried

@@ -1,4 +1,4 @@
--- What some events can lend: of each only the parts that are asked for. Relies on event_pkey.
+-- The parts of some events that others borrow from; of each event only the parts asked for. Relies on event_pkey.
 SELECT 'sealed', id, occurred_at, sealed FROM outbox.event WHERE id = ANY (%(sealed)s)
 UNION ALL
 SELECT 'visitor', id, occurred_at, visitor FROM outbox.event WHERE id = ANY (%(visitor)s)

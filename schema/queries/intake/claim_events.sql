@@ -1,6 +1,7 @@
--- Claims up to :limit events that still wait for intake, with what SQL writers sent raw; as claim_deliveries. No row, or one for
--- every 100 events, these as one JSON text (intake.worker.Arrival): a text of megabytes is copied again and again as it grows.
--- Relies on intake_pkey, raw_pkey, event_pkey. :since is the low watermark.
+-- Claims up to :limit events that wait for intake, with the raw persons of SQL writers, in the same way as claim_deliveries.
+-- Returns one row for every 100 events, these as one JSON text (intake.worker.Arrival), because a text of megabytes is
+-- copied again and again while it grows; no row if nothing waits. :since is the low watermark.
+-- Relies on intake_pkey, raw_pkey, event_pkey.
 WITH due AS (
     DELETE FROM outbox.intake
     WHERE ctid = ANY (ARRAY(

@@ -1,4 +1,4 @@
--- Gives a lease of intake back as it was claimed. Relies on lease_pkey.
+-- Puts the events of an intake lease back into the queue as they were claimed. Relies on lease_pkey.
 WITH held AS (
     DELETE FROM outbox.lease WHERE id = %(lease)s AND holder = %(holder)s AND destination IS NULL RETURNING event_ids, tries
 )

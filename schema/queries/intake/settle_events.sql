@@ -1,6 +1,6 @@
--- Settles an intake lease: writes the sealed persons, deletes the raw ones, folds the events into the fragments, and owes
--- the deliveries, in one statement. The lease row is the fence: so each event is folded once, and only a fragment can be there
--- already. Returns how many events were settled.
+-- Settles an intake lease in one statement: writes the sealed persons, deletes the raw ones, folds the events into the
+-- fragments, and enqueues the deliveries. The lease row is the fence, so each event is folded once and only a fragment can
+-- exist already. Returns the number of events settled.
 -- Relies on lease_pkey, event_pkey, raw_pkey, fragment_pkey.
 --
 -- JSON arrays: :sealed of event_id, sealed, notes; :pending of destination, due_at, event_ids; :skipped of destination, reason,
@@ -13,7 +13,7 @@ WITH held AS MATERIALIZED (
         notes = CASE WHEN given.notes <> '{}' THEN coalesce(event.notes, '{}') || given.notes ELSE event.notes END
     FROM held, jsonb_to_recordset(%(sealed)s) AS given (event_id bigint, sealed jsonb, notes text[])
     WHERE event.id = given.event_id
-), forgotten AS (
+), raws AS (
     DELETE FROM outbox.raw WHERE event_id = ANY (ARRAY(SELECT unnest(event_ids) FROM held))
 ), pending AS (
     INSERT INTO outbox.delivery (event_id, destination, due_at)
@@ -29,7 +29,7 @@ WITH held AS MATERIALIZED (
     SELECT given.*
     FROM held, jsonb_to_recordset(%(fragments)s)
         AS given (account_id text, handl_id text, lead_id text, groups jsonb, event_ids bigint[])
-    -- In one order for every dispatcher, so that two cannot deadlock.
+    -- Every dispatcher locks the fragments in the same order, so that two cannot deadlock.
     ORDER BY account_id, handl_id, lead_id
 ), fragments AS (
     INSERT INTO outbox.fragment (account_id, handl_id, lead_id, groups)
@@ -44,8 +44,8 @@ WITH held AS MATERIALIZED (
     INSERT INTO outbox.fragment_event (fragment_id, event_id) SELECT id, unnest(event_ids) FROM folded
 ), sign_ins AS (
     INSERT INTO outbox.sign_in (kind, key, at, event_id, account_id)
-    SELECT told.*
-    FROM held, jsonb_to_recordset(%(sign_ins)s) AS told (kind smallint, key text, at bigint, event_id bigint, account_id text)
+    SELECT given.*
+    FROM held, jsonb_to_recordset(%(sign_ins)s) AS given (kind smallint, key text, at bigint, event_id bigint, account_id text)
 ), merges AS (
     INSERT INTO outbox.merge (event_id) SELECT event_ids[1] FROM folded WHERE is_merge
 )

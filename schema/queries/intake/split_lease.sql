@@ -1,5 +1,5 @@
--- Makes of a lease of intake one for each of its events, so that none can lose another's time. Gives the leases, each with
--- its event; none if the lease is gone. Relies on lease_pkey.
+-- Splits an intake lease into one lease for each of its events, so that none can take up another's time. Returns the leases,
+-- each with its event; none if the lease is gone. Relies on lease_pkey.
 WITH held AS (
     DELETE FROM outbox.lease WHERE id = %(lease)s AND holder = %(holder)s
     RETURNING claimed_at, expires_at, destination, holder, event_ids, tries

@@ -1,7 +1,7 @@
--- Drops the queue and what is known of persons, for rebuild. What is pending of events of before :open (an interval) is in
--- no window any more and ends here, as their receipts may have gone (retention), and the log alone does not tell.
--- Likewise what the log does not hold any more is kept: who signed in, and when a fragment was first seen.
--- Only under exclude_dispatchers. Relies on event_pkey; reads and deletes the rest whole.
+-- Empties the delivery queue and the identity graph for a rebuild. A pending delivery of an event older than :open (an
+-- interval) is outside every window and ends here: retention may have removed receipts that old, so the log alone does not
+-- show whether it was sent. For the same reason sign-ins, and when a fragment was first seen, are kept if their event is no
+-- longer in the log. Only under exclude_dispatchers. Relies on event_pkey; reads and deletes the rest whole.
 WITH pending AS (
     DELETE FROM outbox.delivery RETURNING event_id, destination, revision, tries
 ), closed AS (
@@ -14,12 +14,12 @@ WITH pending AS (
     DELETE FROM outbox.fragment_event
 ), sign_ins AS (
     DELETE FROM outbox.sign_in WHERE EXISTS (SELECT FROM outbox.event WHERE event.id = sign_in.event_id)
-), known AS MATERIALIZED (
+), unlogged AS MATERIALIZED (
     SELECT id, groups -> -1 AS first
     FROM outbox.fragment
     WHERE groups -> -1 ->> 2 = 'first'
       AND NOT EXISTS (SELECT FROM outbox.event WHERE event.id = -(groups -> -1 ->> 1)::bigint)
 ), kept AS (
-    UPDATE outbox.fragment SET groups = jsonb_build_array(first) FROM known WHERE fragment.id = known.id
+    UPDATE outbox.fragment SET groups = jsonb_build_array(first) FROM unlogged WHERE fragment.id = unlogged.id
 )
-DELETE FROM outbox.fragment WHERE NOT EXISTS (SELECT FROM known WHERE known.id = fragment.id)
+DELETE FROM outbox.fragment WHERE NOT EXISTS (SELECT FROM unlogged WHERE unlogged.id = fragment.id)

@@ -1,4 +1,4 @@
--- Takes an role, or holds it for longer; no row: another holds it. Relies on leader_pkey.
+-- Takes a role, or extends its term; no row if another process holds it. Relies on leader_pkey.
 INSERT INTO outbox.leader (role, holder, expires_at)
 VALUES (%(role)s, %(holder)s, outbox.clock() + %(term)s)
 ON CONFLICT (role) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at

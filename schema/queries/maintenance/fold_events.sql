@@ -1,6 +1,5 @@
--- Folds some events into the fragments, as settle_intake does. JSON arrays: :fragments of account_id,
--- handl_id, lead_id, groups; :facts of event_id, at and the same three keys.
--- Only under exclude_dispatchers. Relies on fragment_pkey.
+-- Folds some events into the fragments, as settle_events does. JSON arrays: :fragments of account_id, handl_id, lead_id,
+-- groups; :facts of event_id, at and the same three keys. Only under exclude_dispatchers. Relies on fragment_pkey.
 WITH fragments AS (
     INSERT INTO outbox.fragment (account_id, handl_id, lead_id, groups)
     SELECT account_id, handl_id, lead_id, groups

@@ -1,5 +1,5 @@
--- The next :limit events after :after that intake has folded, for rebuild. Relies on event_pkey, intake_pkey; the leases
--- are few.
+-- The next :limit events after :after that intake has folded, for a rebuild. Relies on event_pkey, intake_pkey; there are
+-- few leases.
 SELECT id, occurred_at, recorded_at, name, event_id, handl_id, lead_id, account_id, sealed, visitor, NULL, NULL, consent
 FROM outbox.event
 WHERE id > %(after)s

@@ -1,6 +1,6 @@
--- Removes counts that are no longer shown: minutes after :minutes, days after :days; dispatchers that were not seen for a day,
--- with their reports; daily messages of the day before yesterday. Relies on delivery_count_pkey and field_coverage_pkey, which
--- begin with the time; dispatcher, destination_state and alert hold a few rows.
+-- Removes counts that are no longer shown: minutes older than :minutes, days older than :days; dispatchers that were not seen
+-- for a day, with their reports; daily messages older than two days. Relies on delivery_count_pkey and field_coverage_pkey,
+-- which begin with the time; dispatcher, destination_state and alert hold a few rows.
 WITH minutes AS (
     DELETE FROM outbox.delivery_count WHERE minute < outbox.clock() - %(minutes)s
 ), days AS (

@@ -1,23 +1,23 @@
--- Removes from the log what became of some events that are pending to nobody, and the events too, unless a fragment refers to
--- them as the ones that told a field last; in one statement, so that no event is ever seen without its receipts that
--- still may be pending. Given are the events with the keys of their fragments, as arrays side by side; those that are not
--- older than :age (an interval) stay. Returns how many events are gone, and how many stay without their receipts.
+-- Removes the receipts, attempts and revisions of some events that are pending nowhere, and the events too, unless a fragment
+-- refers to them as the last events with a field. It is one statement, so that no event is ever seen without its receipts
+-- that could still be pending. Parallel arrays: the events and the keys of their fragments. Events not older than :age (an
+-- interval) stay. Returns how many events were removed, and how many stay without their receipts.
 -- Only under exclude_dispatchers. Relies on event_pkey, receipt_pkey, attempt_pkey, revision_pkey, raw_pkey, merge_pkey,
 -- fragment_pkey, fragment_event_pkey.
 WITH old AS MATERIALIZED (
-    SELECT asked.*,
-           EXISTS (SELECT FROM outbox.fragment, jsonb_array_elements(groups) AS told
-                   WHERE fragment.account_id = asked.account_id AND fragment.handl_id = asked.handl_id
-                     AND fragment.lead_id = asked.lead_id
-                     AND (told ->> 1)::bigint = asked.id)
-           OR EXISTS (SELECT FROM outbox.fragment, jsonb_array_elements(groups) AS told
-                      WHERE fragment.account_id = asked.account_id AND fragment.handl_id = '' AND fragment.lead_id = ''
-                        AND (told ->> 1)::bigint = asked.id) AS is_needed
+    SELECT given.*,
+           EXISTS (SELECT FROM outbox.fragment, jsonb_array_elements(groups) AS field_group
+                   WHERE fragment.account_id = given.account_id AND fragment.handl_id = given.handl_id
+                     AND fragment.lead_id = given.lead_id
+                     AND (field_group ->> 1)::bigint = given.id)
+           OR EXISTS (SELECT FROM outbox.fragment, jsonb_array_elements(groups) AS field_group
+                      WHERE fragment.account_id = given.account_id AND fragment.handl_id = '' AND fragment.lead_id = ''
+                        AND (field_group ->> 1)::bigint = given.id) AS is_needed
     FROM unnest(%(ids)s::bigint[], %(accounts)s::text[], %(handls)s::text[], %(leads)s::text[])
-        AS asked (id, account_id, handl_id, lead_id)
-    JOIN outbox.event ON event.id = asked.id
+        AS given (id, account_id, handl_id, lead_id)
+    JOIN outbox.event ON event.id = given.id
     WHERE greatest(event.occurred_at, event.recorded_at) <= outbox.clock() - %(age)s
-      AND NOT EXISTS (SELECT FROM outbox.receipt WHERE event_id = asked.id AND at > outbox.clock() - %(age)s)
+      AND NOT EXISTS (SELECT FROM outbox.receipt WHERE event_id = given.id AND at > outbox.clock() - %(age)s)
 ), receipts AS (
     DELETE FROM outbox.receipt USING old WHERE receipt.event_id = old.id
 ), attempts AS (

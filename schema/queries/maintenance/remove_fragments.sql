@@ -1,10 +1,10 @@
--- Forgets some fragments, given by their keys as arrays side by side, if they were not seen again since :before
--- (microseconds); and the sign-ins of their accounts on keys that no other fragment of the account carries. Returns how many
--- fragments. Only under exclude_dispatchers. Relies on fragment_pkey, fragment_event_pkey, sign_in_pkey.
+-- Removes some fragments, given by their keys as parallel arrays, if they were not seen again since :before (microseconds);
+-- and the sign-ins of their accounts on keys that no other fragment of the account carries. Returns the number of fragments.
+-- Only under exclude_dispatchers. Relies on fragment_pkey, fragment_event_pkey, sign_in_pkey.
 WITH gone AS (
     DELETE FROM outbox.fragment
-    USING unnest(%(accounts)s::text[], %(handls)s::text[], %(leads)s::text[]) AS asked (account_id, handl_id, lead_id)
-    WHERE fragment.account_id = asked.account_id AND fragment.handl_id = asked.handl_id AND fragment.lead_id = asked.lead_id
+    USING unnest(%(accounts)s::text[], %(handls)s::text[], %(leads)s::text[]) AS given (account_id, handl_id, lead_id)
+    WHERE fragment.account_id = given.account_id AND fragment.handl_id = given.handl_id AND fragment.lead_id = given.lead_id
       AND (groups -> 0 ->> 0)::bigint < %(before)s
     RETURNING fragment.id, fragment.account_id, fragment.handl_id, fragment.lead_id
 ), events AS (

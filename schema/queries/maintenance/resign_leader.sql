@@ -1,2 +1,2 @@
--- Gives an role back. Relies on leader_pkey.
+-- Gives a role up. Relies on leader_pkey.
 DELETE FROM outbox.leader WHERE role = %(role)s AND holder = %(holder)s

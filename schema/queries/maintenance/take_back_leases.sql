@@ -1,6 +1,6 @@
--- Takes back every lease of deliveries, expired or not, as reclaim_leases does: what was leased for sending may have been
--- sent, so it is an unknown outcome at the time of its claim. Leases of intake stay: what they hold is not folded yet.
--- Returns the number of rows taken back. Only under exclude_dispatchers.
+-- Takes back every delivery lease, expired or not, as reclaim_leases does: what was leased may have been sent, so its outcome
+-- is unknown as of the time of the claim. Intake leases stay: their events are not folded yet. Returns the number of rows
+-- taken back. Only under exclude_dispatchers.
 WITH taken AS MATERIALIZED (
     DELETE FROM outbox.lease WHERE destination IS NOT NULL RETURNING *
 ), rows AS MATERIALIZED (

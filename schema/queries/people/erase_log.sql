@@ -1,7 +1,7 @@
--- Takes out of the log whom some events were about. An event keeps its name, times, and of its details the amount; its
--- event_id too, by which a repeat is recognised, unless it says who it was (:telling). Returns how many events that were
--- not erased before. Only under exclude_dispatchers. Relies on event_pkey, receipt_pkey, attempt_pkey, raw_pkey,
--- merge_pkey.
+-- Removes from the log what identifies the persons of some events. An event keeps its name, its times and, of its details,
+-- the amount. It also keeps its event_id, by which a repeat is recognised, unless the event_id identifies the person
+-- (:identifying). Returns the number of events that were not erased before. Only under exclude_dispatchers.
+-- Relies on event_pkey, receipt_pkey, attempt_pkey, raw_pkey, merge_pkey.
 WITH receipts AS (
     UPDATE outbox.receipt SET account_id = NULL, sent = NULL, trace = NULL
     WHERE event_id = ANY (%(ids)s::bigint[]) AND num_nonnulls(account_id, sent, trace) > 0
@@ -18,7 +18,7 @@ WITH receipts AS (
         details = nullif(jsonb_strip_nulls(jsonb_build_object(
             'value', CASE WHEN details ->> 'value' ~ '^-?[0-9]{1,12}([.][0-9]{1,6})?$' THEN details -> 'value' END,
             'currency', CASE WHEN details ->> 'currency' ~ '^[A-Za-z]{3}$' THEN details -> 'currency' END)), '{}'),
-        event_id = CASE WHEN id = ANY (%(telling)s::bigint[]) THEN gen_random_uuid()::text ELSE event_id END,
+        event_id = CASE WHEN id = ANY (%(identifying)s::bigint[]) THEN gen_random_uuid()::text ELSE event_id END,
         notes = '{erased}'
     WHERE id = ANY (%(ids)s::bigint[]) AND notes IS DISTINCT FROM '{erased}'
     RETURNING id

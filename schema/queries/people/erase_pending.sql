@@ -1,10 +1,10 @@
--- Drops what is pending of some events, from the queues and out of the leases, with a receipt each; what waits for intake
--- is pending to every destination. A lease of intake is dissolved, as its holder has folded the events together: what it
--- held of others waits for intake again. Returns how many receipts. Looks through the deliveries and leases, once; only
--- under exclude_dispatchers. Relies on intake_pkey.
+-- Removes what is pending of some events from the queues and the leases, with a receipt each; an event that waits for intake
+-- is pending at every destination. An intake lease is dissolved, because its holder has folded its events together: its
+-- other events wait for intake again. Returns the number of receipts. Reads the deliveries and leases once.
+-- Only under exclude_dispatchers. Relies on intake_pkey.
 WITH queued AS (
     DELETE FROM outbox.delivery WHERE event_id = ANY (%(ids)s::bigint[]) RETURNING event_id, destination, revision, tries
-), untaken AS (
+), unclaimed AS (
     DELETE FROM outbox.intake WHERE event_id = ANY (%(ids)s::bigint[]) RETURNING event_id
 ), held AS MATERIALIZED (
     SELECT lease.id, lease.destination, held.*, held.event_id = ANY (%(ids)s::bigint[]) AS is_erased
@@ -22,7 +22,7 @@ WITH queued AS (
     FROM kept WHERE lease.id = kept.id
 ), dissolved AS (
     DELETE FROM outbox.lease WHERE id IN (SELECT id FROM held) AND id NOT IN (SELECT id FROM kept)
-), again AS (
+), returned AS (
     INSERT INTO outbox.intake (event_id, tries) SELECT event_id, tries FROM held WHERE destination IS NULL AND NOT is_erased
 ), pending AS (
     SELECT event_id, destination, revision, tries FROM queued
@@ -31,7 +31,7 @@ WITH queued AS (
     UNION ALL
     SELECT event_id, destination.id, 0, 0
     FROM (
-        SELECT event_id FROM untaken UNION ALL SELECT event_id FROM held WHERE held.destination IS NULL AND is_erased
+        SELECT event_id FROM unclaimed UNION ALL SELECT event_id FROM held WHERE held.destination IS NULL AND is_erased
     ) AS waiting, outbox.destination
 ), receipts AS (
     INSERT INTO outbox.receipt (event_id, destination, revision, tries, outcome, reason)

@@ -1,6 +1,5 @@
--- Takes customers out of what is remembered of Stripe's events, and refunds of theirs that wait for their order. What
--- was paid and refunded stays, so that it is not counted again. Looks through these tables, once.
--- Only under exclude_dispatchers.
+-- Removes customers from Stripe's tables, and their refunds that wait for an order. What was paid and refunded stays, so
+-- that it is not counted again. Reads these tables once. Only under exclude_dispatchers.
 WITH payments AS (
     UPDATE outbox.stripe_payment
     SET customer = CASE WHEN customer = ANY (%(leads)s::text[]) THEN NULL ELSE customer END,

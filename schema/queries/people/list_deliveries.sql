@@ -1,7 +1,7 @@
--- What became of some events at each destination, and what is still pending of them (outcome `pending`, `being sent`; without
--- a destination: `waiting for intake`), in the order of events. Relies on receipt_pkey, intake_pkey; looks through the
--- deliveries and leases, once.
-SELECT pending.event_id, destination.name, pending.revision, pending.outcome, pending.reason, pending.at
+-- The outcome of some events at each destination, and what is still pending (outcome `pending` or `being sent`; without a
+-- destination: `waiting for intake`), in the order of events. Reads the deliveries and leases once. Relies on receipt_pkey,
+-- intake_pkey.
+SELECT state.event_id, destination.name, state.revision, state.outcome, state.reason, state.at
 FROM (
     SELECT event_id, destination, revision, outcome, reason, at FROM outbox.receipt WHERE event_id = ANY (%(ids)s)
     UNION ALL
@@ -16,6 +16,6 @@ FROM (
     SELECT held.event_id, NULL, 0, 'waiting for intake', NULL, claimed_at
     FROM outbox.lease, unnest(event_ids) AS held (event_id)
     WHERE destination IS NULL AND held.event_id = ANY (%(ids)s)
-) AS pending
-LEFT JOIN outbox.destination ON destination.id = pending.destination
-ORDER BY pending.event_id, destination.id, pending.revision
+) AS state
+LEFT JOIN outbox.destination ON destination.id = state.destination
+ORDER BY state.event_id, destination.id, state.revision

@@ -1,4 +1,4 @@
-"""What is known of a person goes along with each of their conversions, and with nobody else's: as stories, all the way."""
+"""Everything known of a person is sent with each of their conversions, and with nobody else's: from record to arrival."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def ids(*keys):
 
 
 def happen(spine, event_id, *, ago=1, name="signed_in", **fields):
-    """Record an event that happened so many minutes ago; money where it is needed."""
+    """Record an event that happened `ago` minutes ago; subscription events get an amount."""
     at = datetime.fromtimestamp(spine.clock.now(), UTC) - timedelta(minutes=ago)
     if name.startswith("subscription"):
         fields["details"] = MONEY | {"order_id": event_id} | fields.get("details", {})
@@ -54,7 +54,7 @@ def happen(spine, event_id, *, ago=1, name="signed_in", **fields):
 
 
 def at_meta(spine, event_id):
-    """The event as Meta got it last."""
+    """The event as Meta received it last."""
     return [arrival.event for arrival in spine.arrivals("meta") if arrival.event_id == event_id][-1]
 
 
@@ -63,7 +63,7 @@ def user_data(spine, event_id):
 
 
 def at_ga4(spine, event_id):
-    """What went with the event to GA4, and its parameters."""
+    """The envelope that GA4 received with the event, and its parameters."""
     (arrival,) = [arrival for arrival in spine.arrivals("ga4") if arrival.event_id == event_id]
     return arrival.around | arrival.event["params"]
 
@@ -71,7 +71,7 @@ def at_ga4(spine, event_id):
 # The person
 
 
-async def test_a_renewal_that_carries_nothing_but_an_account_goes_out_with_everything_known_of_its_person(spine):
+async def test_a_renewal_with_only_an_account_is_sent_with_everything_known_of_its_person(spine):
     happen(spine, "lead", ago=9, name="lead_submitted", handl_id="H1", lead_id="L1", person=PERSON, visitor=BROWSER)
     happen(spine, "account", ago=8, name="account_created", account_id="A1", handl_id="H1", lead_id="L1")
     await spine.drain()
@@ -85,7 +85,7 @@ async def test_a_renewal_that_carries_nothing_but_an_account_goes_out_with_every
     assert not [arrival.problems for arrival in spine.sandbox.ledger.arrivals if arrival.problems]
 
 
-async def test_an_event_keeps_its_own_and_borrows_the_most_recent_of_what_it_lacks(spine):
+async def test_an_event_keeps_its_own_fields_and_borrows_the_most_recent_of_those_it_lacks(spine):
     happen(spine, "first", ago=9, account_id="A1", person={"email": "old@example.com", "phone": "+442079460001"})
     happen(spine, "second", ago=8, account_id="A1", person={"email": "new@example.com"})
     happen(spine, "later", ago=1, account_id="A1", person={"first_name": "Ada"})
@@ -98,7 +98,7 @@ async def test_an_event_keeps_its_own_and_borrows_the_most_recent_of_what_it_lac
     assert user_data(spine, "own")["fn"] == ids("ada")
 
 
-async def test_a_browser_is_lent_from_the_same_browser_before_the_person_s_other_ones(spine):
+async def test_browser_fields_are_borrowed_from_the_same_browser_before_others_of_the_person(spine):
     for handl, ago in (("H1", 9), ("H2", 5)):
         browser = BROWSER | {"fbp": f"fb.1.170000000000{ago}.1", "user_agent": f"Browser {handl}"}
         happen(spine, handl, ago=ago, account_id="A1", handl_id=handl, visitor=browser)
@@ -130,7 +130,7 @@ async def test_external_ids_are_account_handl_ids_and_leads_newest_first_and_onc
     assert user_data(spine, "renewal")["external_id"] == ids("acc-1", "h2", "h1", "l3", "l2", "l1")
 
 
-async def test_an_event_s_own_browser_stands_before_the_newer_ones(spine):
+async def test_the_own_browser_of_an_event_comes_before_newer_ones(spine):
     happen(spine, "1", ago=9, name="lead_submitted", handl_id="H1", lead_id="L1")
     happen(spine, "2", ago=8, account_id="A1", handl_id="H1", lead_id="L1")
     happen(spine, "3", ago=7, account_id="A1", handl_id="H2", lead_id="L2")
@@ -138,7 +138,7 @@ async def test_an_event_s_own_browser_stands_before_the_newer_ones(spine):
     assert user_data(spine, "1")["external_id"] == ids("a1", "h1", "h2", "l1", "l2")
 
 
-async def test_a_lead_finds_its_account_over_the_browser_between(spine):
+async def test_a_lead_finds_its_account_over_the_browser_one_step_away(spine):
     happen(spine, "form", ago=9, name="lead_submitted", handl_id="H1", lead_id="L1", person=PERSON)
     happen(spine, "signed", ago=5, account_id="A1", handl_id="H1", visitor=BROWSER)
     happen(spine, "demo", ago=3, name="demo_requested", lead_id="L1")
@@ -157,7 +157,7 @@ async def test_a_lead_finds_its_account_over_the_browser_between(spine):
 @pytest.mark.parametrize(
     "recorded", [("known", "known's", "other", "other's"), ("other's", "other", "known's", "known")]
 )
-async def test_a_second_account_on_the_same_browser_gets_nothing_of_the_first(spine, second_was_first, recorded):
+async def test_a_second_account_on_a_browser_borrows_nothing_from_the_first(spine, second_was_first, recorded):
     ago = {"known": 5, "known's": 1, "other": 8 if second_was_first else 3, "other's": 1}
     events = {
         "known": {"account_id": "A1", "handl_id": "H1", "lead_id": "L1", "person": PERSON, "visitor": BROWSER},
@@ -178,7 +178,7 @@ async def test_a_second_account_on_the_same_browser_gets_nothing_of_the_first(sp
     assert at_ga4(spine, "other")["client_id"] == at_ga4(spine, "other's")["client_id"] != "123.456"
 
 
-async def test_an_anonymous_event_is_whose_who_signed_in_last_before_it_else_first_after(spine):
+async def test_an_anonymous_event_belongs_to_the_last_sign_in_before_it_else_the_first_after(spine):
     happen(spine, "before all", ago=9, name="lead_submitted", handl_id="H1")
     happen(spine, "first", ago=8, account_id="A1", handl_id="H1")
     happen(spine, "between", ago=7, name="lead_submitted", handl_id="H1")
@@ -191,7 +191,7 @@ async def test_an_anonymous_event_is_whose_who_signed_in_last_before_it_else_fir
     assert owners == {"before all": ids("a1", "h1"), "between": ids("a1", "h1"), "after all": ids("a2", "h1")}
 
 
-async def test_a_test_lead_of_forty_accounts_says_nothing_of_any(spine):
+async def test_a_test_lead_of_forty_accounts_connects_none_of_them(spine):
     for number in range(40):
         person = {"email": f"{number}@example.com"}
         happen(spine, f"{number}", ago=60 - number, account_id=f"A{number}", lead_id="test", person=person)
@@ -205,7 +205,7 @@ async def test_a_test_lead_of_forty_accounts_says_nothing_of_any(spine):
     assert len(clients) == 3
 
 
-async def test_two_leads_of_one_office_browser_that_became_two_accounts_elsewhere_do_not_meet(spine):
+async def test_two_leads_of_one_office_browser_that_became_two_accounts_share_nothing(spine):
     for number in (1, 2):
         person = {"email": f"{number}@example.com"}
         happen(spine, f"lead {number}", ago=9, name="lead_submitted", handl_id="H", lead_id=f"L{number}", person=person)
@@ -221,7 +221,7 @@ async def test_two_leads_of_one_office_browser_that_became_two_accounts_elsewher
 # Consent
 
 
-async def test_the_person_s_latest_consent_holds_for_what_states_none(spine):
+async def test_the_latest_consent_of_a_person_applies_to_events_without_their_own(spine):
     happen(spine, "granted", ago=9, account_id="A1", person=PERSON, consent={"ad_user_data": "granted"})
     happen(spine, "denied", ago=8, account_id="A1", consent={"ad_user_data": "denied", "ad_personalization": "denied"})
     happen(spine, "renewal", ago=7, name="subscription_renewed", account_id="A1")
@@ -239,7 +239,7 @@ async def test_the_person_s_latest_consent_holds_for_what_states_none(spine):
     assert at_ga4(spine, "next")["consent"] == {"ad_user_data": "GRANTED", "ad_personalization": "GRANTED"}
 
 
-async def test_who_denies_consent_neither_lends_nor_borrows(spine):
+async def test_an_event_that_denies_consent_is_no_source_and_borrows_nothing(spine):
     happen(spine, "known", ago=9, account_id="A1", handl_id="H1", person={"first_name": "Ada"}, visitor=BROWSER)
     happen(
         *(spine, "denied"),
@@ -255,7 +255,7 @@ async def test_who_denies_consent_neither_lends_nor_borrows(spine):
     assert user_data(spine, "granted") == {"fn": ids("ada"), **AT_META, "external_id": ids("a1", "h1")}
 
 
-async def test_after_a_refusal_what_was_granted_before_goes_with_its_own_only(spine):
+async def test_after_a_refusal_events_that_granted_before_are_sent_with_their_own_traits_only(spine):
     happen(spine, "known", ago=9, account_id="A1", person=PERSON)
     granted = {"ad_user_data": "granted"}
     happen(spine, "trial", ago=8, name="trial_started", account_id="A1", person={"gender": "f"}, consent=granted)
@@ -267,7 +267,7 @@ async def test_after_a_refusal_what_was_granted_before_goes_with_its_own_only(sp
 # GA4
 
 
-async def test_the_client_id_is_the_person_s_most_recent_real_one(spine):
+async def test_the_client_id_is_the_most_recent_real_one_of_the_person(spine):
     happen(spine, "old", ago=9, account_id="A1", handl_id="H1", visitor={"ga_client_id": "1.1"})
     happen(spine, "new", ago=8, account_id="A1", handl_id="H2", visitor={"ga_client_id": "2.2"})
     happen(spine, "own", name="trial_started", account_id="A1", visitor={"ga_client_id": "3.3"}, ago=10)
@@ -278,7 +278,7 @@ async def test_the_client_id_is_the_person_s_most_recent_real_one(spine):
     assert clients == {"own": "3.3", "renewal": "2.2", "there": "1.1"}
 
 
-async def test_without_a_real_one_all_of_a_person_s_events_have_the_same_derived_client_id(spine):
+async def test_without_a_real_client_id_all_events_of_a_person_have_the_same_derived_one(spine):
     happen(spine, "lead", ago=9, name="lead_submitted", handl_id="H1", lead_id="L1")
     await spine.drain()
     happen(spine, "account", ago=8, name="account_created", account_id="A1", lead_id="L1")
@@ -287,12 +287,12 @@ async def test_without_a_real_one_all_of_a_person_s_events_have_the_same_derived
     happen(spine, "renewal", name="subscription_renewed", account_id="A1")
     happen(spine, "somebody", name="trial_started", account_id="A2")
     await spine.drain()
-    known = {at_ga4(spine, event_id)["client_id"] for event_id in ("lead", "account", "elsewhere", "renewal")}
-    assert len(known) == 1
-    assert at_ga4(spine, "somebody")["client_id"] not in known
+    derived = {at_ga4(spine, event_id)["client_id"] for event_id in ("lead", "account", "elsewhere", "renewal")}
+    assert len(derived) == 1
+    assert at_ga4(spine, "somebody")["client_id"] not in derived
 
 
-async def test_the_user_id_is_the_account_else_the_lead_and_never_an_address(spine):
+async def test_the_user_id_is_the_account_else_the_lead_and_never_an_email_address(spine):
     happen(spine, "account", name="trial_started", account_id="A1", lead_id="L1")
     happen(spine, "lead", name="lead_submitted", lead_id="L2")
     happen(spine, "address", name="lead_submitted", lead_id="Ada@Example.com")
@@ -304,7 +304,7 @@ async def test_the_user_id_is_the_account_else_the_lead_and_never_an_address(spi
     assert "user_id" not in at_ga4(spine, "nobody")
 
 
-async def test_a_session_goes_along_while_it_is_fresh_and_to_no_other_event(spine):
+async def test_a_session_is_sent_while_it_is_fresh_and_is_never_borrowed(spine):
     began = {hours: str(int(spine.clock.now() - hours * 3600)) for hours in (1, 25)}
     for hours, session in began.items():
         visitor = BROWSER | {"ga_session_id": session}
@@ -316,10 +316,10 @@ async def test_a_session_goes_along_while_it_is_fresh_and_to_no_other_event(spin
     assert "session_id" not in at_ga4(spine, "renewal")
 
 
-# Where it happened
+# Action source
 
 
-async def test_a_stripe_purchase_happened_on_the_website_where_its_browser_is_known_and_a_renewal_never_did(spine):
+async def test_a_stripe_purchase_is_a_website_event_if_its_browser_is_known_and_a_renewal_never_is(spine):
     happen(spine, "known", account_id="A1", handl_id="H1", visitor=BROWSER)
     stripe = {"origin": "stripe"}
     happen(spine, "seen", name="subscription_purchased", account_id="A1", details=stripe)

@@ -1,4 +1,4 @@
-"""Intake, when something goes wrong: a batch comes back as it was, and one person harms nobody else."""
+"""Intake failures: a batch goes back to the queue unchanged, and one bad event affects no other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def record(spine):
 
 
 def persons(connection):
-    """By event: whether its person was sealed, and what was noted."""
+    """For each event, whether its person was sealed, and its notes."""
     return dict(
         connection.execute(
             "SELECT event_id, (sealed IS NOT NULL, notes)::text FROM outbox.event ORDER BY id"
@@ -30,10 +30,10 @@ def persons(connection):
     )
 
 
-async def test_what_fails_for_a_reason_of_ours_comes_back_as_it_was_and_nobody_is_blamed(spine, record, database):
+async def test_after_an_internal_failure_the_batch_is_returned_unchanged_and_no_try_is_counted(spine, record, database):
     record(3)
     one = intake(database, "one", lease=LEASE)
-    spine.connection.execute("ALTER TABLE outbox.fragment_event RENAME TO away")
+    spine.connection.execute("ALTER TABLE outbox.fragment_event RENAME TO elsewhere")
     for _ in range(6):
         assert await one.step() == 3
         await one.finish()
@@ -41,12 +41,12 @@ async def test_what_fails_for_a_reason_of_ours_comes_back_as_it_was_and_nobody_i
             await one.step()
     assert spine.connection.execute("SELECT event_id, tries FROM outbox.intake").fetchall() == [(1, 0), (2, 0), (3, 0)]
     assert spine.count("lease") == 0
-    spine.connection.execute("ALTER TABLE outbox.away RENAME TO fragment_event")
+    spine.connection.execute("ALTER TABLE outbox.elsewhere RENAME TO fragment_event")
     assert await spine.drain() == 0
     assert set(persons(spine.connection).values()) == {"(t,)"}
 
 
-async def test_of_a_batch_that_lost_its_process_again_and_again_each_event_is_tried_alone(spine, record, database):
+async def test_after_repeated_crashes_each_event_of_a_batch_is_tried_alone(spine, record, database):
     record(3)
     spine.connection.execute("UPDATE outbox.intake SET tries = 3")
     one = intake(database, "one", lease=LEASE)
@@ -56,7 +56,7 @@ async def test_of_a_batch_that_lost_its_process_again_and_again_each_event_is_tr
     assert [spine.count(table) for table in ("intake", "raw", "lease")] == [0, 0, 0]
 
 
-async def test_who_takes_the_process_down_even_alone_is_left_out_and_nobody_else(spine, record, database):
+async def test_a_person_that_crashes_the_process_alone_is_left_out_and_no_other(spine, record, database):
     record(3)
     spine.connection.execute("UPDATE outbox.intake SET tries = 3 + (event_id = 2)::int")
     one = intake(database, "one", lease=LEASE)

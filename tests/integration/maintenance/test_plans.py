@@ -1,4 +1,4 @@
-"""What person, erase, rebuild and retention ask of PostgreSQL reads the log and the persons by index, a batch at a time."""
+"""The queries of person, erase, rebuild and retention read the log and the fragments by index, one batch at a time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.support.plans import FILL, IDS, walk
 
 KEYS = {"accounts": [f"a{n}" for n in IDS], "handls": [f"h{n}" for n in IDS], "leads": [f"l{n}" for n in IDS]}
 FACTS = {"fragments": Jsonb([{"account_id": "x", "handl_id": "", "lead_id": "", "groups": []}]), "facts": Jsonb([])}
-SIGN_INS = {"kinds": [2] * 50, "values": KEYS["handls"], "ats": [1] * 50, "signed": IDS}
+SIGN_INS = {"kinds": [2] * 50, "values": KEYS["handls"], "ats": [1] * 50, "sign_in_ids": IDS}
 
-# Query → its parameters; what it looks through whole.
+# Query → its parameters; the tables that it may read whole.
 STATEMENTS = {
     "find_unfolded_events": (KEYS | {"longest": 512}, {"intake", "lease"}),
     "find_events_of_keys": ({"kinds": [1, 2, 3], "keys": ["a2", "h3", "l4"], "anonymous": False}, set()),
@@ -22,7 +22,7 @@ STATEMENTS = {
     "list_deliveries": ({"ids": IDS}, {"intake", "delivery", "lease", "destination"}),
     "read_raw_persons": ({"ids": IDS}, set()),
     "erase_pending": ({"ids": IDS}, {"intake", "delivery", "lease", "destination"}),
-    "erase_log": ({"ids": IDS, "telling": IDS}, set()),
+    "erase_log": ({"ids": IDS, "identifying": IDS}, set()),
     "erase_fragments": (KEYS | SIGN_INS | {"ids": IDS}, set()),
     "read_fragment_facts": ({"fragment": 7}, set()),
     "replace_fragment": ({"handl_id": "h1", "lead_id": "l1", "groups": Jsonb([])}, set()),
@@ -52,11 +52,11 @@ def filled(shared_database_url):
 
 
 @pytest.mark.parametrize("query", STATEMENTS)
-def test_a_statement_looks_through_no_more_than_it_says(filled, query):
-    parameters, whole = STATEMENTS[query]
-    (plans,) = filled.execute("EXPLAIN (FORMAT JSON) " + load(query), parameters).fetchone()
+def test_a_query_reads_no_table_whole_unless_it_says_so(filled, query):
+    params, whole = STATEMENTS[query]
+    (plans,) = filled.execute("EXPLAIN (FORMAT JSON) " + load(query), params).fetchone()
     nodes = list(walk(plans[0]["Plan"]))
     assert {node["Relation Name"] for node in nodes if node["Node Type"].endswith("Seq Scan")} <= whole
-    # An index that is read from end to end is no better; but what waits for intake lies at the end of the log.
+    # Reading a whole index is no better, except for events that wait for intake: they are at the end of the log.
     full = [node for node in nodes if "Index Name" in node and not node.keys() & {"Index Cond", "Filter"}]
     assert not [node for node in full if node["Plan Rows"] > 1000 and node["Relation Name"] != "intake"]

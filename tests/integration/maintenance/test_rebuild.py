@@ -1,4 +1,4 @@
-"""`outbox rebuild`: the logs folded again give the same, while dispatchers run, and nothing that ended is sent again."""
+"""`outbox rebuild` gives the same tables, also beside running dispatchers, and sends nothing again that has ended."""
 
 from __future__ import annotations
 
@@ -59,17 +59,17 @@ def record_many(spine, count):
     )
 
 
-async def random_log(spine, lots, size):
-    """A log in the middle of everything: delivered, dead, owed with and without tries, re-sent, requeued."""
+async def random_log(spine, rng, size):
+    """A log in every state: delivered, failed, pending with and without tries, re-sent, requeued."""
 
     def record(number):
         spine.record(
-            name=lots.choice(["lead_submitted", "signed_in", "subscription_purchased", "trial_started"]),
-            event_id=f"e{number}", account_id=lots.choice([None, None, "A1", "A2", "A3"]),
-            handl_id=lots.choice([None, "H1", "H2", "H3", "H4"]), lead_id=lots.choice([None, None, "L1", "L2", "L3"]),
-            occurred_at=ago(minutes=lots.choice([-4000, 0, 10, 500, 1000])),
-            **lots.choice([{}, {"person": {"email": f"{lots.randrange(9)}@b.co"}}, {"visitor": {"fbp": "fb.1.1.2"}}]),
-            **lots.choice([{}, {"details": {"value": 1, "currency": "EUR"}}]),
+            name=rng.choice(["lead_submitted", "signed_in", "subscription_purchased", "trial_started"]),
+            event_id=f"e{number}", account_id=rng.choice([None, None, "A1", "A2", "A3"]),
+            handl_id=rng.choice([None, "H1", "H2", "H3", "H4"]), lead_id=rng.choice([None, None, "L1", "L2", "L3"]),
+            occurred_at=ago(minutes=rng.choice([-4000, 0, 10, 500, 1000])),
+            **rng.choice([{}, {"person": {"email": f"{rng.randrange(9)}@b.co"}}, {"visitor": {"fbp": "fb.1.1.2"}}]),
+            **rng.choice([{}, {"details": {"value": 1, "currency": "EUR"}}]),
         )  # fmt: skip
 
     for part, fault in enumerate(("ok", "reset_after_accept", "http_500")):
@@ -85,12 +85,12 @@ async def random_log(spine, lots, size):
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_the_logs_folded_again_are_what_intake_and_delivery_made_of_them(spine, database, seed):
-    lots = random.Random(seed)
-    await random_log(spine, lots, 15)
-    before, told = projections(spine.connection), logs(spine.connection)
+async def test_folding_the_logs_again_gives_what_intake_and_delivery_made(spine, database, seed):
+    rng = random.Random(seed)
+    await random_log(spine, rng, 15)
+    before, log = projections(spine.connection), logs(spine.connection)
     assert all(before.values())
-    # Of each kind there is one at least: tried or not, for the first time or again, with an outcome that nobody knows.
+    # Every kind is there: tried or not, revision 0 or later, with an unknown outcome or without.
     assert {(revision > 0, tries > 0, unknown is None) for _, _, revision, tries, unknown in before["delivery"]} >= {
         (False, False, True), (False, True, True), (False, True, False), (True, False, True), (True, True, False),
     }  # fmt: skip
@@ -101,9 +101,9 @@ async def test_the_logs_folded_again_are_what_intake_and_delivery_made_of_them(s
     spine.connection.execute("UPDATE outbox.delivery SET tries = 99, first_unknown_at = NULL")
     done = await rebuild(database)
     assert projections(spine.connection) == before
-    assert logs(spine.connection) == told
+    assert logs(spine.connection) == log
     assert (done.pending, done.taken) == (len(before["delivery"]), 0)
-    # A delivery is due when it was at first: now, or at its event's time.
+    # A delivery is due at the time of its event, or now if that has passed.
     late = """
         SELECT count(*) FROM outbox.delivery JOIN outbox.event ON id = delivery.event_id
         WHERE due_at > greatest(outbox.clock(), occurred_at) OR due_at < outbox.clock() - interval '1 minute'
@@ -111,7 +111,7 @@ async def test_the_logs_folded_again_are_what_intake_and_delivery_made_of_them(s
     assert spine.connection.execute(late).fetchone() == (0,)
 
 
-async def test_what_is_leased_for_sending_becomes_an_unknown_outcome_and_its_holder_is_fenced_off(spine, database):
+async def test_a_leased_delivery_becomes_an_unknown_outcome_and_its_holder_is_fenced_off(spine, database):
     spine.connection.execute("UPDATE outbox.destination SET paused = true")
     record_many(spine, 3)
     await spine.drain()
@@ -119,11 +119,11 @@ async def test_what_is_leased_for_sending_becomes_an_unknown_outcome_and_its_hol
     lease, claimed_at, _, claimed = rows[0]
     assert (await rebuild(database)).taken == 2
     assert spine.attempts("meta") == [("uncertain", "lease taken by rebuild")] * 2
-    told = [
+    settled = [
         {"event_id": number, "revision": 0, "outcome": "delivered", "status": 200}
         for (number, *_), *_ in json.loads(claimed)
     ]
-    assert await database.run("settle_deliveries", {"lease": lease, "holder": "one", "told": Jsonb(told)}) == [(0,)]
+    assert await database.run("settle_deliveries", {"lease": lease, "holder": "one", "told": Jsonb(settled)}) == [(0,)]
     again = await PostgresQueue(database, 1, "one", CLAIM["lease"]).claim(10)
     assert (
         sorted((each.tries, each.first_unknown_at) for each in again.deliveries if each.tries) == [(1, claimed_at)] * 2
@@ -131,7 +131,7 @@ async def test_what_is_leased_for_sending_becomes_an_unknown_outcome_and_its_hol
     assert [each.first_unknown_at for each in again.deliveries if not each.tries] == [None]
 
 
-async def test_what_is_not_taken_in_yet_is_left_to_intake(spine, database):
+async def test_events_that_wait_for_intake_are_left_to_intake(spine, database):
     record_many(spine, 3)
     rows = await database.run("claim_events", CLAIM | {"since": 0, "limit": 2})
     assert (await rebuild(database)).events == 0
@@ -142,7 +142,7 @@ async def test_what_is_not_taken_in_yet_is_left_to_intake(spine, database):
     assert spine.count("receipt") == 6
 
 
-async def test_a_destination_that_takes_no_more_is_skipped(spine, database):
+async def test_a_disabled_destination_is_skipped(spine, database):
     spine.connection.execute("UPDATE outbox.destination SET paused = true")
     record_many(spine, 2)
     await spine.drain()
@@ -151,19 +151,21 @@ async def test_a_destination_that_takes_no_more_is_skipped(spine, database):
     assert set(spine.receipts().items()) == {((f"e{n}", "ga4"), ("skipped", "disabled")) for n in (1, 2)}
 
 
-async def test_an_old_event_without_receipts_is_not_owed_unless_it_still_lay_in_the_queue(spine, database):
+async def test_an_old_event_without_receipts_is_not_enqueued_and_ends_if_it_was_still_queued(spine, database):
     spine.connection.execute("UPDATE outbox.destination SET paused = true")
     record_many(spine, 2)
     spine.record(name="lead_submitted", event_id="ahead", lead_id="9", occurred_at=ago(days=-7))
     await spine.drain()
-    spine.connection.execute("DELETE FROM outbox.delivery WHERE event_id = 1")  # as if retention had taken its receipts
+    spine.connection.execute(
+        "DELETE FROM outbox.delivery WHERE event_id = 1"
+    )  # as if retention had removed its receipts
     spine.clock.move(days=9)
     assert (await rebuild(database)).pending == 2
     assert spine.connection.execute("SELECT DISTINCT event_id FROM outbox.delivery").fetchall() == [(3,)]
     assert spine.receipts() == {("e2", name): ("failed", "window closed") for name in ("meta", "ga4")}
 
 
-def test_no_window_is_open_when_retention_may_begin():
+def test_every_window_is_closed_before_retention_may_begin():
     least = Settings.from_environment({"OUTBOX_RETENTION_DAYS": "8"}).retention_days
     assert max(limits.window for limits in registry.LIMITS.values()) < OPEN <= timedelta(days=least)
 
@@ -176,16 +178,16 @@ async def test_beside_running_dispatchers_nothing_is_lost_and_meta_counts_nothin
         dispatch(spine.database_url)
     await until(lambda: len(spine.arrivals("ga4")) > 100)
     for _ in range(2):
-        code, said, errors = await outbox("rebuild")
+        code, printed, errors = await outbox("rebuild")
         assert code == 0, errors
-        assert "events folded" in said
+        assert "events folded" in printed
         record_many_more = (
             "INSERT INTO outbox.event (name, lead_id) SELECT 'lead_submitted', n FROM generate_series(1, 100) AS n"
         )
         spine.connection.execute(record_many_more)
     spine.faults("meta")
     spine.faults("ga4")
-    # Beside these: what a merge made worth sending again.
+    # Besides these there are re-sends after merges.
     await until(lambda: len(spine.receipts()) == 3400 and not spine.count("delivery") + spine.count("lease"), 60)
     assert {outcome for outcome, _ in spine.receipts().values()} == {"delivered"}
     counted = [arrival.event_id for arrival in spine.arrivals("meta") if arrival.verdict == "counted"]
@@ -193,7 +195,7 @@ async def test_beside_running_dispatchers_nothing_is_lost_and_meta_counts_nothin
     assert spine.count("delivery") == spine.count("intake") == 0
 
 
-async def test_two_at_once_do_it_one_after_the_other(spine, database):
+async def test_two_rebuilds_at_once_run_one_after_the_other(spine, database):
     spine.connection.execute("UPDATE outbox.destination SET paused = true")
     record_many(spine, 2 * BATCH + 10)
     await spine.drain()
@@ -205,13 +207,13 @@ async def test_two_at_once_do_it_one_after_the_other(spine, database):
     assert projections(spine.connection) == before
 
 
-async def test_killed_in_the_middle_it_leaves_everything_as_it_was(spine, database_url):
+async def test_a_rebuild_killed_halfway_changes_nothing(spine, database_url):
     spine.connection.execute("UPDATE outbox.destination SET paused = true")
     record_many(spine, 200)
     await spine.drain()
-    before, told = projections(spine.connection), logs(spine.connection)
+    before, log = projections(spine.connection), logs(spine.connection)
     with psycopg.connect(database_url) as other:
-        # It comes as far as dropping the facets, and waits for this one.
+        # The rebuild gets as far as dropping the fragments, and waits for this row.
         other.execute("SELECT FROM outbox.fragment WHERE handl_id = 'h7' LIMIT 1 FOR UPDATE")
         process = processes.start({"OUTBOX_DATABASE_URL": database_url}, "rebuild")
         waiting = "pg_locks WHERE NOT granted AND locktype IN ('tuple', 'transactionid')"
@@ -222,7 +224,7 @@ async def test_killed_in_the_middle_it_leaves_everything_as_it_was(spine, databa
         process.kill()
         process.wait()
     assert projections(spine.connection) == before
-    assert logs(spine.connection) == told
+    assert logs(spine.connection) == log
 
 
 # The lock that rebuild, erase and retention work under
@@ -244,27 +246,27 @@ UNDER_THE_LOCK = {
 
 
 def writers():
-    """The queries that write to queues, logs or persons, and are not those of the ones that exclude the others."""
+    """The queries that write to queues, logs or the identity graph."""
     names = sorted(file.stem for file in (data_folder("schema") / "queries").rglob("*.sql"))
     writing = re.compile(
-        r"(INSERT INTO|DELETE FROM|UPDATE) outbox\.(?!(merge|election|minute|coverage|circuit|alert|destination|mapping)\b)"
+        r"(INSERT INTO|DELETE FROM|UPDATE) outbox\.(?!(merge|leader|delivery_count|field_coverage|destination_state|dispatcher|alert|destination|route)\b)"
     )
     return [name for name in names if writing.search(load(name))]
 
 
 def prepared(name):
-    """A query as PREPARE takes it."""
+    """A query with numbered parameters, for PREPARE."""
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", load(name))))
     return re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", load(name))
 
 
-def test_who_excludes_dispatchers_says_so():
+def test_a_query_under_the_lock_says_so():
     for name in writers():
         assert (name in UNDER_THE_LOCK) == ("under exclude_dispatchers" in " ".join(load(name).split())), name
 
 
 @pytest.mark.parametrize("name", [name for name in writers() if name not in UNDER_THE_LOCK])
-def test_every_other_writer_takes_the_lock_before_it_looks_at_anything(connection, name):
+def test_every_other_writer_takes_the_lock_before_its_snapshot(connection, name):
     with connection.transaction(force_rollback=True):
         connection.execute(f"PREPARE examined AS {prepared(name)}")
         modes = connection.execute(
@@ -274,7 +276,7 @@ def test_every_other_writer_takes_the_lock_before_it_looks_at_anything(connectio
     assert {mode for (mode,) in modes} & {"RowShareLock", "RowExclusiveLock"}
 
 
-def test_the_writers_are_found():
+def test_all_writers_are_found():
     assert {*writers()} >= {
         *UNDER_THE_LOCK,
         "claim_deliveries",
@@ -287,18 +289,18 @@ def test_the_writers_are_found():
     }
 
 
-async def test_who_waited_for_it_sees_what_was_done_meanwhile(spine, database, database_url):
+async def test_a_statement_that_waited_for_the_lock_sees_what_was_done_meanwhile(spine, database, database_url):
     spine.connection.execute("UPDATE outbox.destination SET paused = true")
     record_many(spine, 2)
     await spine.drain()
     record_many_more = "INSERT INTO outbox.event (name, event_id, lead_id) VALUES ('lead_submitted', 'late', 'L')"
     spine.connection.execute(record_many_more)
     (lease, *_), *_ = await database.run("claim_deliveries", CLAIM | {"destination": 2, "since": BEGINNING, "limit": 1})
-    told = [{"event_id": 1, "revision": 0, "outcome": "delivered", "status": 200}]
-    asked = {
+    settled = [{"event_id": 1, "revision": 0, "outcome": "delivered", "status": 200}]
+    params = {
         "claim_deliveries": CLAIM | {"destination": 1, "since": BEGINNING},
         "claim_events": CLAIM | {"since": 0},
-        "settle_deliveries": {"lease": lease, "holder": "one", "told": Jsonb(told)},
+        "settle_deliveries": {"lease": lease, "holder": "one", "told": Jsonb(settled)},
         "reclaim_leases": {},
     }
     with psycopg.connect(database_url) as other:
@@ -306,13 +308,13 @@ async def test_who_waited_for_it_sees_what_was_done_meanwhile(spine, database, d
         other.execute("UPDATE outbox.event SET lead_id = 'erased'")
         other.execute("DELETE FROM outbox.delivery WHERE destination = 1 AND event_id = 1")
         other.execute("DELETE FROM outbox.lease")
-        tasks = {name: asyncio.create_task(database.run_once(name, given)) for name, given in asked.items()}
+        tasks = {name: asyncio.create_task(database.run_once(name, given)) for name, given in params.items()}
         waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'outbox.lease'::regclass AND NOT granted"
-        await until(lambda: spine.connection.execute(waiting).fetchone() == (len(asked),))
+        await until(lambda: spine.connection.execute(waiting).fetchone() == (len(params),))
         other.commit()
-    answers = {name: await task for name, task in tasks.items()}
-    claimed = {name: json.loads(answers[name][0][3]) for name in ("claim_deliveries", "claim_events")}
+    results = {name: await task for name, task in tasks.items()}
+    claimed = {name: json.loads(results[name][0][3]) for name in ("claim_deliveries", "claim_events")}
     assert [(event[0], event[6]) for event, *_ in claimed["claim_deliveries"]] == [(2, "erased")]
     assert [arrival[5] for arrival in claimed["claim_events"]] == ["erased"]
-    assert answers["settle_deliveries"] == answers["reclaim_leases"] == [(0,)]
+    assert results["settle_deliveries"] == results["reclaim_leases"] == [(0,)]
     assert spine.count("receipt") == 0

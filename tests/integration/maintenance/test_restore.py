@@ -1,4 +1,4 @@
-"""Restoring from a backup: what the runbook has one run on the restored database."""
+"""Restore from a backup: the statements that the runbook runs on the restored database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "operations" / "runbook.md"
 
 @pytest.fixture
 def give_attempts(spine):
-    """Run the SQL of the runbook, with a time of the backup of our own."""
+    """Run the SQL of the runbook with a given time of the backup."""
 
     def give(made_at):
         (block,) = (block for block in blocks(PAGE) if block.language == "sql")
@@ -29,7 +29,7 @@ def switch(spine, *, paused):
 
 @pytest.fixture
 async def restored(spine, give_attempts):
-    """A database that was restored 23 hours after its backup: one event was owed then, one waited for intake."""
+    """A database restored 23 hours after its backup: one event was pending then, one waited for intake."""
     switch(spine, paused=True)
     spine.record(
         name="lead_submitted", event_id="pending", handl_id="h1", lead_id="1", person={"email": "ada@example.com"}
@@ -44,26 +44,26 @@ async def restored(spine, give_attempts):
     return made_at
 
 
-async def test_all_that_was_owed_is_of_unknown_outcome_since_the_backup(spine, restored):
+async def test_every_pending_delivery_has_an_unknown_outcome_since_the_backup(spine, restored):
     assert spine.attempts("meta") == spine.attempts("ga4") == [("uncertain", "restored from a backup")] * 2
     pending = spine.connection.execute("SELECT DISTINCT first_unknown_at, tries FROM outbox.delivery").fetchall()
     assert pending == [(restored, 1)]
 
 
 @pytest.mark.usefixtures("restored")
-async def test_it_is_sent_once_more_and_after_a_failure_again(spine):
+async def test_it_is_sent_once_more_and_retried_after_a_failure(spine):
     spine.faults("meta", script=["http_500"])
     await spine.drain_until_nothing_is_owed(minutes=5)
     assert {outcome for outcome, _ in spine.receipts().values()} == {"delivered"}
 
 
 @pytest.mark.usefixtures("restored")
-async def test_a_merge_sends_again_what_meta_recognises_and_nothing_later(spine):
+async def test_a_merge_re_sends_only_what_meta_still_recognises(spine):
     assert await spine.drain() == 0
     spine.clock.move(hours=20)  # 43 h after the backup
     spine.record(name="account_created", event_id="account 1", handl_id="h1", account_id="a1")
     assert await spine.drain() == 0
-    spine.clock.move(hours=17)  # 60 h after it, 37 h after it was sent from here
+    spine.clock.move(hours=17)  # 60 h after the backup, 37 h after it was sent from here
     spine.record(name="account_created", event_id="account 2", handl_id="h2", account_id="a2")
     assert await spine.drain() == 0
     sent = [arrival.event_id for arrival in spine.arrivals("meta") if arrival.event_name == "Lead"]
@@ -71,7 +71,7 @@ async def test_a_merge_sends_again_what_meta_recognises_and_nothing_later(spine)
 
 
 @pytest.mark.usefixtures("restored")
-async def test_what_meta_would_count_again_is_not_sent_at_all(spine):
+async def test_an_event_that_meta_would_count_again_is_not_sent(spine):
     spine.clock.move(hours=47 - 23, minutes=1)
     await spine.drain()
     assert not [arrival for arrival in spine.arrivals("meta") if arrival.event_name == "Lead"]

@@ -1,4 +1,4 @@
-"""Retention: what has had its time goes, in small batches; a person who comes back within it is still known."""
+"""Retention removes old data in small batches; a person who comes back in time is still known."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def nothing(tables):
 
 @pytest.fixture
 def sweep(spine, database):
-    """Sweep once, with the times that are given."""
+    """Sweep once, with the given retention times."""
 
     async def sweep(**days):
         return await retention.sweep(database, replace(spine.settings, **days), rest=0)
@@ -76,7 +76,7 @@ def user_data(spine, event_id):
     return json.loads(bytes(sent.payload))["user_data"]
 
 
-async def test_what_ended_goes_after_its_time_and_not_before(spine, sweep, record):
+async def test_finished_events_are_removed_after_the_retention_time_and_not_before(spine, sweep, record):
     spine.faults("meta", script=["http_500"])
     record("keyless", person=ADA)
     record("known", handl_id="H1", person=ADA, visitor=BROWSER)
@@ -91,14 +91,14 @@ async def test_what_ended_goes_after_its_time_and_not_before(spine, sweep, recor
     assert counts(spine, (*LOG, *PERSONS)) == before
     spine.clock.move(hours=2)
     await sweep()
-    # The two that told a field last stay, as long as somebody may come back who needs them.
+    # The two that are the last with a field stay as long as their person may come back.
     assert counts(spine, LOG) == {"event": 2, "receipt": 0, "attempt": 0, "revision": 0}
     assert counts(spine, PERSONS) == {table: before[table] for table in PERSONS}
     assert await sweep() == retention.Swept()
 
 
 async def test_a_yearly_renewal_finds_its_email_and_browser(spine, sweep, record):
-    spine.settings = replace(spine.settings, meta_api_version="v99.0")  # today's will be gone by then
+    spine.settings = replace(spine.settings, meta_api_version="v99.0")  # today's version will have ended by then
     record("lead", handl_id="H1", lead_id="L1", person=ADA, visitor=BROWSER)
     await spine.drain()
     spine.clock.move(hours=1)
@@ -110,15 +110,15 @@ async def test_a_yearly_renewal_finds_its_email_and_browser(spine, sweep, record
             await sweep()
         record(f"renewal{year}", name="subscription_renewed", account_id="A1", details={"value": 9, "currency": "EUR"})
         await spine.drain()
-        known = user_data(spine, f"renewal{year}")
-        assert known["em"] == [sha("ada@example.com")]
-        assert known["fbp"] == BROWSER["fbp"]
-        assert known["client_user_agent"] == BROWSER["user_agent"]
-        assert known["external_id"] == [sha("a1"), sha("h1"), sha("l1")]
+        sent = user_data(spine, f"renewal{year}")
+        assert sent["em"] == [sha("ada@example.com")]
+        assert sent["fbp"] == BROWSER["fbp"]
+        assert sent["client_user_agent"] == BROWSER["user_agent"]
+        assert sent["external_id"] == [sha("a1"), sha("h1"), sha("l1")]
     assert spine.count("receipt") == 2
 
 
-async def test_of_a_person_who_stayed_silent_nothing_is_left(spine, sweep, record):
+async def test_everything_of_a_silent_person_is_removed(spine, sweep, record):
     record("lead", handl_id="H1", lead_id="L1", person=ADA, visitor=BROWSER)
     await spine.drain()
     record("in", name="signed_in", account_id="A1", handl_id="H1", person=ADA)
@@ -141,7 +141,7 @@ async def test_of_a_person_who_stayed_silent_nothing_is_left(spine, sweep, recor
     }
 
 
-async def test_a_person_is_silent_only_if_all_that_is_theirs_is(spine, sweep, record):
+async def test_a_person_is_silent_only_if_all_their_fragments_are(spine, sweep, record):
     record("lead", handl_id="H1", lead_id="L1", person=ADA)
     record("call", name="demo_requested", lead_id="L1")
     record("in", name="signed_in", account_id="A1", handl_id="H1")
@@ -156,7 +156,7 @@ async def test_a_person_is_silent_only_if_all_that_is_theirs_is(spine, sweep, re
     assert counts(spine, (*LOG, *PERSONS)) == nothing((*LOG, *PERSONS))
 
 
-async def test_a_crowded_lead_keeps_nobody_alive(spine, sweep, record):
+async def test_a_lead_over_the_limit_keeps_no_person(spine, sweep, record):
     for number in range(40):
         record(f"c{number}", handl_id=f"H{number}", lead_id="test")
     await spine.drain()
@@ -167,7 +167,7 @@ async def test_a_crowded_lead_keeps_nobody_alive(spine, sweep, record):
     assert spine.connection.execute("SELECT handl_id FROM outbox.fragment").fetchall() == [("H0",)]
 
 
-async def test_what_is_still_owed_stays_whole(spine, sweep, record):
+async def test_pending_events_stay_complete(spine, sweep, record):
     record("delivered", person=ADA, details={"value": 1})
     await spine.drain()
     spine.connection.execute("UPDATE outbox.destination SET paused = true WHERE name = 'ga4'")
@@ -187,7 +187,7 @@ async def test_what_is_still_owed_stays_whole(spine, sweep, record):
     assert counts(spine, LOG) == nothing(LOG)
 
 
-async def test_an_event_ahead_of_its_time_is_as_old_as_its_time(spine, sweep, record):
+async def test_the_age_of_an_event_recorded_ahead_counts_from_when_it_happened(spine, sweep, record):
     tomorrow = datetime.fromtimestamp(spine.clock.now(), UTC) + timedelta(days=6)
     record("ahead", person=ADA, occurred_at=tomorrow.isoformat())
     spine.clock.move(days=7)
@@ -199,18 +199,18 @@ async def test_an_event_ahead_of_its_time_is_as_old_as_its_time(spine, sweep, re
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_a_rebuild_after_it_gives_the_same_and_owes_nothing(spine, sweep, record, database, seed):
-    lots = random.Random(seed)
+async def test_a_rebuild_after_retention_gives_the_same_and_enqueues_nothing(spine, sweep, record, database, seed):
+    rng = random.Random(seed)
     for part in range(8):
         for number in range(10):
             record(
-                f"{part}-{number}", name=lots.choice(["lead_submitted", "signed_in"]),
-                account_id=lots.choice([None, None, "A1", "A2", "A3"]), handl_id=lots.choice([None, "H1", "H2", "H3"]),
-                lead_id=lots.choice([None, None, "L1", "L2", f"L{part}"]),
-                **lots.choice([{}, {"person": {"email": f"{lots.randrange(4)}@b.co"}}, {"visitor": BROWSER}]),
+                f"{part}-{number}", name=rng.choice(["lead_submitted", "signed_in"]),
+                account_id=rng.choice([None, None, "A1", "A2", "A3"]), handl_id=rng.choice([None, "H1", "H2", "H3"]),
+                lead_id=rng.choice([None, None, "L1", "L2", f"L{part}"]),
+                **rng.choice([{}, {"person": {"email": f"{rng.randrange(4)}@b.co"}}, {"visitor": BROWSER}]),
             )  # fmt: skip
         assert await spine.drain() == 0
-        spine.clock.move(days=lots.choice([10, 40, 90]))
+        spine.clock.move(days=rng.choice([10, 40, 90]))
     swept = await sweep(retention_days=30, person_days=120)
     assert swept.events
     before = [spine.connection.execute(query).fetchall() for query in PROJECTIONS]
@@ -221,7 +221,7 @@ async def test_a_rebuild_after_it_gives_the_same_and_owes_nothing(spine, sweep, 
     assert len(spine.sandbox.ledger.arrivals) == sent
 
 
-async def test_it_goes_in_batches_and_a_writer_never_waits(spine, sweep, database_url):
+async def test_it_works_in_batches_and_a_writer_never_waits(spine, sweep, database_url):
     count = 3 * retention.BATCH + 7
     spine.connection.execute("UPDATE outbox.destination SET enabled = false")
     spine.connection.execute(
@@ -231,7 +231,7 @@ async def test_it_goes_in_batches_and_a_writer_never_waits(spine, sweep, databas
     await spine.drain()
     spine.clock.move(days=401)
     with psycopg.connect(database_url) as other:
-        # A writer that stays open, and a dump that reads all: neither waits for the sweep, nor it for them.
+        # An open writer and a dump of everything: neither waits for the sweep, nor the sweep for them.
         other.execute("SELECT count(*) FROM outbox.event, outbox.lease")
         other.execute("INSERT INTO outbox.event (name, event_id) VALUES ('lead_submitted', 'open')")
         swept = await asyncio.wait_for(sweep(), 60)
@@ -239,7 +239,7 @@ async def test_it_goes_in_batches_and_a_writer_never_waits(spine, sweep, databas
     assert spine.connection.execute("SELECT event_id FROM outbox.event").fetchall() == [("open",)]
 
 
-async def test_a_sweep_that_cannot_have_its_turn_gives_up(spine, sweep, record, database_url, monkeypatch):
+async def test_a_sweep_that_cannot_get_the_lock_gives_up(spine, sweep, record, database_url, monkeypatch):
     monkeypatch.setattr(retention, "TIMEOUT", 1)
     record("old", person=ADA)
     await spine.drain()
@@ -255,7 +255,7 @@ def often(_config):
     return IntervalTrigger(seconds=0.05, timezone=UTC)
 
 
-async def test_it_is_a_job_of_the_schedule(spine, database, monkeypatch, capsys):
+async def test_retention_is_a_scheduled_job(spine, database, monkeypatch, capsys):
     assert "retention" in {job.name for job in leader.JOBS}
     ran = []
 
@@ -274,7 +274,7 @@ async def test_it_is_a_job_of_the_schedule(spine, database, monkeypatch, capsys)
     assert ran[0] is spine.settings
     assert other._scheduler is None
     await other.close()
-    spine.clock.move(seconds=61)  # its term is over, and the other one comes first
+    spine.clock.move(seconds=61)  # its term is over, and the other one steps first
     await other.step()
     await one.step()
     assert one._scheduler is None
@@ -282,12 +282,12 @@ async def test_it_is_a_job_of_the_schedule(spine, database, monkeypatch, capsys)
     assert spine.connection.execute("SELECT holder FROM outbox.leader").fetchall() == [("other",)]
     await other.close()
     assert spine.count("leader") == 0
-    said = capsys.readouterr()
-    assert "a job failed" in said.out + said.err
-    assert "secret" not in said.out + said.err
+    printed = capsys.readouterr()
+    assert "a job failed" in printed.out + printed.err
+    assert "secret" not in printed.out + printed.err
 
 
-async def test_one_that_stops_leaves_a_job_where_it_is(spine, database, monkeypatch):
+async def test_a_schedule_that_stops_cancels_a_running_job(spine, database, monkeypatch):
     began, cut_off = asyncio.Event(), asyncio.Event()
 
     async def work(*_):
@@ -307,7 +307,7 @@ async def test_one_that_stops_leaves_a_job_where_it_is(spine, database, monkeypa
     assert spine.count("leader") == 0
 
 
-async def test_the_dispatcher_s_role_is_enough_for_all_of_it(spine, record):
+async def test_the_dispatchers_database_role_is_enough_for_maintenance(spine, record):
     record("e", handl_id="H1", person=ADA)
     record("in", name="signed_in", handl_id="H1", account_id="A1")
     await spine.drain()

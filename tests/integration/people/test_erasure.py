@@ -1,4 +1,4 @@
-"""`outbox erase`: nothing of someone is left, nothing of anybody else is touched, counts stay, and a repeat stays out."""
+"""`outbox erase` removes all data of a person and nothing of others; counts stay, and a repeated event stays out."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from dispatcher.identity.full_log import skeleton
 from dispatcher.identity.graph import Fragment, IdentityGraph, Key, Kind, LookupNeeded, SignIns, all_keys, links
 from dispatcher.maintenance.rebuild import rebuild
 from dispatcher.models import Settlement
-from dispatcher.people.erasure import erase, tells
+from dispatcher.people.erasure import erase, identifies
 from dispatcher.people.lookup import By, Selector
 from tests.support.waiting import until
 
 MARK = "zqx"
-"""In every value of somebody who is to be erased, and in nobody else's."""
+"""In every value of the person to be erased, and in nobody else's."""
 ADA = {
     "person": {"email": f"{MARK}@example.com", "phone": "+44 20 7946 0958", "first_name": MARK, "city": MARK},
     "visitor": {"ip": "203.0.113.77", "user_agent": f"Mozilla {MARK}", "fbp": f"fb.1.1.{MARK}", "ga_client_id": MARK},
@@ -39,7 +39,7 @@ def ago(**time):
 
 
 def contents(connection):
-    """All that the database holds, a text a table."""
+    """Everything in the database, one text per table."""
     tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'outbox'").fetchall()
     return {
         table: connection.execute(
@@ -50,7 +50,7 @@ def contents(connection):
 
 
 def traces(connection):
-    """The tables in which anything of Ada's is left."""
+    """The tables that still hold data of Ada."""
     marks = [MARK, "203.0.113.77", *(part for text in HASHES for part in (text, text[:8]))]
     return {table for table, text in contents(connection).items() if any(mark in text for mark in marks)}
 
@@ -64,19 +64,19 @@ def fragments(connection):
 
 
 @pytest.fixture
-def forget(database):
-    """Erase whom a selector means."""
+def erase_person(database):
+    """Erase the person that a selector means."""
 
-    async def forget(**selector):
+    async def erase_person(**selector):
         ((by, value),) = selector.items()
         return await erase(database, Selector(By(by), value))
 
-    return forget
+    return erase_person
 
 
 @pytest.fixture
 async def ada(spine):
-    """Ada as visitor, lead and account, delivered; and Bob, who used her browser once."""
+    """Ada as visitor, lead and account, all delivered; and Bob, who used her browser once."""
 
     def record(name, event_id, hours, **fields):
         spine.record(name=name, event_id=event_id, occurred_at=ago(hours=hours), **fields)
@@ -92,16 +92,16 @@ async def ada(spine):
 
 
 @pytest.mark.usefixtures("ada")
-async def test_nothing_of_them_is_left_and_nothing_of_another_is_touched(spine, forget):
+async def test_all_data_of_the_person_is_removed_and_nothing_of_others(spine, erase_person):
     assert traces(spine.connection) == {"event", "fragment", "receipt", "sign_in"}
     others = "SELECT * FROM outbox.event WHERE event_id IN ('bob in', 'his', 'else') ORDER BY id"
     before = spine.connection.execute(others).fetchall()
-    assert await forget(account=f"A{MARK}") == 3
+    assert await erase_person(account=f"A{MARK}") == 3
     assert traces(spine.connection) == set()
     assert spine.connection.execute(others).fetchall() == before
     assert set(fragments(spine.connection)) == {("B1", "H1", ""), ("B1", "", ""), ("", "H1", ""), ("", "H2", "L2")}
     assert spine.connection.execute("SELECT account_id FROM outbox.sign_in").fetchall() == [("B1",)]
-    # Hers and his were one facet; what it knows is his alone now.
+    # Her events and his were in one fragment, which now holds only his.
     his = spine.connection.execute("SELECT id FROM outbox.event WHERE event_id = 'his'").fetchone()[0]
     shared = fragments(spine.connection)["", "H1", ""]
     assert {abs(event_id) for _, event_id in shared.values()} == {his}
@@ -110,12 +110,12 @@ async def test_nothing_of_them_is_left_and_nothing_of_another_is_touched(spine, 
 
 
 @pytest.mark.usefixtures("ada")
-async def test_counts_and_amounts_stay(spine, forget):
+async def test_counts_and_amounts_stay(spine, erase_person):
     counts = "SELECT name, count(*) FROM outbox.event GROUP BY name ORDER BY name"
     outcomes = "SELECT destination, outcome, reason, count(*) FROM outbox.receipt GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
     before = [spine.connection.execute(query).fetchall() for query in (counts, outcomes)]
     times = spine.connection.execute("SELECT id, occurred_at, recorded_at FROM outbox.event ORDER BY id").fetchall()
-    await forget(lead=f"L{MARK}")
+    await erase_person(lead=f"L{MARK}")
     assert [spine.connection.execute(query).fetchall() for query in (counts, outcomes)] == before
     assert (
         spine.connection.execute("SELECT id, occurred_at, recorded_at FROM outbox.event ORDER BY id").fetchall()
@@ -132,32 +132,32 @@ async def test_counts_and_amounts_stay(spine, forget):
 
 
 @pytest.mark.usefixtures("ada")
-async def test_it_can_be_repeated_and_is_noted_without_a_word_of_whom(spine, forget, capsys):
-    assert await forget(email=f"{MARK}@example.com") == 3
-    assert [await forget(**by) for by in ({"email": f"{MARK}@example.com"}, {"lead": f"L{MARK}"})] == [0, 0]
+async def test_it_can_be_repeated_and_its_record_names_nobody(spine, erase_person, capsys):
+    assert await erase_person(email=f"{MARK}@example.com") == 3
+    assert [await erase_person(**by) for by in ({"email": f"{MARK}@example.com"}, {"lead": f"L{MARK}"})] == [0, 0]
     assert [row[0] for row in spine.connection.execute("SELECT events FROM outbox.erasure")] == [3]
     assert MARK not in "".join(capsys.readouterr()).replace(spine.database_url, "")
 
 
 @pytest.mark.usefixtures("ada")
-async def test_nothing_brings_anything_back_or_sends_it_again(spine, forget, database):
+async def test_nothing_brings_anything_back_or_sends_it_again(spine, erase_person, database):
     spine.record(name="subscription_purchased", event_id="failed", account_id=f"A{MARK}", lead_id=f"L{MARK}")
     await spine.drain()
     assert spine.receipts()["failed", "meta"] == ("failed", "missing value")
-    await forget(account=f"A{MARK}")
-    known, arrived = fragments(spine.connection), len(spine.sandbox.ledger.arrivals)
+    await erase_person(account=f"A{MARK}")
+    before, arrived = fragments(spine.connection), len(spine.sandbox.ledger.arrivals)
     assert await groups(database, DeadLetterFilter()) == []
     assert await requeue(database, DeadLetterFilter()) == 0
-    decided = [{"event_id": 1, "destination": 1, "revision": 1, "first_at": None}]  # before it was erased
+    decided = [{"event_id": 1, "destination": 1, "revision": 1, "first_at": None}]  # decided before the erasure
     late = {"resends": psycopg.types.json.Jsonb(decided), "done": [], "later": [], "pause": timedelta()}
     assert await database.run("enqueue_resends", late) == [(0,)]
     await rebuild(database)
-    assert fragments(spine.connection) == known
+    assert fragments(spine.connection) == before
     assert await spine.drain() == 0
     assert len(spine.sandbox.ledger.arrivals) == arrived
 
 
-async def test_what_is_still_owed_ends_as_erased_wherever_it_waits(spine, forget, database):
+async def test_pending_deliveries_end_as_erased_wherever_they_wait(spine, erase_person, database):
     spine.connection.execute("UPDATE outbox.destination SET paused = true WHERE name = 'ga4'")
     spine.faults("meta", rates={"http_500": 1.0})
     for event_id, lead in (("queued", "L1"), ("other", "L2")):
@@ -171,32 +171,32 @@ async def test_what_is_still_owed_ends_as_erased_wherever_it_waits(spine, forget
     lease = await queue.claim(10)
     assert len(lease.deliveries) == 2
     spine.record(name="lead_submitted", event_id="waiting", lead_id="L1", person={"email": "a@b.co"})
-    assert await forget(lead="L1") == 3
+    assert await erase_person(lead="L1") == 3
     receipts = spine.receipts()
     assert receipts == {
         (event_id, destination): ERASED
         for event_id in ("queued", "taken", "waiting")
         for destination in ("meta", "ga4")
     }
-    # Another's stay where they were; what was claimed for intake together with theirs is claimed anew.
+    # Deliveries of others stay where they were; events claimed for intake in the same lease are claimed again.
     pending = "SELECT event.event_id FROM outbox.{0}, outbox.event WHERE event.id = {1}"
     for table, expected in (("delivery", ["other"]), ("intake", ["beside"])):
         assert spine.connection.execute(pending.format(table, f"{table}.event_id")).fetchall() == [
             (e,) for e in expected
         ]
     assert spine.connection.execute(pending.format("lease", "ANY (event_ids)")).fetchall() == [("other",)]
-    told = [Settlement(each.event.id, 0, "delivered", status=200, sent="em:1") for each in lease.deliveries]
-    assert await queue.settle(lease, told) == 1
+    settlements = [Settlement(each.event.id, 0, "delivered", status=200, sent="em:1") for each in lease.deliveries]
+    assert await queue.settle(lease, settlements) == 1
     assert spine.receipts()["queued", "ga4"] == ERASED
     assert spine.count("lease") == 0
 
 
-async def test_what_was_being_taken_in_is_not_folded_from_memory(spine, forget, database):
+async def test_an_intake_in_progress_does_not_bring_erased_data_back(spine, erase_person, database):
     spine.record(name="lead_submitted", event_id="e", lead_id="L1", person={"email": "a@b.co"})
     lease, *_ = (
         await database.run("claim_events", {"holder": "one", "lease": timedelta(seconds=60), "limit": 10, "since": 0})
     )[0]
-    assert await forget(email="A@b.co") == 1
+    assert await erase_person(email="A@b.co") == 1
     json_ = psycopg.types.json.Jsonb
     settled = await database.run(
         "settle_events",
@@ -215,8 +215,8 @@ async def test_what_was_being_taken_in_is_not_folded_from_memory(spine, forget, 
 
 
 @pytest.mark.usefixtures("ada")
-async def test_a_repeat_of_an_erased_event_is_neither_kept_nor_counted(spine, forget):
-    await forget(account=f"A{MARK}")
+async def test_a_repeat_of_an_erased_event_is_neither_stored_nor_counted(spine, erase_person):
+    await erase_person(account=f"A{MARK}")
     arrived = len(spine.sandbox.ledger.arrivals)
     first = spine.record(name="lead_submitted", event_id="lead", handl_id="H1", lead_id=f"L{MARK}", **ADA)
     assert await spine.drain() == 0
@@ -225,10 +225,10 @@ async def test_a_repeat_of_an_erased_event_is_neither_kept_nor_counted(spine, fo
     assert len(spine.sandbox.ledger.arrivals) == arrived
 
 
-async def test_an_event_id_that_tells_whose_it_was_is_replaced(spine, forget):
+async def test_an_event_id_that_identifies_the_person_is_replaced(spine, erase_person):
     for event_id in (f"lead-L{MARK}", f"{MARK}@example.com", "lead-7", "7b1c7c0e-5f0f-4b0e-9c0e-7a7a7a7a7a7a"):
         spine.record(name="lead_submitted", event_id=event_id, lead_id=f"L{MARK}")
-    await forget(lead=f"L{MARK}")
+    await erase_person(lead=f"L{MARK}")
     kept = {row[0] for row in spine.connection.execute("SELECT event_id FROM outbox.event")}
     assert len(kept) == 4
     assert kept & {"lead-7", "7b1c7c0e-5f0f-4b0e-9c0e-7a7a7a7a7a7a"} == {
@@ -236,32 +236,32 @@ async def test_an_event_id_that_tells_whose_it_was_is_replaced(spine, forget):
         "7b1c7c0e-5f0f-4b0e-9c0e-7a7a7a7a7a7a",
     }
     assert traces(spine.connection) == set()
-    assert tells("Account_5", {"5"})
-    assert not tells("account-55", {"5"})
+    assert identifies("Account_5", {"5"})
+    assert not identifies("account-55", {"5"})
 
 
-async def test_what_is_remembered_of_stripe_knows_no_customer_any_more(spine, forget):
+async def test_stripe_tables_keep_amounts_without_the_customer(spine, erase_person):
     spine.record(
         name="subscription_purchased", event_id="in_1", lead_id=f"cus_{MARK}", details={"value": 1, "currency": "EUR"}
     )
     refund = {"event_id": "r", "at": 1, "currency": "eur", "amount": 5}
     for payment, customer in (("pi_1", f"cus_{MARK}"), ("pi_2", "cus_b")):
-        told = {"at": 1, "customer": customer, "payments": [payment], "step": {
+        message = {"at": 1, "customer": customer, "payments": [payment], "step": {
             "before": 0, "after": 5, "refund": {**refund, "customer": customer}}}  # fmt: skip
-        spine.connection.execute("SELECT outbox.stripe_remember(%s)", (json.dumps(told),))
+        spine.connection.execute("SELECT outbox.stripe_remember(%s)", (json.dumps(message),))
     free = {"at": 1, "customer": f"cus_{MARK}", "subscription": "sub_1", "free": [[1, 2, True]], "payments": []}
     spine.connection.execute("SELECT outbox.stripe_remember(%s)", (json.dumps(free),))
     spine.connection.execute("INSERT INTO outbox.stripe_invoice VALUES (now(), 'in_1', %s, '[]')", (f"cus_{MARK}",))
     assert traces(spine.connection) == {"event", "stripe_payment", "stripe_free", "stripe_invoice"}
-    await forget(lead=f"cus_{MARK}")
+    await erase_person(lead=f"cus_{MARK}")
     assert traces(spine.connection) == set()
     rows = "SELECT payment, customer, refunded::text, jsonb_array_length(waiting) FROM outbox.stripe_payment ORDER BY 1"
     assert spine.connection.execute(rows).fetchall() == [("pi_1", None, "{[0,5)}", 0), ("pi_2", "cus_b", "{[0,5)}", 1)]
 
 
 @pytest.mark.usefixtures("ada")
-async def test_what_comes_after_is_new(spine, forget):
-    await forget(account=f"A{MARK}")
+async def test_later_events_are_new_data(spine, erase_person):
+    await erase_person(account=f"A{MARK}")
     spine.record(name="trial_started", event_id="later", account_id=f"A{MARK}", visitor={"user_agent": "new"})
     await spine.drain()
     (payload,) = [json.loads(bytes(a.payload)) for a in spine.arrivals("meta") if a.event_id == "later"]
@@ -269,19 +269,19 @@ async def test_what_comes_after_is_new(spine, forget):
     assert len(payload["user_data"]["external_id"]) == 1
 
 
-async def test_a_key_too_long_to_be_indexed_is_found_all_the_same(spine, forget):
+async def test_a_key_too_long_for_an_index_is_found_too(spine, erase_person):
     for event_id, handl_id in (("long", "\N{SNOWMAN}" * 200), ("other", "\N{SNOWMAN}" * 201)):
         spine.record(name="lead_submitted", event_id=event_id, handl_id=handl_id, person={"email": f"{event_id}@b.co"})
     for take_in in (False, True):
         if take_in:
             await spine.drain()
             spine.record(name="lead_submitted", event_id="again", handl_id="\N{SNOWMAN}" * 200)
-        assert await forget(handl="\N{SNOWMAN}" * 200) == 1
+        assert await erase_person(handl="\N{SNOWMAN}" * 200) == 1
     assert spine.connection.execute("SELECT event_id FROM outbox.event WHERE notes IS NULL").fetchall() == [("other",)]
     assert spine.count("fragment") == 1
 
 
-async def test_recording_never_waits_for_it(spine, database):
+async def test_recording_never_waits_for_an_erasure(spine, database):
     async with database.transaction() as transaction:
         await transaction.run("exclude_dispatchers")
         spine.connection.execute("SET statement_timeout = '5s'")
@@ -290,14 +290,14 @@ async def test_recording_never_waits_for_it(spine, database):
     assert spine.count("intake") == 2
 
 
-async def test_beside_a_running_dispatcher_the_rest_of_a_batch_is_delivered_once(spine, forget, dispatch):
+async def test_beside_a_running_dispatcher_the_rest_of_a_batch_is_delivered_once(spine, erase_person, dispatch):
     spine.faults("meta", script=["slow"], slow_ms=3000)
     spine.connection.execute(
         "INSERT INTO outbox.event (name, event_id, lead_id) SELECT 'lead_submitted', 'e' || n, n FROM generate_series(1, 50) AS n"
     )
     dispatcher = dispatch(spine.database_url)
     await until(lambda: spine.arrivals("meta"))
-    assert await forget(lead="7") == 1
+    assert await erase_person(lead="7") == 1
     await until(lambda: spine.count("receipt WHERE destination = 1") == 50)
     assert spine.receipts()["e7", "meta"] == ERASED
     assert [arrival.verdict for arrival in spine.arrivals("meta")] == ["counted"] * 50
@@ -305,22 +305,22 @@ async def test_beside_a_running_dispatcher_the_rest_of_a_batch_is_delivered_once
     assert not dispatcher.said("a lease was lost")
 
 
-async def test_it_asks_first_on_a_terminal_and_shows_counts_only(spine, outbox):
+async def test_it_asks_first_on_a_terminal_and_shows_only_counts(spine, outbox):
     spine.record(
         name="lead_submitted", event_id="e", handl_id="H", lead_id=f"L{MARK}", person={"email": f"{MARK}@b.co"}
     )
-    code, said, _ = await outbox("erase", "--lead", f"L{MARK}", answer="n\n")
+    code, printed, _ = await outbox("erase", "--lead", f"L{MARK}", answer="n\n")
     assert code == 1
-    assert "1 events, 1 handlIDs, 1 leads, 1 traits, 1 deliveries still owed" in said
-    assert MARK not in said
+    assert "1 events, 1 handlIDs, 1 leads, 1 traits, 1 deliveries still owed" in printed
+    assert MARK not in printed
     assert spine.count("erasure") == 0
-    code, said, errors = await outbox("erase", "--lead", f"L{MARK}", answer="y\n")
-    assert (code, said.endswith("erased: 1 events\n")) == (0, True)
+    code, printed, errors = await outbox("erase", "--lead", f"L{MARK}", answer="y\n")
+    assert (code, printed.endswith("erased: 1 events\n")) == (0, True)
     assert MARK not in errors
     assert traces(spine.connection) == set()
 
 
-async def test_without_a_terminal_it_wants_to_be_told(spine, outbox):
+async def test_without_a_terminal_it_requires_yes(spine, outbox):
     spine.record(name="lead_submitted", event_id="e", lead_id="L1", person={"email": "a@b.co"})
     assert (await outbox("erase", "--email", "a@b.co"))[0] == 2
     assert spine.count("erasure") == 0
@@ -328,13 +328,13 @@ async def test_without_a_terminal_it_wants_to_be_told(spine, outbox):
     assert (await outbox("erase", "--email", "a@b.co", "--yes"))[:2] == (0, "nothing is known of them\n")
 
 
-# Against what should be, on random logs
+# Against the identity graph over the whole log, on random logs
 
 
 def owners(events):
-    """Say whose each event is, from the pure meaning over all of them."""
-    around = IdentityGraph()
-    known = fold(Fact.of(position(event.occurred_at, event.id), keys_of(event)) for event in events)
+    """The account of each event, from the identity graph over all of them."""
+    graph = IdentityGraph()
+    folded = fold(Fact.of(position(event.occurred_at, event.id), keys_of(event)) for event in events)
     sign_ins = [
         (key, position(event.occurred_at, event.id), event.account_id)
         for event in events
@@ -342,44 +342,44 @@ def owners(events):
         for key in links(keys_of(event))
     ]
 
-    def answer(missing):
+    def look_up(missing):
         for key in missing.keys:
-            around.fragments[key] = [
-                Fragment(keys, unpack(groups)) for keys, groups in known.items() if key in all_keys(keys)
+            graph.fragments[key] = [
+                Fragment(keys, unpack(groups)) for keys, groups in folded.items() if key in all_keys(keys)
             ]
         for key, at in missing.sign_ins:
-            told = [(when, account) for of, when, account in sign_ins if of == key]
-            before, after = [t for t in told if t[0] < at], [t for t in told if t[0] > at]
-            around.sign_ins[key, at] = SignIns(max(before, default=None), min(after, default=None))
+            on_key = [(when, account) for of, when, account in sign_ins if of == key]
+            before, after = [each for each in on_key if each[0] < at], [each for each in on_key if each[0] > at]
+            graph.sign_ins[key, at] = SignIns(max(before, default=None), min(after, default=None))
 
     owner = {}
     for event in events:
         while event.id not in owner:
             try:
-                owner[event.id] = around.relate(keys_of(event), position(event.occurred_at, event.id)).account_id
+                owner[event.id] = graph.find_owner(keys_of(event), position(event.occurred_at, event.id)).account_id
             except LookupNeeded as missing:
-                answer(missing)
+                look_up(missing)
     return owner
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_what_is_left_is_what_the_others_events_tell(spine, forget, seed):
-    lots = random.Random(seed)
+async def test_what_remains_is_the_fold_of_the_other_events(spine, erase_person, seed):
+    rng = random.Random(seed)
     spine.connection.execute("UPDATE outbox.destination SET paused = true")
 
     def record(number):
         spine.record(
-            name=lots.choice(["lead_submitted", "signed_in", "demo_requested"]), event_id=f"e{number}",
-            account_id=lots.choice([None, None, "A1", "A2", "A3"]), handl_id=lots.choice([None, "H1", "H2", "H3"]),
-            lead_id=lots.choice([None, None, "L1", "L2", "L3"]), occurred_at=ago(minutes=lots.randrange(1000)),
-            **lots.choice([{}, {"person": {"email": f"{lots.randrange(4)}@b.co"}}, {"visitor": {"fbp": "fb.1.1.2"}}]),
+            name=rng.choice(["lead_submitted", "signed_in", "demo_requested"]), event_id=f"e{number}",
+            account_id=rng.choice([None, None, "A1", "A2", "A3"]), handl_id=rng.choice([None, "H1", "H2", "H3"]),
+            lead_id=rng.choice([None, None, "L1", "L2", "L3"]), occurred_at=ago(minutes=rng.randrange(1000)),
+            **rng.choice([{}, {"person": {"email": f"{rng.randrange(4)}@b.co"}}, {"visitor": {"fbp": "fb.1.1.2"}}]),
         )  # fmt: skip
 
     for number in range(40):
         record(number)
     await spine.drain()
-    for number in range(40, 40 + lots.choice([0, 10])):
-        record(number)  # not taken in yet
+    for number in range(40, 40 + rng.choice([0, 10])):
+        record(number)  # still waiting for intake
 
     def read():
         return spine.connection.execute(
@@ -388,19 +388,19 @@ async def test_what_is_left_is_what_the_others_events_tell(spine, forget, seed):
 
     rows = read()
     expected = {event_id for event_id, account in owners([skeleton(row) for row in rows]).items() if account == "A1"}
-    await forget(account="A1")
+    await erase_person(account="A1")
     assert {row[0] for row in read() if row[8] == ["erased"]} == expected
     await spine.drain()
     left = [row for row in read() if row[0] not in expected]
     facts = [Fact.of(position(row[1], row[0]), keys_of(skeleton(row)), *row[5:8]) for row in left if any(row[2:5])]
     assert fragments(spine.connection) == {tuple(keys): unpack(groups) for keys, groups in fold(facts).items()}
-    signed = {
+    sign_ins = {
         (key.kind.value, key.value, fact.position[1])
         for fact in facts
         if fact.keys.account_id
         for key in links(fact.keys)
     }
-    assert set(spine.connection.execute("SELECT kind, key, event_id FROM outbox.sign_in").fetchall()) == signed
-    told = spine.connection.execute("SELECT count(*), count(DISTINCT event_id) FROM outbox.fragment_event").fetchone()
-    assert told == (len(facts), len(facts))
+    assert set(spine.connection.execute("SELECT kind, key, event_id FROM outbox.sign_in").fetchall()) == sign_ins
+    found = spine.connection.execute("SELECT count(*), count(DISTINCT event_id) FROM outbox.fragment_event").fetchone()
+    assert found == (len(facts), len(facts))
     assert Key(Kind.ACCOUNT, "A1") not in {key for fact in facts for key in all_keys(fact.keys)}

@@ -1,4 +1,4 @@
-"""`outbox person`: what is known of someone, by whatever they are known; names and times, never a value or a hash."""
+"""`outbox person` shows what is known of a person, found by any of their keys: names and times, never values or hashes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from dispatcher.people.lookup import By, Selector, SeveralError, find
-from dispatcher.people.profile import portrait
+from dispatcher.people.lookup import AmbiguousPersonError, By, Selector, find_person
+from dispatcher.people.profile import build_profile
 
 BROWSER = {"ip": "203.0.113.7", "user_agent": "Mozilla/5.0 (X11)", "fbp": "fb.1.1700000000000.1234567890"}
 ADA = {"email": " Ada.Lovelace@Example.com", "phone": "+44 20 7946 0958", "country": "GB"}
@@ -24,25 +24,25 @@ def names(items):
     return [item.name for item in items]
 
 
-def ids(known):
-    return [event.event_id for event in known.events]
+def ids(profile):
+    return [event.event_id for event in profile.events]
 
 
 @pytest.fixture
-def known(database):
-    """What is known of whom a selector means."""
+def profile(database):
+    """The profile of the person that a selector means."""
 
-    async def known(**selector):
+    async def profile(**selector):
         ((by, value),) = selector.items()
         async with database.transaction(is_reading=True) as transaction:
-            return await portrait(transaction, await find(transaction, Selector(By(by), value)))
+            return await build_profile(transaction, await find_person(transaction, Selector(By(by), value)))
 
-    return known
+    return profile
 
 
 @pytest.fixture
 async def ada(spine):
-    """A visitor, lead and account in one person, and somebody else beside her."""
+    """A person with a handlID, a lead and an account; and another person."""
     spine.record(
         name="lead_submitted", event_id="lead", handl_id="H1", lead_id="L1", visitor=BROWSER, occurred_at=ago(hours=3)
     )
@@ -57,8 +57,8 @@ async def ada(spine):
 
 
 @pytest.mark.usefixtures("ada")
-async def test_a_person_is_the_same_by_whatever_they_are_known(known, outbox):
-    by_account = await known(account="A1")
+async def test_every_key_of_a_person_finds_the_same_person(profile, outbox):
+    by_account = await profile(account="A1")
     assert ids(by_account) == ["lead", "account", "trial"]
     assert {(key.name, key.value, key.events) for key in by_account.keys} == {
         ("account", "A1", 2), ("handl", "H1", 2), ("lead", "L1", 1),
@@ -67,22 +67,22 @@ async def test_a_person_is_the_same_by_whatever_they_are_known(known, outbox):
     assert set(names(by_account.browser)) == {"ip", "user_agent", "fbp"}
     assert [(consent.name, consent.state) for consent in by_account.consent] == [("ad_user_data", "granted")]
     for selector in ({"lead": "L1"}, {"handl": "H1"}, {"email": "ada.lovelace@EXAMPLE.com "}):
-        assert await known(**selector) == by_account
-    code, said, _ = await outbox("person", "--email", "ada.lovelace@example.com", "--json")
-    assert (code, json.loads(said)) == (0, msgspec.to_builtins(by_account))
+        assert await profile(**selector) == by_account
+    code, printed, _ = await outbox("person", "--email", "ada.lovelace@example.com", "--json")
+    assert (code, json.loads(printed)) == (0, msgspec.to_builtins(by_account))
 
 
 @pytest.mark.usefixtures("ada")
-async def test_it_says_when_something_was_learnt_and_what_became_of_each_event(known, spine):
+async def test_it_shows_when_each_trait_was_first_seen_and_the_outcome_of_each_event(profile, spine):
     at = dict(spine.connection.execute("SELECT event_id, occurred_at FROM outbox.event").fetchall())
-    shown = await known(account="A1")
+    shown = await profile(account="A1")
     (email,) = [trait for trait in shown.traits if trait.name == "email"]
     assert email.first_seen_at == at["account"]
     lead, _, trial = shown.events
-    assert {(told.destination, told.revision, told.outcome) for told in lead.deliveries} == {
+    assert {(each.destination, each.revision, each.outcome) for each in lead.deliveries} == {
         ("meta", 0, "delivered"), ("meta", 1, "delivered"), ("ga4", 0, "delivered"),
     }  # fmt: skip
-    assert [told.outcome for told in trial.deliveries] == ["waiting for intake"]
+    assert [each.outcome for each in trial.deliveries] == ["waiting for intake"]
 
 
 @pytest.mark.usefixtures("ada")
@@ -90,45 +90,45 @@ async def test_it_says_when_something_was_learnt_and_what_became_of_each_event(k
 async def test_no_value_and_no_hash_is_shown(outbox, spine, how):
     spine.record(name="email_verified", account_id="A1", person={"email": "ada.private@example.com"})
     if how == "terminal":
-        code, said, errors = await outbox("person", "--account", "A1", answer="")
+        code, printed, errors = await outbox("person", "--account", "A1", answer="")
     else:
-        code, said, errors = await outbox("person", "--account", "A1", *how)
+        code, printed, errors = await outbox("person", "--account", "A1", *how)
     assert (code, errors) == (0, "")
-    assert "first_name" in said
-    assert ("│" in said) == (how == "terminal")
+    assert "first_name" in printed
+    assert ("│" in printed) == (how == "terminal")
     secrets = ["ada.lovelace@example.com", "ada.private@example.com", "442079460958", "ada"]
     for secret in [*secrets, *(sha256(secret.encode()).hexdigest() for secret in secrets), *BROWSER.values()]:
-        assert secret == "ada" or secret not in said.lower()
+        assert secret == "ada" or secret not in printed.lower()
 
 
-async def test_an_address_is_found_before_it_is_sealed_and_without_any_key(known, spine):
+async def test_an_email_address_is_found_before_it_is_sealed_and_without_any_key(profile, spine):
     spine.record(name="lead_submitted", event_id="keyless", person=ADA)
     spine.record(name="lead_submitted", event_id="sealed", lead_id="L9",
                  sealed={"meta": {"em": [sha256(b"ada.lovelace@example.com").hexdigest() + ".AbCdEf12"]}})  # fmt: skip
-    assert ids(await known(email="ada.lovelace@example.com")) == ["keyless", "sealed"]
+    assert ids(await profile(email="ada.lovelace@example.com")) == ["keyless", "sealed"]
     await spine.drain()
-    assert ids(await known(email="ada.lovelace@example.com")) == ["keyless", "sealed"]
+    assert ids(await profile(email="ada.lovelace@example.com")) == ["keyless", "sealed"]
 
 
-async def test_gmail_is_one_mailbox_with_and_without_dots(known, spine):
+async def test_gmail_is_one_mailbox_with_and_without_dots(profile, spine):
     spine.record(name="lead_submitted", event_id="dots", lead_id="L1", person={"email": "a.d.a@gmail.com"})
     await spine.drain()
-    assert ids(await known(email="ada@gmail.com")) == ["dots"]
+    assert ids(await profile(email="ada@gmail.com")) == ["dots"]
 
 
-async def test_nobody_is_no_mistake(known, outbox):
+async def test_no_match_is_not_an_error(profile, outbox):
     assert await outbox("person", "--lead", "L1") == (0, "nothing is known of them\n", "")
-    assert ids(await known(email="no address")) == ids(await known(account="A9")) == []
+    assert ids(await profile(email="no address")) == ids(await profile(account="A9")) == []
 
 
 @pytest.mark.parametrize("arguments", [(), ("--lead", "L1", "--handl", "H1"), ("--lead", " ")])
-async def test_somebody_must_be_named_in_one_way(outbox, arguments):
+async def test_exactly_one_selector_is_required(outbox, arguments):
     code, _, errors = await outbox("person", *arguments)
     assert code == 2
-    assert "--account, --lead, --handl or --email" in " ".join(errors.replace("│", " ").split())
+    assert "Choose one of: --account, --lead, --handl, --email" in " ".join(errors.replace("│", " ").split())
 
 
-async def test_a_shared_browser_names_nobody_and_lends_each_what_was_theirs(known, spine, outbox):
+async def test_a_shared_browser_is_ambiguous_and_each_account_keeps_its_own_events(profile, spine, outbox):
     for hours, account in ((9, "A1"), (5, "A2")):
         spine.record(
             name="signed_in", event_id=f"in {account}", account_id=account, handl_id="H", occurred_at=ago(hours=hours)
@@ -138,16 +138,16 @@ async def test_a_shared_browser_names_nobody_and_lends_each_what_was_theirs(know
     for take_in in (False, True):
         if take_in:
             await spine.drain()
-        with pytest.raises(SeveralError) as several:
-            await known(handl="H")
+        with pytest.raises(AmbiguousPersonError) as several:
+            await profile(handl="H")
         assert several.value.accounts == ["A1", "A2"]
-        assert ids(await known(account="A1")) == ["first", "in A1", "of A1"]
-        assert ids(await known(account="A2")) == ["in A2", "of A2"]
+        assert ids(await profile(account="A1")) == ["first", "in A1", "of A1"]
+        assert ids(await profile(account="A2")) == ["in A2", "of A2"]
     code, _, errors = await outbox("person", "--handl", "H")
     assert (code, errors) == (2, "outbox: several persons have used this handl; name an account: A1, A2\n")
 
 
-async def test_who_has_not_signed_in_is_known_by_all_keys_that_go_together(known, spine):
+async def test_a_person_who_never_signed_in_is_found_by_every_connected_key(profile, spine):
     spine.record(name="lead_submitted", event_id="visit", handl_id="H1", occurred_at=ago(hours=3))
     spine.record(name="lead_submitted", event_id="form", handl_id="H1", lead_id="L1", occurred_at=ago(hours=2))
     spine.record(name="demo_requested", event_id="call", lead_id="L1", occurred_at=ago(hours=1))
@@ -156,15 +156,15 @@ async def test_who_has_not_signed_in_is_known_by_all_keys_that_go_together(known
         if take_in:
             await spine.drain()
         for selector in ({"handl": "H1"}, {"lead": "L1"}):
-            assert ids(await known(**selector)) == ["visit", "form", "call"]
+            assert ids(await profile(**selector)) == ["visit", "form", "call"]
 
 
-async def test_a_lead_carried_by_a_crowd_is_itself_and_nobody_s_other_events(known, spine):
+async def test_a_lead_over_the_limit_finds_only_the_events_that_carry_it(profile, spine):
     spine.connection.execute(
         "INSERT INTO outbox.event (name, event_id, handl_id, lead_id) "
         "SELECT 'lead_submitted', 'c' || n, 'H' || n, 'test' FROM generate_series(1, 40) AS n "
         "UNION ALL SELECT 'demo_requested', 'd' || n, 'H' || n, NULL FROM generate_series(1, 40) AS n"
     )
     await spine.drain()
-    assert {event_id[0] for event_id in ids(await known(lead="test"))} == {"c"}
-    assert len(ids(await known(lead="test"))) == 40
+    assert {event_id[0] for event_id in ids(await profile(lead="test"))} == {"c"}
+    assert len(ids(await profile(lead="test"))) == 40

@@ -1,4 +1,4 @@
-"""What each destination would be sent of an event, or why nothing would; and where each field comes from."""
+"""Previews: what each destination would be sent of an event, or why nothing, and where each field comes from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
-from dispatcher.preview.payloads import find, previews
+from dispatcher.preview.payloads import find_events, previews
 from dispatcher.routing import set_state
 
 BROWSER = {
@@ -40,7 +40,7 @@ def hours_ago(hours):
     return (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
 
 
-async def test_the_preview_is_what_is_then_sent(spine, preview):
+async def test_a_preview_shows_what_is_then_sent(spine, preview):
     event_id = spine.record(
         name="lead_submitted", event_id="one", lead_id="L1", handl_id="H1", person={"email": "Ada@Example.com"},
         visitor=BROWSER, details={"form": "contact"}, campaign={"source": "newsletter"},
@@ -70,11 +70,11 @@ async def test_each_field_says_where_it_comes_from(spine, preview):
     await spine.drain()
     found = await preview(event_id)
     meta = sources(found["meta"])
-    lent = f"event {first}, 1 h earlier, same browser"
+    borrowed = f"event {first}, 1 h earlier, same browser"
     assert meta["event_name"] == "configuration"
     assert meta["event_id"] == meta["event_time"] == "this event"
     assert meta["user_data.ph"] == "this event (shown in part)"
-    assert meta["user_data.em"].replace("2 h", "1 h") == f"{lent} (shown in part)"
+    assert meta["user_data.em"].replace("2 h", "1 h") == f"{borrowed} (shown in part)"
     assert meta["user_data.client_ip_address"].endswith("same browser (shown in part)")
     assert (
         meta["user_data.external_id"] == "this event's account, handlID and 1 more of the same person (shown in part)"
@@ -86,10 +86,10 @@ async def test_each_field_says_where_it_comes_from(spine, preview):
     assert ga4["consent.ad_user_data"] == "configuration (OUTBOX_CONSENT_DEFAULT)"
     assert ga4["events.params.engagement_time_msec"] == "derived"
     assert ga4["user_properties.user_country"].startswith(f"event {first}, ")
-    assert found["meta"].note.startswith("delivered ")
+    assert found["meta"].note.startswith("Delivered ")
 
 
-async def test_nothing_personal_is_shown(spine, preview):
+async def test_no_personal_data_is_shown(spine, preview):
     event_id = spine.record(
         name="lead_submitted", event_id="one", lead_id="L1",
         person={"email": "ada@example.com", "phone": "+44 20 7946 0958"}, visitor=BROWSER | {"ip": "2001:db8:85a3::7334"},
@@ -105,7 +105,7 @@ async def test_nothing_personal_is_shown(spine, preview):
             assert digest not in shown
 
 
-async def test_what_a_sql_writer_sent_raw_is_previewed_as_it_will_be_sealed(spine, preview):
+async def test_raw_data_from_sql_is_previewed_as_it_will_be_sealed(spine, preview):
     event_id = spine.record(name="lead_submitted", event_id="one", lead_id="L1", person={"phone": "22 123456"})
     assert spine.count("raw") == 1
     assert "ph" not in (await preview(event_id))["meta"].body["user_data"]
@@ -135,34 +135,34 @@ async def test_it_says_why_nothing_would_be_sent(spine, preview, database):
     assert (await preview(old))["meta"].refusal == "skipped: disabled"
 
 
-async def test_an_event_that_waits_says_why(spine, preview, database, settings):
+async def test_a_waiting_event_says_why_it_waits(spine, preview, database, settings):
     event_id = spine.record(name="lead_submitted", event_id="one", lead_id="1", person={"email": "a@b.co"})
     assert (await preview(event_id))["meta"].note is None
     await set_state(database, "meta", None, "pause")
     bare = Settings(meta_base_url=settings.meta_base_url, ga4_base_url=settings.ga4_base_url)
     found = await preview(event_id, settings=bare)
-    assert found["meta"].note.startswith("paused")
-    assert found["ga4"].note.startswith("halted: GA4_API_SECRET is not set")
+    assert found["meta"].note.startswith("Paused: ")
+    assert found["ga4"].note.startswith("Halted: GA4_API_SECRET is not set")
     assert found["ga4"].body
 
 
-async def test_a_merge_that_ga4_is_told_without_an_event_is_previewed_so(spine, preview):
+async def test_a_merge_notice_to_ga4_is_previewed_without_an_event(spine, preview):
     spine.record(name="lead_submitted", event_id="lead", handl_id="H", person={"email": "a@b.co"})
     merge = spine.record(name="signed_in", event_id="in", account_id="A", handl_id="H")
     await spine.drain()
     found = await preview(merge)
-    assert found["ga4"].note.startswith("delivered")
+    assert found["ga4"].note.startswith("Delivered")
     assert "events" not in found["ga4"].body
     assert found["ga4"].body["user_id"] == "A"
     assert found["meta"].refusal == "skipped: no route"
 
 
-async def test_an_event_is_found_by_its_shared_id_or_its_row(spine, database, preview):
+async def test_an_event_is_found_by_its_event_id_or_its_row_id(spine, database, preview):
     lead = spine.record(name="lead_submitted", event_id="shared")
     account = spine.record(name="account_created", event_id="shared", account_id="1")
     named = spine.record(name="email_verified", event_id=str(lead))
-    assert await find(database, " shared ") == [lead, account]
-    assert await find(database, str(lead)) == [lead, named]
+    assert await find_events(database, " shared ") == [lead, account]
+    assert await find_events(database, str(lead)) == [lead, named]
     for nothing in ("", "nobody", "99999999999999999999", "9223372036854775808", "²", "a\x00b"):
-        assert await find(database, nothing) == []
+        assert await find_events(database, nothing) == []
     assert await preview(10**6) == {}

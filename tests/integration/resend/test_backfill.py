@@ -1,4 +1,4 @@
-"""`outbox backfill`: the re-sends of the daemon, on demand; idempotent, and safe beside others."""
+"""`outbox backfill` makes the same re-sends as the daemon, on demand; it is idempotent and safe to run in parallel."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def outbox(spine):
 
 @pytest.fixture
 async def missed(spine):
-    """Two leads that were delivered, each before its merge; nobody has dealt with the merges."""
+    """Two leads that were delivered before their merges, which no dispatcher has processed."""
     for number in (1, 2):
         spine.record(name="lead_submitted", event_id=f"lead{number}", handl_id=f"H{number}", lead_id=f"L{number}")
     await spine.drain()
@@ -58,8 +58,8 @@ async def missed(spine):
 
 @pytest.mark.usefixtures("missed")
 async def test_it_sends_again_what_gained_an_identifier_and_is_idempotent(spine, outbox):
-    assert json.loads(await outbox("backfill", "--json")) == {"merge to be told": 2, "owed now": 4, "resend": 2}
-    assert json.loads(await outbox("backfill", "--json")) == {"still owed": 2}
+    assert json.loads(await outbox("backfill", "--json")) == {"enqueued": 4, "merge notice": 2, "resend": 2}
+    assert json.loads(await outbox("backfill", "--json")) == {"still pending": 2}
     assert await spine.drain() == 0
     assert sorted((arrival.event_id, arrival.verdict) for arrival in spine.arrivals("meta")) == [
         ("lead1", "counted"), ("lead1", "duplicate"), ("lead2", "counted"), ("lead2", "duplicate"),
@@ -69,7 +69,7 @@ async def test_it_sends_again_what_gained_an_identifier_and_is_idempotent(spine,
 
 
 @pytest.mark.usefixtures("missed")
-async def test_a_dry_run_lists_what_it_would_do_and_does_nothing(spine, outbox):
+async def test_a_dry_run_lists_the_re_sends_and_changes_nothing(spine, outbox):
     listed = await outbox("backfill", "--dry-run")
     assert "lead_submitted lead1: would add em, external_id" in listed
     assert "2  resend" in listed
@@ -77,10 +77,10 @@ async def test_a_dry_run_lists_what_it_would_do_and_does_nothing(spine, outbox):
 
 
 @pytest.mark.usefixtures("missed")
-async def test_it_can_be_told_one_account_or_a_time(spine, outbox):
+async def test_it_can_be_limited_to_an_account_or_a_time(spine, outbox):
     assert json.loads(await outbox("backfill", "--json", "--since", "2036-01-01T00:00:00")) == {}
-    said = json.loads(await outbox("backfill", "--json", "--account", "A2"))
-    assert said == {"merge to be told": 1, "owed now": 2, "resend": 1}
+    printed = json.loads(await outbox("backfill", "--json", "--account", "A2"))
+    assert printed == {"enqueued": 2, "merge notice": 1, "resend": 1}
     pending = spine.connection.execute(
         "SELECT event.event_id FROM outbox.delivery JOIN outbox.event ON event.id = delivery.event_id ORDER BY 1"
     ).fetchall()
@@ -88,13 +88,13 @@ async def test_it_can_be_told_one_account_or_a_time(spine, outbox):
 
 
 @pytest.mark.usefixtures("missed")
-async def test_three_at_once_owe_nothing_twice(spine, outbox):
-    said = await asyncio.gather(*(outbox("backfill", "--json") for _ in range(3)))
-    assert sum(json.loads(one).get("owed now", 0) for one in said) == spine.count("delivery") == 4
+async def test_three_at_once_enqueue_nothing_twice(spine, outbox):
+    printed = await asyncio.gather(*(outbox("backfill", "--json") for _ in range(3)))
+    assert sum(json.loads(one).get("enqueued", 0) for one in printed) == spine.count("delivery") == 4
 
 
 @pytest.mark.usefixtures("missed")
-async def test_what_would_count_twice_is_reported_as_such(spine, outbox):
+async def test_a_re_send_that_would_count_twice_is_reported_and_not_made(spine, outbox):
     spine.clock.move(days=3)
     assert json.loads(await outbox("backfill", "--json")) == {"window closed: it would count twice": 2}
     assert await spine.drain() == 0

@@ -1,4 +1,4 @@
-"""After a merge, what was sent is enriched and sent again, where that helps and cannot count twice (design, part 6.8)."""
+"""After a merge, sent events are enriched and sent again, if that helps and cannot count twice (design, part 6.10)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def account(spine, event_id="account", name="account_created", **fields):
 
 
 def sent(spine, event_id, destination="meta"):
-    """The payloads of an event, in the order of their arrival, with the ledger's verdict."""
+    """The payloads of an event in order of arrival, each with the verdict of the sandbox."""
     return [
         (arrival.verdict, json.loads(bytes(arrival.payload)))
         for arrival in spine.arrivals(destination)
@@ -51,7 +51,7 @@ def revisions(spine):
     )
 
 
-async def test_what_was_sent_before_the_merge_is_sent_again_once_enriched(spine):
+async def test_an_event_sent_before_the_merge_is_sent_again_once_enriched(spine):
     lead(spine)
     await spine.drain()
     account(spine)
@@ -68,7 +68,7 @@ async def test_what_was_sent_before_the_merge_is_sent_again_once_enriched(spine)
     assert len(sent(spine, "lead")) == 2
 
 
-async def test_nothing_is_sent_again_where_nothing_is_gained(spine):
+async def test_nothing_is_sent_again_without_a_new_identifier(spine):
     account(spine)
     await spine.drain()
     account(spine, event_id="again", name="trial_started")
@@ -128,29 +128,29 @@ async def test_an_event_is_never_sent_again_under_another_account(spine):
     assert len(sent(spine, "lead")) == 1
 
 
-async def test_ga4_is_told_of_a_merge_once_and_without_an_event(spine):
+async def test_ga4_gets_one_merge_notice_without_an_event(spine):
     lead(spine)
     await spine.drain()
     account(spine, event_id="s1", name="signed_in")
     account(spine, event_id="s2", name="signed_in")
     assert await spine.drain() == 0
-    told = [arrival for arrival in spine.arrivals("ga4") if arrival.kind == "enrichment"]
-    assert len(told) == 1
-    envelope = json.loads(bytes(told[0].envelope))
+    notices = [arrival for arrival in spine.arrivals("ga4") if arrival.kind == "enrichment"]
+    assert len(notices) == 1
+    envelope = json.loads(bytes(notices[0].envelope))
     assert envelope["client_id"] == "123.456"
     assert envelope["user_id"] == "A1"
     assert envelope["user_data"]["sha256_email_address"] == [sha("ada@example.com")]
-    assert told[0].problems == []
+    assert notices[0].problems == []
     assert len([arrival for arrival in spine.arrivals("ga4") if arrival.kind == "event"]) == 1
 
 
-async def test_a_merge_that_ga4_receives_as_an_event_is_not_told_again(spine):
+async def test_a_merge_that_ga4_receives_as_an_event_needs_no_notice(spine):
     account(spine)
     assert await spine.drain() == 0
     assert [arrival.kind for arrival in spine.arrivals("ga4")] == ["event"]
 
 
-async def test_an_event_that_was_in_flight_at_the_merge_is_looked_at_again(spine):
+async def test_an_event_in_flight_at_the_merge_is_assessed_again(spine):
     spine.faults("meta", script=["slow"], slow_ms=1500)
     lead(spine)
     async with daemon.running(spine.settings, spine.database_url) as running:
@@ -178,7 +178,7 @@ async def test_merges_wait_while_intake_is_behind(spine, monkeypatch):
         assert spine.count("merge") == 0
 
 
-async def test_merges_wait_while_a_destination_is_behind_that_takes_deliveries(spine, monkeypatch):
+async def test_merges_wait_while_an_active_destination_is_behind(spine, monkeypatch):
     monkeypatch.setattr(routing, "FRESH_SECONDS", 0)
     for number in range(1001):
         lead(spine, event_id=f"e{number}")
@@ -196,7 +196,7 @@ async def test_merges_wait_while_a_destination_is_behind_that_takes_deliveries(s
         await meta.finish()
 
 
-async def test_merges_do_not_wait_for_ever(spine, monkeypatch):
+async def test_merges_wait_only_for_a_limited_time(spine, monkeypatch):
     monkeypatch.setattr(worker, "BATCH", 1)
     monkeypatch.setattr(daemon, "MERGES_WAIT_SECONDS", 0)
     account(spine, name="signed_in")

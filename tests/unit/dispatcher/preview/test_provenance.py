@@ -9,17 +9,17 @@ import pytest
 
 from dispatcher.identity.profile import profile_from_event
 from dispatcher.models import Route
-from dispatcher.preview.provenance import Origins
+from dispatcher.preview.provenance import Provenance
 from tests.support.examples import NOW, event
 
-LENDER = event(id=7, occurred_at=NOW - timedelta(hours=3), handl_id="H", account_id="A")
+SOURCE = event(id=7, occurred_at=NOW - timedelta(hours=3), handl_id="H", account_id="A")
 
 
-def origins(borrowed=(), lender=LENDER, *, owner=None, **fields):
-    """Where the fields of `event(**fields)` come from, of which `lender` lends those `borrowed`."""
-    told = event(**fields)
-    known = msgspec.structs.replace(profile_from_event(told), account_id=owner or told.account_id)
-    return Origins(told, known, dict.fromkeys(borrowed, lender.id), {lender.id: lender})
+def provenance(borrowed=(), source=SOURCE, *, owner=None, **fields):
+    """Where the fields of `event(**fields)` come from, with the fields `borrowed` taken from `source`."""
+    own = event(**fields)
+    profile = msgspec.structs.replace(profile_from_event(own), account_id=owner or own.account_id)
+    return Provenance(own, profile, dict.fromkeys(borrowed, source.id), {source.id: source})
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def origins(borrowed=(), lender=LENDER, *, owner=None, **fields):
     ],
 )
 def test_a_field_comes_from_the_event_the_configuration_or_is_derived(path, fields, source):
-    assert origins(**fields).of(path, Route("Lead", {"fixed": 1})) == source
+    assert provenance(**fields).source_of(path, Route("Lead", {"fixed": 1})) == source
 
 
 @pytest.mark.parametrize(
@@ -61,20 +61,23 @@ def test_a_field_comes_from_the_event_the_configuration_or_is_derived(path, fiel
         ({"handl_id": "H", "occurred_at": NOW - timedelta(days=3)}, "event 7, 2 d later, same browser"),
     ],
 )
-def test_what_is_lent_names_the_event_how_far_apart_it_is_and_what_ties_them(fields, source):
-    assert origins(["em"], **fields).of("user_data.em", None) == source
+def test_a_borrowed_field_names_its_event_how_far_apart_it_is_and_what_they_share(fields, source):
+    assert provenance(["em"], **fields).source_of("user_data.em", None) == source
 
 
-def test_a_step_may_decide_the_action_source():
-    assert origins().of("action_source", Route("Subscribe", action_source="system_generated")) == "configuration"
+def test_a_route_may_set_the_action_source():
+    assert (
+        provenance().source_of("action_source", Route("Subscribe", action_source="system_generated")) == "configuration"
+    )
 
 
-def test_an_account_that_the_event_does_not_carry_is_named_as_such():
-    assert origins(owner="A", handl_id="H").of("user_id", None) == "the account that signed in on this browser or lead"
+def test_an_account_from_sign_in_history_is_named_as_such():
+    source = provenance(owner="A", handl_id="H").source_of("user_id", None)
+    assert source == "the account that signed in on this browser or lead"
 
 
-def test_external_ids_are_told_apart():
-    told = event(account_id="A", handl_id="H")
-    known = msgspec.structs.replace(profile_from_event(told), keys=("A", "H", "L1", "L2"))
-    source = Origins(told, known, {}, {}).of("user_data.external_id", None)
+def test_own_and_other_external_ids_are_listed_apart():
+    own = event(account_id="A", handl_id="H")
+    profile = msgspec.structs.replace(profile_from_event(own), keys=("A", "H", "L1", "L2"))
+    source = Provenance(own, profile, {}, {}).source_of("user_data.external_id", None)
     assert source == "this event's account, handlID and 2 more of the same person"
