@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 CONSENTS = ("ad_user_data", "ad_personalization")
-"""The consent signals that are understood."""
+"""The consent signals that are read."""
 
 
-def consent_of(known: Mapping[str, Any], default: str) -> dict[str, str]:
-    """Return `granted` or `denied` for each signal; `default` where nothing is stated, `denied` where it is not understood."""
-    if not known:
+def consent_of(stated: Mapping[str, Any], default: str) -> dict[str, str]:
+    """Return `granted` or `denied` for each signal; `default` if it is not stated, `denied` if its value is unknown."""
+    if not stated:
         return dict.fromkeys(CONSENTS, default)
-    return {kind: _granted_or_denied(known.get(kind), default) for kind in CONSENTS}
+    return {kind: _granted_or_denied(stated.get(kind), default) for kind in CONSENTS}
 
 
 def _granted_or_denied(value: Any, default: str) -> str:
@@ -23,6 +23,6 @@ def _granted_or_denied(value: Any, default: str) -> str:
 
 
 def states_denial(value: Any) -> bool:
-    """Return whether a stated consent is a refusal; one that is not understood is."""
-    stated = value.strip().lower() if isinstance(value, str) else value
-    return value is not None and not (stated is True or stated == "granted")
+    """Return whether a stated consent is a refusal; an unknown value is one."""
+    normalized = value.strip().lower() if isinstance(value, str) else value
+    return value is not None and not (normalized is True or normalized == "granted")

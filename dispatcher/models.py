@@ -1,6 +1,6 @@
-"""What passes between claiming, building, sending and settling. Plain values; nobody here knows of the database.
+"""The values that pass between claiming, building, sending and settling. Nothing here knows of the database.
 
-They hold no cycles, so the garbage collector need not look at them, of which there are thousands at a time.
+They hold no reference cycles, so they are hidden from the garbage collector (`gc=False`): thousands of them live at a time.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _content = msgspec.json.Decoder(list[Any]).decode
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A conversion as it lies in the log. The mappings hold whatever a writer put there: check before use.
+    """A conversion as the log holds it. The mappings hold whatever a writer put there: check them before use.
 
-    As JSON it is an array, as the claims write it; so is a `Delivery`. Of a claimed one the mappings are still JSON, in
-    `content`: each event is read when it is built, so that what it holds is used while it is in the processor's cache.
+    In JSON it is an array, as the claim queries write it; so is a `Delivery`. A claimed event keeps its mappings as JSON in
+    `content` and decodes them when it is built, so that they are used while they are in the processor's cache.
     """
 
     id: int
@@ -36,7 +36,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, array_like=True):
     content: msgspec.Raw = msgspec.Raw()
 
     def whole(self) -> Event:
-        """Give the event with its mappings."""
+        """Return the event with its mappings decoded."""
         if not self.content:
             return self
         return Event(
@@ -53,7 +53,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One event owed to one destination. `first_unknown_at`: when an attempt was made whose outcome nobody knows."""
+    """One event pending for one destination. `first_unknown_at`: the time of the first attempt with an unknown outcome."""
 
     event: Event
     revision: int = 0
@@ -62,7 +62,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """A batch that this process holds; `claimed_at` is the database's clock."""
+    """A batch that this process holds; `claimed_at` is by the database's clock."""
 
     id: int
     claimed_at: datetime
@@ -70,7 +70,7 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
-    """What holds for one step at one destination: a row of `mapping` with its `step`."""
+    """How one step is sent to one destination: a row of `route` joined to its `step`."""
 
     event_name: str
     parameters: dict[str, Any] = {}
@@ -83,11 +83,11 @@ class Route(msgspec.Struct, frozen=True, gc=False):
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What became of one delivery; with `due_at` it is still owed, and `outcome` says how the attempt ended.
+    """How one delivery ended, or, with `due_at`, how its attempt ended and when to try again.
 
-    outcome, ended: delivered, skipped, dead. Outcome, still owed: transient, uncertain, or returned (it was
-    never tried). `sent_at`: when the request was made, from which a destination counts a repeat. `sent` names the fields
-    that were sent, separated by spaces, identifiers with a digest (`em:62a14e44`).
+    `outcome`: delivered, skipped or failed if the delivery ended; transient, uncertain or returned (never tried) if it is
+    still pending. `sent_at`: the time of the request, from which a destination counts repeats. `sent`: the names of the
+    fields sent, separated by spaces, each identifier with a digest (`em:62a14e44`).
     """
 
     event_id: int

@@ -1,9 +1,9 @@
-"""Why a delivery was skipped, failed or delayed, and what each reason means: data, and one look-up.
+"""Why a delivery was skipped, failed or delayed, and what each reason means: a table and one look-up.
 
-    explain("missing value").says   "It has no amount, which this event needs."
+    explain("missing value").says   "This event needs a value and a currency."
     explain("missing value").do     "Record value and currency with this step, or …"
 
-Reasons are written by `dispatcher.delivery` and the packages of `dispatcher.destinations`.
+`dispatcher.delivery` and the packages of `dispatcher.destinations` write the reasons.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a delivery is not sent: `skipped` (nobody need act) or `dead` (somebody should look)."""
+    """Why a delivery is not sent: `skipped` (no action needed) or `failed` (needs attention)."""
 
     outcome: str
     reason: str
@@ -24,13 +24,13 @@ TOO_OLD = Refusal("skipped", "too old when recorded")
 WINDOW_CLOSED = Refusal("failed", "window closed")
 DISABLED = Refusal("skipped", "disabled")
 NO_MAPPING = Refusal("skipped", "no route")
-BROWSER_COPY = Refusal("skipped", "browser copy stands")
+BROWSER_COPY = Refusal("skipped", "sent by the browser")
 NO_CONSENT = Refusal("skipped", "consent")
 CANNOT_BUILD = Refusal("failed", "cannot be built")
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """A reason in plain words. `do`: empty if nobody need act. `requeue`: a dead letter may live once that is done."""
+    """A reason in plain English. `do`: what to do, empty if nothing. `requeue`: a requeue can succeed once that is done."""
 
     says: str
     do: str = ""
@@ -38,7 +38,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def explain(reason: str | None, *, secret: str = "the token") -> Explanation:  # noqa: S107 - the name of a variable
-    """Give the explanation of a reason; `secret` names the variable of the destination's token."""
+    """Return the explanation of a reason; `secret` is the name of the variable that holds the destination's token."""
     found = EXPLANATIONS.get(reason or "") or next(
         (explanation for pattern, explanation in PATTERNS if pattern.fullmatch(reason or "")), UNKNOWN
     )
@@ -46,130 +46,143 @@ def explain(reason: str | None, *, secret: str = "the token") -> Explanation:  #
     return Explanation(says, do, found.requeue)
 
 
-_TOO_LATE = "Too late for the destination: nothing brings these back. Find out why they waited, so that no more do."
-_BY_ITSELF = "Nothing: it is tried again by itself."
-_SLOWED = "Nothing: it goes on by itself when the time that Meta named is over."
+_TOO_LATE = "These events can no longer be delivered. Find out why they waited, so that no more are lost."
+_BY_ITSELF = "Nothing: it is retried automatically."
+_SLOWED = "Nothing: sending resumes after the time that Meta asked for."
 _TOKEN = "Put a new token in {secret}, then restart the dispatchers."  # noqa: S105 - what to do, not a token
-_PERMISSION = "Give the token of {secret} the permission to send to this pixel (Events Manager, Settings), or put another in its place and restart the dispatchers."
-_PIXEL = "Compare META_PIXEL_ID with Events Manager, and see that the token in {secret} belongs to it; then restart the dispatchers."
+_PERMISSION = "Allow the token in {secret} to send to this pixel (Events Manager, Settings), or replace it and restart the dispatchers."
+_PIXEL = "Compare META_PIXEL_ID with Events Manager and check that the token in {secret} belongs to that pixel; then restart the dispatchers."
 _NETWORK = (
-    "Nothing, if it passes. If it stays: see whether this machine reaches the destination (DNS, firewall, proxy)."
+    "Nothing, if it passes. If it persists, check that this machine reaches the destination (DNS, firewall, proxy)."
 )
 
 EXPLANATIONS: dict[str, Explanation] = {
-    # Skipped: nobody need act.
-    "too old when recorded": Explanation("It was recorded after the destination's window for it had closed."),
-    "disabled": Explanation("The destination, or this step there, is switched off."),
-    "no route": Explanation("This step is told to this destination under no name."),
-    "browser copy stands": Explanation("The browser sent the same event, and a copy this late would count twice."),
-    "consent": Explanation("The person has not consented to advertising data."),
+    # Skipped: no action needed.
+    "too old when recorded": Explanation("It was recorded when the event was already too old for the destination."),
+    "disabled": Explanation("The destination, or this step at it, is disabled."),
+    "no route": Explanation("This step is not sent to this destination."),
+    "sent by the browser": Explanation(
+        "The browser sent the same event, and a server copy this late would count twice."
+    ),
+    "consent": Explanation("The person has not consented to the use of their data for advertising."),
     "erased": Explanation("The person was erased before it was sent."),
-    # Dead: somebody should look.
-    "window closed": Explanation("The destination takes events only for a while, and that was over.", _TOO_LATE),
-    "event time too old": Explanation("The destination takes events only for a while, and that was over.", _TOO_LATE),
+    # Failed: needs attention.
+    "window closed": Explanation(
+        "The destination accepts events only for a limited time, and that time was over.", _TOO_LATE
+    ),
+    "event time too old": Explanation(
+        "The destination accepts events only for a limited time, and that time was over.", _TOO_LATE
+    ),
     "missing value": Explanation(
-        "It has no amount, which this event needs.",
+        "This event needs a value and a currency.",
         "Record value and currency with this step, or give the step a default in outbox.toml; then requeue.",
         requeue=True,
     ),
     "insufficient identity": Explanation(
-        "Too little is known of the person for a match.",
-        "Record an e-mail, phone, handlID, account or lead with this step; what is learnt by then goes along with a requeue.",
+        "Too little is known about the person for a match.",
+        "Record an e-mail address, phone, handlID, account or lead with this step; a requeue sends what is known by then.",
         requeue=True,
     ),
     "click id malformed": Explanation(
-        "The click id (fbc) does not look as Meta makes it.",
-        "Record fbc as the browser's cookie _fbc has it, or only fbclid as it stands in the address; then requeue.",
+        "The click id (fbc) does not have Meta's format.",
+        "Record fbc exactly as in the browser's _fbc cookie, or only fbclid exactly as in the page's address; then requeue.",
         requeue=True,
     ),
     "invalid parameter": Explanation(
-        "Meta refused a field of it.",
-        "Look at the event's payload and at the code in Meta's documentation, mend what the CRM records, then requeue.",
+        "Meta rejected one of its fields.",
+        "Look at the event's payload and look up the code in Meta's documentation, fix what the CRM records, then requeue.",
         requeue=True,
     ),
     "too large": Explanation(
-        "It is larger than the destination takes.",
+        "It is larger than the destination accepts.",
         "Record fewer or shorter details with this step; then requeue.",
         True,
     ),
-    "rejected": Explanation("The destination refused it.", "Look the code up, mend the cause, then requeue.", True),
+    "rejected": Explanation("The destination rejected it.", "Look up the code, fix the cause, then requeue.", True),
     "cannot be built": Explanation(
-        "We could not make its payload, which is a mistake of ours.",
-        "Please report it with the event's number; requeue it with the version that mends it.",
+        "Its payload could not be built. This is a bug in conversion-outbox.",
+        "Please report it with the event's number, and requeue it after upgrading to a version with the fix.",
         requeue=True,
     ),
-    # Halted: the destination stops until somebody acts, and loses nothing while its window is open.
-    "access token invalid or expired": Explanation("Its token is refused.", _TOKEN),
-    "access token refused": Explanation("Its token is refused.", _TOKEN),
-    "permission missing": Explanation("Its token may not send to this pixel.", _PERMISSION),
+    # Halted: the destination stops until somebody acts; nothing is lost while the window is open.
+    "access token invalid or expired": Explanation("The destination refuses the token.", _TOKEN),
+    "access token refused": Explanation("The destination refuses the token.", _TOKEN),
+    "permission missing": Explanation("The token may not send to this pixel.", _PERMISSION),
     "pixel unknown, or the token may not use it": Explanation(
-        "Meta does not know the pixel, or not with this token.", _PIXEL
+        "Meta does not know the pixel, or the token may not use it.", _PIXEL
     ),
     "data set does not exist": Explanation("Meta does not know the pixel.", _PIXEL),
-    "API version is dead; set META_API_VERSION": Explanation(
-        "The version of Meta's API has ended.", "Set META_API_VERSION to a current one, then restart the dispatchers."
+    "API version expired; set META_API_VERSION": Explanation(
+        "Meta has shut down this version of its API.",
+        "Set META_API_VERSION to a current one, then restart the dispatchers.",
     ),
     "data set needs a choice for Limited Data Use": Explanation(
-        "Meta wants a choice about Limited Data Use for this pixel.", "Choose it in Events Manager, Settings."
+        "Meta requires a choice about Limited Data Use for this pixel.", "Make it in Events Manager, Settings."
     ),
     "redirected; check META_CAPI_BASE_URL": Explanation(
-        "Its address leads somewhere else.", "Check META_CAPI_BASE_URL, then restart the dispatchers."
+        "The configured address redirects elsewhere.", "Check META_CAPI_BASE_URL, then restart the dispatchers."
     ),
     "refused; check GA4_API_SECRET and GA4_MP_BASE_URL": Explanation(
-        "Its API secret is refused, or its address is wrong.",
+        "The API secret is refused, or the address is wrong.",
         "Check {secret} and GA4_MP_BASE_URL, then restart the dispatchers.",
     ),
     "not configured": Explanation(
-        "It is not configured here.", "Name it in outbox.toml, then restart the dispatchers."
+        "The destination is not configured here.", "Add it to outbox.toml, then restart the dispatchers."
     ),
     # Throttled: the whole destination backs off.
-    "application rate limit": Explanation("It asks us to slow down.", _SLOWED),
-    "user rate limit": Explanation("It asks us to slow down.", _SLOWED),
-    "page rate limit": Explanation("It asks us to slow down.", _SLOWED),
-    "rate limit": Explanation("It asks us to slow down.", _SLOWED),
-    "too many requests": Explanation("It asks us to slow down.", "Nothing: it goes on by itself."),
-    # Transient: surely not taken; tried again.
-    "server error": Explanation("It answered with an error of its own.", _BY_ITSELF),
-    "unknown error at Meta": Explanation("Meta has trouble.", _BY_ITSELF),
-    "service unavailable at Meta": Explanation("Meta has trouble.", _BY_ITSELF),
-    "temporary limit at Meta": Explanation("Meta asks to try later.", _BY_ITSELF),
+    "application rate limit": Explanation("The destination asks for a lower rate.", _SLOWED),
+    "user rate limit": Explanation("The destination asks for a lower rate.", _SLOWED),
+    "page rate limit": Explanation("The destination asks for a lower rate.", _SLOWED),
+    "rate limit": Explanation("The destination asks for a lower rate.", _SLOWED),
+    "too many requests": Explanation(
+        "The destination asks for a lower rate.", "Nothing: sending resumes automatically."
+    ),
+    # Transient: certainly not accepted; retried.
+    "server error": Explanation("The destination had an internal error.", _BY_ITSELF),
+    "unknown error at Meta": Explanation("Meta has a problem.", _BY_ITSELF),
+    "service unavailable at Meta": Explanation("Meta has a problem.", _BY_ITSELF),
+    "temporary limit at Meta": Explanation("Meta asks to try again later.", _BY_ITSELF),
     "temporarily blocked by Meta": Explanation(
-        "Meta blocks us for a while.", "Look into the account's quality in Events Manager; it is tried again by itself."
+        "Meta has temporarily blocked these requests.",
+        "Check the account's quality in Events Manager; it is retried automatically.",
     ),
     "data set temporarily not ready": Explanation("Meta is not ready for this pixel yet.", _BY_ITSELF),
-    "error unknown to us": Explanation("It answered with a code that we do not know.", _BY_ITSELF),
-    "refused by something before Meta": Explanation("Something between us and Meta refused it.", _NETWORK),
-    "refused by something before GA4": Explanation("Something between us and GA4 refused it.", _NETWORK),
-    # Uncertain: may have been taken.
-    "no answer through a gateway": Explanation(
-        "A gateway got no answer, so nobody knows whether it arrived.", _BY_ITSELF
+    "unknown error code": Explanation("The destination responded with an unknown error code.", _BY_ITSELF),
+    "refused before reaching Meta": Explanation("A proxy or gateway on the way to Meta refused it.", _NETWORK),
+    "refused before reaching GA4": Explanation("A proxy or gateway on the way to GA4 refused it.", _NETWORK),
+    # Uncertain: may have been accepted.
+    "gateway got no response": Explanation(
+        "A gateway got no response, so it is unknown whether the event arrived.", _BY_ITSELF
     ),
-    "answer not understood": Explanation(
-        "Its answer was not understood, so nobody knows whether it arrived.", _BY_ITSELF
+    "response not understood": Explanation(
+        "The response was not understood, so it is unknown whether the event arrived.", _BY_ITSELF
     ),
     "events_received differs from what was sent": Explanation(
-        "It counted another number of events than we sent, so nobody knows which arrived.", _BY_ITSELF
+        "The destination counted a different number of events than was sent, so it is unknown which arrived.",
+        _BY_ITSELF,
     ),
-    "stopped while it was sent": Explanation("The dispatcher was stopped while it waited for the answer.", _BY_ITSELF),
-    "lease expired": Explanation("The dispatcher that sent it died before it heard the answer.", _BY_ITSELF),
+    "stopped while it was sent": Explanation(
+        "The dispatcher was stopped while it waited for the response.", _BY_ITSELF
+    ),
+    "lease expired": Explanation("The dispatcher that sent it died before it received the response.", _BY_ITSELF),
     "lease taken by rebuild": Explanation("The projections were rebuilt while it was being sent.", _BY_ITSELF),
     "restored from a backup": Explanation(
-        "The database was restored, and it may have been sent since the backup was made.", _BY_ITSELF
+        "The database was restored, and the event may have been sent after the backup was made.", _BY_ITSELF
     ),
-    "timeout": Explanation("It did not answer in time.", _BY_ITSELF),
+    "timeout": Explanation("The destination did not respond in time.", _BY_ITSELF),
 }
 
 PATTERNS: tuple[tuple[re.Pattern[str], Explanation], ...] = (
     (
         re.compile(r"\S.* is not set"),
-        Explanation("A setting is missing: {reason}.", "Set what is missing, then restart the dispatchers."),
+        Explanation("A setting is missing: {reason}.", "Set it, then restart the dispatchers."),
     ),
-    (re.compile(r"\d+ % of the rate limit used"), Explanation("Its rate limit is nearly used up.", _SLOWED)),
+    (re.compile(r"\d+ % of the rate limit used"), Explanation("The rate limit is nearly used up.", _SLOWED)),
     (
         re.compile(r"\w+(Error|Timeout|Exception|Disconnected)"),
-        Explanation("It could not be reached, or broke off.", _NETWORK),
+        Explanation("The connection failed or broke off.", _NETWORK),
     ),
 )
-"""Reasons that hold a name or a number, and the names of network errors."""
+"""Reasons that contain a name or a number, and the names of network errors."""
 
-UNKNOWN = Explanation("It was not taken.", "Look the code up, mend the cause, then requeue.", requeue=True)
+UNKNOWN = Explanation("It was not accepted.", "Look up the code, fix the cause, then requeue.", requeue=True)

@@ -1,11 +1,11 @@
-"""Routing: the destinations and how each step is sent to each, read from the tables; and the operator's switches.
+"""Routing: the destinations, how each step is sent to each of them, and the operator's switches.
 
-    pause     deliveries wait, while their windows run          resume    they continue
-    disable   skipped as `disabled`, no backlog later           enable    delivered from now on
+    pause     deliveries wait; their windows keep running       resume    deliveries continue
+    disable   deliveries are skipped, no backlog later          enable    deliveries start again from now on
 
-Dispatchers read the tables again every `FRESH_SECONDS`, so a switch takes effect without a restart. `outbox migrate` and
-`outbox dispatch`, which keep the funnel in step with `outbox.toml`, leave switches as they are; only a step that the file
-no longer names loses them.
+Dispatchers reread the tables every `FRESH_SECONDS`, so a switch takes effect without a restart. `outbox migrate` and
+`outbox dispatch`, which bring the funnel in line with `outbox.toml`, keep the switches; only a step that the file no
+longer names loses them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CHANGES: dict[Action, dict[str, bool | None]] = {
 
 
 class DestinationRoutes(msgspec.Struct, frozen=True):
-    """One destination's row, and its routes by step."""
+    """The row of one destination, and its routes by step."""
 
     id: int
     name: str

@@ -1,4 +1,4 @@
-"""Waking at the commit, where the trigger `event_notify` is switched on; polling works by itself without it."""
+"""Wake-ups at commit (LISTEN/NOTIFY), if the trigger `event_notify` is enabled. Polling works without it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dispatcher.database.connections import CONNECT_TIMEOUT, DATABASE_UNAVAILABL
 
 CHANNEL = "outbox"
 CHECK_SECONDS = 15.0
-"""How often a connection that says nothing is asked whether it still lives."""
+"""How often an idle connection is checked."""
 RECONNECT_SECONDS = 5.0
 
 
-async def listen(database_url: str, woken: Callable[[], None]) -> None:
-    """Call `woken` for every notification, for ever; a dropped connection is made anew."""
+async def listen(database_url: str, on_wake: Callable[[], None]) -> None:
+    """Call `on_wake` for every notification, forever; reconnect when the connection drops."""
     while True:
         try:
             connection = await psycopg.AsyncConnection.connect(
@@ -28,10 +28,10 @@ async def listen(database_url: str, woken: Callable[[], None]) -> None:
             )
             async with connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
-                woken()  # for what was committed while nobody listened
+                on_wake()  # for what was committed while nothing listened
                 while True:
                     async for _ in connection.notifies(timeout=CHECK_SECONDS):
-                        woken()
+                        on_wake()
                     async with asyncio.timeout(CONNECT_TIMEOUT):
                         await connection.execute("SELECT 1")
         except (*DATABASE_UNAVAILABLE, TimeoutError):

@@ -1,8 +1,8 @@
-"""The low watermark of a queue: where its claims begin, so that none walks over what was claimed before.
+"""The low watermark of a queue: where its claims begin, so that no claim walks over dead rows of earlier ones.
 
-Rows turn up a little behind the last claim now and then: an id is drawn, or a time set, before its transaction commits.
-So the mark stays some slack behind, and goes back to the beginning every minute, and soon after a claim that found
-nothing, for whatever turned up later still.
+A row can appear a little behind the last claim: its id is drawn, or its time set, before its transaction commits. So the
+watermark stays some slack behind the last row claimed. For rows that appear later still, it rewinds to the beginning
+every minute, and soon after a claim that found nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 REWIND_SECONDS = 60.0
-"""How often claims start from the beginning again."""
+"""How often claims start at the beginning again."""
 IDLE_REWIND_SECONDS = 1.0
 """The same after a claim that found nothing."""
 
@@ -22,7 +22,7 @@ Claim = TypeVar("Claim")
 
 
 class Watermark(Generic[P]):
-    """A position in the order of a queue: an id or a time. `behind` gives the position some slack before another."""
+    """A position in the order of a queue: an id or a time. `behind` returns the position some slack before another."""
 
     def __init__(self, beginning: P, behind: Callable[[P], P]) -> None:
         self._beginning: P = beginning

@@ -1,1 +1,1 @@
-"""Delivering: claim, build, send, settle; and what holds a destination back."""
+"""Delivery: claim, build, send, settle; and what slows a destination down or stops it."""

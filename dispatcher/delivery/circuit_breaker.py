@@ -1,11 +1,11 @@
-"""The state of one destination in one process. Pure but for the clock that it is given.
+"""The state of one destination in one process. Pure, except for the clock that it is given.
 
-               ┌──── throttled ───▶ THROTTLED ──(its time is over)────┐
-    RUNNING ───┼──── halted ──────▶ HALTED ─────(a probe is answered)─┼──▶ RUNNING
-               └─ 5 failures in a row ▶ FAILING ─(a probe is answered)─┘
+               ┌──── throttled ───▶ THROTTLED ──(the wait is over)────┐
+    RUNNING ───┼──── halted ──────▶ HALTED ─────(a probe succeeds)────┼──▶ RUNNING
+               └─ 5 failures in a row ▶ FAILING ─(a probe succeeds)────┘
 
-A probe is a request with a single delivery, made ever more rarely. THROTTLED and HALTED burn no try of any delivery;
-FAILING burns those of the probes only, so that an outage does not wear out a whole backlog.
+A probe is a request with a single delivery, made at growing intervals. THROTTLED and HALTED use up no delivery's tries;
+FAILING uses up those of the probes only, so that an outage does not exhaust the tries of a whole backlog.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from time import monotonic
 from dispatcher.destinations.base import Outcome, Response
 
 FAILURES = 5
-"""So many requests without an answer in a row are an outage, not bad luck."""
+"""This many failed requests in a row count as an outage."""
 FIRST_PROBE = {"halted": 5.0, "failing": 1.0}
 LONGEST_PROBE = {"halted": 300.0, "failing": 30.0}
 
@@ -32,7 +32,7 @@ class State(StrEnum):
 
 
 class CircuitBreaker:
-    """What the last answers say about the next request."""
+    """Decides from the last responses when the next request may be made."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -43,36 +43,36 @@ class CircuitBreaker:
         self.reason: str | None = None
 
     def pause(self) -> float:
-        """Give the seconds until the next request may be made."""
+        """Return the seconds until the next request may be made."""
         return max(0.0, self._opens_at - self._clock())
 
     @property
     def is_probing(self) -> bool:
-        """Tell whether the next request should carry a single delivery."""
+        """Return whether the next request should carry a single delivery."""
         return self.state in {State.HALTED, State.FAILING}
 
-    def record(self, answer: Response) -> bool:
-        """Take note of an answer; tell whether the state has changed."""
+    def record(self, response: Response) -> bool:
+        """Record a response; return whether the state has changed."""
         before = self.state
-        match answer.outcome:
+        match response.outcome:
             case Outcome.HALTED:
-                self._probe_later(State.HALTED, answer.reason)
+                self._probe_later(State.HALTED, response.reason)
             case Outcome.THROTTLED:
-                self.state, self.reason = State.THROTTLED, answer.reason
-                self._opens_at = max(self._opens_at, self._clock() + (answer.wait or 1.0))
+                self.state, self.reason = State.THROTTLED, response.reason
+                self._opens_at = max(self._opens_at, self._clock() + (response.wait or 1.0))
             case Outcome.TRANSIENT | Outcome.UNCERTAIN:
                 self._failures += 1
                 if self.state is State.HALTED and not self.pause():
-                    self._probe_later(State.HALTED, self.reason)  # the probe did not even get through
+                    self._probe_later(State.HALTED, self.reason)  # the probe did not get through either
                 elif self._failures >= FAILURES and not self.pause():
-                    self._probe_later(State.FAILING, answer.reason)
-            case Outcome.DELIVERED if answer.wait:
+                    self._probe_later(State.FAILING, response.reason)
+            case Outcome.DELIVERED if response.wait:
                 self._failures = 0
-                self.state, self.reason = State.THROTTLED, answer.reason
-                self._opens_at = max(self._opens_at, self._clock() + answer.wait)
+                self.state, self.reason = State.THROTTLED, response.reason
+                self._opens_at = max(self._opens_at, self._clock() + response.wait)
             case Outcome.DELIVERED | Outcome.REJECTED:
                 self._failures = 0
-                # While there is a pause, this is the answer to a request from before it.
+                # During a pause, this is the response to a request from before it.
                 if not self.pause():
                     self.state, self.reason, self._probes = State.RUNNING, None, 0
         return self.state is not before

@@ -1,4 +1,4 @@
-"""Dead letters: what will not be sent as it is, grouped, and owing it once more. For the console and `outbox dead`."""
+"""Dead letters: deliveries that failed for good, listed by group and requeued. For the console and `outbox dead`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ REQUEUE_BATCH = 5000
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True):
-    """Which dead letters are meant; None: whatever it is."""
+    """Which dead letters to take; None: any."""
 
     reason: str | None = None
     destination: str | None = None
     name: str | None = None
 
     def parameters(self) -> Mapping[str, Any]:
-        """Give the filters of the queries."""
+        """Return the filter as parameters of the queries."""
         return msgspec.structs.asdict(self)
 
 
@@ -39,26 +39,31 @@ class Group(msgspec.Struct):
     example: int
 
 
-async def groups(database: Database, which: DeadLetterFilter) -> list[Group]:
-    """Give the groups of those that nobody has requeued, the largest first."""
-    return [Group(*row) for row in await database.run_once("list_dead_letters", which.parameters())]
+async def groups(database: Database, letters: DeadLetterFilter) -> list[Group]:
+    """Return the groups of dead letters that were not requeued, the largest first."""
+    return [Group(*row) for row in await database.run_once("list_dead_letters", letters.parameters())]
 
 
-async def requeue(database: Database, which: DeadLetterFilter, tell: Callable[[int], None] = lambda _: None) -> int:
-    """Owe them once more, as a new revision each; give how many there were, which `tell` is told meanwhile. Those that die meanwhile are left."""
+async def requeue(
+    database: Database, letters: DeadLetterFilter, on_progress: Callable[[int], None] = lambda _: None
+) -> int:
+    """Requeue dead letters, each as a new revision; return how many.
+
+    `on_progress` is called with the number so far. Deliveries that fail meanwhile are left alone.
+    """
     requeued, destination, event = 0, 0, 0
     before = (await database.run_once("read_clock"))[0][0]
-    batch = {**which.parameters(), "before": before, "limit": REQUEUE_BATCH}
+    batch = {**letters.parameters(), "before": before, "limit": REQUEUE_BATCH}
     while rows := await database.run_once(
         "requeue_dead_letters", batch | {"destination_after": destination, "event_after": event}
     ):
         count, destination, event = rows[0]
         requeued += count
-        tell(requeued)
+        on_progress(requeued)
     return requeued
 
 
 async def requeue_one(database: Database, event: int, destination: str) -> bool:
-    """Owe the dead letter of one event at one destination once more; False: there is none."""
+    """Requeue the dead letter of one event at one destination; return False if there is none."""
     rows = await database.run_once("requeue_dead_letter", {"event": event, "destination": destination})
     return bool(rows[0][0])

@@ -1,4 +1,4 @@
-"""Whether a delivery may be sent at all, now: age, switches, consent, the browser's copy. Pure."""
+"""Whether a delivery may be sent now: its age, the switches, the browser's copy. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dispatcher.models import Delivery, Event, Route
 from dispatcher.reasons import BROWSER_COPY, DISABLED, NO_MAPPING, TOO_OLD, WINDOW_CLOSED, Refusal
 
 BROWSER_PAIR = timedelta(hours=47)
-"""Meta drops a server copy of what the browser sent for 48 h (destinations.md 1.8); an hour is kept in hand."""
+"""Meta drops a server copy of a browser event for 48 h (destinations.md 1.8); minus an hour as a margin."""
 
 
 def refuse(delivery: Delivery, route: Route | None, limits: Limits, now: datetime) -> Refusal | None:
-    """Say why `delivery` is not to be sent at `now`, or None. Without a mapping only a merge may be told of."""
+    """Return why `delivery` may not be sent at `now`, or None. Without a route only a re-send after a merge may go out."""
     event = delivery.event
     if route is None and delivery.revision == 0:
         return NO_MAPPING
@@ -27,7 +27,7 @@ def refuse(delivery: Delivery, route: Route | None, limits: Limits, now: datetim
 
 
 def deadline(delivery: Delivery, limits: Limits) -> datetime:
-    """Give the time from which `delivery` may not be sent any more."""
+    """Return the time from which `delivery` may no longer be sent."""
     closes = delivery.event.occurred_at + limits.window
     if delivery.first_unknown_at is not None and limits.repeat is not None:
         return min(closes, delivery.first_unknown_at + limits.repeat)
@@ -35,6 +35,6 @@ def deadline(delivery: Delivery, limits: Limits) -> datetime:
 
 
 def is_browser_pair(event: Event, route: Route) -> bool:
-    """Tell whether the browser sends the very same event; `details.browser_pair` decides, else the funnel."""
+    """Return whether the browser sends the same event too; `details.browser_pair` decides, else the funnel."""
     stated = (event.whole().details or {}).get("browser_pair")
     return stated if isinstance(stated, bool) else route.browser_pair

@@ -1,7 +1,6 @@
-"""The queue of deliveries as the daemon sees it, and its first implementation: the tables in PostgreSQL.
+"""The delivery queue as the daemon sees it, and its implementation on the tables in PostgreSQL.
 
-Building and sending know nothing of where a batch came from; another implementation (a distributed log, say) has the
-same three verbs.
+Building and sending do not know where a batch came from; another implementation has the same four methods.
 """
 
 from __future__ import annotations
@@ -20,29 +19,29 @@ from dispatcher.watermark import Watermark
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 SLACK = timedelta(minutes=2)
-"""How far behind the last claim a row may turn up: longer than any statement that puts rows into a queue may run."""
+"""How far behind the last claim a row may appear: longer than any statement that fills a queue may run."""
 EXPIRE_BATCH = 5000
 
 _deliveries = msgspec.json.Decoder(list[Delivery]).decode
 
 
 class DeliveryQueue(Protocol):
-    """Deliveries owed to one destination."""
+    """Deliveries pending for one destination."""
 
     async def claim(self, limit: int) -> Lease | None:
-        """Take up to `limit` due deliveries; None if there are none."""
+        """Claim up to `limit` due deliveries; return None if there are none."""
         ...
 
     async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> int:
-        """Settle some or all of a lease; give how many took effect (fewer: the lease was lost)."""
+        """Settle some or all of a lease; return how many took effect (fewer than given: the lease was lost)."""
         ...
 
     async def extend(self, lease: Lease) -> bool:
-        """Hold a lease for longer; False: it was lost."""
+        """Renew a lease; return False if it was lost."""
         ...
 
     async def expire(self, limits: Limits) -> int:
-        """End what is due longest if its window has closed, where nothing is claimed; give how many."""
+        """End deliveries whose window has closed, where nothing claims them, the longest due first; return how many."""
         ...
 
 
@@ -58,11 +57,11 @@ class PostgresQueue:
 
     @property
     def since(self) -> datetime:
-        """From when on something due can be expected."""
+        """The earliest time at which a due delivery can be expected."""
         return self._watermark.position
 
     async def claim(self, limit: int) -> Lease | None:
-        """Take up to `limit` due deliveries, the longest due first; None if there are none."""
+        """Claim up to `limit` due deliveries, the longest due first; return None if there are none."""
 
         async def claim_from(since: datetime) -> Lease | None:
             rows = await self._database.run(
@@ -86,17 +85,17 @@ class PostgresQueue:
     async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> int:
         """Settle some or all of a lease, in one statement."""
         rows = await self._database.run(
-            "settle_deliveries", {"lease": lease.id, "holder": self._holder, "told": Jsonb(settlements)}
+            "settle_deliveries", {"lease": lease.id, "holder": self._holder, "settlements": Jsonb(settlements)}
         )
         return int(rows[0][0])
 
     async def extend(self, lease: Lease) -> bool:
-        """Hold a lease for longer."""
+        """Renew a lease."""
         parameters = {"id": lease.id, "holder": self._holder, "lease": self._lease}
         return bool(await self._database.run("extend_lease", parameters))
 
     async def expire(self, limits: Limits) -> int:
-        """End what is due longest if its window has closed."""
+        """End deliveries whose window has closed, the longest due first."""
         rows = await self._database.run(
             "expire_deliveries",
             {

@@ -1,12 +1,12 @@
-"""What an answer means for each delivery that the request carried. Pure.
+"""What a response means for each delivery that the request carried. Pure.
 
-             ┌────────────── returned (never tried; throttled and halted burn no try) ◀─┐
-             ▼                                                                           │
-owed ──▶ leased ──▶ sent ──▶ delivered ▪                                                 │
-             │        ├────▶ rejected ──▶ dead ▪                                         │
-             │        ├────▶ transient, uncertain ──▶ owed again, later, or dead ▪ (window closed)
-             │        └────▶ throttled, halted ──────────────────────────────────────────┘
-             └──▶ refused before sending: skipped ▪ or dead ▪
+    ┌───────────────── returned (never tried; throttled and halted use up no try) ◀─┐
+    ▼                                                                               │
+pending ──▶ leased ──▶ sent ──▶ delivered ▪                                         │
+               │         ├────▶ rejected ──▶ failed ▪                               │
+               │         ├────▶ transient, uncertain ──▶ pending again, or failed ▪ (window closed)
+               │         └────▶ throttled, halted ──────────────────────────────────┘
+               └──▶ refused before sending: skipped ▪ or failed ▪
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dispatcher.reasons import WINDOW_CLOSED, Refusal
 
 
 def refused(delivery: Delivery, refusal: Refusal, account_id: str | None = None) -> Settlement:
-    """Settle what was found, before sending, to be nothing to send."""
+    """Return the settlement of a delivery that is refused before sending."""
     return Settlement(
         event_id=delivery.event.id,
         revision=delivery.revision,
@@ -32,52 +32,52 @@ def refused(delivery: Delivery, refusal: Refusal, account_id: str | None = None)
 
 
 def returned(delivery: Delivery, due_at: datetime) -> Settlement:
-    """Give back, untried, until `due_at`."""
+    """Return the settlement of a delivery that goes back to the queue untried, until `due_at`."""
     return Settlement(event_id=delivery.event.id, revision=delivery.revision, outcome="returned", due_at=due_at)
 
 
 def answered(
-    payload: Payload, answer: Response, limits: Limits, *, sent_at: datetime, now: datetime, jitter: float
+    payload: Payload, response: Response, limits: Limits, *, sent_at: datetime, now: datetime, jitter: float
 ) -> Settlement:
-    """Settle one delivery by the answer to the request that carried it, sent at `sent_at`, answered at `now`."""
+    """Return the settlement of one delivery by the response to its request, sent at `sent_at` and answered at `now`."""
     delivery = payload.delivery
-    match answer.outcome:
+    match response.outcome:
         case Outcome.DELIVERED:
-            return _ended(payload, answer, "delivered", None, sent_at)
+            return _ended(payload, response, "delivered", None, sent_at)
         case Outcome.REJECTED:
-            return _ended(payload, answer, "failed", answer.reason or "rejected", sent_at)
+            return _ended(payload, response, "failed", response.reason or "rejected", sent_at)
         case Outcome.THROTTLED | Outcome.HALTED:
-            return returned(delivery, now + timedelta(seconds=answer.wait or 0))
-    unknown_at = sent_at if answer.outcome is Outcome.UNCERTAIN else None
+            return returned(delivery, now + timedelta(seconds=response.wait or 0))
+    unknown_at = sent_at if response.outcome is Outcome.UNCERTAIN else None
     closes = deadline(delivery, limits)
     if unknown_at and delivery.first_unknown_at is None and limits.repeat is not None:
         closes = min(closes, unknown_at + limits.repeat)
     if now >= closes:
-        return _ended(payload, answer, WINDOW_CLOSED.outcome, WINDOW_CLOSED.reason, sent_at)
+        return _ended(payload, response, WINDOW_CLOSED.outcome, WINDOW_CLOSED.reason, sent_at)
     return Settlement(
         event_id=delivery.event.id,
         revision=delivery.revision,
-        outcome=answer.outcome,
-        reason=answer.reason,
-        status=answer.status,
-        code=answer.code,
-        subcode=answer.subcode,
-        trace=answer.trace,
+        outcome=response.outcome,
+        reason=response.reason,
+        status=response.status,
+        code=response.code,
+        subcode=response.subcode,
+        trace=response.trace,
         due_at=next_try(now, backoff(delivery.tries + 1, jitter), closes),
         unknown_at=unknown_at,
     )
 
 
-def _ended(payload: Payload, answer: Response, outcome: str, reason: str | None, sent_at: datetime) -> Settlement:
+def _ended(payload: Payload, response: Response, outcome: str, reason: str | None, sent_at: datetime) -> Settlement:
     return Settlement(
         event_id=payload.delivery.event.id,
         revision=payload.delivery.revision,
         outcome=outcome,
         reason=reason,
-        status=answer.status,
-        code=answer.code,
-        subcode=answer.subcode,
-        trace=answer.trace,
+        status=response.status,
+        code=response.code,
+        subcode=response.subcode,
+        trace=response.trace,
         account_id=payload.account_id,
         sent=" ".join(payload.sent),
         sent_at=sent_at,

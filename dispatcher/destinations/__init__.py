@@ -1,1 +1,1 @@
-"""Destinations: one package per kind, behind the protocol in `base`."""
+"""Destinations: one package for each kind, behind the protocol in `base`."""

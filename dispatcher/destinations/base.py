@@ -1,7 +1,7 @@
-"""Destinations: one module each, behind one protocol. The daemon knows this file only.
+"""The protocol of a destination. The daemon knows this file only.
 
-To add one: a module with a class that is a `Destination`, a line in `dispatcher.destinations.registry`, and rows in
-the tables `destination` and `mapping`.
+To add a kind: a package with a class that implements `Destination`, and an entry in `dispatcher.destinations.registry`.
+`outbox migrate` fills the tables `destination` and `route` from `outbox.toml`.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ class Outcome(StrEnum):
     """How one request ended."""
 
     DELIVERED = "delivered"
-    REJECTED = "rejected"  # this request will never be taken as it is
-    TRANSIENT = "transient"  # surely not taken; worth another try
-    THROTTLED = "throttled"  # surely not taken; the whole destination backs off
-    HALTED = "halted"  # surely not taken; the whole destination stops until somebody acts
-    UNCERTAIN = "uncertain"  # may have been taken
+    REJECTED = "rejected"  # this request will never be accepted as it is
+    TRANSIENT = "transient"  # certainly not accepted; worth a retry
+    THROTTLED = "throttled"  # certainly not accepted; the whole destination backs off
+    HALTED = "halted"  # certainly not accepted; the whole destination stops until somebody acts
+    UNCERTAIN = "uncertain"  # may have been accepted
 
 
 class Response(msgspec.Struct, frozen=True):
-    """A destination's answer, in numbers: never its text, which may quote what was sent.
+    """A destination's response in numbers, never its text, which may quote what was sent.
 
-    `wait` is how many seconds the destination asks to be left alone.
+    `wait`: how many seconds the destination asks to wait before the next request.
     """
 
     outcome: Outcome
@@ -45,11 +45,11 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class Payload(msgspec.Struct, frozen=True, gc=False):
-    """One event as one destination takes it.
+    """One event in the form that one destination accepts.
 
-    `body`: its JSON. `sent`: the names of its fields, identifiers with a digest. `identifiers`: the names of those alone.
-    `account_id`: whom it is sent for.
-    An empty `body` sends the envelope alone. `envelope`: what only events of the same envelope may share a request with.
+    `body`: its JSON; if empty, the envelope is sent alone. `sent`: the names of its fields, identifiers with a digest.
+    `identifiers`: the names of the identifiers alone. `account_id`: the account that it is sent under. `envelope`: the part
+    that events must have in common to share a request.
     """
 
     delivery: Delivery
@@ -63,9 +63,9 @@ class Payload(msgspec.Struct, frozen=True, gc=False):
 class Limits(msgspec.Struct, frozen=True):
     """A destination's limits.
 
-    `window`: how old an event may be when it is sent. `repeat`: how long after an attempt of unknown outcome a repeat
-    is still recognised as one (None: never recognised, repeated all the same). `batch`: events a claim.
-    `concurrency`: the most requests under way at once in one process. `timeout`: of one request, from when it is sent.
+    `window`: how old an event may be when it is sent. `repeat`: how long after an attempt with an unknown outcome the
+    destination still recognises a repeat (None: it never does; repeats are sent all the same). `batch`: events per claim.
+    `concurrency`: the maximum of requests in flight in one process. `timeout`: of one request, from when it is sent.
     """
 
     window: timedelta
@@ -76,31 +76,31 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Destination(Protocol):
-    """Where conversions go."""
+    """One place where conversions go."""
 
     name: str
     limits: Limits
 
     def missing(self) -> str | None:
-        """Say which setting is missing without which nothing can be sent, or None."""
+        """Return the name of a required setting that is missing, or None."""
         ...
 
-    def build(self, delivery: Delivery, known: Profile, route: Route, now: datetime) -> Payload | Refusal:
-        """Give the payload of one event with what is known of its person; pure."""
+    def build(self, delivery: Delivery, profile: Profile, route: Route, now: datetime) -> Payload | Refusal:
+        """Return the payload of one event, built with its person's profile; pure."""
         ...
 
-    def build_merge(self, delivery: Delivery, known: Profile, now: datetime) -> Payload | Refusal:
-        """Give what tells the destination of a merge without sending any event, where it takes that; pure."""
+    def build_merge(self, delivery: Delivery, profile: Profile, now: datetime) -> Payload | Refusal:
+        """Return the payload that reports a merge without an event, where the destination accepts that; pure."""
         ...
 
     def requests(self, payloads: Iterable[Payload]) -> Iterable[Sequence[Payload]]:
-        """Group payloads into what one request may carry."""
+        """Group payloads into requests."""
         ...
 
     async def send(self, payloads: Sequence[Payload]) -> Response:
-        """Send one request; never raises for anything that the network or the destination does."""
+        """Send one request; never raise for anything that the network or the destination does."""
         ...
 
     async def close(self) -> None:
-        """Give back connections."""
+        """Close the connections."""
         ...

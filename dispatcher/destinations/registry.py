@@ -1,4 +1,4 @@
-"""Which kinds of destination there are."""
+"""The kinds of destination."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMITS: dict[str, Limits] = {"meta": meta.LIMITS, "ga4": ga4.LIMITS}
 
 
 def create(kind: str, name: str, settings: Settings, config: Config) -> Destination:
-    """Give the destination `name` of `kind`, with the account that is configured for it."""
+    """Return the destination `name` of `kind`, with the account configured for it."""
     account = config.account(name)
     if account is None or account.kind != kind:
         return Unconfigured(name, LIMITS[kind], is_retired=config.path is not None)

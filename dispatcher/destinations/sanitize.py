@@ -1,4 +1,4 @@
-"""Reading values out of JSON that any writer may have put into the log: of the right type, in bounds, or not there."""
+"""Reads values from JSON that any writer may have put into the log: of the right type and within limits, or absent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dispatcher.models import Route
 from outbox.page_url import clean_url
 
 SHA256 = re.compile(r"[0-9a-f]{64}(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?")
-"""A hash as Meta takes it, with or without the suffix of its parameter builder (destinations.md 1.3)."""
+"""A hash as Meta accepts it, with or without the suffix of its parameter builder (destinations.md 1.3)."""
 
 EMPTY_HASH = sha256(b"").hexdigest()
 
@@ -26,29 +26,29 @@ PERSONAL_NAMES = frozenset(
         "full_name", "address", "street", "date_of_birth", "birthday",
     }
 )  # fmt: skip
-"""Details that no destination may have in the clear, whatever a writer put there."""
+"""Details that are never sent to any destination unhashed, whatever a writer put there."""
 
-MOST_REMEMBERED = 100
-"""Characters of a text that may come again and again: a form, a product, a campaign."""
+LONGEST_CACHED = 100
+"""Longest text that is cached, as forms, products and campaigns repeat."""
 
-_MOST_REMEMBERED_OF_URL = 500
+_LONGEST_CACHED_OF_URL = 500
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _PERSONAL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 
 
 def text(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | None:
-    """Give `values[name]` as a text without control characters, cut at `limit`; None if there is none."""
+    """Return `values[name]` as text without control characters, cut at `limit`; None if there is none."""
     return _text(values.get(name), limit)
 
 
-def words(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | None:
-    """Give `values[name]` as `text` does, unless it seems to hold an e-mail address."""
+def safe_text(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | None:
+    """Return `values[name]` as `text` does, or None if it seems to contain an e-mail address."""
     value = values.get(name)
     if value is None:
         return None
-    if isinstance(value, str) and len(value) <= MOST_REMEMBERED:
-        return _words(value, limit)
+    if isinstance(value, str) and len(value) <= LONGEST_CACHED:
+        return _safe_text(value, limit)
     found = _text(value, limit)
     return None if found is None or looks_personal(found) else found
 
@@ -66,14 +66,14 @@ def _cleaned(value: str, limit: int) -> str | None:
     return cleaned.strip()[:limit] or None
 
 
-@lru_cache(maxsize=4096)  # forms, products and campaigns are the same few again and again
-def _words(value: str, limit: int) -> str | None:
+@lru_cache(maxsize=4096)  # the same few forms, products and campaigns repeat
+def _safe_text(value: str, limit: int) -> str | None:
     found = _cleaned(value, limit)
     return None if found is None or looks_personal(found) else found
 
 
 def number(values: Mapping[str, Any], name: str) -> float | int | None:
-    """Give `values[name]` as a finite number; a number written as text counts."""
+    """Return `values[name]` as a finite number, also if it is written as text; None if it is none."""
     value = values.get(name)
     if value is None or isinstance(value, bool):
         return None
@@ -82,33 +82,33 @@ def number(values: Mapping[str, Any], name: str) -> float | int | None:
             value = float(value)
         except ValueError:
             return None
-    if isinstance(value, int | float) and abs(value) < 1e15 and math.isfinite(value):  # beyond any money
+    if isinstance(value, int | float) and abs(value) < 1e15 and math.isfinite(value):  # more than any amount of money
         return value
     return None
 
 
 def currency(values: Mapping[str, Any], name: str = "currency") -> str | None:
-    """Give an ISO 4217 code in upper case."""
-    code = words(values, name, 10)
+    """Return an ISO 4217 code in upper case, or None."""
+    code = safe_text(values, name, 10)
     return code.upper() if code and len(code) == 3 and code.isascii() and code.isalpha() else None
 
 
-def money(details: Mapping[str, Any], step: Route) -> tuple[float | None, str | None]:
-    """Give value and currency: the event's own, else the funnel's for this step. No value without a currency."""
-    code = currency(details) or step.currency
+def money(details: Mapping[str, Any], route: Route) -> tuple[float | None, str | None]:
+    """Return value and currency: the event's own, else the funnel's for this step. No value without a currency."""
+    code = currency(details) or route.currency
     value = number(details, "value")
-    value = step.value if value is None else value
+    value = route.value if value is None else value
     return (value if code else None), code
 
 
-def category(details: Mapping[str, Any], step: Route) -> str | None:
-    """Give content_category: the event's own, else the funnel's, else the product."""
-    own = words(details, "content_category") or step.parameters.get("content_category")
-    return own or words(details, "product")
+def category(details: Mapping[str, Any], route: Route) -> str | None:
+    """Return content_category: the event's own, else the funnel's, else the product."""
+    own = safe_text(details, "content_category") or route.parameters.get("content_category")
+    return own or safe_text(details, "product")
 
 
 def hashes(values: Mapping[str, Any], name: str) -> list[str]:
-    """Give the SHA-256 values of a list (or a single one), without repeats; anything else is not passed on."""
+    """Return the SHA-256 values of a list (or of a single value), without repeats; leave out anything else."""
     listed = values.get(name)
     if not isinstance(listed, list):
         listed = [listed]
@@ -118,14 +118,14 @@ def hashes(values: Mapping[str, Any], name: str) -> list[str]:
 
 
 def hashed_traits(values: Mapping[str, Any], names: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
-    """Give the hashes of all these fields by name, and what a receipt keeps of them."""
+    """Return the hashes of the named fields, and what a receipt keeps of them."""
     found: dict[str, Any] = {}
     sent: list[str] = []
     for name in names:
         if name not in values:
             continue
         listed = values[name]
-        if isinstance(listed, list) and len(listed) == 1 and _is_hash(listed[0]):  # nearly all are
+        if isinstance(listed, list) and len(listed) == 1 and _is_hash(listed[0]):  # as nearly all are
             found[name] = listed
             sent.append(f"{name}:{listed[0][:8]}")
         elif sound := hashes(values, name):
@@ -137,28 +137,28 @@ def hashed_traits(values: Mapping[str, Any], names: Iterable[str]) -> tuple[dict
 def _is_hash(value: Any) -> bool:
     if not isinstance(value, str):
         return False
-    if len(value) == 64 and value.isascii():  # of which most are; a third of what the expression takes
+    if len(value) == 64 and value.isascii():  # as most are; takes a third of the time of the expression
         return not value.encode().translate(None, _HEXADECIMAL) and value != EMPTY_HASH
     return SHA256.fullmatch(value) is not None
 
 
 def ip(values: Mapping[str, Any]) -> str | None:
-    """Give `values["ip"]`, in its usual form, if it is an IPv4 or IPv6 address."""
+    """Return `values["ip"]` in its usual form if it is an IPv4 or IPv6 address, else None."""
     address = text(values, "ip", 64)
     if address is None:
         return None
     family = AF_INET6 if ":" in address else AF_INET
     try:
         packed = inet_pton(family, address)
-    except (OSError, ValueError):  # ValueError: no ASCII
+    except (OSError, ValueError):  # ValueError: not ASCII
         return None
-    return inet_ntop(family, packed) if family == AF_INET6 else address  # of IPv4 the usual form is the only one taken
+    return inet_ntop(family, packed) if family == AF_INET6 else address  # inet_pton accepts only the usual form of IPv4
 
 
 def url(values: Mapping[str, Any], name: str) -> str | None:
-    """Give a web address, without secrets and personal data in its query (a SQL writer's has not been cleaned yet)."""
+    """Return a web address without secrets and personal data in its query (a SQL writer's is not cleaned yet)."""
     found = values.get(name)
-    if isinstance(found, str) and len(found) <= _MOST_REMEMBERED_OF_URL:
+    if isinstance(found, str) and len(found) <= _LONGEST_CACHED_OF_URL:
         return _url(found)
     address = _text(found, 4000)
     return clean_url(address) if address else None
@@ -171,20 +171,20 @@ def _url(found: str) -> str | None:
 
 
 def looks_personal(value: str) -> bool:
-    """Tell whether a free text seems to hold an e-mail address, which no destination takes unhashed."""
+    """Return whether a free text seems to contain an e-mail address, which no destination gets unhashed."""
     return "@" in value and _PERSONAL.search(value) is not None
 
 
 def hash_key(key: str) -> str:
-    """Hash an identifier as the owner's browser side does: trimmed, lower-cased (design, part 6.4)."""
+    """Return the hash of an identifier, trimmed and lower-cased as the owner's browser side does (design, part 6.5)."""
     return sha256(key.strip().lower().encode("utf-8", "replace")).hexdigest()
 
 
 def hash_digest(name: str, hashed: str) -> str:
-    """Give what a receipt keeps of a hash: its field and eight hex digits, enough to tell whether it changed."""
+    """Return what a receipt keeps of a hash: its field and eight hex digits, enough to see whether it changed."""
     return f"{name}:{hashed[:8]}"
 
 
 def digest(name: str, value: str) -> str:
-    """Give what a receipt keeps of an identifier that is sent as it is, in the same form."""
+    """Return what a receipt keeps of an identifier that is sent unhashed, in the same form as `hash_digest`."""
     return f"{name}:{sha256(value.encode()).hexdigest()[:8]}"

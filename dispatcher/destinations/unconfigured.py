@@ -1,7 +1,7 @@
-"""A destination that the database knows and the configuration does not name: nobody knows whose account it is.
+"""A destination in the database that the configuration does not name, so that its account is unknown.
 
-If there is an `outbox.toml`, the destination was taken out of it: what is still owed ends as `skipped: no mapping`. If
-there is none, it is the file that is missing: the destination is halted, and its deliveries wait.
+If there is an `outbox.toml`, the destination was removed from it: pending deliveries end as `skipped: no route`. If there
+is none, the file itself is missing: the destination is halted and its deliveries wait.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ class Unconfigured:
         self._is_retired = is_retired
 
     def missing(self) -> str | None:
-        """Say that the file is missing which would name this destination."""
+        """Return the missing section of the configuration, or None if the destination was removed from the file."""
         return None if self._is_retired else f"[destinations.{self.name}] in outbox.toml"
 
-    def build(self, delivery: Delivery, known: Profile, route: Route, now: datetime) -> Refusal:  # noqa: ARG002
-        """Give nothing to send."""
+    def build(self, delivery: Delivery, profile: Profile, route: Route, now: datetime) -> Refusal:  # noqa: ARG002
+        """Refuse to build anything."""
         return NO_MAPPING
 
-    def build_merge(self, delivery: Delivery, known: Profile, now: datetime) -> Refusal:  # noqa: ARG002
-        """Give nothing to send."""
+    def build_merge(self, delivery: Delivery, profile: Profile, now: datetime) -> Refusal:  # noqa: ARG002
+        """Refuse to build anything."""
         return NO_MAPPING
 
     def requests(self, payloads: Iterable[Payload]) -> Iterator[Sequence[Payload]]:  # noqa: ARG002
-        """Give no requests."""
+        """Return no requests."""
         return iter(())
 
     async def send(self, payloads: Sequence[Payload]) -> Response:  # noqa: ARG002
@@ -44,4 +44,4 @@ class Unconfigured:
         return Response(Outcome.TRANSIENT, "not configured")
 
     async def close(self) -> None:
-        """Have nothing to give back."""
+        """Do nothing: there are no connections."""

@@ -96,7 +96,7 @@ _WORTH_A_WORD: tuple[tuple[str, str | None, float, str, str], ...] = (
         "Record conversions in the transaction that makes them; see that the CRM's clock and time zone are right.",
     ),
     (
-        "skipped", "browser copy stands", MANY, "were left to the browser's copy",
+        "skipped", "sent by the browser", MANY, "were left to the browser's copy",
         "Right only if the browser sends the same event; else take browser_pair from the step or from details.",
     ),
     (

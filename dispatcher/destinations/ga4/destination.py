@@ -1,6 +1,6 @@
-"""GA4's Measurement Protocol: what one event looks like there. Rules: destinations.md, part 2; owner's spec, 5.2.
+"""GA4's Measurement Protocol: how one event is built and sent. Rules: destinations.md, part 2; owner's spec, 5.2.
 
-GA4 answers 204 to anything, so its limits are kept here: by cutting or leaving out, never by being refused.
+GA4 responds 204 to anything, so its limits are enforced here, by cutting or leaving out values.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from dispatcher.consent import consent_of
 from dispatcher.destinations import sanitize
 from dispatcher.destinations.base import Limits, Outcome, Payload, Response
 from dispatcher.destinations.http_client import Client, Reply
-from dispatcher.destinations.sanitize import digest, hash_digest, hashes, looks_personal, number, text, words
+from dispatcher.destinations.sanitize import digest, hash_digest, hashes, looks_personal, number, safe_text, text
 from dispatcher.identity.profile import Profile
 from dispatcher.models import Delivery, Event, Route
 from dispatcher.reasons import NO_CONSENT, NO_MAPPING, Refusal
 
 LIMITS = Limits(
-    # Older events are clamped to 72 h, silently (2.2); five minutes in hand.
+    # Older events are clamped to 72 h, silently (2.2); minus five minutes as a margin.
     window=timedelta(hours=72) - timedelta(minutes=5),
-    repeat=None,  # GA4 recognises no repeat but that of a transaction_id
-    batch=500,  # events a claim; 25 a request, of one envelope (2.2)
-    # A request for nearly every event: those that go out while an answer is 100 ms away must fit in beside each other.
+    repeat=None,  # GA4 recognises repeats by transaction_id only
+    batch=500,  # events per claim; 25 per request, with one envelope (2.2)
+    # Nearly every event is a request of its own: those sent within the 100 ms of a round trip must be in flight together.
     concurrency=1000,
 )
 
 EVENTS_A_REQUEST = 25
 PARAMETERS = 25
-BODY_BYTES = 120_000  # of 130 kB (2.2)
+BODY_BYTES = 120_000  # the limit is 130 kB (2.2)
 PARAMETER_CHARACTERS = 100
 USER_ID_CHARACTERS = 256
 PROPERTY_CHARACTERS = 36
 ITEMS = 200
 SESSION = timedelta(hours=24)
-"""A session takes events for 24 h after it began; a later one would start a new session, of no source (2.3)."""
+"""A session takes events for 24 h after it began; a later event would start a new session without a source (2.3)."""
 
 _NAME = re.compile(r"(?!_|firebase_|ga_|google_|gtag\.)[A-Za-z][A-Za-z0-9_]{0,39}")
-"""A parameter's name: 40 characters, no reserved prefix (2.2)."""
+"""A parameter's name: at most 40 characters, no reserved prefix (2.2)."""
 _RESERVED = {"firebase_conversion"}
 _CLIENT_ID = re.compile(r"\d{1,20}\.\d{1,20}")
 _SESSION_ID = re.compile(r"\d{1,20}")
@@ -57,7 +57,7 @@ _ITEM_NAMES = {
 }  # fmt: skip
 _MONEY_NEEDED = {"purchase", "refund"}
 _HASHES = (("sha256_email_address", "user_email_hash"), ("sha256_phone_number", "user_phone_hash"))
-"""Fields of user_data, and the property that holds the beginning of the first value."""
+"""Fields of user_data, and the user property that holds the beginning of the first value."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -73,31 +73,31 @@ class GA4:
         self._settings = settings
         self._client = Client(
             f"{settings.ga4_base_url.rstrip('/')}/mp/collect",
-            # GA4 takes the secret in the query only (2.1): this address is never logged.
+            # GA4 accepts the secret in the query only (2.1), so this address is never logged.
             query={"measurement_id": settings.ga4_measurement_id, "api_secret": settings.ga4_secret.reveal()},
             timeout=LIMITS.timeout,
         )
 
     def missing(self) -> str | None:
-        """Say which setting is missing without which nothing can be sent."""
+        """Return the name of the variable of the API secret if it is not set."""
         return None if self._settings.ga4_secret else self._variable
 
-    def build(self, delivery: Delivery, known: Profile, route: Route, now: datetime) -> Payload | Refusal:
-        """Give the payload of one event, or why it would be refused."""
-        return build(delivery, known, route, now, consent_default=self._settings.consent_default)
+    def build(self, delivery: Delivery, profile: Profile, route: Route, now: datetime) -> Payload | Refusal:
+        """Return the payload of one event, or why it would be refused."""
+        return build(delivery, profile, route, now, consent_default=self._settings.consent_default)
 
-    def build_merge(self, delivery: Delivery, known: Profile, now: datetime) -> Payload | Refusal:  # noqa: ARG002
-        """Give the identity alone: GA4 takes user_id and user_data for a client without any event (2.4)."""
-        consent = consent_of(known.consent, self._settings.consent_default)
+    def build_merge(self, delivery: Delivery, profile: Profile, now: datetime) -> Payload | Refusal:  # noqa: ARG002
+        """Return the identity alone: GA4 accepts user_id and user_data for a client without any event (2.4)."""
+        consent = consent_of(profile.consent, self._settings.consent_default)
         if consent["ad_user_data"] == "denied":
             return NO_CONSENT
-        envelope, sent = _envelope(delivery.event, known, consent)
+        envelope, sent = _envelope(delivery.event, profile, consent)
         if not {"user_id", "user_data"} & envelope.keys():
             return NO_MAPPING
-        return Payload(delivery, b"", sent, known.account_id, _encode(envelope))
+        return Payload(delivery, b"", sent, profile.account_id, _encode(envelope))
 
     def requests(self, payloads: Iterable[Payload]) -> Iterator[Sequence[Payload]]:
-        """Put up to 25 events of one envelope into each request, within its size."""
+        """Group up to 25 events with the same envelope into each request, within its size limit."""
         waiting: dict[bytes, list[Payload]] = defaultdict(list)
         sizes: dict[bytes, int] = {}
         for payload in payloads:
@@ -119,12 +119,12 @@ class GA4:
         return await self._client.post(body, classify)
 
     async def close(self) -> None:
-        """Give back connections."""
+        """Close the connections."""
         await self._client.close()
 
 
 def classify(reply: Reply) -> Response:
-    """Say what an answer means: any 2xx is all that GA4 ever says (2.1). Pure."""
+    """Return what a reply means. GA4 itself only ever responds 2xx (2.1). Pure."""
     status = reply.status
     if 200 <= status < 300:
         return Response(Outcome.DELIVERED, None, status)
@@ -138,20 +138,20 @@ def classify(reply: Reply) -> Response:
     if status == 413:
         return Response(Outcome.REJECTED, "too large", status)
     if status in {502, 504}:
-        return Response(Outcome.UNCERTAIN, "no answer through a gateway", status)
-    return Response(Outcome.TRANSIENT, "server error" if status >= 500 else "refused by something before GA4", status)
+        return Response(Outcome.UNCERTAIN, "gateway got no response", status)
+    return Response(Outcome.TRANSIENT, "server error" if status >= 500 else "refused before reaching GA4", status)
 
 
 def build(
-    delivery: Delivery, known: Profile, route: Route, now: datetime, *, consent_default: str = "granted"
+    delivery: Delivery, profile: Profile, route: Route, now: datetime, *, consent_default: str = "granted"
 ) -> Payload | Refusal:
-    """Give the payload of one event, or why it would be of no use. Pure."""
+    """Return the payload of one event, or why it would be of no use. Pure."""
     event = delivery.event
-    consent = consent_of(known.consent, consent_default)
-    parameters = _parameters(event, known, route, now)
+    consent = consent_of(profile.consent, consent_default)
+    parameters = _parameters(event, profile, route, now)
     if route.event_name in _MONEY_NEEDED and not ("value" in parameters and "currency" in parameters):
         return Refusal("failed", "missing value")
-    envelope, sent = _envelope(event, known, consent)
+    envelope, sent = _envelope(event, profile, consent)
     sent.extend(parameters)
     body = {
         "name": route.event_name,
@@ -159,7 +159,7 @@ def build(
         "params": parameters,
     }
     return Payload(
-        delivery, _encode(body), sent, known.account_id, _encode(envelope), _identifiers(envelope, parameters)
+        delivery, _encode(body), sent, profile.account_id, _encode(envelope), _identifiers(envelope, parameters)
     )
 
 
@@ -177,32 +177,32 @@ def _micros(at: datetime) -> int:
     return int(at.timestamp()) * 1_000_000 + at.microsecond
 
 
-def _envelope(event: Event, known: Profile, consent: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """Give what all events of a request share, and its fields with digests."""
-    client_id = _client_id(event, known)
+def _envelope(event: Event, profile: Profile, consent: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Return what all events of a request share, and its fields with digests."""
+    client_id = _client_id(event, profile)
     envelope: dict[str, Any] = {"client_id": client_id}
     sent = [digest("client_id", client_id)]
     shares_identity = consent["ad_user_data"] == "granted"
-    user_id = _user_id(known) if shares_identity else None
+    user_id = _user_id(profile) if shares_identity else None
     if user_id:
         envelope["user_id"] = user_id
         sent.append(digest("user_id", user_id))
     properties: dict[str, dict[str, str]] = {}
-    if known.country:
-        properties["user_country"] = {"value": known.country}
-    if event.campaign and (source := words(event.campaign, "source", PROPERTY_CHARACTERS)):
+    if profile.country:
+        properties["user_country"] = {"value": profile.country}
+    if event.campaign and (source := safe_text(event.campaign, "source", PROPERTY_CHARACTERS)):
         properties["lead_source"] = {"value": source}
     if shares_identity:
         user_data = {}
         for name, property_name in _HASHES:
-            if name in known.google and (found := _bare_hashes(known, name)):
+            if name in profile.google and (found := _bare_hashes(profile, name)):
                 user_data[name] = found
                 sent.extend([hash_digest(name, value) for value in found])
                 properties[property_name] = {"value": found[0][:PROPERTY_CHARACTERS]}
         if user_data:
             envelope["user_data"] = user_data
-        if known.handl_id:
-            properties["handlID"] = {"value": known.handl_id[:PROPERTY_CHARACTERS]}
+        if profile.handl_id:
+            properties["handlID"] = {"value": profile.handl_id[:PROPERTY_CHARACTERS]}
     if properties:
         envelope["user_properties"] = properties
         sent.extend(properties)
@@ -210,44 +210,44 @@ def _envelope(event: Event, known: Profile, consent: Mapping[str, str]) -> tuple
     return envelope, sent
 
 
-def _bare_hashes(known: Profile, name: str) -> list[str]:
-    """Give at most three hashes (2.4), without the suffix that only Meta knows."""
-    return [value[:64] for value in hashes(known.google, name)[:3]]
+def _bare_hashes(profile: Profile, name: str) -> list[str]:
+    """Return at most three hashes (2.4), without the suffix that only Meta knows."""
+    return [value[:64] for value in hashes(profile.google, name)[:3]]
 
 
-def _client_id(event: Event, known: Profile) -> str:
-    """Give the browser's client id, else one derived from the person's earliest key, the same at every rebuild."""
-    own = text(known.visitor, "ga_client_id", 64)
+def _client_id(event: Event, profile: Profile) -> str:
+    """Return the browser's client id, else one derived from the person's earliest key, the same after every rebuild."""
+    own = text(profile.visitor, "ga_client_id", 64)
     if own and _CLIENT_ID.fullmatch(own):
         return own
-    key = known.earliest_key or f"event {event.name} {event.event_id}"
+    key = profile.earliest_key or f"event {event.name} {event.event_id}"
     derived = sha256(key.strip().lower().encode("utf-8", "replace")).digest()
     return f"{int.from_bytes(derived[:4]) % 2_147_483_647}.{int.from_bytes(derived[4:8]) % 2_147_483_647}"
 
 
-def _user_id(known: Profile) -> str | None:
-    """Give the account, else the lead; one that looks like an e-mail address is hashed (Google forbids those)."""
-    key = known.account_id or known.lead_id
+def _user_id(profile: Profile) -> str | None:
+    """Return the account, else the lead; one that looks like an e-mail address is hashed (Google forbids those)."""
+    key = profile.account_id or profile.lead_id
     if key and looks_personal(key):
         return sanitize.hash_key(key)
     return key[:USER_ID_CHARACTERS] if key else None
 
 
-def _parameters(event: Event, known: Profile, route: Route, now: datetime) -> dict[str, Any]:
+def _parameters(event: Event, profile: Profile, route: Route, now: datetime) -> dict[str, Any]:
     details = event.details or {}
     campaign = event.campaign or {}
     value, code = sanitize.money(details, route)
     candidates: dict[str, Any] = {
         "event_id": event.event_id,
-        "session_id": _session_id(event, known, now),
+        "session_id": _session_id(event, profile, now),
         "engagement_time_msec": 1,
         "value": value,
         "currency": code,
         "transaction_id": _transaction_id(event, route),
-        "method": words(details, "form"),
-        "product": words(details, "product"),
+        "method": safe_text(details, "form"),
+        "product": safe_text(details, "product"),
         "content_category": sanitize.category(details, route),
-        "campaign": words(campaign, "campaign"),
+        "campaign": safe_text(campaign, "campaign"),
         "items": _items(event, route, value) if route.event_name in _MONEY_NEEDED or "items" in details else None,
     }
     if route.parameters:
@@ -274,21 +274,21 @@ def _is_parameter(name: str, value: Any) -> bool:
 def _cut(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    if value.isprintable():  # as nearly every one is
+    if value.isprintable():  # as nearly every value is
         return value.strip()[:PARAMETER_CHARACTERS]
     return text({"": value}, "", PARAMETER_CHARACTERS) or ""
 
 
 def _transaction_id(event: Event, route: Route) -> str | None:
-    """Give what GA4 knows a repeated purchase by: the order, else the event's own id; for nothing but money."""
+    """Return the id by which GA4 recognises a repeated purchase: the order, else the event's id; None for other events."""
     if route.event_name not in _MONEY_NEEDED:
         return None
     return text(event.details or {}, "order_id", PARAMETER_CHARACTERS) or event.event_id[:PARAMETER_CHARACTERS]
 
 
-def _session_id(event: Event, known: Profile, now: datetime) -> str | None:
-    """Give the session while it takes events: begun before the event, and less than 24 h ago (2.3)."""
-    session = text(known.visitor, "ga_session_id", 20)
+def _session_id(event: Event, profile: Profile, now: datetime) -> str | None:
+    """Return the session while it takes events: begun before the event, and less than 24 h ago (2.3)."""
+    session = text(profile.visitor, "ga_session_id", 20)
     if not session or not _SESSION_ID.fullmatch(session):
         return None
     began = float(session)
@@ -297,9 +297,9 @@ def _session_id(event: Event, known: Profile, now: datetime) -> str | None:
 
 
 def _items(event: Event, route: Route, value: float | None) -> list[dict[str, Any]] | None:
-    """Give the items of an order; one made from the product where none are given.
+    """Return the items of an order, or one item made from the product if none are given.
 
-    A purchase is required to have some (2.5): without a product, what was bought is called by the step's name.
+    A purchase must have items (2.5): without a product, the item is named after the step.
     """
     details = event.details or {}
     given = details.get("items")
@@ -307,7 +307,7 @@ def _items(event: Event, route: Route, value: float | None) -> list[dict[str, An
         items = [_item(item) for item in given[:ITEMS] if isinstance(item, dict)]
         if kept := [item for item in items if "item_id" in item or "item_name" in item]:
             return kept
-    product = words(details, "product", PARAMETER_CHARACTERS)
+    product = safe_text(details, "product", PARAMETER_CHARACTERS)
     if route.event_name == "purchase":
         product = product or event.name
     if not product:
@@ -322,7 +322,7 @@ def _item(given: Mapping[str, Any]) -> dict[str, Any]:
         found = (
             number(given, name)
             if name in {"price", "quantity", "discount", "index"}
-            else words(given, name, PARAMETER_CHARACTERS)
+            else safe_text(given, name, PARAMETER_CHARACTERS)
         )
         if found is not None:
             item[name] = found

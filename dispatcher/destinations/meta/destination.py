@@ -1,4 +1,4 @@
-"""Meta's Conversions API: what one event looks like there. Rules: destinations.md, part 1; owner's spec, 4.3 to 4.6."""
+"""Meta's Conversions API: how one event is built and sent. Rules: destinations.md, part 1; owner's spec, 4.3 to 4.6."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ from dispatcher.destinations.sanitize import (
     hashed_traits,
     looks_personal,
     number,
+    safe_text,
     text,
-    words,
 )
 from dispatcher.identity.profile import Profile
 from dispatcher.models import Delivery, Event, Route
 from dispatcher.reasons import NO_CONSENT, NO_MAPPING, Refusal
 
 LIMITS = Limits(
-    # An event more than 7 days old fails "the entire request", and Meta processes no events of it
-    # (1.8); five minutes in hand for the way there and for clocks.
+    # An event more than 7 days old fails "the entire request", and Meta processes none of its events (1.8); five minutes
+    # are left for the transfer and for differing clocks.
     window=timedelta(days=7) - timedelta(minutes=5),
-    # A repeat of event_name + event_id is dropped for 48 h and counted again after (1.8); an hour in hand.
+    # A repeat of event_name + event_id is dropped for 48 h and counted again after that (1.8); minus an hour as a margin.
     repeat=timedelta(hours=47),
-    batch=1000,  # events a request (1.1)
+    batch=1000,  # events per request (1.1)
     concurrency=4,
 )
 
 TRAITS = ("em", "ph", "fn", "ln", "ct", "st", "zp", "country", "db", "ge")
 """Hashed parameters of user_data, in the order of the owner's spec, 4.3."""
 
-# With the appendix that Meta's own parameter builder adds (1.3).
+# With the suffix that Meta's own parameter builder adds (1.3).
 _FBP_OR_FBC = re.compile(r"fb\.[0-9]{1,3}\.[0-9]{10,16}\.[^.\s]{1,600}(?:\.[A-Za-z0-9_-]{2}(?:[A-Za-z0-9_-]{6})?)?")
 _FBCLID = re.compile(r"[A-Za-z0-9_-]{1,500}")
 
-# Subcode 2804050: nothing but these, and the request is refused (1.2).
+# Subcode 2804050: Meta rejects a request with none but these (1.2).
 INSUFFICIENT = (
     {"ct", "country", "st", "zp", "ge", "client_user_agent"},
     {"db", "client_user_agent"},
@@ -73,18 +73,18 @@ _NOT_CUSTOM = (
     | {"form", "product", "items", "action_source", "browser_pair", "origin"}
     | PERSONAL_NAMES
 )
-"""Details that are read by themselves, that say something to us or to the other destination, or that nobody may have in
-the clear."""
+"""Details that are read separately, that are meant for the dispatcher or for another destination, or that are never sent
+unhashed."""
 
 _CUSTOM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _MAX_CUSTOM = 50
 
 _encode = msgspec.json.Encoder().encode
-_agent_digest = lru_cache(maxsize=1024)(digest)  # of browsers there are few
+_agent_digest = lru_cache(maxsize=1024)(digest)  # there are few different browsers
 
 
 class Meta:
-    """One pixel (dataset) of Meta's."""
+    """One pixel (dataset) at Meta."""
 
     limits = LIMITS
 
@@ -94,25 +94,25 @@ class Meta:
         self._settings = settings
         self._client = Client(
             f"{settings.meta_base_url.rstrip('/')}/{settings.meta_api_version}/{settings.meta_pixel_id}/events",
-            # In a header, so that it is in no URL (1.1).
+            # In a header, so that it appears in no URL (1.1).
             headers={"Authorization": f"Bearer {settings.meta_token.reveal()}"},
             timeout=LIMITS.timeout,
         )
 
     def missing(self) -> str | None:
-        """Say which setting is missing without which nothing can be sent."""
+        """Return the name of the variable of the token if it is not set."""
         return None if self._settings.meta_token else self._variable
 
-    def build(self, delivery: Delivery, known: Profile, route: Route, now: datetime) -> Payload | Refusal:
-        """Give the payload of one event, or why it would be refused."""
-        return build(delivery, known, route, now, consent_default=self._settings.consent_default)
+    def build(self, delivery: Delivery, profile: Profile, route: Route, now: datetime) -> Payload | Refusal:
+        """Return the payload of one event, or why it would be refused."""
+        return build(delivery, profile, route, now, consent_default=self._settings.consent_default)
 
-    def build_merge(self, delivery: Delivery, known: Profile, now: datetime) -> Payload | Refusal:  # noqa: ARG002
-        """Meta takes no identity without an event: what was sent is sent again instead, see `dispatcher.resend.planner`."""
+    def build_merge(self, delivery: Delivery, profile: Profile, now: datetime) -> Payload | Refusal:  # noqa: ARG002
+        """Refuse: Meta accepts no identity without an event; `dispatcher.resend.planner` re-sends the events instead."""
         return NO_MAPPING
 
     def requests(self, payloads: Iterable[Payload]) -> Iterator[Sequence[Payload]]:
-        """Put up to a thousand into each request."""
+        """Group up to a thousand events into each request."""
         waiting = iter(payloads)
         while batch := list(islice(waiting, LIMITS.batch)):
             yield batch
@@ -125,22 +125,22 @@ class Meta:
         return await self._client.post(body, lambda reply: classify(reply, sent=len(payloads)))
 
     async def close(self) -> None:
-        """Give back connections."""
+        """Close the connections."""
         await self._client.close()
 
 
 def build(
-    delivery: Delivery, known: Profile, route: Route, now: datetime, *, consent_default: str = "granted"
+    delivery: Delivery, profile: Profile, route: Route, now: datetime, *, consent_default: str = "granted"
 ) -> Payload | Refusal:
-    """Give the payload of one event, or why it would be refused. Pure."""
+    """Return the payload of one event, or why it would be refused. Pure."""
     event = delivery.event
-    consent = consent_of(known.consent, consent_default)
+    consent = consent_of(profile.consent, consent_default)
     if consent["ad_user_data"] == "denied":
         return NO_CONSENT
-    user_data, sent = _user_data(known)
+    user_data, sent = _user_data(profile)
     if user_data.keys() <= _WEAK and any(user_data.keys() <= insufficient for insufficient in INSUFFICIENT):
         return Refusal("failed", "insufficient identity")
-    url, referrer = sanitize.url(known.visitor, "url"), sanitize.url(known.visitor, "referrer")
+    url, referrer = sanitize.url(profile.visitor, "url"), sanitize.url(profile.visitor, "referrer")
     source = _action_source(event, route, is_seen=bool(url) and "client_user_agent" in user_data)
     custom_data = _custom_data(event, route, is_website=source == "website")
     if route.event_name == "Purchase" and not ("value" in custom_data and "currency" in custom_data):
@@ -159,13 +159,13 @@ def build(
     if custom_data:
         body["custom_data"] = custom_data
     sent.extend(custom_data)
-    return Payload(delivery, _encode(body), sent, known.account_id, identifiers=tuple(user_data))
+    return Payload(delivery, _encode(body), sent, profile.account_id, identifiers=tuple(user_data))
 
 
-def _user_data(known: Profile) -> tuple[dict[str, Any], list[str]]:
-    """Give user_data and its fields with digests, for the receipt."""
-    user_data, sent = hashed_traits(known.meta, TRAITS)
-    visitor = known.visitor
+def _user_data(profile: Profile) -> tuple[dict[str, Any], list[str]]:
+    """Return user_data, and its fields with digests for the receipt."""
+    user_data, sent = hashed_traits(profile.meta, TRAITS)
+    visitor = profile.visitor
     if address := sanitize.ip(visitor):
         user_data["client_ip_address"] = address
         sent.append(digest("client_ip_address", address))
@@ -175,12 +175,12 @@ def _user_data(known: Profile) -> tuple[dict[str, Any], list[str]]:
     if browser := _fbp_or_fbc(visitor, "fbp"):
         user_data["fbp"] = browser
         sent.append(digest("fbp", browser))
-    if click := fbc(visitor, known.visited_at):
+    if click := fbc(visitor, profile.visited_at):
         user_data["fbc"] = click
         sent.append(digest("fbc", click))
-    if known.keys:
+    if profile.keys:
         digests: dict[str, str] = {}
-        for key in known.keys:
+        for key in profile.keys:
             hashed = hash_key(key)
             digests[hashed] = hash_digest("external_id", hashed)
         user_data["external_id"] = list(digests)
@@ -189,7 +189,7 @@ def _user_data(known: Profile) -> tuple[dict[str, Any], list[str]]:
 
 
 def fbc(visitor: Mapping[str, Any], visited_at: datetime | None) -> str | None:
-    """Give the click id: the browser's own, else made from `fbclid` with the time it was first seen (1.3)."""
+    """Return the click id: the browser's own, else built from `fbclid` and the time it was first seen (1.3)."""
     if own := _fbp_or_fbc(visitor, "fbc"):
         return own
     fbclid = visitor.get("fbclid")
@@ -210,9 +210,9 @@ def _fbp_or_fbc(visitor: Mapping[str, Any], name: str) -> str | None:
 
 
 def _action_source(event: Event, route: Route, *, is_seen: bool) -> str:
-    """Say where it happened (design, part 6.5): the step's own, what the event states, else what is known.
+    """Return action_source (design, part 6.6): the step's own, what the event states, else what is profile.
 
-    `is_seen`: user agent and page are known, both of which Meta requires for `website`.
+    `is_seen`: user agent and page are known; Meta requires both for `website`.
     """
     if route.action_source:
         return route.action_source
@@ -232,10 +232,12 @@ def _custom_data(event: Event, route: Route, *, is_website: bool) -> dict[str, A
     candidates: dict[str, Any] = {
         "value": value,
         "currency": code,
-        "content_name": words(details, "content_name") or words(details, "form") or words(details, "product"),
+        "content_name": safe_text(details, "content_name")
+        or safe_text(details, "form")
+        or safe_text(details, "product"),
         "content_category": sanitize.category(details, route),
     }
-    others: dict[str, Any] = {}  # they come last
+    others: dict[str, Any] = {}  # added last
     for name, found in details.items():
         if read := _READERS.get(name):
             candidates[name] = read(details, name)
@@ -243,7 +245,7 @@ def _custom_data(event: Event, route: Route, *, is_website: bool) -> dict[str, A
             others[name] = found
     for parameter, name in _CAMPAIGN:
         if name in campaign:
-            candidates[parameter] = words(campaign, name)
+            candidates[parameter] = safe_text(campaign, name)
     if is_website and not candidates.get("lead_source"):
         candidates["lead_source"] = "direct"  # owner's spec, 4.4
     if None in candidates.values():
@@ -265,7 +267,9 @@ def _list_of(*kinds: type) -> Callable[[Mapping[str, Any], str], list[Any] | Non
 
 # These parameters have a meaning of their own (1.7); `details` holds them under the same names.
 _READERS: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
-    **dict.fromkeys(("content_type", "order_id", "status", "search_string", "delivery_category", "item_number"), words),
+    **dict.fromkeys(
+        ("content_type", "order_id", "status", "search_string", "delivery_category", "item_number"), safe_text
+    ),
     **dict.fromkeys(("net_revenue", "predicted_ltv", "num_items"), number),
     "contents": _list_of(dict),
     "content_ids": _list_of(str, int),
@@ -273,7 +277,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
 
 
 def _add_others(custom: dict[str, Any], others: Mapping[str, Any]) -> None:
-    """Pass on what else the details tell, as custom properties; never what looks like an e-mail address."""
+    """Add the other details as custom properties, except those that look like an e-mail address."""
     for name, value in others.items():
         if len(custom) >= _MAX_CUSTOM or not _CUSTOM_NAME.fullmatch(name):
             continue
@@ -282,5 +286,5 @@ def _add_others(custom: dict[str, Any], others: Mapping[str, Any]) -> None:
         elif isinstance(value, int | float):
             if (amount := number(others, name)) is not None:
                 custom[name] = amount
-        elif found := words(others, name):
+        elif found := safe_text(others, name):
             custom[name] = found

@@ -1,4 +1,4 @@
-"""What Meta's answers mean, by number (destinations.md 1.9). Its texts are localised and may quote what was sent."""
+"""What Meta's responses mean, by number (destinations.md 1.9). Their texts are localised and may quote what was sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from dispatcher.destinations.base import Outcome, Response
 from dispatcher.destinations.http_client import Reply
 
-# code, subcode (None: any other), outcome, reason in our words.
+# code, subcode (None: any other), outcome, reason.
 # Sources: Graph API error handling; Marketing API error codes; CAPI subcodes as gathered in destinations.md 1.9.
 CODES: tuple[tuple[int, int | None, Outcome, str], ...] = (
     (1, None, Outcome.TRANSIENT, "unknown error at Meta"),
@@ -30,7 +30,7 @@ CODES: tuple[tuple[int, int | None, Outcome, str], ...] = (
     (100, 33, Outcome.HALTED, "pixel unknown, or the token may not use it"),
     (100, 34, Outcome.HALTED, "pixel unknown, or the token may not use it"),
     (2044055, None, Outcome.HALTED, "data set does not exist"),
-    (2635, None, Outcome.HALTED, "API version is dead; set META_API_VERSION"),
+    (2635, None, Outcome.HALTED, "API version expired; set META_API_VERSION"),
     (100, 2804030, Outcome.HALTED, "data set needs a choice for Limited Data Use"),
     (100, 2804003, Outcome.REJECTED, "event time too old"),
     (100, 2804001, Outcome.REJECTED, "click id malformed"),
@@ -42,19 +42,19 @@ FAMILIES: tuple[tuple[range, Outcome, str], ...] = (
     (range(200, 300), Outcome.HALTED, "permission missing"),
     (range(80000, 80100), Outcome.THROTTLED, "rate limit"),
 )
-"""Codes that stand for a kind: API permissions, and the rate limits of Meta's business use cases."""
+"""Ranges of codes: API permissions, and the rate limits of Meta's business use cases."""
 _BY_NUMBER = {(code, subcode): (outcome, reason) for code, subcode, outcome, reason in CODES}
 
 THROTTLE_SECONDS = 60.0
-"""How long to back off where Meta does not say; its budgets are counted by the hour."""
+"""How long to back off if Meta does not say; its limits are counted by the hour."""
 ALMOST_ALL = 95.0
-"""Percent of a rate limit from which it is wise to wait before Meta says so."""
+"""Percent of a rate limit from which sending pauses before Meta refuses."""
 _BUSINESS_USAGE = "X-Business-Use-Case-Usage"
 LONGEST_WAIT = 3600.0
 _TRACE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-_Number = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]  # what a log's column holds
+_Number = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]  # the range of an integer column
 
 
 class _Error(msgspec.Struct):
@@ -74,14 +74,14 @@ _decode = msgspec.json.Decoder(_Body, strict=False).decode
 
 
 def classify(reply: Reply, *, sent: int) -> Response:
-    """Say what the answer to a request that carried `sent` events means. Pure; never raises."""
+    """Return what the reply to a request with `sent` events means. Pure; never raise."""
     body = _parse(reply.body)
     if body and body.error and body.error.code is not None and not 200 <= reply.status < 300:
         return _by_code(reply, body.error)
     trace = _trace(body.fbtrace_id if body else None)
     if reply.status == 200:
         if body is None or body.events_received is None:
-            return Response(Outcome.UNCERTAIN, "answer not understood", reply.status)
+            return Response(Outcome.UNCERTAIN, "response not understood", reply.status)
         if body.events_received != sent:
             return Response(Outcome.UNCERTAIN, "events_received differs from what was sent", reply.status, trace=trace)
         if (used := _used(reply)) >= ALMOST_ALL:
@@ -94,7 +94,7 @@ def classify(reply: Reply, *, sent: int) -> Response:
 
 def _by_code(reply: Reply, error: _Error) -> Response:
     assert error.code is not None
-    outcome, reason = _known(error.code, error.error_subcode)
+    outcome, reason = _look_up(error.code, error.error_subcode)
     if error.is_transient and outcome is Outcome.REJECTED:
         outcome = Outcome.TRANSIENT
     wait = _wait(reply) if outcome is Outcome.THROTTLED else None
@@ -102,19 +102,19 @@ def _by_code(reply: Reply, error: _Error) -> Response:
     return Response(outcome, reason, reply.status, error.code, error.error_subcode, trace, wait)
 
 
-def _known(code: int, subcode: int | None) -> tuple[Outcome, str]:
-    """Look an error up. One that nobody has heard of says nothing against the events: they are tried again."""
+def _look_up(code: int, subcode: int | None) -> tuple[Outcome, str]:
+    """Return outcome and reason of an error. An unknown one says nothing against the events: they are retried."""
     for listed in ((code, subcode), (code, None)):
         if found := _BY_NUMBER.get(listed):
             return found
     for family, outcome, reason in FAMILIES:
         if code in family:
             return outcome, reason
-    return Outcome.TRANSIENT, "error unknown to us"
+    return Outcome.TRANSIENT, "unknown error code"
 
 
 def _by_status(reply: Reply) -> Response:
-    """Judge an answer that is not in Meta's form: from a proxy, an edge, or something else altogether."""
+    """Classify a reply that is not in Meta's format: from a proxy, an edge server, or something else."""
     status = reply.status
     if status == 429:
         return Response(Outcome.THROTTLED, "too many requests", status, wait=_wait(reply))
@@ -123,18 +123,18 @@ def _by_status(reply: Reply) -> Response:
     if 300 <= status < 400:
         return Response(Outcome.HALTED, "redirected; check META_CAPI_BASE_URL", status)
     if status in {502, 504} or 200 <= status < 300:
-        # A gateway that got no answer does not know whether Meta took it.
+        # A gateway that got no response does not know whether Meta accepted the events.
         return Response(
-            Outcome.UNCERTAIN, "no answer through a gateway" if status >= 500 else "answer not understood", status
+            Outcome.UNCERTAIN, "gateway got no response" if status >= 500 else "response not understood", status
         )
     if status >= 500:
         return Response(Outcome.TRANSIENT, "server error", status)
-    # Without a code of Meta's nobody refused these events for good.
-    return Response(Outcome.TRANSIENT, "refused by something before Meta", status)
+    # Without an error code of Meta's, the events were not rejected for good.
+    return Response(Outcome.TRANSIENT, "refused before reaching Meta", status)
 
 
 def _wait(reply: Reply) -> float:
-    """Give the seconds Meta asks to be left alone: Retry-After, or the regain time of its usage headers (minutes)."""
+    """Return the seconds to wait: Retry-After, or the regain time of the usage headers (which is in minutes)."""
     if (stated := reply.headers.get("Retry-After", "")).isdecimal():
         return min(float(stated), LONGEST_WAIT)
     regain = [usage.get("estimated_time_to_regain_access") for usage in _usages(reply.headers.get(_BUSINESS_USAGE))]
@@ -143,7 +143,7 @@ def _wait(reply: Reply) -> float:
 
 
 def _used(reply: Reply) -> float:
-    """Give the largest share of a rate limit that is used, in percent, as the usage headers tell (1.9)."""
+    """Return the largest used share of a rate limit, in percent, from the usage headers (1.9)."""
     shares: list[float] = [0.0]
     for header in ("X-App-Usage", "X-Ad-Account-Usage", _BUSINESS_USAGE):
         for usage in _usages(reply.headers.get(header)):
@@ -160,7 +160,7 @@ def _is_share(value: Any) -> TypeGuard[int | float]:
 
 
 def _usages(header: str | None) -> list[dict[str, Any]]:
-    """Give the usage records of a header: it is one, or holds lists of them by business."""
+    """Return the usage records of a header: it is one, or holds lists of them by business."""
     try:
         usage = msgspec.json.decode(header or "null")
     except (msgspec.DecodeError, RecursionError):
@@ -179,5 +179,5 @@ def _parse(body: bytes) -> _Body | None:
 
 
 def _trace(value: Any) -> str | None:
-    """Give a trace id if it looks like one; it is the only text of an answer that is kept."""
+    """Return a trace id if it looks like one; it is the only text of a reply that is kept."""
     return value if isinstance(value, str) and _TRACE.fullmatch(value) else None

@@ -1,4 +1,4 @@
-"""When each version of Meta's Graph API stops working. A table, to be held against Meta's changelog."""
+"""When each version of Meta's Graph API stops working: a table to compare with Meta's changelog."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ ENDS: dict[str, date] = {
     "v24.0": date(2028, 2, 18),
     "v25.0": date(2028, 7, 29),
 }
-"""Graph API, "Changelog", versions and their end (destinations.md 1.11). One that is not listed is older or newer."""
+"""Graph API, "Changelog", versions and their end (destinations.md 1.11). A version not listed is older or newer."""
 
 
 def end_of(version: str) -> date | None:
-    """Give the day on which `version` stops working; None if it is newer than the table."""
+    """Return the day on which `version` stops working; None if it is newer than the table."""
     if version in ENDS:
         return ENDS[version]
     return min(ENDS.values()) if _number(version) < min(map(_number, ENDS)) else None

@@ -18,7 +18,7 @@ FAULTS = {
     "reset_before": "connection reset before the request is read",
     "reset_after_accept": "taken, connection reset",
     "hang_after_accept": "taken, no answer",
-    "garbage": "taken, answer not understood",
+    "garbage": "taken, response not understood",
     "wrong_received_count": "taken, wrong `events_received`",
     "slow": "taken, answered late",
     "reject": "refused for good",

@@ -47,7 +47,7 @@ def record(spine, count=20):
         ("token_invalid", "access token invalid or expired"),
         ("permission_denied", "permission missing"),
         ("pixel_missing", "pixel unknown, or the token may not use it"),
-        ("version_dead", "API version is dead; set META_API_VERSION"),
+        ("version_dead", "API version expired; set META_API_VERSION"),
     ],
 )
 async def test_halted_stops_burns_nothing_and_resumes_by_itself(spine, dispatcher, fault, reason):

@@ -117,7 +117,7 @@ async def test_the_browsers_copy_stands_after_47_hours(spine):
     spine.clock.move(hours=47)
     spine.faults("meta")
     assert await spine.drain() == 0
-    assert spine.receipts()["e", "meta"] == ("skipped", "browser copy stands")
+    assert spine.receipts()["e", "meta"] == ("skipped", "sent by the browser")
     assert spine.arrivals("meta") == []
 
 

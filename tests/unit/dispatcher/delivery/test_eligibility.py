@@ -47,11 +47,11 @@ def test_after_an_unknown_outcome_meta_gets_no_repeat_it_would_count():
 
 def test_the_browsers_own_copy_stands_after_47_hours():
     old = {"occurred_at": NOW - timedelta(hours=47), "recorded_at": NOW - timedelta(hours=47)}
-    assert reason(PAIR, meta.LIMITS, **old) == "skipped: browser copy stands"
+    assert reason(PAIR, meta.LIMITS, **old) == "skipped: sent by the browser"
     assert reason(PAIR, meta.LIMITS, NOW - timedelta(seconds=1), **old) is None
     assert reason(PAIR, meta.LIMITS, **old, details={"browser_pair": False}) is None
-    assert reason(LEAD, meta.LIMITS, **old, details={"browser_pair": True}) == "skipped: browser copy stands"
-    assert reason(PAIR, meta.LIMITS, **old, revision=1) == "skipped: browser copy stands"
+    assert reason(LEAD, meta.LIMITS, **old, details={"browser_pair": True}) == "skipped: sent by the browser"
+    assert reason(PAIR, meta.LIMITS, **old, revision=1) == "skipped: sent by the browser"
 
 
 def test_the_deadline_is_the_sooner_of_window_and_repeat():

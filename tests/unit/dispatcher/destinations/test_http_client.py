@@ -115,7 +115,7 @@ async def test_no_more_is_read_than_any_answer_has_and_the_rest_is_nobody_elses(
     [
         (b"", "ServerDisconnectedError"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\nConnection: close\r\n\r\nhalf", "ClientPayloadError"),
-        (b"close the door\r\n\r\n", "answer not understood"),
+        (b"close the door\r\n\r\n", "response not understood"),
     ],
 )
 async def test_what_was_sent_and_not_answered_is_uncertain(answer, reason):
@@ -150,7 +150,7 @@ async def test_a_slow_answer_takes_no_other_with_it():
 async def test_an_answer_that_cannot_be_judged_is_uncertain():
     async with Server(EMPTY).client() as client:
         assert await client.post(b"{}", lambda reply: reply.nothing) == Response(
-            Outcome.UNCERTAIN, "answer not understood"
+            Outcome.UNCERTAIN, "response not understood"
         )
 
 

@@ -71,7 +71,7 @@ def test_dead_letters_are_named_with_what_to_do_and_not_all_of_them():
         ("skipped", "no route", 900, False),
         ("skipped", "consent", 10, False),
         ("skipped", "consent", 2000, True),
-        ("skipped", "browser copy stands", 100, True),
+        ("skipped", "sent by the browser", 100, True),
         ("failed", "window closed", 1, True),
         ("uncertain", "timeout", 1, False),
         ("uncertain", "timeout", 200, True),
