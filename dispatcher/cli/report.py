@@ -70,7 +70,7 @@ def _print(told: report.Report) -> None:
         )
     console.print(table)
     for name, problem in told.problems.items():
-        console.print(Text(f"{name}: no score of Meta's own: {problem}", style="yellow"))
+        console.print(Text(f"{name}: no score from Meta: {problem}", style="yellow"))
     console.print(Text(EXPLANATION, style="dim"))
 
 

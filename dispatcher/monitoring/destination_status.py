@@ -1,7 +1,7 @@
-"""In which state each destination is, and how long the oldest has been owed there.
+"""The state of each destination, and how long its oldest delivery has been pending.
 
-Pages, metrics, alerts, readiness and the doctor all tell of it from here, so that none says otherwise than another. The
-rules stand in `schema/queries/standings.sql`.
+Pages, metrics, alerts, readiness and the doctor all take it from here, so that they agree. The rules are in
+`schema/queries/monitoring/read_destination_status.sql`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import msgspec
 
 
 class Age(msgspec.Struct, frozen=True):
-    """How long the longest-waiting of one queue has been owed, in seconds; None: nothing is.
+    """For how many seconds the oldest entry of one queue has been pending; None: there is none.
 
-    `paused`: of what a paused step holds back; `working`: of all else. `happened`: how long ago the oldest of both
-    happened, from which the destination's window counts.
+    `paused`: among the deliveries of paused steps; `working`: among all others. `happened`: how long ago the oldest event
+    of both happened, which is what the destination's window counts from.
     """
 
     working: float | None = None
@@ -26,14 +26,14 @@ class Age(msgspec.Struct, frozen=True):
 
     @property
     def longest(self) -> float | None:
-        """How long the longest-waiting has been owed, paused or not."""
+        """For how many seconds the oldest entry has been pending, paused or not."""
         return max((age for age in (self.working, self.paused) if age is not None), default=None)
 
 
 class DestinationStatus(msgspec.Struct, frozen=True):
-    """The state of a destination, or of intake (id 0), as all dispatchers together see it; None: none was heard of.
+    """The state of a destination, or of intake (id 0), from the reports of all dispatchers; None: no dispatcher reported.
 
-    `seconds`: for how long it is in it. `told_by`: how many dispatchers say so.
+    `seconds`: for how long it has been in that state. `reported_by`: how many dispatchers report it.
     """
 
     id: int
@@ -47,5 +47,5 @@ class DestinationStatus(msgspec.Struct, frozen=True):
 
 
 def destination_statuses(rows: Iterable[tuple[Any, ...]]) -> dict[int, DestinationStatus]:
-    """Give the standings by destination's id (0: intake), from rows of the query `standings`. Pure."""
+    """Return the status by destination id (0: intake), from rows of the query `read_destination_status`. Pure."""
     return {row[0]: DestinationStatus(*(*row[:-3], Age(*row[-3:]))) for row in rows}

@@ -1,4 +1,4 @@
-"""The HTTP side of the metrics: `/metrics`, and the count of requests that are answered."""
+"""The HTTP side of the metrics: `/metrics`, and the count of HTTP requests."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dispatcher.telemetry.prometheus import REGISTRY
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _ANSWERED = Counter(
-    "outbox_http_requests", "Requests answered, by route and status", ["route", "status"], registry=REGISTRY
+    "outbox_http_requests", "HTTP requests, by route and status", ["route", "status"], registry=REGISTRY
 )
 _SECONDS = Histogram(
     "outbox_http_seconds",
-    "Time from a request to its answer, by route",
+    "Time from a request to its response, by route",
     ["route"],
     registry=REGISTRY,
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
@@ -29,13 +29,13 @@ NO_ROUTE = "none"
 
 
 class MetricsEndpoint:
-    """`answer` handles `/metrics`: what this process counts, and with `gauges` what the database knows."""
+    """`answer` handles `/metrics`: the metrics of this process and, with `gauges`, those of the database."""
 
     def __init__(self, gauges: Gauges | None = None) -> None:
         self._gauges = gauges
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Answer in the format that the scraper prefers."""
+        """Return the metrics in the format that the scraper prefers."""
         if self._gauges:
             await self._gauges.refresh()
         encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
@@ -43,7 +43,7 @@ class MetricsEndpoint:
 
 
 class _Both(Collector):
-    """Two collections as one, since a format may have an end mark."""
+    """Two collections as one, since a format may have an end marker."""
 
     def __init__(self, gauges: Gauges | None) -> None:
         self._gauges = gauges
@@ -56,7 +56,7 @@ class _Both(Collector):
 
 @web.middleware
 async def metered(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count a request by its route as it was registered; never by the address that was asked for."""
+    """Count a request by its registered route, never by the requested address."""
     began = perf_counter()
     response = await handler(request)
     resource = request.match_info.route.resource

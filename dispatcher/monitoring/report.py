@@ -1,4 +1,4 @@
-"""The report of match quality over some days: coverage, estimate, Meta's own score, and the one change for each step."""
+"""The report of match quality over some days: coverage, estimate, Meta's own score, and one suggestion for each step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dispatcher.monitoring.quality.weights import EXPLANATION, IDENTIFIERS
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One step at one destination. `before`: the estimate of as many days before; `meta_score`: Meta's own, now."""
+    """One step at one destination. `before`: the estimate of the period before; `meta_score`: Meta's own current score."""
 
     quality: Quality
     before: float | None
@@ -23,7 +23,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Days `since` to `until` (both included, UTC). `problems`: destination → why there is no score of Meta's own."""
+    """Days `since` to `until` (both included, UTC). `problems`: destination → why Meta gave no score."""
 
     since: dt.date
     until: dt.date
@@ -32,7 +32,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 async def report(database: Queries, settings: Settings, config: Config, *, until: dt.date, days: int) -> Report:
-    """Give the report of the `days` up to `until`; Meta is asked once a pixel."""
+    """Return the report of the `days` up to `until`; Meta is asked once for each pixel."""
     since = until - dt.timedelta(days=days - 1)
     current = await qualities(database, since, until)
     earlier = await qualities(database, since - dt.timedelta(days=days), since - dt.timedelta(days=1))
@@ -53,36 +53,36 @@ async def report(database: Queries, settings: Settings, config: Config, *, until
             )
             for quality in current
         ],
-        {name: told.problem for name, told in scores.items() if told.problem},
+        {name: result.problem for name, result in scores.items() if result.problem},
     )
 
 
-def as_text(told: Report, *, explained: bool = True) -> str:
-    """Give the report as plain lines, the first its title."""
-    span = f"{told.since}" if told.since == told.until else f"{told.since} to {told.until}"
+def as_text(result: Report, *, explained: bool = True) -> str:
+    """Return the report as plain lines, the first its title."""
+    span = f"{result.since}" if result.since == result.until else f"{result.since} to {result.until}"
     lines = [f"Match quality, {span}"]
-    if not told.lines:
+    if not result.lines:
         lines.append("Nothing was delivered.")
-    for line in told.lines:
+    for line in result.lines:
         quality = line.quality
         lines += ["", f"{quality.destination}: {called(quality)}, {scored(line)}"]
         if covered := coverage(quality):
             lines.append("  " + ", ".join(f"{label} {share:.0%}" for label, share in covered))
         if quality.advice:
-            lines.append(f"  Would help most: {quality.advice}")
-    lines += [f"\n{name}: no score of Meta's own: {problem}" for name, problem in told.problems.items()]
-    if explained and told.lines:
+            lines.append(f"  Suggestion: {quality.advice}")
+    lines += [f"\n{name}: no score from Meta: {problem}" for name, problem in result.problems.items()]
+    if explained and result.lines:
         lines += ["", EXPLANATION]
     return "\n".join(lines)
 
 
 def called(quality: Quality) -> str:
-    """Give how a step is called there, and by us where that differs."""
+    """Return the event name at the destination, and the step where its name differs."""
     return quality.event_name if quality.event_name == quality.step else f"{quality.event_name} ({quality.step})"
 
 
 def scored(line: Line) -> str:
-    """Give how many events there were, and the scores there are."""
+    """Return the number of events and the scores, as text."""
     count = line.quality.events
     parts = [f"{count} event{'' if count == 1 else 's'}"]
     if line.quality.estimate is not None:
@@ -95,7 +95,7 @@ def scored(line: Line) -> str:
 
 
 def coverage(quality: Quality) -> list[tuple[str, float]]:
-    """Give the label of each identifier and the share of events that carried it, those that none did left out."""
+    """Return the label of each identifier and the share of events that carried it, without those that none carried."""
     if not quality.events:
         return []
     return [

@@ -1,1 +1,1 @@
-"""Work done on a schedule by the elected leader."""
+"""Work on a schedule: the jobs, and the election of the dispatcher that runs them."""

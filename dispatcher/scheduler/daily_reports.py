@@ -1,4 +1,4 @@
-"""What is told once a day: the report of match quality, and the dead letters there were. Each a text with a title."""
+"""The messages of once a day: the report of match quality, and the dead letters. Each is a text with a title."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Outcome = tuple[str, str, str, int]
 
 
 async def quality_report(database: Queries, settings: Settings, config: Config) -> str:
-    """Give how yesterday's conversions went (UTC), and how well they identify those who made them."""
+    """Return how yesterday's deliveries ended (UTC), and the match quality of the conversions."""
     yesterday = datetime.now(UTC).date() - DAY
     quality = await report(database, settings, config, until=yesterday, days=1)
     outcomes = [tuple(row) for row in await database.run("count_outcomes", {"since": DAY})]
@@ -26,13 +26,15 @@ async def quality_report(database: Queries, settings: Settings, config: Config) 
 
 
 async def dead_letters(database: Queries) -> str | None:
-    """Give the dead letters of the last 24 hours by destination and reason, with what to do; None if there were none."""
+    """Return the dead letters of the last 24 hours by destination and reason, with what to do; None if there are none."""
     rows = await database.run("count_outcomes", {"since": DAY})
-    return dead_text([(name, outcome, reason, count) for name, outcome, reason, count in rows if outcome == "failed"])
+    return dead_letters_text(
+        [(name, outcome, reason, count) for name, outcome, reason, count in rows if outcome == "failed"]
+    )
 
 
 def outcomes_text(outcomes: Iterable[Outcome]) -> str:
-    """Give a line for each destination: how many deliveries ended how in 24 hours. Pure."""
+    """Return a line for each destination: how many deliveries ended in 24 hours, by outcome. Pure."""
     lines = []
     for name, rows in groupby(outcomes, key=lambda row: row[0]):
         counts = {"delivered": 0, "skipped": 0, "failed": 0}
@@ -42,13 +44,13 @@ def outcomes_text(outcomes: Iterable[Outcome]) -> str:
     return "\n".join(["In the last 24 hours:", *lines]) if lines else "In the last 24 hours nothing was due."
 
 
-def dead_text(dead: list[Outcome]) -> str | None:
-    """Give the digest of dead letters. Pure."""
-    if not dead:
+def dead_letters_text(failed: list[Outcome]) -> str | None:
+    """Return the text about dead letters, or None if there are none. Pure."""
+    if not failed:
         return None
-    total = sum(count for *_, count in dead)
+    total = sum(count for *_, count in failed)
     lines = [f"Conversions: {total} dead letter{'' if total == 1 else 's'} in 24 hours"]
-    for name, _, reason, count in dead:
-        lines.append(f"{name}: {count} of {reason or 'no reason'}. {explain(reason).do}".rstrip())
-    lines.append("`outbox dead list` shows them, and the console.")
+    for name, _, reason, count in failed:
+        lines.append(f"{name}: {count} failed ({reason or 'no reason'}). {explain(reason).do}".rstrip())
+    lines.append("See the console or `outbox dead list` for details.")
     return "\n".join(lines)

@@ -1,9 +1,8 @@
-"""What pages and alerts ask of the dispatchers, so that none of them scans a log.
+"""The counts that pages and alerts read, so that they never scan a log.
 
-How many deliveries ended how in each minute, which identifiers they carried, and in which state each destination is.
-Counted in memory and written once a second, if anything happened. A process that is killed takes at most that second
-with it, and a connection that breaks at the wrong moment counts one twice: tallies are for looking, the receipts are the
-truth.
+How many deliveries ended, by outcome and minute; which identifiers they carried; and the state of each destination. The
+counts are kept in memory and written once a second if there is anything new. A killed process loses at most that second,
+and a connection that breaks at the wrong moment counts it twice: the counts are for display, the receipts are the truth.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from dispatcher.telemetry import prometheus
 
 FLUSH_SECONDS = 1.0
 Key = tuple[int, int]
-"""A delivery within a destination: event, revision."""
+"""A delivery at one destination: event, revision."""
 
 
 class ReportedState(msgspec.Struct, frozen=True):
-    """Whether a destination takes deliveries, as one process sees it."""
+    """The state of a destination as one process sees it."""
 
     destination: int
     state: str
@@ -34,7 +33,7 @@ class ReportedState(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """A lease as it is counted: its destination, and the names of the identifiers that each delivery was built with."""
+    """A lease as it is counted: its destination, and the names of the identifiers that each delivery carries."""
 
     destination: int
     name: str
@@ -43,19 +42,19 @@ class Batch(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, destination: int, name: str, lease: Lease) -> Batch:
-        """Give the batch of a lease of which nothing is built yet."""
+        """Return the batch of a lease of which nothing is built yet."""
         return cls(destination, name, {(each.event.id, each.revision): each for each in lease.deliveries}, {})
 
 
 class Wait(msgspec.Struct):
-    """Seconds from recorded to sent: how many, their sum, the longest."""
+    """Seconds from recorded to sent: their sum, and the longest."""
 
     seconds: float = 0.0
     longest: float = 0.0
 
 
 class Counters:
-    """The counts of one process since they were written last, and what it said of each destination."""
+    """The counts of one process since they were last written, and the states that it reported last."""
 
     def __init__(self, database: Database, holder: str, *, heartbeat: timedelta) -> None:
         self._database = database
@@ -68,7 +67,7 @@ class Counters:
         self._reported_at = 0.0
 
     def ended(self, destination: int, outcome: str, reason: str | None, count: int = 1) -> None:
-        """Count deliveries that ended, or were tried in vain."""
+        """Count deliveries that ended, or attempts that failed."""
         self._outcomes[destination, outcome, reason or ""] += count
 
     def settled(self, batch: Batch, settlements: Sequence[Settlement], seconds: float) -> None:
@@ -97,10 +96,10 @@ class Counters:
             wait.longest = max(wait.longest, *waits)
 
     async def write(self, states: Iterable[ReportedState]) -> bool:
-        """Write what was counted, and the states if one has changed or a heartbeat is due."""
+        """Write the counts, and the states if one has changed or a heartbeat is due; return False, as a step of the daemon."""
         states = list(states)
-        is_news = states != self._reported or monotonic() - self._reported_at >= self._heartbeat
-        if not (is_news or self._outcomes or self._coverage):
+        is_due = states != self._reported or monotonic() - self._reported_at >= self._heartbeat
+        if not (is_due or self._outcomes or self._coverage):
             return False
         outcomes, self._outcomes = self._outcomes, Counter()
         waits, self._waits = self._waits, {}
@@ -109,28 +108,28 @@ class Counters:
             "add_counts",
             {
                 "holder": self._holder,
-                "counts": Jsonb([_minute(*key, count, waits) for key, count in outcomes.items()]),
+                "counts": Jsonb([_count(*key, count, waits) for key, count in outcomes.items()]),
                 "coverage": Jsonb(
                     [
                         {"destination": destination, "step": step, "field": field, "events": count}
                         for (destination, step, field), count in coverage.items()
                     ]
                 ),
-                "is_heartbeat": is_news,
-                "states": Jsonb(states if is_news else []),
+                "is_heartbeat": is_due,
+                "states": Jsonb(states if is_due else []),
             },
         )
-        if is_news:
+        if is_due:
             self._reported, self._reported_at = states, monotonic()
         return False
 
     async def leave(self) -> None:
-        """Write what is left, and say that this process is gone."""
+        """Write what is left, and remove this process from the table of dispatchers."""
         await self.write(self._reported)
         await self._database.run("remove_dispatcher", {"holder": self._holder})
 
 
-def _minute(destination: int, outcome: str, reason: str, count: int, waits: Mapping[int, Wait]) -> dict[str, object]:
+def _count(destination: int, outcome: str, reason: str, count: int, waits: Mapping[int, Wait]) -> dict[str, object]:
     wait = waits.get(destination, Wait()) if outcome == "delivered" else Wait()
     return {
         "destination": destination,

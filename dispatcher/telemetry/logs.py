@@ -1,11 +1,11 @@
-"""Logs: readable on a terminal, JSON elsewhere; to standard error. One line per thing an operator would want to know.
+"""Logs to standard error: readable on a terminal, JSON elsewhere. One line for each thing that an operator wants to know.
 
-    info       it starts, stops, changes for the better; what a schedule did
-    warning    somebody may want to look: a destination fails or is throttled, the database is away, a lease was lost
-    error      somebody should look: a destination halted, a mistake of ours
+    info       start, stop, recovery, and what the scheduled jobs did
+    warning    may need attention: a destination fails or is throttled, the database is unavailable, a lease was lost
+    error      needs attention: a destination halted, or a bug
 
-Nothing is logged for each event at info or above, but `outbox serve`'s line for each request. Errors are told by their
-kind: their text, and a traceback's, may quote a person's data or a secret.
+At info and above nothing is logged for each event, except the line of `outbox serve` for each request. Errors are logged
+by type only: their text, and that of a traceback, may quote a person's data or a secret.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import sys
 
 import structlog
 
-TOO_TALKATIVE = ("aiohttp", "apprise", "apscheduler", "psycopg", "requests", "urllib3")
-"""They log what they meet, addresses and what is in them included; what we want to tell is told by us."""
+SILENCED = ("aiohttp", "apprise", "apscheduler", "psycopg", "requests", "urllib3")
+"""Libraries that log what they handle, such as addresses with secrets in them; the dispatcher logs their failures itself."""
 
 
 def configure(*, level: int = logging.INFO) -> None:
@@ -33,5 +33,5 @@ def configure(*, level: int = logging.INFO) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    for name in TOO_TALKATIVE:
+    for name in SILENCED:
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""What this process counts as it works."""
+"""The Prometheus metrics of this process."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 RECEIPTS = frozenset({"delivered", "skipped", "failed"})
-"""Outcomes that end a delivery; what ends an attempt only is counted apart, and what was returned untried is neither."""
+"""Outcomes that end a delivery. Those that end only an attempt are counted separately; `returned` is neither."""
 MOST_REASONS = 60
-"""Reasons are a fixed set, of some thirty; should one ever not be, it must not become a series a value."""
+"""The most different reasons that become series. There are some thirty; free text must never become a series for each value."""
 OTHER = "other"
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, of no use to anybody here
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the number of series and are of no use here
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -28,7 +28,10 @@ _RECEIPTS = Counter(
     registry=REGISTRY,
 )
 _ATTEMPTS = Counter(
-    "outbox_attempts", "Tries that did not end the delivery, by outcome", ["destination", "outcome"], registry=REGISTRY
+    "outbox_attempts",
+    "Attempts that did not end the delivery, by outcome",
+    ["destination", "outcome"],
+    registry=REGISTRY,
 )
 _REQUESTS = Counter(
     "outbox_requests", "Requests to a destination, by outcome", ["destination", "outcome"], registry=REGISTRY
@@ -42,7 +45,7 @@ _BATCH = Histogram(
 )
 _SEND = Histogram(
     "outbox_send_seconds",
-    "Time from a request to its answer",
+    "Time from a request to its response",
     ["destination"],
     registry=REGISTRY,
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
@@ -54,7 +57,7 @@ _SETTLE = Histogram(
     registry=REGISTRY,
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
 )
-_TAKEN_IN = Counter("outbox_intake_events", "Events that intake took in", registry=REGISTRY)
+_TAKEN_IN = Counter("outbox_intake_events", "Events processed by intake", registry=REGISTRY)
 _INTAKE = Histogram(
     "outbox_intake_seconds",
     "Time that intake takes for one batch",
@@ -64,7 +67,7 @@ _INTAKE = Histogram(
 
 
 class _Waits(Collector):
-    """A histogram that takes many values at once: it is told of every event, thousands a second."""
+    """A histogram that takes many values at once, as it gets every event, thousands a second."""
 
     NAME = "outbox_delivered_latency_seconds"
     BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 21600.0, 86400.0, 604800.0)
@@ -74,7 +77,7 @@ class _Waits(Collector):
         self._sums: dict[str, float] = {}
 
     def add(self, destination: str, seconds: Sequence[float]) -> None:
-        """Count waits, of any order."""
+        """Add waiting times, in any order."""
         ordered = sorted(seconds)
         counts = self._counts.setdefault(destination, [0] * (len(self.BOUNDS) + 1))
         for index, bound in enumerate(self.BOUNDS):
@@ -83,7 +86,7 @@ class _Waits(Collector):
         self._sums[destination] = self._sums.get(destination, 0.0) + sum(ordered)
 
     def collect(self) -> Iterable[HistogramMetricFamily]:
-        """Give the family, as Prometheus takes it: each bucket counts those below it too."""
+        """Return the metric family as Prometheus expects it: each bucket includes those below it."""
         family = HistogramMetricFamily(
             self.NAME, "Time from recorded to delivered, of each event's first delivery", labels=["destination"]
         )
@@ -96,7 +99,7 @@ class _Waits(Collector):
 _WAITS = _Waits()
 REGISTRY.register(_WAITS)
 
-# Asked for at every request: finding a series by its labels costs more than counting does.
+# Cached for every request: finding a series by its labels costs more than counting.
 _requests_of = cache(_REQUESTS.labels)
 _batch_of = cache(_BATCH.labels)
 _send_of = cache(_SEND.labels)
@@ -105,14 +108,14 @@ _reasons: set[str] = set()
 
 
 def requested(destination: str, events: int, outcome: str, seconds: float) -> None:
-    """Count a request of `events` events that ended with `outcome` (dispatcher.destinations.Outcome) after `seconds`."""
+    """Count a request with `events` events that ended with `outcome` (`destinations.base.Outcome`) after `seconds`."""
     _requests_of(destination, outcome).inc()
     _batch_of(destination).observe(events)
     _send_of(destination).observe(seconds)
 
 
 def settled(destination: str, outcomes: Mapping[tuple[str, str], int], seconds: float) -> None:
-    """Count a settlement that took the database `seconds`: how many deliveries by (outcome, reason; empty: none)."""
+    """Count a settlement that took the database `seconds`; `outcomes`: deliveries by outcome and reason (empty: none)."""
     for (outcome, reason), count in outcomes.items():
         if outcome in RECEIPTS:
             _RECEIPTS.labels(destination, outcome, _bounded(reason)).inc(count)
@@ -122,12 +125,12 @@ def settled(destination: str, outcomes: Mapping[tuple[str, str], int], seconds: 
 
 
 def waited(destination: str, seconds: Sequence[float]) -> None:
-    """Count how long events waited from recorded to delivered, the first time each."""
+    """Count the seconds that events waited from recorded to first delivered."""
     _WAITS.add(destination, seconds)
 
 
 def took_in(events: int, seconds: float) -> None:
-    """Count a batch of intake's."""
+    """Count a batch of intake."""
     _TAKEN_IN.inc(events)
     _INTAKE.observe(seconds)
 

@@ -1,19 +1,20 @@
-"""Alerts: somebody is told once when something is wrong, and once more when it is over.
+"""Alerts: one message when something goes wrong, and one more when it is over.
 
-                 holds                  told, by one of all dispatchers           no longer holds
+                 holds                       sent, by one dispatcher              no longer holds
     (nothing) ─────────▶ raised, due ────────────────────────────────▶ raised ─────────────────────▶ passed, due
-        ▲                     │ no longer holds: nobody need know        ▲                              │      │
+        ▲                     │ no longer holds: nothing is sent         ▲                              │      │
         │◀────────────────────┘                                          └──────── holds again ─────────┘      │
-        └───────────────────────────────────── told that it is over ───────────────────────────────────────────┘
+        └──────────────────────────────────── all clear sent ──────────────────────────────────────────────────┘
 
-A row of the table `alert` is such a state, so restarts and elections change nothing. What could not be sent is sent
-again a minute later. If a dispatcher dies between sending and noting it, it is told twice: better than never.
+A row of the table `alert` holds this state, so restarts and elections change nothing. A message that could not be sent is
+retried a minute later. If a dispatcher dies between sending a message and recording that, it is sent twice: better than
+never.
 
 | file | holds |
 |---|---|
-| `conditions` | what there is to alert to, and in which words; pure |
-| `watch` | compares what holds with what was told, and tells |
-| `notify` | sends a text to Telegram, Slack, mail, … by apprise |
+| `conditions` | which alerts there are, when they hold, and their texts; pure |
+| `watch` | compares the alerts that hold with those in the table, and sends what is due |
+| `notify` | sends a text to Telegram, Slack, mail, … through apprise |
 """
 
 from __future__ import annotations

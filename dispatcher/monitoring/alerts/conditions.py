@@ -1,4 +1,4 @@
-"""What there is to alert to, and in which words. Pure."""
+"""Which alerts hold, and their texts. Pure."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from dispatcher.reasons import UNKNOWN, explain
 
 HALTED, BACKLOG, TOKEN, VERSION = "halted", "backlog", "token", "version"
 DISABLED = "disabled"
-"""The state of a destination of which nothing is told, nor that anything is over: it was switched off."""
+"""The state of a destination that raises no alert and gets no all clear: it was switched off."""
 KINDS: tuple[str, ...] = (HALTED, BACKLOG, TOKEN, VERSION)
-"""The kinds of alerts there are: a destination halted; something owed for too long; Meta's token, or the version of its
-API, about to end."""
+"""The kinds of alerts: a destination halted; something pending for too long; Meta's token, or the version of its API, about
+to expire."""
 QUIET: tuple[str, ...] = (TOKEN, VERSION)
-"""Kinds of which nobody need be told that it is over: who changed the date or the version knows."""
+"""Kinds without an all clear: whoever changed the date or the version knows."""
 
 CALM_SECONDS = 60.0
-"""For so long a destination must not have been halted until that is over: a dispatcher that starts believes it well until
-the first answer."""
+"""How long a destination must not have been halted before the alert is over: a dispatcher that starts reports it running
+until the first response."""
 REMINDERS = (30, 14, 7, 3, 1, 0)
-"""Days before a date at which somebody is reminded of it; 0: it is over."""
+"""Days before a date at which a reminder is sent; 0: the date has come."""
 
 Alert = tuple[str, str]
 """Kind and subject."""
 SAME = ""
-"""The message of what still holds as far as anybody knows: what was told last stays as it is."""
+"""The message of an alert that still holds as far as is known: its last text stays as it is."""
 
 
 class Fact(msgspec.Struct, frozen=True):
     """One queue: a destination, or intake (id 0).
 
-    `state`: as it was switched, else the one that a dispatcher came to last, `calm_seconds` ago; None if none was heard of.
-    `age_seconds`: how long the longest-waiting has been owed, and `paused_seconds`: of what a paused step there holds back;
-    None: nothing is.
+    `state`: as it was switched, else as a dispatcher reported it last, `calm_seconds` ago; None if no dispatcher reported.
+    `age_seconds`: how long the oldest delivery has been pending; `paused_seconds`: the oldest of a paused step; None: there
+    is none.
     """
 
     id: int
@@ -50,31 +50,30 @@ class Fact(msgspec.Struct, frozen=True):
     paused_seconds: float | None
 
     @classmethod
-    def of(cls, standing: DestinationStatus) -> Fact:
-        """Give the fact that a standing is."""
-        age = standing.age
-        return cls(
-            standing.id, standing.name, standing.state, standing.reason, standing.seconds, age.working, age.paused
-        )
+    def of(cls, status: DestinationStatus) -> Fact:
+        """Return the fact of a status."""
+        age = status.age
+        return cls(status.id, status.name, status.state, status.reason, status.seconds, age.working, age.paused)
 
 
 def holding(
-    facts: Iterable[Fact], told: Collection[Alert], config: Config, versions: Collection[str], today: date
+    facts: Iterable[Fact], active: Collection[Alert], config: Config, versions: Collection[str], today: date
 ) -> dict[Alert, str]:
-    """Give what holds now, and what to say of it (`SAME`: nothing new).
+    """Return the alerts that hold now, and their texts (`SAME`: nothing new).
 
-    `told`: what is known already, and is over only when it surely is. `versions`: those of Meta's API that are in use.
+    `active`: the alerts raised before; they end only when they are certainly over. `versions`: the versions of Meta's API
+    in use.
     """
     found: dict[Alert, str] = {}
     for fact in facts:
         if fact.state == DISABLED:
             continue
-        was_behind = (BACKLOG, fact.name) in told
-        halted = _halted(fact, (HALTED, fact.name) in told, _secret(fact.name, config))
+        was_behind = (BACKLOG, fact.name) in active
+        halted = _halted(fact, (HALTED, fact.name) in active, _secret(fact.name, config))
         behind = _backlog(fact, was_behind, config.alerts.backlog_minutes)
         if halted is not None:
             found[HALTED, fact.name] = halted
-            if was_behind:  # that it halts is no end of it
+            if was_behind:  # halting does not end the backlog
                 found[BACKLOG, fact.name] = behind or SAME
         elif behind is not None:
             found[BACKLOG, fact.name] = behind
@@ -90,43 +89,43 @@ def holding(
 
 
 def _secret(name: str, config: Config) -> str:
-    """Give the variable that holds the secret of a destination."""
+    """Return the name of the variable that holds a destination's secret."""
     account = config.account(name)
     if account is None or account.secret_variable is None:
         return "GA4_API_SECRET" if account and account.kind == "ga4" else "META_CAPI_TOKEN"
     return account.secret_variable
 
 
-def _halted(fact: Fact, was_told: bool, secret: str) -> str | None:
+def _halted(fact: Fact, is_active: bool, secret: str) -> str | None:
     if fact.id == 0:
         return None
     if fact.state == HALTED:
-        known = explain(fact.reason, secret=secret)
-        what_to_do = known.do if known.do and known != UNKNOWN else "`outbox doctor` says more."
-        return f"{fact.name} is halted: {fact.reason}. Deliveries wait, and their time runs. {what_to_do}"
-    # Where no dispatcher was heard of, nothing new is known.
+        explanation = explain(fact.reason, secret=secret)
+        what_to_do = explanation.do if explanation.do and explanation != UNKNOWN else "Run `outbox doctor` for details."
+        return f"{fact.name} is halted: {fact.reason}. Deliveries wait, and their windows keep running. {what_to_do}"
+    # If no dispatcher reported, nothing new is known.
     is_over = fact.state is not None and fact.calm_seconds is not None and fact.calm_seconds >= CALM_SECONDS
-    return SAME if was_told and not is_over else None
+    return SAME if is_active and not is_over else None
 
 
-def _backlog(fact: Fact, was_told: bool, minutes: int) -> str | None:
-    # Over only when half of it is worked off, so that an age about the limit does not tell of it again and again.
-    limit = minutes * 60 / (2 if was_told else 1)
+def _backlog(fact: Fact, is_active: bool, minutes: int) -> str | None:
+    # Over only below half of the limit, so that an age around the limit does not raise the alert again and again.
+    limit = minutes * 60 / (2 if is_active else 1)
     if fact.age_seconds is not None and fact.age_seconds > limit:
-        state = fact.state or "not worked on by any dispatcher"
+        state = fact.state or "not served by any dispatcher"
         why = f" ({fact.reason})" if fact.reason else ""
         waits = f"{fact.age_seconds / 60:.0f} minutes"
-        return f"{fact.name} is behind: something has been owed for {waits}; it is {state}{why}."
+        return f"{fact.name} is behind: the oldest delivery has been pending for {waits}; it is {state}{why}."
     if fact.paused_seconds is not None and fact.paused_seconds > limit:
         return (
-            f"A step is paused at {fact.name}: what it holds back has been owed for {fact.paused_seconds / 60:.0f} minutes, "
-            "and its time runs. Resume the step, or disable it there."
+            f"A step is paused at {fact.name}: its oldest delivery has been pending for {fact.paused_seconds / 60:.0f} minutes, "
+            "and its window keeps running. Resume the step, or disable it at this destination."
         )
     return None
 
 
 def _reminder(ends: date, today: date) -> int | None:
-    """Give of `REMINDERS` the last one that has come, if any."""
+    """Return the last of `REMINDERS` that has come, or None."""
     left = (ends - today).days
     return min((days for days in REMINDERS if left <= days), default=None)
 
@@ -138,9 +137,9 @@ def _ending(what: str, ends: date, today: date, what_to_do: str) -> str:
 
 
 def over(kind: str, subject: str, message: str) -> str:
-    """Say that an alert is over, whose `message` was told."""
-    words: Mapping[str, str] = {
+    """Return the text of the all clear of an alert with the text `message`."""
+    texts: Mapping[str, str] = {
         HALTED: f"{subject} is no longer halted.",
         BACKLOG: f"{subject} has caught up.",
     }
-    return words.get(kind, f"Over: {message}")
+    return texts.get(kind, f"Over: {message}")

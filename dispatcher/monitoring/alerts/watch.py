@@ -1,4 +1,4 @@
-"""Compares what holds with what was told, and tells; done every few seconds by the elected dispatcher."""
+"""Compares the alerts that hold with those in the table, and sends what is due; the leader does it every few seconds."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ from dispatcher.monitoring.destination_status import destination_statuses
 log = structlog.get_logger()
 
 AGAIN = timedelta(minutes=1)
-"""When what could not be sent is sent again."""
+"""When a message that could not be sent is retried."""
 QUIET_SECONDS = 60.0
-"""For how long it is taken for granted that nothing is noted where nothing was and nothing holds: another dispatcher, elected
-for a moment too, may have noted something."""
+"""How long an empty table is assumed to stay empty while nothing holds; then it is read again, because another dispatcher,
+elected for a moment too, may have added a row."""
 MESSAGE = "message"
-"""The kind of what is told by the clock and not because something is wrong: it goes the same way."""
+"""The kind of a scheduled message, which is not about a problem but is sent the same way."""
 
 
 class Watch:
-    """What somebody is to be told. `fresh`: how long after its last word a dispatcher counts as there."""
+    """The alerts of one database. `fresh`: how long after its last heartbeat a dispatcher counts as running."""
 
     def __init__(self, database: Database, settings: Settings, config: Config, *, fresh: timedelta) -> None:
         self._database = database
         self._config = config
         self._fresh = fresh
-        # Destinations of Meta's kind share the one version.
+        # All destinations of kind meta use the same version.
         self._versions = {settings.meta_api_version} if any(each.kind == "meta" for each in config.accounts) else set()
         self._notifier = Notifier(settings.alert_urls)
         self._quiet_until = 0.0
 
     async def check(self) -> None:
-        """See what holds, and tell what is new and what is over."""
-        known = destination_statuses(await self._database.run("read_destination_status", {"fresh": self._fresh}))
-        facts = [Fact.of(standing) for standing in known.values()]
+        """Raise the alerts that are new, end those that are over, and send what is due."""
+        statuses = destination_statuses(await self._database.run("read_destination_status", {"fresh": self._fresh}))
+        facts = [Fact.of(status) for status in statuses.values()]
         today = datetime.now(UTC).date()
         if monotonic() < self._quiet_until and not holding(facts, (), self._config, self._versions, today):
             return
-        noted = await self._database.run("read_alerts")
-        told = {(kind, subject): message for kind, subject, message, holds in noted if holds}
-        found = holding(facts, told.keys(), self._config, self._versions, today)
-        if news := {alert: text for alert, text in sorted(found.items()) if text not in {SAME, told.get(alert)}}:
+        rows = await self._database.run("read_alerts")
+        active = {(kind, subject): message for kind, subject, message, holds in rows if holds}
+        found = holding(facts, active.keys(), self._config, self._versions, today)
+        if news := {alert: text for alert, text in sorted(found.items()) if text not in {SAME, active.get(alert)}}:
             await self._raise(news)
-        if told.keys() - found.keys():
+        if active.keys() - found.keys():
             await self._database.run(
                 "pass_alerts",
                 {
@@ -61,23 +61,23 @@ class Watch:
                     "switched_off": [fact.name for fact in facts if fact.state == DISABLED],
                 },
             )
-        self._quiet_until = 0.0 if noted or found else monotonic() + QUIET_SECONDS
-        if noted or found:
-            await self.tell()
+        self._quiet_until = 0.0 if rows or found else monotonic() + QUIET_SECONDS
+        if rows or found:
+            await self.send_due()
 
-    async def say(self, subject: str, text: str) -> None:
-        """Tell `text`, whose first line is its title; once for each `subject`, whoever says it."""
+    async def send_message(self, subject: str, text: str) -> None:
+        """Send `text`, whose first line is its title; once for each `subject`, whichever dispatcher sends it."""
         self._quiet_until = 0.0
         await self._raise({(MESSAGE, subject): text})
-        await self.tell()
+        await self.send_due()
 
-    async def tell(self) -> None:
-        """Send what is due."""
+    async def send_due(self) -> None:
+        """Send the alerts, all clears and messages that are due."""
         for row in await self._database.run("claim_alerts", {"again": AGAIN}):
             due = _Due(*row)
-            title, body = due.words()
-            tell = log.warning if due.is_bad_news else log.info
-            tell("alert", kind=due.kind, subject=due.subject, title=title, text=body)
+            title, body = due.text()
+            write = log.warning if due.is_bad_news else log.info
+            write("alert", kind=due.kind, subject=due.subject, title=title, text=body)
             if await self._notifier.send(title, body):
                 await self._database.run(
                     "finish_alert", {"kind": due.kind, "subject": due.subject, "passed_at": due.passed_at}
@@ -105,8 +105,8 @@ class _Due(msgspec.Struct, frozen=True):
     def is_bad_news(self) -> bool:
         return self.kind != MESSAGE and self.passed_at is None
 
-    def words(self) -> tuple[str, str]:
-        """Give title and text."""
+    def text(self) -> tuple[str, str]:
+        """Return title and body."""
         if self.kind == MESSAGE:
             title, _, body = self.message.partition("\n")
             return title, body.strip()

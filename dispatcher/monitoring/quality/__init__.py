@@ -1,16 +1,17 @@
-"""Match quality: how well what is sent identifies the persons that it is about.
+"""Match quality: how well what is sent identifies the persons behind the events.
 
     for quality in await qualities(database, since, until):     # days, UTC, both included
         quality.fields["em"], quality.events, quality.estimate, quality.advice
-    scores = await meta_scores(settings)                         # Meta's own, where the token may read them
+    scores = await meta_scores(settings)                         # Meta's own, if the token may read them
 
 | file | holds |
 |---|---|
-| `weights` | what each identifier counts in the estimate, where that comes from, and how honest it is |
+| `weights` | the weight of each identifier in the estimate, its source, and what the estimate cannot show |
 | `advice` | the one change that would help most |
-| `tallies` | coverage per step, in all and by day, from the table `outbox.coverage` |
-| `scores` | Meta's own EMQ, from its Dataset Quality API |
-| `report` | the daily report as plain text |
+| `coverage` | coverage by step, in total and by day, from the table `outbox.field_coverage` |
+| `scores` | Meta's own Event Match Quality, from its Dataset Quality API |
+
+`dispatcher.monitoring.report` combines them into the daily report.
 """
 
 from __future__ import annotations

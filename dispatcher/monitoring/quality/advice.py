@@ -1,4 +1,4 @@
-"""The one change that would help a step's match quality most. Pure; what there is to say stands in a table."""
+"""The one change that would improve a step's match quality most. Pure; the suggestions are tables."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import msgspec
 from dispatcher.monitoring.quality.weights import META
 
 ENOUGH = 0.2
-"""Less than this, of 10, is not worth a change."""
+"""A gain below this, of 10, is not worth a change."""
 FEW = 0.2
-"""At GA4: a field that fewer than this share of events lack is well covered."""
+"""At GA4: a field is well covered if fewer than this share of events lack it."""
 
 
 class Change(msgspec.Struct, frozen=True):
-    """Something that a CRM or its pages could do better, and the fields that it would fill.
+    """A change in the CRM or its pages, and the fields that it would fill.
 
-    `needs_browser`: of use only where somebody sits at a browser, not where a payment provider tells of it.
+    `needs_browser`: useful only for events from a browser, not for those that a payment provider reports.
     """
 
     fields: tuple[str, ...]
@@ -37,7 +37,7 @@ AT_META: tuple[Change, ...] = (
     ),
     Change(("fn", "ln"), "record first and last name with this step"),
     Change(("country", "ct", "zp", "st"), "record city, postal code and country with this step"),
-    Change(("db", "ge"), "record date of birth and gender, where the person has given them"),
+    Change(("db", "ge"), "record date of birth and gender, if the person has given them"),
 )
 
 AT_GA4: tuple[Change, ...] = (
@@ -45,7 +45,7 @@ AT_GA4: tuple[Change, ...] = (
     Change(("sha256_email_address",), "record an e-mail address with this step (person.email)"),
     Change(
         ("session_id",),
-        "record ga_client_id and ga_session_id of the visitor, else GA4 finds no session and source for it",
+        "record the visitor's ga_client_id and ga_session_id, else GA4 finds no session and no source for the event",
         needs_browser=True,
     ),
 )
@@ -54,7 +54,7 @@ _WEIGHTS = {each.field: each.weight for each in META}
 
 
 def advise(kind: str, events: int, fields: Mapping[str, int], *, has_browser: bool = True) -> str | None:
-    """Give what to change first, with the share of events that lack it; None: nothing is worth it.
+    """Return what to change first, with the share of events that lack it; None if nothing is worth it.
 
     `kind` is the destination's; `fields[name]` of `events` carry each field.
     """

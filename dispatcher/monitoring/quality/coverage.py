@@ -1,4 +1,4 @@
-"""Coverage of each field per step, in all and by day, from the tally that settlements keep (`outbox.coverage`)."""
+"""Coverage of each field by step, in total and by day, from the counts of settlements (`outbox.field_coverage`)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ALL = ""
 class Quality(msgspec.Struct, frozen=True):
     """One step at one destination over some days.
 
-    `events`: how many were delivered as revision 0 (no re-send counts, and no requeue). `fields`: how many of them carried each field.
-    `estimate`: 0 to 10, of destinations of Meta's kind. `advice`: the one change that would help most.
+    `events`: how many were delivered as revision 0 (re-sends and requeues do not count). `fields`: how many of them carried
+    each field. `estimate`: 0 to 10, for destinations of kind meta. `advice`: the one change that would help most.
     """
 
     destination: str
@@ -34,7 +34,7 @@ class Quality(msgspec.Struct, frozen=True):
 
 
 class Day(msgspec.Struct, frozen=True):
-    """One step at one destination on one day (UTC); else as `Quality`."""
+    """One step at one destination on one day (UTC); otherwise as `Quality`."""
 
     day: dt.date
     destination: str
@@ -47,7 +47,7 @@ class Day(msgspec.Struct, frozen=True):
 
 
 async def qualities(database: Queries, since: dt.date, until: dt.date) -> list[Quality]:
-    """Give the match quality of each step that was delivered from day `since` up to day `until` (both included, UTC)."""
+    """Return the match quality of each step delivered from day `since` to day `until` (both included, UTC)."""
     rows = await database.run("read_field_coverage", {"since": since, "until": until})
     found: list[Quality] = []
     for (destination, kind, step, event_name, is_system), events, fields in _grouped(rows, 5):
@@ -65,7 +65,7 @@ async def daily(
     destination: str | None = None,
     step: str | None = None,
 ) -> list[Day]:
-    """Give the same, day by day; of one destination and one step where they are given."""
+    """Return the same by day; for one destination and one step if they are given."""
     rows = await database.run(
         "read_daily_coverage", {"since": since, "until": until, "destination": destination, "step": step}
     )
@@ -76,7 +76,7 @@ async def daily(
 
 
 def _grouped(rows: Iterable[tuple[Any, ...]], width: int) -> list[tuple[tuple[Any, ...], int, dict[str, int]]]:
-    """Give for each key (the first `width` values) how many events there were in all, and by field."""
+    """Return for each key (the first `width` values) the number of events, in total and by field."""
     found: dict[tuple[Any, ...], dict[str, int]] = {}
     for row in rows:
         found.setdefault(row[:width], {})[row[width]] = row[width + 1]

@@ -15,9 +15,9 @@ TIMEOUT_SECONDS = 10.0
 MAX_REPLY = 1024 * 1024
 
 NO_TOKEN = "META_CAPI_TOKEN is not set"  # noqa: S105 - the name of a variable
-NO_ANSWER = "Meta does not answer"
-NOT_UNDERSTOOD = "Meta's answer is not understood"
-NOT_YET = "Meta has no score yet: it needs website events of the last 48 hours"
+NO_RESPONSE = "Meta does not respond"
+NOT_UNDERSTOOD = "Meta's response was not understood"
+NOT_YET = "Meta has no score yet: it needs website events from the last 48 hours"
 
 
 class MetaScores(msgspec.Struct, frozen=True):
@@ -45,9 +45,9 @@ _decode = msgspec.json.Decoder(_Body, strict=False).decode
 
 
 async def meta_scores(settings: Settings, *, timeout: float = TIMEOUT_SECONDS) -> MetaScores:  # noqa: ASYNC109
-    """Ask for the score of each event name of the pixel in `settings`; never raises for what network or Meta do.
+    """Return the score of each event name of the pixel in `settings`; never raise for what the network or Meta does.
 
-    `settings` are those of one pixel (`Account.apply`); the token goes in a header. One that may send need not be
+    `settings` are those of one pixel (`Account.apply`); the token goes in a header. A token that may send is not always
     allowed to read quality: then `problem` says so.
     """
     if not settings.meta_token:
@@ -65,7 +65,7 @@ async def meta_scores(settings: Settings, *, timeout: float = TIMEOUT_SECONDS) -
         ):
             return _understood(reply.status, await _start_of(reply))
     except (aiohttp.ClientError, TimeoutError, ConnectionError):
-        return MetaScores({}, NO_ANSWER)
+        return MetaScores({}, NO_RESPONSE)
 
 
 async def _start_of(reply: aiohttp.ClientResponse) -> bytes:
@@ -83,12 +83,12 @@ def _understood(status: int, content: bytes) -> MetaScores:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return MetaScores({}, NOT_UNDERSTOOD)
     if body.error or status != 200:
-        # By its numbers, never by its text.
-        answer = classify(Reply(status, {}, content), sent=0)
-        code = "/".join(str(part) for part in (answer.code, answer.subcode) if part is not None)
-        told = f"error {code}: {answer.reason}" if code else f"HTTP {status}"
+        # By its codes, never by its text.
+        response = classify(Reply(status, {}, content), sent=0)
+        code = "/".join(str(part) for part in (response.code, response.subcode) if part is not None)
+        error = f"error {code}: {response.reason}" if code else f"HTTP {status}"
         return MetaScores(
-            {}, f"Meta refused to tell ({told}); a token that may send need not be allowed to read quality"
+            {}, f"Meta refused the request ({error}); a token that may send is not always allowed to read quality"
         )
     scores = {
         entry.event_name: round(entry.event_match_quality.composite_score, 1)

@@ -1,8 +1,8 @@
-"""What each identifier counts in the estimate of Meta's Event Match Quality, and what is known of the real one.
+"""The weight of each identifier in the estimate of Meta's Event Match Quality, and what is known about the real score.
 
 Sources (destinations.md 1.12): Meta's Help Center, "About Event Match Quality" (765081237991954), ranks parameters as
-high, medium and low; the page "Best practices for Conversions API" lists others as of high quality. Weights are public
-nowhere.
+high, medium and low; the page "Best practices for Conversions API" lists others as of high quality. Meta publishes no
+weights.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import msgspec
 EXPLANATION = (
     "Meta does not publish how it computes its Event Match Quality (0 to 10). This estimate adds up a weight for each "
     "identifier that an event carries; the weights add up to 10 and keep the order in which Meta's Help Center (high, "
-    "medium, low) and its best-practices page rank the parameters. It shows what changes, and which way; it is not "
-    "Meta's number, which also depends on how many of the identifiers match somebody, counts the last 48 hours only, "
-    "and is given for website events only. GA4 has no such score: there, coverage alone is shown."
+    "medium, low) and its best-practices page rank the parameters. It shows changes and their direction; it is not "
+    "Meta's score, which also depends on how many of the identifiers match somebody, counts only the last 48 hours, "
+    "and exists for website events only. GA4 has no such score: for it only coverage is shown."
 )
 
 
 class Identifier(msgspec.Struct, frozen=True):
-    """A field that identifies: its name at the destination, and what a person calls it.
+    """A field that identifies a person: its name at the destination, and a label for display.
 
-    `rank`: what the Help Center says (high, medium, low; empty: it does not say). `weight`: of 10; 0 at GA4.
-    `called`: its name in Meta's Dataset Quality API.
+    `rank`: what the Help Center says (high, medium, low; empty: nothing). `weight`: of 10; 0 at GA4. `called`: its name in
+    Meta's Dataset Quality API.
     """
 
     field: str
@@ -34,7 +34,7 @@ class Identifier(msgspec.Struct, frozen=True):
     called: str = ""
 
 
-# fn, ln, the address and the user agent stand higher on the best-practices page than in the Help Center's ranking.
+# fn, ln, the address and the user agent rank higher on the best-practices page than in the Help Center.
 META: tuple[Identifier, ...] = (
     Identifier("em", "Email", "high", 2.0, "email"),
     Identifier("ph", "Phone", "medium", 1.2, "phone"),
@@ -62,13 +62,13 @@ GA4: tuple[Identifier, ...] = (
 )
 
 IDENTIFIERS: dict[str, tuple[Identifier, ...]] = {"meta": META, "ga4": GA4}
-"""Kind of destination → its identifiers, the most telling first."""
+"""Kind of destination → its identifiers, the most important first."""
 
 
 def estimate(events: int, fields: Mapping[str, int]) -> float | None:
-    """Give the estimated match quality, 0 to 10, of `events` at Meta of which `fields[name]` carry each field.
+    """Return the estimated match quality, 0 to 10, of `events` at Meta of which `fields[name]` carry each field.
 
-    It is the mean of what each event would have alone; None without events.
+    It is the mean over the single events; None without events.
     """
     if not events:
         return None

@@ -97,7 +97,7 @@ class Said:
                 self.wrong.append(f"{log}: {line}")
             if entry["event"].startswith("leases expired"):
                 self.reclaimed += entry["deliveries"]
-            if entry["event"].startswith("a lease was lost"):
+            if entry["event"].startswith("lease lost"):
                 self.fenced_off += entry["lost"]
 
 

@@ -18,7 +18,7 @@ from dispatcher.maintenance import retention
 from dispatcher.maintenance.rebuild import rebuild
 from dispatcher.people.erasure import erase
 from dispatcher.people.lookup import By, Selector
-from dispatcher.scheduler import leader
+from dispatcher.scheduler import jobs, leader
 from tests.support.waiting import until
 
 LOG = ("event", "receipt", "attempt", "revision")
@@ -256,7 +256,7 @@ def often(_config):
 
 
 async def test_retention_is_a_scheduled_job(spine, database, monkeypatch, capsys):
-    assert "retention" in {job.name for job in leader.JOBS}
+    assert "retention" in {job.name for job in jobs.JOBS}
     ran = []
 
     async def count(work):
@@ -264,7 +264,7 @@ async def test_retention_is_a_scheduled_job(spine, database, monkeypatch, capsys
         if len(ran) == 2:
             raise psycopg.errors.UniqueViolation("Key (handl_id)=(secret)")
 
-    monkeypatch.setattr(leader, "JOBS", (leader.Job("often", often, count),))
+    monkeypatch.setattr(leader, "JOBS", (jobs.Job("often", often, count),))
     one, other = (
         leader.Schedule(database, spine.settings, holder=name, term=timedelta(seconds=60)) for name in ("one", "other")
     )
@@ -297,7 +297,7 @@ async def test_a_schedule_that_stops_cancels_a_running_job(spine, database, monk
         finally:
             cut_off.set()
 
-    monkeypatch.setattr(leader, "JOBS", (leader.Job("long", often, work),))
+    monkeypatch.setattr(leader, "JOBS", (jobs.Job("long", often, work),))
     one = leader.Schedule(database, spine.settings, holder="one", term=timedelta(seconds=60))
     await one.step()
     await asyncio.wait_for(began.wait(), 20)

@@ -68,7 +68,7 @@ async def test_as_text_it_says_what_would_help(database, settings):
     text = as_text(await report(database, settings, Config(), until=TODAY, days=1))
     assert text.startswith(f"Match quality, {TODAY}\n")
     assert (
-        "meta: Lead (lead_submitted), 10 events, estimate 1.6 of 10\n  Email 80%\n  Would help most: record the visitor"
+        "meta: Lead (lead_submitted), 10 events, estimate 1.6 of 10\n  Email 80%\n  Suggestion: record the visitor"
         in text
     )
     assert "ga4: generate_lead (lead_submitted), 10 events\n  User ID 10%" in text
@@ -81,7 +81,7 @@ async def test_the_command_prints_it(outbox):
     assert (code, err) == (0, "")
     assert f"Match quality, {TODAY - timedelta(days=6)} to {TODAY}" in out
     assert "\x1b[" not in out
-    assert f"meta: no score of Meta's own: {NO_TOKEN}" in out
+    assert f"meta: no score from Meta: {NO_TOKEN}" in out
 
 
 @pytest.mark.usefixtures("tallied")

@@ -1,4 +1,4 @@
-"""What is done by the clock: the daily messages, once a day whoever is elected; tallies that have had their time."""
+"""The scheduled jobs: the daily messages, once a day whoever is the leader; removal of old counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import structlog.testing
 from dispatcher.config import Config
 from dispatcher.config import Schedule as Times
 from dispatcher.config.settings import Secret
-from dispatcher.scheduler.leader import JOBS, Schedule
+from dispatcher.scheduler.jobs import JOBS
+from dispatcher.scheduler.leader import Schedule
 from tests.support.inbox import open_inbox
 from tests.support.waiting import until
 
@@ -26,7 +27,7 @@ async def inbox():
 
 @pytest.fixture
 async def schedule(settings, inbox, database):
-    """Give a schedule whose daily messages are due at `report_at` (UTC)."""
+    """Return a function that makes a schedule whose daily messages are due at `report_at` (UTC)."""
     started = []
 
     def schedule(report_at, holder="one"):
@@ -45,7 +46,7 @@ def minutes_ago(minutes):
 
 
 @pytest.fixture
-def tallied(connection):
+def counted(connection):
     connection.execute(
         """
         INSERT INTO outbox.delivery_count (minute, destination, outcome, reason, count) VALUES
@@ -60,24 +61,24 @@ def tallied(connection):
     )
 
 
-@pytest.mark.usefixtures("tallied")
-async def test_the_daily_messages_are_made_up_for_and_sent_once(schedule, inbox):
+@pytest.mark.usefixtures("counted")
+async def test_missed_daily_messages_are_sent_later_and_once(schedule, inbox):
     first = schedule(minutes_ago(30))
     await first.step()
     await until(lambda: len(inbox.mail) == 2)
     (title, text), (dead_title, dead_text) = sorted(inbox.mail, reverse=True)
     assert title == "Conversions: daily report"
-    assert "meta: delivered 7, skipped 0, dead 2" in text
+    assert "meta: delivered 7, skipped 0, failed 2" in text
     assert "Lead (lead_submitted), 7 events, estimate 2.0 of 10" in text
     assert dead_title == "Conversions: 2 dead letters in 24 hours"
-    assert "meta: 2 of missing value." in dead_text
-    # The next one that is elected knows that it was done.
+    assert "meta: 2 failed (missing value)." in dead_text
+    # The next leader sees that it was done.
     await first.close()
     second = schedule(minutes_ago(30), holder="two")
     await second.step()
     assert second._scheduler.get_job("report").next_run_time < datetime.now(UTC)
     await until(lambda: second._scheduler.get_job("report").next_run_time > datetime.now(UTC))
-    await second._work.watch.check()
+    await second._context.watch.check()
     assert len(inbox.mail) == 2
 
 
@@ -90,12 +91,12 @@ async def test_without_dead_letters_there_is_no_digest_and_too_late_is_tomorrow(
     assert (due.hour, due.minute) == (at.hour, at.minute)
     for job in JOBS:
         if job.name in {"report", "dead letters"}:
-            await job.run(made._work)
+            await job.run(made._context)
     assert inbox.titles() == ["Conversions: daily report"]
     assert "nothing was due" in inbox.mail[0][1]
 
 
-async def test_tallies_that_nobody_asks_for_any_more_go(schedule, connection):
+async def test_counts_are_removed_after_their_time(schedule, connection):
     connection.execute(
         """
         INSERT INTO outbox.delivery_count (minute, destination, outcome, count)
@@ -109,8 +110,8 @@ async def test_tallies_that_nobody_asks_for_any_more_go(schedule, connection):
         FROM unnest(ARRAY[1, 49]) AS hours, unnest(ARRAY['message', 'halted']) AS kind
         """
     )
-    (sweep,) = (job for job in JOBS if job.name == "tallies")
-    await sweep.run(schedule(minutes_ago(90))._work)
+    (sweep,) = (job for job in JOBS if job.name == "counts")
+    await sweep.run(schedule(minutes_ago(90))._context)
     left = {
         table: connection.execute(f"SELECT count(*) FROM outbox.{table}").fetchone()[0]
         for table in ("delivery_count", "field_coverage", "destination_state", "alert")
@@ -118,7 +119,7 @@ async def test_tallies_that_nobody_asks_for_any_more_go(schedule, connection):
     assert left == {"delivery_count": 2, "field_coverage": 2, "destination_state": 1, "alert": 3}
 
 
-async def test_alerts_are_looked_for_every_few_seconds(schedule, inbox, connection):
+async def test_alerts_are_checked_every_few_seconds(schedule, inbox, connection):
     connection.execute(
         "INSERT INTO outbox.destination_state (destination, holder, state, reason, since) "
         "VALUES (1, 'a', 'halted', 'permission missing', outbox.clock())"
@@ -128,7 +129,7 @@ async def test_alerts_are_looked_for_every_few_seconds(schedule, inbox, connecti
     assert inbox.titles() == ["Conversions: attention"]
 
 
-async def test_a_job_that_fails_is_told_by_kind_and_the_others_go_on(schedule, connection, inbox):
+async def test_a_failing_job_is_logged_by_error_type_and_the_others_go_on(schedule, connection, inbox):
     connection.execute("ALTER TABLE outbox.destination_state RENAME TO gone")
     with structlog.testing.capture_logs() as lines:
         await schedule(minutes_ago(30)).step()

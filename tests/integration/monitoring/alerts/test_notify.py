@@ -1,4 +1,4 @@
-"""Sending a text to people."""
+"""Sends a text to the configured addresses."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ async def test_it_arrives(inbox):
     assert inbox.mail == [("Title", "Text")]
 
 
-async def test_each_address_is_told(inbox):
+async def test_every_address_gets_it(inbox):
     assert await Notifier(Secret(f"{inbox.url}a, {inbox.url}b")).send("Title", "Text")
     assert len(inbox.mail) == 2
 
 
-async def test_a_failure_is_told_by_kind_and_never_by_address(inbox):
+async def test_a_failure_is_logged_by_kind_of_service_and_never_by_address(inbox):
     inbox.status = 500
     with structlog.testing.capture_logs() as lines:
         assert not await Notifier(Secret(f"{inbox.url} {NOBODY}")).send("Title", "Text")
@@ -34,12 +34,12 @@ async def test_a_failure_is_told_by_kind_and_never_by_address(inbox):
     assert "127.0.0.1" not in str(lines)
 
 
-async def test_who_can_be_reached_is_told_once_though_another_cannot(inbox):
+async def test_a_reachable_address_gets_it_once_though_another_is_unreachable(inbox):
     assert await Notifier(Secret(f"{NOBODY} {inbox.url}")).send("Title", "Text")
     assert len(inbox.mail) == 1
 
 
-async def test_an_address_that_nobody_understands_is_named_by_its_number(inbox):
+async def test_an_address_that_is_not_understood_is_named_by_its_number(inbox):
     with structlog.testing.capture_logs() as lines:
         assert await Notifier(Secret(f"nonsense://hush-hush {inbox.url}")).send("Title", "Text")
     assert [line["number"] for line in lines] == [1]

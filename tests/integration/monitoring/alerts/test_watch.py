@@ -1,4 +1,4 @@
-"""Told once, and once more when it is over: whatever is checked how often, and by how many."""
+"""One message when an alert is raised and one when it is over, however often and by however many it is checked."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ATTENTION, ALL_CLEAR = "Conversions: attention", "Conversions: all clear"
 
 @pytest.fixture
 def watch(settings, inbox, database):
-    """Give a new watch, as a dispatcher has one that was just started."""
+    """Return a function that makes a new watch, as a dispatcher that was just started has."""
     alerting = replace(settings, alert_urls=Secret(inbox.url))
     return lambda config=None: Watch(database, alerting, config or Config(), fresh=FRESH)
 
 
 @pytest.fixture
 def see(connection):
-    """Let a dispatcher say how it sees a destination."""
+    """Return a function that reports a state of a destination."""
 
     def see(state, reason=None, *, holder="a", destination=1, since=0.0):
         connection.execute(
@@ -69,7 +69,7 @@ async def test_a_restart_neither_repeats_it_nor_calls_it_off(watch, see, inbox):
     assert inbox.titles() == [ATTENTION]
 
 
-async def test_several_dispatchers_are_one_voice(watch, see, inbox):
+async def test_several_dispatchers_send_one_alert(watch, see, inbox):
     for holder in "abc":
         see("halted", "permission missing", holder=holder)
     await asyncio.gather(*(watch().check() for _ in range(4)))
@@ -108,7 +108,7 @@ async def test_a_message_that_could_not_be_sent_is_sent_again_though_all_is_well
     one = watch()
     await one.check()
     inbox.status = 503
-    await one.say("report of 2026-11-24", "A title\n\nand a text")
+    await one.send_message("report of 2026-11-24", "A title\n\nand a text")
     await one.check()
     inbox.status = 200
     clock.move(seconds=61)
@@ -145,7 +145,7 @@ async def test_the_all_clear_too_is_sent_later_and_once(watch, see, inbox, clock
     assert inbox.titles() == [ATTENTION, ALL_CLEAR]
 
 
-async def test_what_halts_again_before_the_all_clear_was_heard_is_still_the_same(watch, see, inbox, clock):
+async def test_what_halts_again_before_the_all_clear_was_sent_is_the_same_alert(watch, see, inbox, clock):
     see("halted", "permission missing")
     await watch().check()
     inbox.status = 503
@@ -158,7 +158,7 @@ async def test_what_halts_again_before_the_all_clear_was_heard_is_still_the_same
     assert inbox.titles() == [ATTENTION]
 
 
-async def test_what_passed_before_anybody_heard_of_it_is_not_mentioned(watch, see, inbox, connection):
+async def test_what_passed_before_it_was_sent_is_not_mentioned(watch, see, inbox, connection):
     inbox.status = 503
     see("halted", "permission missing")
     await watch().check()
@@ -169,7 +169,7 @@ async def test_what_passed_before_anybody_heard_of_it_is_not_mentioned(watch, se
     assert connection.execute("SELECT count(*) FROM outbox.alert").fetchone() == (0,)
 
 
-async def test_a_growing_backlog_is_told_and_its_end(watch, see, inbox, spine):
+async def test_a_growing_backlog_raises_an_alert_and_its_end_an_all_clear(watch, see, inbox, spine):
     event = spine.record(name="lead_submitted", handl_id="h1")
     spine.connection.execute("DELETE FROM outbox.intake")
     spine.connection.execute(
@@ -183,14 +183,17 @@ async def test_a_growing_backlog_is_told_and_its_end(watch, see, inbox, spine):
     await watch().check()
     await watch().check()
     assert inbox.titles() == [ATTENTION]
-    assert "ga4 is behind: something has been owed for 31 minutes; it is failing (server error)." in inbox.mail[0][1]
+    assert (
+        "ga4 is behind: the oldest delivery has been pending for 31 minutes; it is failing (server error)."
+        in inbox.mail[0][1]
+    )
     spine.connection.execute("DELETE FROM outbox.delivery")
     await watch().check()
     assert inbox.mail[1:] == [(ALL_CLEAR, "ga4 has caught up. It took 0 minutes.")]
 
 
 @pytest.mark.parametrize("revision", [0, 1])
-async def test_a_re_send_is_owed_since_it_was_decided_however_old_its_event(watch, see, inbox, spine, revision):
+async def test_a_re_send_is_pending_since_it_was_decided_however_old_its_event(watch, see, inbox, spine, revision):
     event = spine.record(name="lead_submitted", handl_id="h1")
     spine.connection.execute("DELETE FROM outbox.intake")
     spine.clock.move(hours=10)
@@ -217,7 +220,7 @@ async def test_a_re_send_is_owed_since_it_was_decided_however_old_its_event(watc
 
 @pytest.fixture
 def behind(see, spine):
-    """Let something be owed to Meta for 31 minutes."""
+    """Return a spine with a delivery to Meta that has been pending for 31 minutes."""
     event = spine.record(name="lead_submitted", handl_id="h1")
     spine.connection.execute("DELETE FROM outbox.intake")
     spine.connection.execute(
@@ -257,10 +260,10 @@ async def test_what_is_switched_off_has_not_caught_up_either(watch, see, inbox, 
 async def test_a_paused_step_is_named_as_the_cause(watch, inbox, connection):
     connection.execute("UPDATE outbox.route SET paused = true WHERE destination = 1 AND step = 'lead_submitted'")
     await watch().check()
-    assert "A step is paused at meta: what it holds back has been owed for 31 minutes" in inbox.mail[0][1]
+    assert "A step is paused at meta: its oldest delivery has been pending for 31 minutes" in inbox.mail[0][1]
 
 
-async def test_what_is_said_of_it_follows_what_changes_and_is_not_told_again(watch, see, inbox, connection):
+async def test_the_text_follows_changes_without_a_new_message(watch, see, inbox, connection):
     def message():
         return connection.execute("SELECT message FROM outbox.alert").fetchone()[0]
 
@@ -275,7 +278,7 @@ async def test_what_is_said_of_it_follows_what_changes_and_is_not_told_again(wat
     assert inbox.titles() == [ATTENTION]
 
 
-async def test_what_fails_while_nothing_is_owed_is_well(see, database, behind):
+async def test_a_failing_destination_without_deliveries_counts_as_running(see, database, behind):
     see("failing", "server error")
 
     async def meta():
@@ -293,8 +296,8 @@ async def test_an_event_that_lies_ahead_is_no_backlog(watch, inbox, spine, datab
     spine.clock.move(days=5)
     await watch().check()
     assert inbox.mail == []
-    known = destination_statuses(await database.run("read_destination_status", {"fresh": FRESH}))
-    assert {each.age.longest for each in known.values()} == {None}
+    statuses = destination_statuses(await database.run("read_destination_status", {"fresh": FRESH}))
+    assert {each.age.longest for each in statuses.values()} == {None}
 
 
 async def test_a_reminder_comes_once_and_its_successor_instead_of_an_all_clear(watch, inbox):
@@ -308,8 +311,8 @@ async def test_a_reminder_comes_once_and_its_successor_instead_of_an_all_clear(w
     ]
 
 
-async def test_a_message_is_sent_once_however_often_it_is_said(watch, inbox):
-    await asyncio.gather(*(watch().say("report of 2026-11-24", "A title\n\nand a text") for _ in range(3)))
+async def test_a_message_is_sent_once_however_often_it_is_requested(watch, inbox):
+    await asyncio.gather(*(watch().send_message("report of 2026-11-24", "A title\n\nand a text") for _ in range(3)))
     await watch().check()
     assert inbox.mail == [("A title", "and a text")]
 

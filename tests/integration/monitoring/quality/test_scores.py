@@ -10,7 +10,7 @@ from aiohttp import web
 from dispatcher import sandbox as sandbox_server
 from dispatcher.config.settings import Secret
 from dispatcher.monitoring.quality import meta_scores
-from dispatcher.monitoring.quality.scores import NO_ANSWER, NO_TOKEN, NOT_UNDERSTOOD, NOT_YET
+from dispatcher.monitoring.quality.scores import NO_RESPONSE, NO_TOKEN, NOT_UNDERSTOOD, NOT_YET
 
 VISITOR = {"user_agent": "Mozilla/5.0", "url": "https://www.example.com/", "ip": "203.0.113.7"}
 
@@ -78,7 +78,11 @@ async def test_a_wrong_token_is_told(clock, settings):
         (200, b'{"web": 3}', NOT_UNDERSTOOD),
         (200, b"[" * 100_000, NOT_UNDERSTOOD),
         (200, b"\xff", NOT_UNDERSTOOD),
-        (503, b"{}", "Meta refused to tell (HTTP 503); a token that may send need not be allowed to read quality"),
+        (
+            503,
+            b"{}",
+            "Meta refused the request (HTTP 503); a token that may send is not always allowed to read quality",
+        ),
     ],
 )
 async def test_whatever_is_answered_becomes_a_sentence(answering, status, body, problem):
@@ -89,5 +93,5 @@ async def test_whatever_is_answered_becomes_a_sentence(answering, status, body, 
 
 
 async def test_nobody_there_and_no_token(settings):
-    assert (await meta_scores(replace(settings, meta_base_url="http://127.0.0.1:9"))).problem == NO_ANSWER
+    assert (await meta_scores(replace(settings, meta_base_url="http://127.0.0.1:9"))).problem == NO_RESPONSE
     assert (await meta_scores(replace(settings, meta_token=Secret()))).problem == NO_TOKEN

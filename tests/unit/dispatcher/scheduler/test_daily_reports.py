@@ -1,10 +1,10 @@
-"""What is told once a day."""
+"""The texts of the daily messages."""
 
 from __future__ import annotations
 
-from dispatcher.scheduler.daily_reports import dead_text, outcomes_text
+from dispatcher.scheduler.daily_reports import dead_letters_text, outcomes_text
 
-DEAD = [
+FAILED = [
     ("meta", "failed", "missing value", 3),
     ("meta", "failed", "something new", 1),
     ("ga4", "failed", "window closed", 1),
@@ -12,17 +12,17 @@ DEAD = [
 
 
 def test_the_digest_says_how_many_of_what_and_what_to_do():
-    title, *lines, last = dead_text(DEAD).split("\n")
+    title, *lines, last = dead_letters_text(FAILED).split("\n")
     assert title == "Conversions: 5 dead letters in 24 hours"
-    assert lines[0].startswith("meta: 3 of missing value. Record value and currency")
-    assert lines[2].startswith("ga4: 1 of window closed.")
+    assert lines[0].startswith("meta: 3 failed (missing value). Record value and currency")
+    assert lines[2].startswith("ga4: 1 failed (window closed).")
     assert "outbox dead list" in last
 
 
 def test_one_is_one_and_none_is_no_message():
-    assert dead_text(DEAD[:1])
-    assert "1 dead letter in" in dead_text(DEAD[2:])
-    assert dead_text([]) is None
+    assert dead_letters_text(FAILED[:1])
+    assert "1 dead letter in" in dead_letters_text(FAILED[2:])
+    assert dead_letters_text([]) is None
 
 
 def test_each_destination_is_a_line():

@@ -1,4 +1,4 @@
-"""What there is to alert to, and when it is over."""
+"""Which alerts hold, and when they are over."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONFIG = Config(schedule=Schedule(token_expires=None))
 
 
 def fact(**fields):
-    known = {
+    defaults = {
         "id": 1,
         "name": "meta",
         "state": "running",
@@ -25,18 +25,18 @@ def fact(**fields):
         "age_seconds": 1.0,
         "paused_seconds": None,
     }
-    return Fact(**(known | fields))
+    return Fact(**(defaults | fields))
 
 
-def held(*facts, told=(), config=CONFIG, versions=(), today=TODAY):
-    return holding(facts, told, config, versions, today)
+def held(*facts, active=(), config=CONFIG, versions=(), today=TODAY):
+    return holding(facts, active, config, versions, today)
 
 
 def test_nothing_is_wrong():
     assert held(fact(), fact(id=0, name="intake"), fact(id=2, name="ga4", age_seconds=None)) == {}
 
 
-def test_a_halted_destination_is_told_with_what_to_do():
+def test_a_halted_destination_raises_an_alert_with_what_to_do():
     ((alert, message),) = held(fact(state="halted", reason="access token invalid or expired")).items()
     assert alert == ("halted", "meta")
     assert "meta is halted: access token invalid or expired" in message
@@ -49,32 +49,32 @@ def test_the_variable_is_the_destination_s_own():
     assert "META_DEALERS_TOKEN" in message
 
 
-def test_a_reason_that_nobody_knows_points_to_the_doctor():
+def test_an_unknown_reason_points_to_the_doctor():
     (message,) = held(fact(state="halted", reason="something new")).values()
     assert "outbox doctor" in message
 
 
 def test_it_is_over_only_when_it_has_not_been_halted_for_a_while():
-    told = {("halted", "meta")}
-    assert set(held(fact(calm_seconds=CALM_SECONDS - 1), told=told)) == told
-    assert held(fact(calm_seconds=CALM_SECONDS), told=told) == {}
+    active = {("halted", "meta")}
+    assert set(held(fact(calm_seconds=CALM_SECONDS - 1), active=active)) == active
+    assert held(fact(calm_seconds=CALM_SECONDS), active=active) == {}
     assert held(fact(calm_seconds=1.0)) == {}  # what was never halted needs no calm
 
 
-def test_while_no_dispatcher_is_heard_of_nothing_is_over():
-    told = {("halted", "meta")}
-    assert set(held(fact(state=None, calm_seconds=None), told=told)) == told
+def test_while_no_dispatcher_reports_no_alert_ends():
+    active = {("halted", "meta")}
+    assert set(held(fact(state=None, calm_seconds=None), active=active)) == active
 
 
-def test_a_backlog_is_told_and_over_only_when_half_of_it_is_gone():
+def test_a_backlog_alert_ends_only_below_half_of_the_limit():
     ((alert, message),) = held(fact(age_seconds=1801.0)).items()
     assert alert == ("backlog", "meta")
     assert "30 minutes" in message
     assert held(fact(age_seconds=1799.0)) == {}
-    told = {("backlog", "meta")}
-    assert set(held(fact(age_seconds=1000.0), told=told)) == told
-    assert held(fact(age_seconds=900.0), told=told) == {}
-    assert held(fact(age_seconds=None), told=told) == {}
+    active = {("backlog", "meta")}
+    assert set(held(fact(age_seconds=1000.0), active=active)) == active
+    assert held(fact(age_seconds=900.0), active=active) == {}
+    assert held(fact(age_seconds=None), active=active) == {}
 
 
 def test_the_limit_is_the_configuration_s():
@@ -87,7 +87,7 @@ def test_the_limit_is_the_configuration_s():
     [
         ({"state": "paused"}, "it is paused"),
         ({"state": "failing", "reason": "timeout"}, "it is failing (timeout)"),
-        ({"state": None}, "not worked on by any dispatcher"),
+        ({"state": None}, "not served by any dispatcher"),
     ],
 )
 def test_a_backlog_says_why(fields, says):
@@ -97,18 +97,18 @@ def test_a_backlog_says_why(fields, says):
 
 def test_one_cause_is_one_alert():
     assert set(held(fact(state="halted", reason="x", age_seconds=1e6))) == {("halted", "meta")}
-    assert set(held(fact(age_seconds=1e6, calm_seconds=1.0), told={("halted", "meta")})) == {("halted", "meta")}
+    assert set(held(fact(age_seconds=1e6, calm_seconds=1.0), active={("halted", "meta")})) == {("halted", "meta")}
 
 
 def test_what_is_behind_when_it_halts_has_not_caught_up():
-    told = {("backlog", "meta")}
+    active = {("backlog", "meta")}
     halted = fact(state="halted", reason="permission missing", age_seconds=7200.0)
-    assert set(held(halted, told=told)) == {("halted", "meta"), ("backlog", "meta")}
-    assert held(halted, told=told)["backlog", "meta"].endswith("it is halted (permission missing).")
-    # Nothing old is owed any more, but nothing was delivered either.
-    assert held(fact(state="halted", reason="x", age_seconds=1.0), told=told)["backlog", "meta"] == SAME
+    assert set(held(halted, active=active)) == {("halted", "meta"), ("backlog", "meta")}
+    assert held(halted, active=active)["backlog", "meta"].endswith("it is halted (permission missing).")
+    # Nothing old is pending any more, but nothing was delivered either.
+    assert held(fact(state="halted", reason="x", age_seconds=1.0), active=active)["backlog", "meta"] == SAME
     in_doubt = fact(calm_seconds=1.0, age_seconds=None)
-    assert held(in_doubt, told={*told, ("halted", "meta")}) == {("halted", "meta"): SAME, ("backlog", "meta"): SAME}
+    assert held(in_doubt, active={*active, ("halted", "meta")}) == {("halted", "meta"): SAME, ("backlog", "meta"): SAME}
 
 
 def test_a_paused_step_is_the_cause_and_not_the_dispatchers():
@@ -118,21 +118,21 @@ def test_a_paused_step_is_the_cause_and_not_the_dispatchers():
     assert "600 minutes" in message
     assert "is behind" not in message
     (message,) = held(fact(age_seconds=7200.0, paused_seconds=36_000.0)).values()
-    assert "meta is behind: something has been owed for 120 minutes; it is running" in message
-    told = {("backlog", "meta")}
-    assert set(held(fact(paused_seconds=1000.0), told=told)) == told
-    assert held(fact(paused_seconds=900.0), told=told) == {}
+    assert "meta is behind: the oldest delivery has been pending for 120 minutes; it is running" in message
+    active = {("backlog", "meta")}
+    assert set(held(fact(paused_seconds=1000.0), active=active)) == active
+    assert held(fact(paused_seconds=900.0), active=active) == {}
 
 
-def test_of_what_is_switched_off_nothing_is_told():
-    assert held(fact(state="disabled", age_seconds=1e6), told={("halted", "meta")}) == {}
+def test_a_disabled_destination_raises_no_alert():
+    assert held(fact(state="disabled", age_seconds=1e6), active={("halted", "meta")}) == {}
 
 
 @pytest.mark.parametrize(
     ("left", "subject"),
     [(31, None), (30, 30), (15, 30), (14, 14), (7, 7), (2, 3), (1, 1), (0, 0), (-100, 0)],
 )
-def test_the_token_s_end_is_reminded_of_in_time_and_ever_closer(left, subject):
+def test_reminders_of_the_token_s_expiry_come_in_time_and_more_often(left, subject):
     expires = TODAY + timedelta(days=left)
     found = held(config=Config(schedule=Schedule(token_expires=expires)))
     assert set(found) == (set() if subject is None else {("token", f"{expires}, {subject}")})
@@ -145,13 +145,13 @@ def test_a_reminder_says_when():
     assert "ended on 2026-11-24" in next(iter(held(config=config).values()))
 
 
-def test_the_end_of_the_version_in_use_is_reminded_of():
+def test_the_end_of_the_api_version_in_use_sends_reminders():
     assert set(held(versions={"v21.0"}, today=date(2027, 1, 20))) == {("version", "v21.0, 1")}
     assert set(held(versions={"v12.0"})) == {("version", "v12.0, 0")}
     assert held(versions={"v25.0", "v99.0"}) == {}
 
 
-def test_what_is_over_is_said_in_words_for_each_kind():
+def test_each_kind_has_an_all_clear_text():
     assert set(QUIET) < set(KINDS)
     assert [over(kind, "meta", "x") for kind in KINDS if kind not in QUIET] == [
         "meta is no longer halted.",
