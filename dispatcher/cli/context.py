@@ -76,7 +76,7 @@ def _answer(ask: Callable[[], T], *, wait: bool) -> T:
             if not wait:
                 raise
             if failures == 1:
-                log.warning("database away, waiting for it", error=type(error).__name__)
+                log.warning("database unavailable, retrying", error=type(error).__name__)
             time.sleep(WAIT_SECONDS)
     raise AssertionError
 

@@ -158,13 +158,13 @@ class Database:
         if self.reachable:
             self.reachable = False
             log.warning(
-                "database away, waiting for it", error=type(error).__name__, sqlstate=getattr(error, "sqlstate", None)
+                "database unavailable, retrying", error=type(error).__name__, sqlstate=getattr(error, "sqlstate", None)
             )
 
     def _found(self) -> None:
         if not self.reachable:
             self.reachable = True
-            log.info("database back")
+            log.info("database available again")
 
 
 def _encode(value: Any) -> bytes:

@@ -126,12 +126,12 @@ class Recorder:
     def _lost(self, error: Exception) -> None:
         if self._reachable:
             self._reachable = False
-            log.warning("database away", error=type(error).__name__, sqlstate=getattr(error, "sqlstate", None))
+            log.warning("database unavailable", error=type(error).__name__, sqlstate=getattr(error, "sqlstate", None))
 
     def _found(self) -> None:
         if not self._reachable:
             self._reachable = True
-            log.info("database back")
+            log.info("database available again")
 
 
 async def _is_ready(connection: Connection) -> bool:

@@ -105,7 +105,7 @@ async def test_a_database_that_is_away_is_said_at_once_and_used_again_when_it_is
     async with http.get(f"{address}/readyz") as ready:
         assert await ready.json() == {"ready": True, "reasons": []}
     assert events(url) == 2
-    assert (server.said("database away"), server.said("database back")) == (1, 1)
+    assert (server.said("database unavailable"), server.said("database available again")) == (1, 1)
 
 
 async def test_a_database_that_is_away_at_the_start_is_no_reason_not_to_serve(own_server, start, http):
