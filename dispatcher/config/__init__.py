@@ -1,17 +1,20 @@
-"""The configuration, `outbox.toml`: another company's funnel, its forms and its destinations, without any code.
+"""The configuration: the settings in the environment, and `outbox.toml` with a company's funnel, forms and destinations.
 
     config = find(settings.config, os.environ)      # the file that OUTBOX_CONFIG names, else ./outbox.toml, else defaults
 
-Without a file, everything is as the owner's taxonomy has it: `outbox.taxonomy.FUNNEL`, `dispatcher.config.default_forms.FORMS`, one pixel
-and one GA4 stream; `outbox.example.toml` says the same as a file.
+Without a file the owner's taxonomy applies: `outbox.taxonomy.FUNNEL`, `dispatcher.config.default_forms.FORMS`, one pixel and
+one GA4 stream. `outbox.example.toml` is the same configuration as a file.
 
 | file | holds |
 |---|---|
-| `records` | what is configured, ready for use |
-| `file` | finding and reading the file |
-| `tables`, `lines` | its tables as they stand there; the mistakes in them, and the lines at which they stand |
-| `destinations`, `funnel`, `forms`, `schedule` | what each table may say |
-| `event_names` | what each kind of destination takes as a name |
+| `settings` | the settings in the environment, read and checked |
+| `models` | the configuration, ready for use |
+| `toml_file` | finds and reads the file |
+| `toml_tables`, `toml_lines` | the types of its tables; the mistakes in them, each with its line |
+| `destinations`, `funnel`, `forms`, `schedule` | read one kind of table each |
+| `default_forms` | the forms of the owner's spec |
+| `event_names` | the event names that each kind of destination accepts |
+| `web_origin` | origins of web pages, and where a form may redirect |
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""The forms of `POST /forms/{form}`: which step each records, and what its fields mean. Data; read by `outbox serve`.
+"""The forms of `POST /forms/{form}`: the step that each records, and the meaning of its fields. Data for `outbox serve`.
 
-A field means one of these targets:
+A field has one of these targets:
 
-    person.email, person.phone, …   whom it is about (the fields of `outbox.Person`)
-    person.name                     first and last name in one
-    lead_id, account_id, handl_id   a key; only where the page's own server fills it in, never the visitor
-    details.<name>                  a parameter of the conversion, told to every destination
-    ignore                          not kept, although its name is one of `COMMON_NAMES`
+    person.email, person.phone, …   the person (the fields of `outbox.Person`)
+    person.name                     first and last name in one field
+    lead_id, account_id, handl_id   a key; only if the page's own server fills it in, never the visitor
+    details.<name>                  a parameter of the conversion, sent to every destination
+    ignore                          not stored, although its name is one of `COMMON_NAMES`
 
-What no configuration and no common name gives a meaning is not kept: a message may hold anything.
+A field without a target in the configuration or in `COMMON_NAMES` is not stored: a message may contain anything.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ KEYS = ("lead_id", "account_id", "handl_id")
 TARGETS = (*(f"person.{name}" for name in PERSON), "person.name", *KEYS, "ignore")
 DETAIL = re.compile(r"details\.([A-Za-z][A-Za-z0-9_]{0,39})")
 
-# The letters and digits of a field's name → its target: `E-Mail`, `e_mail` and `email` are one. The words before a name
-# in `_BEFORE` make no difference (`your-email` of WordPress's Contact Form 7).
+# The letters and digits of a field's name → its target, so `E-Mail`, `e_mail` and `email` are one name. The prefixes in
+# `_PREFIXES` are ignored (`your-email` of WordPress's Contact Form 7).
 COMMON_NAMES: dict[str, str] = {
     "email": "person.email",
     "emailaddress": "person.email",
@@ -71,17 +71,17 @@ COMMON_NAMES: dict[str, str] = {
     "organization": "details.company",
     "product": "details.product",
 }
-_BEFORE = ("your", "contact")
+_PREFIXES = ("your", "contact")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
     """One form.
 
-    `fields` maps the names of its fields to targets, before the common names; `required` names the fields that must be
-    filled in with something usable. `value`, `currency`, `product`, `content_category` and `details` go with every
-    conversion that does not tell its own. `consent` is the field (a checkbox) by which the visitor allows advertising:
-    not ticked is denied. `honeypot` is a field that people do not see. `redirect` is the page that follows.
+    `fields` maps the names of its fields to targets and precedes the common names; `required` names the fields that must
+    contain something usable. `value`, `currency`, `product`, `content_category` and `details` are added to every conversion
+    that has none of its own. `consent` is the checkbox with which the visitor allows advertising: unticked means denied.
+    `honeypot` is a field that people do not see. `redirect` is the page to redirect to.
     """
 
     name: str
@@ -98,11 +98,11 @@ class Form:
     redirect: str | None = None
 
     def target(self, name: str) -> str | None:
-        """Give what the field `name` means, or None."""
+        """Return the target of the field `name`, or None."""
         return self.fields.get(name) or common_target(name)
 
     def fixed_details(self) -> dict[str, Scalar]:
-        """Give what goes with every conversion of this form."""
+        """Return the details that are added to every conversion of this form."""
         own = {
             "form": self.name,
             "product": self.product,
@@ -114,10 +114,10 @@ class Form:
 
 
 def common_target(name: str) -> str | None:
-    """Give what a field of this name means in most forms, or None."""
+    """Return the usual target of a field of this name, or None."""
     letters = re.sub(r"[^a-z0-9]", "", name[:100].lower())
-    for before in _BEFORE:
-        letters = letters.removeprefix(before)
+    for prefix in _PREFIXES:
+        letters = letters.removeprefix(prefix)
     return COMMON_NAMES.get(letters)
 
 

@@ -1,4 +1,4 @@
-"""`[destinations.<name>]`: the second pixel, or another company's own; the secrets stand in the environment."""
+"""`[destinations.<name>]`: pixels and streams; their secrets come from the environment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STREAM = re.compile(r"G-[A-Z0-9]{4,16}")
 
 
 def read(table: FileTable, problems: Problems, environment: Mapping[str, str]) -> tuple[list[Account], dict[str, str]]:
-    """Give the destinations, and which of them is told the same as which other."""
+    """Return the destinations, and for each one with `like` the destination whose routes it copies."""
     accounts = {account.name: account for account in ACCOUNTS if table.defaults}
     likes: dict[str, str] = {}
     for name, value in table.destinations.items():
@@ -30,7 +30,7 @@ def read(table: FileTable, problems: Problems, environment: Mapping[str, str]) -
             problems.add((*where, "kind"), f"expected {one_of(EVENT_NAMES)}")
             continue
         if name in EVENT_NAMES and name != kind:
-            problems.add((*where, "kind"), f"a destination called {name} is of that kind; choose another name")
+            problems.add((*where, "kind"), f"a destination named {name} must be of kind {name}; choose another name")
             continue
         account = (_pixel if kind == "meta" else _stream)(where, value, problems, environment)
         if account:
@@ -76,15 +76,15 @@ def _stream(where: Path, value: object, problems: Problems, environment: Mapping
 
 
 def _secret(where: Path, variable: str | None, problems: Problems, environment: Mapping[str, str]) -> Secret:
-    """Give what an environment variable holds; nothing where it is not set: then the destination is halted."""
+    """Return the value of an environment variable; empty if it is not set: then the destination is halted."""
     if variable is None:
         return Secret()
-    if not _VARIABLE.fullmatch(variable):  # never quoted: somebody may have written the secret itself
+    if not _VARIABLE.fullmatch(variable):  # never quoted: it may be the secret itself
         problems.add(where, "expected the name of an environment variable, such as META_DEALERS_TOKEN")
         return Secret()
     value = environment.get(variable, "").strip()
     if not (value.isascii() and value.isprintable()):
-        problems.add(where, "the variable holds characters that cannot be sent; set it again")
+        problems.add(where, "the variable contains characters that cannot be sent; set it again")
     return Secret(value)
 
 
@@ -93,13 +93,13 @@ def _check_likes(accounts: Mapping[str, Account], likes: Mapping[str, str], prob
     for name, like in likes.items():
         where = ("destinations", name, "like")
         if like not in others:
-            problems.add(where, f"expected another destination, which is itself like none; {suggestion(like, others)}")
+            problems.add(where, f"expected another destination without a `like` of its own; {suggestion(like, others)}")
         elif name in accounts and accounts[like].kind != accounts[name].kind:
-            problems.add(where, f"{like} is of the kind {accounts[like].kind}: its names would be wrong here")
+            problems.add(where, f"{like} is of kind {accounts[like].kind}: its event names would be wrong here")
 
 
 def _check_twice(accounts: Iterable[Account], problems: Problems, environment: Mapping[str, str]) -> None:
-    """See that no account is told everything twice, under two names."""
+    """Check that no account gets every event twice, under two names."""
     defaults = Settings()
     own = {
         "meta": ("pixel_id", environment.get("META_PIXEL_ID", "").strip() or defaults.meta_pixel_id),
@@ -109,6 +109,6 @@ def _check_twice(accounts: Iterable[Account], problems: Problems, environment: M
     for account in accounts:
         key, default = own[account.kind]
         if first := seen.get((account.kind, account.id or default)):
-            says = f"the same as of {first}, which would be told everything twice; give each its own {key}"
+            says = f"the same as that of {first}, which would get every event twice; give each its own {key}"
             problems.add(("destinations", account.name, key), says)
         seen.setdefault((account.kind, account.id or default), account.name)

@@ -1,7 +1,7 @@
-"""What each kind of destination takes as the name of an event or of a parameter. Tables, each with its source. Pure.
+"""The names of events and parameters that each kind of destination accepts: tables with their sources. Pure.
 
-A wrong name is refused by nobody: Meta makes a custom event of `lead`, on which no campaign optimises, and GA4 answers
-204 and drops what is reserved. So names are checked where they are written down.
+No destination refuses a wrong name: Meta makes a custom event of `lead`, on which no campaign optimises, and GA4 responds
+204 and drops reserved names. So names are checked in the configuration.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ META_STANDARD = (
 """Meta Pixel, "Reference", standard events (destinations.md 1.7)."""
 
 META_CHARACTERS = 50
-"""Meta Pixel, "Conversion Tracking", custom events: names are strings of at most 50 characters."""
+"""Meta Pixel, "Conversion Tracking", custom events: names have at most 50 characters."""
 
 GA4_CHARACTERS = 40
-"""Of the name of an event or a parameter (Measurement Protocol, "Limitations"; destinations.md 2.2)."""
+"""The longest name of an event or a parameter (Measurement Protocol, "Limitations"; destinations.md 2.2)."""
 
 GA4_PREFIXES = ("_", "firebase_", "ga_", "google_", "gtag.")
 
 # Measurement Protocol, "Reserved names" (destinations.md 2.2). The help page's longer list for web streams (answer
-# 13316687) also has `file_download` and others that Analytics collects by itself; the protocol takes those.
+# 13316687) also has `file_download` and others that Analytics collects automatically; the protocol accepts those.
 GA4_RESERVED = frozenset({
     "ad_activeview", "ad_click", "ad_exposure", "ad_impression", "ad_query", "ad_reward", "adunit_exposure",
     "app_clear_data", "app_exception", "app_install", "app_remove", "app_store_refund", "app_update", "app_upgrade",
@@ -45,27 +45,27 @@ _GA4_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 def problem_at_meta(name: str) -> str | None:
-    """Say what is wrong with `name` as an event's name at Meta, or None; any other than a standard name is custom."""
+    """Return what is wrong with `name` as an event name at Meta, or None. Any name but the standard ones is custom."""
     if name in META_STANDARD:
         return None
     if standard := _STANDARD_BY_LETTERS.get(_letters(name)):
-        return f"Meta's own event is called {standard}; another spelling would be a custom event"
+        return f"Meta's standard event is spelled {standard}; another spelling would be a custom event"
     if not name.isprintable() or name != name.strip() or not name:
-        return "expected a name of printable characters, without spaces at its ends"
+        return "expected a name of printable characters, without spaces at either end"
     if len(name) > META_CHARACTERS:
-        return f"longer than the {META_CHARACTERS} characters that Meta takes"
+        return f"longer than the {META_CHARACTERS} characters that Meta accepts"
     return None
 
 
 def problem_at_ga4(name: str) -> str | None:
-    """Say what is wrong with `name` as an event's name at GA4, or None."""
+    """Return what is wrong with `name` as an event name at GA4, or None."""
     if name in GA4_RESERVED or name.startswith(GA4_RESERVED_PREFIX):
-        return "GA4 reserves this name for events that it collects by itself"
+        return "GA4 reserves this name for events that it collects automatically"
     return _ga4_problem(name)
 
 
 def parameter_problem(name: str) -> str | None:
-    """Say what is wrong with `name` as a parameter's name, or None; one rule for all: GA4's, which is the narrower."""
+    """Return what is wrong with `name` as a parameter name, or None. GA4's rule, the strictest, applies everywhere."""
     if name in GA4_RESERVED_PARAMETERS:
         return "GA4 reserves this name"
     return _ga4_problem(name)
@@ -75,9 +75,9 @@ def _ga4_problem(name: str) -> str | None:
     if name.startswith(GA4_PREFIXES):
         return f"GA4 reserves names that begin with {', '.join(GA4_PREFIXES[:-1])} or {GA4_PREFIXES[-1]}"
     if not _GA4_NAME.fullmatch(name):
-        return "GA4 takes letters of A to Z, digits and underscores, beginning with a letter"
+        return "GA4 accepts letters A to Z, digits and underscores, beginning with a letter"
     if len(name) > GA4_CHARACTERS:
-        return f"longer than the {GA4_CHARACTERS} characters that GA4 takes"
+        return f"longer than the {GA4_CHARACTERS} characters that GA4 accepts"
     return None
 
 

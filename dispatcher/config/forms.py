@@ -1,4 +1,4 @@
-"""`[forms.<name>]`, `[serve]` and `[stripe]`: what `outbox serve` takes, from where, and how it is read."""
+"""`[forms.<name>]`, `[serve]` and `[stripe]`: what `outbox serve` accepts, from where, and how it is read."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _METADATA_KEY = re.compile(r"[^\[\]\s]{1,40}")
 
 
 def read(table: FileTable, problems: Problems, steps: set[str]) -> list[Form]:
-    """Give the forms; `steps` are the names of the funnel."""
-    # A form of the defaults is of no use to a funnel that has not its step.
+    """Return the forms; `steps` are the names of the funnel's steps."""
+    # A default form is of no use to a funnel without its step.
     forms = {form.name: form for form in FORMS if table.defaults and form.step in steps}
     for name, value in table.forms.items():
         where: Path = ("forms", name)
@@ -44,8 +44,8 @@ def _form(where: Path, value: object, problems: Problems, steps: set[str]) -> Fo
     if table is None:
         return None
     if table.step not in steps:
-        # Without a line of its own the default is at fault, and the form's first line is told.
-        problems.add((*where, "step"), f"no step is called {table.step}; {suggestion(table.step, sorted(steps))}")
+        # If the step comes from the default, the reported line is the form's first.
+        problems.add((*where, "step"), f"there is no step {table.step}; {suggestion(table.step, sorted(steps))}")
     check_money(problems, where, table.value, table.currency)
     for name, detail in table.details.items():
         _check_detail((*where, "details", name), detail, problems)
@@ -73,36 +73,36 @@ def _form(where: Path, value: object, problems: Problems, steps: set[str]) -> Fo
 
 def _check_detail(where: Path, detail: Any, problems: Problems) -> None:
     if not DETAIL.fullmatch(f"details.{where[-1]}"):
-        problems.add(where, "expected letters of A to Z, digits and _, beginning with a letter, 40 at most")
+        problems.add(where, "expected letters A to Z, digits and _, beginning with a letter, at most 40 characters")
     check_scalar(problems, where, detail)
 
 
 def read_serve(table: FileTable, problems: Problems) -> Serve:
-    """Give what `outbox serve` is told beside its forms."""
-    told = problems.typed(("serve",), table.serve, ServeTable) or ServeTable()
-    for index, network in enumerate(told.trusted_proxies or ()):
+    """Return the settings of `outbox serve`."""
+    stated = problems.typed(("serve",), table.serve, ServeTable) or ServeTable()
+    for index, network in enumerate(stated.trusted_proxies or ()):
         if not _is_network(network):
             problems.add(("serve", "trusted_proxies", index), "expected a network, such as 10.0.0.0/8")
-    for index, header in enumerate(told.ip_headers or ()):
+    for index, header in enumerate(stated.ip_headers or ()):
         if not _HEADER.fullmatch(header):
             problems.add(("serve", "ip_headers", index), "expected the name of a header, such as X-Forwarded-For")
-    origins = [_origin(("serve", "origins", index), text, problems) for index, text in enumerate(told.origins or ())]
+    origins = [_origin(("serve", "origins", index), text, problems) for index, text in enumerate(stated.origins or ())]
     defaults = Serve()
     return Serve(
-        origins=None if told.origins is None else frozenset(origins),
-        trusted_proxies=defaults.trusted_proxies if told.trusted_proxies is None else tuple(told.trusted_proxies),
-        ip_headers=defaults.ip_headers if told.ip_headers is None else tuple(told.ip_headers),
+        origins=None if stated.origins is None else frozenset(origins),
+        trusted_proxies=defaults.trusted_proxies if stated.trusted_proxies is None else tuple(stated.trusted_proxies),
+        ip_headers=defaults.ip_headers if stated.ip_headers is None else tuple(stated.ip_headers),
     )
 
 
 def read_stripe(table: FileTable, problems: Problems) -> Stripe:
-    """Give how Stripe's events are read."""
-    told = problems.typed(("stripe",), table.stripe, StripeTable) or StripeTable()
-    keys = {"account_key": told.account_key, "handl_key": told.handl_key, "product_key": told.product_key}
+    """Return how Stripe's events are read."""
+    stated = problems.typed(("stripe",), table.stripe, StripeTable) or StripeTable()
+    keys = {"account_key": stated.account_key, "handl_key": stated.handl_key, "product_key": stated.product_key}
     for field, key in keys.items():
         if not _METADATA_KEY.fullmatch(key):
             problems.add(("stripe", field), "expected a key of Stripe's metadata: 1 to 40 characters, without brackets")
-    return Stripe(**keys, client_reference=told.client_reference, trials=told.trials)
+    return Stripe(**keys, client_reference=stated.client_reference, trials=stated.trials)
 
 
 def _origin(where: Path, address: str, problems: Problems) -> str:

@@ -1,4 +1,4 @@
-"""`[steps.<name>]`: the funnel, and what each step is called at each destination."""
+"""`[steps.<name>]`: the steps of the funnel, and the event name of each at each destination."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from dispatcher.config.toml_tables import (
 )
 from outbox.taxonomy import FUNNEL, Step, Target
 
-NOT_TOLD = Target(event_name="")
-"""Stands for `to.<destination> = false` until all that is told is known."""
+NOT_SENT = Target(event_name="")
+"""Stands for `to.<destination> = false` until the routes copied with `like` are known."""
 
 
 def read(table: FileTable, problems: Problems, kinds: Mapping[str, str], likes: Mapping[str, str]) -> list[Step]:
-    """Give the steps; `kinds` are those of the destinations, `likes` says which is told the same as which other."""
+    """Return the steps. `kinds`: the kind of each destination; `likes`: the destination whose routes another one copies."""
     steps = {step.name: step for step in FUNNEL if table.defaults}
     for name, value in table.steps.items():
         where: Path = ("steps", name)
@@ -34,8 +34,8 @@ def read(table: FileTable, problems: Problems, kinds: Mapping[str, str], likes: 
         if step := _step(where, value, problems, kinds):
             steps[name] = step
     if not steps and not table.steps:
-        problems.add(("steps",), "there is no step; add one, or leave out defaults = false")
-    return [_spread(step, likes) for step in steps.values()]
+        problems.add(("steps",), "there are no steps; add one, or remove defaults = false")
+    return [_with_copied_targets(step, likes) for step in steps.values()]
 
 
 def _step(where: Path, value: object, problems: Problems, kinds: Mapping[str, str]) -> Step | None:
@@ -47,8 +47,8 @@ def _step(where: Path, value: object, problems: Problems, kinds: Mapping[str, st
     if table.action_source is not None and table.action_source not in ACTION_SOURCES:
         problems.add((*where, "action_source"), f"expected {one_of(ACTION_SOURCES)}")
     targets: dict[str, Target] = {}
-    for destination, told in table.to.items():
-        if target := _target((*where, "to", destination), told, problems, kinds):
+    for destination, stated in table.to.items():
+        if target := _target((*where, "to", destination), stated, problems, kinds):
             targets[destination] = replace(target, parameters={**table.parameters, **target.parameters})
     return Step(
         name=str(where[-1]),
@@ -60,20 +60,20 @@ def _step(where: Path, value: object, problems: Problems, kinds: Mapping[str, st
     )
 
 
-def _target(where: Path, told: object, problems: Problems, kinds: Mapping[str, str]) -> Target | None:
+def _target(where: Path, stated: object, problems: Problems, kinds: Mapping[str, str]) -> Target | None:
     destination = str(where[-1])
     if destination not in kinds:
-        problems.add(where, f"no destination is called {destination}; {suggestion(destination, kinds)}")
+        problems.add(where, f"there is no destination {destination}; {suggestion(destination, kinds)}")
         return None
-    if told is False:
-        return NOT_TOLD
-    if isinstance(told, str):
-        table: TargetTable | None = TargetTable(name=told)
-    elif isinstance(told, dict):
-        table = problems.typed(where, told, TargetTable)
+    if stated is False:
+        return NOT_SENT
+    if isinstance(stated, str):
+        table: TargetTable | None = TargetTable(name=stated)
+    elif isinstance(stated, dict):
+        table = problems.typed(where, stated, TargetTable)
         where = (*where, "name")
     else:
-        problems.add(where, "expected the event's name there, a table with name and parameters, or false")
+        problems.add(where, "expected the event's name at this destination, a table with name and parameters, or false")
         table = None
     if table is None:
         return None
@@ -91,8 +91,8 @@ def _check_parameters(where: Path, parameters: Mapping[str, Any], problems: Prob
         check_scalar(problems, (*where, name), value)
 
 
-def _spread(step: Step, likes: Mapping[str, str]) -> Step:
-    """Give `step` with what a destination is told because it is like another, and without what is not told."""
-    like = {name: step.targets[other] for name, other in likes.items() if other in step.targets}
-    targets = {name: target for name, target in {**like, **step.targets}.items() if target.event_name}
+def _with_copied_targets(step: Step, likes: Mapping[str, str]) -> Step:
+    """Return `step` with the targets copied because of `like`, and without those set to false."""
+    copied = {name: step.targets[other] for name, other in likes.items() if other in step.targets}
+    targets = {name: target for name, target in {**copied, **step.targets}.items() if target.event_name}
     return replace(step, targets=targets)

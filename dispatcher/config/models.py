@@ -1,7 +1,6 @@
-"""The configuration: another company's funnel, its forms and its destinations, without any code.
+"""The values of the configuration, with the defaults that apply without a file.
 
-Without a file, everything is as the owner's taxonomy has it: `outbox.taxonomy.FUNNEL`, `dispatcher.config.default_forms.FORMS`, one pixel
-and one GA4 stream. `dispatcher.config.toml_file` reads `outbox.toml`; `outbox.example.toml` says the default as a file.
+`dispatcher.config.toml_file` reads them from `outbox.toml`; `outbox.example.toml` is the default configuration as a file.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from outbox.taxonomy import FUNNEL, Step
 
 
 class ConfigError(ValueError):
-    """The configuration cannot be used; each line of the message names the file, the line, the field, and what to do."""
+    """The configuration cannot be used; each line of the message names the file, the line, the field and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One destination, and whose account it is there; what is None is the environment's own.
+    """One destination and its account there; the environment supplies what is None.
 
-    `id` is the pixel's or the measurement id, `secret` the token or API secret out of the variable `secret_variable`.
+    `id`: the pixel id or the measurement id; `secret`: the token or API secret from the variable `secret_variable`.
     """
 
     name: str
@@ -36,7 +35,7 @@ class Account:
     test_code: str | None = None
 
     def apply(self, settings: Settings) -> Settings:
-        """Give the settings as they are for this destination."""
+        """Return the settings as they apply to this destination."""
         changes: dict[str, Any] = {}
         if self.kind == "meta" and self.id is not None:
             changes |= {"meta_pixel_id": self.id, "meta_test_code": ""}  # a test code belongs to one pixel
@@ -54,10 +53,10 @@ ACCOUNTS = (Account(name="meta", kind="meta"), Account(name="ga4", kind="ga4"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serve:
-    """What `outbox serve` is told beside its forms.
+    """The settings of `outbox serve` beside its forms.
 
-    `origins` are those of the pages that may post (`https://www.example.com`); None: any page may, but none reads the
-    answer. `trusted_proxies` and `ip_headers` say where the visitor's address stands, see `outbox.client_ip`.
+    `origins`: the origins of the pages that may post (`https://www.example.com`); None: any page may post, but none can read
+    the response. `trusted_proxies` and `ip_headers` locate the visitor's address, see `outbox.client_ip`.
     """
 
     origins: frozenset[str] | None = None
@@ -67,7 +66,7 @@ class Serve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stripe:
-    """How Stripe's events are read: what `outbox.stripe.Rules` says, and its defaults."""
+    """How Stripe's events are read: the fields and defaults of `outbox.stripe.Rules`."""
 
     account_key: str = "account_id"
     handl_key: str = "handl_id"
@@ -78,7 +77,7 @@ class Stripe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When the daily report is sent, in the time of `zone` (IANA), and when Meta's token expires (None: nobody knows)."""
+    """When the daily report is sent, in the time zone `zone` (IANA), and when Meta's token expires (None: unknown)."""
 
     report_at: time = time(12, 30)
     zone: str = "Europe/Nicosia"
@@ -87,14 +86,14 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alerts:
-    """From when on somebody is alerted: something has been owed for longer than `backlog_minutes`."""
+    """When a backlog raises an alert: the oldest delivery has been pending for longer than `backlog_minutes`."""
 
     backlog_minutes: int = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """All that is configured; `path` is None where there is no file."""
+    """The whole configuration; `path` is None if there is no file."""
 
     path: Path | None = None
     steps: tuple[Step, ...] = FUNNEL
@@ -106,9 +105,9 @@ class Config:
     alerts: Alerts = field(default_factory=Alerts)
 
     def account(self, name: str) -> Account | None:
-        """Give the destination `name`, if it is configured."""
+        """Return the destination `name`, or None if it is not configured."""
         return next((account for account in self.accounts if account.name == name), None)
 
     def destinations(self) -> list[tuple[str, str]]:
-        """Give name and kind of each destination, as `dispatcher.database.seed_routing` takes them."""
+        """Return name and kind of each destination, as `dispatcher.database.seed_routing` takes them."""
         return [(account.name, account.kind) for account in self.accounts]

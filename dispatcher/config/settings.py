@@ -1,4 +1,4 @@
-"""The settings: one class reads the environment, once, and refuses what it cannot use with a sentence.
+"""The settings: one class reads the environment once and refuses unusable values with a sentence.
 
 Usage: `settings = Settings.from_environment(os.environ)`. A secret never prints: `Secret` shows only whether it is set.
 """
@@ -15,13 +15,13 @@ import phonenumbers
 
 
 class SettingsError(ValueError):
-    """A setting cannot be used; the message names it and says what it takes, and never quotes a secret."""
+    """A setting cannot be used; the message names it, says what is expected, and never quotes a secret."""
 
 
 class Secret:
-    """A text that must not be seen: `repr`, `format` and logs show asterisks. `reveal()` gives it.
+    """A text that must never be shown: `repr`, `format` and logs print asterisks. `reveal()` returns it.
 
-    It is no `str` itself: JSON, `rich` and `structlog` would write one out as it is, whatever it says about itself.
+    It is not a subclass of `str`: JSON, `rich` and `structlog` would print one as it is, whatever its `repr`.
     """
 
     __slots__ = ("_text",)
@@ -30,7 +30,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Give the secret itself, for the one place that needs it."""
+        """Return the secret itself, for the one place that needs it."""
         return self._text
 
     def __bool__(self) -> bool:
@@ -54,7 +54,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All that the environment says. Absent or empty variables take the default."""
+    """All settings of the environment. Absent or empty variables have their default."""
 
     database_url: Secret = field(default=Secret(), metadata={"variable": "OUTBOX_DATABASE_URL"})
     config: str = field(default="", metadata={"variable": "OUTBOX_CONFIG"})
@@ -77,7 +77,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Read and check all settings; raise `SettingsError` for the first that cannot be used."""
+        """Return all settings, read and checked; raise `SettingsError` for the first that cannot be used."""
         given: dict[str, Any] = {}
         for setting in fields(cls):
             variable = setting.metadata["variable"]
@@ -92,17 +92,17 @@ class Settings:
 
 
 def conninfo(database_url: str) -> str:
-    """Give a database address as libpq takes it (SQLAlchemy's `postgresql+psycopg://` is understood too)."""
+    """Return a database address as libpq takes it; SQLAlchemy's `postgresql+psycopg://` is accepted too."""
     return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql://", database_url)
 
 
 def sqlalchemy_url(database_url: str) -> str:
-    """Give a database address (of one host) as SQLAlchemy takes it, for psycopg."""
+    """Return a database address (of one host) as SQLAlchemy takes it, for psycopg."""
     return conninfo(database_url).replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 def _is_plain(value: str) -> str | None:
-    return None if value.isprintable() else "holds characters that cannot be printed; set it again"
+    return None if value.isprintable() else "contains unprintable characters; set it again"
 
 
 def _is_database(value: str) -> str | None:

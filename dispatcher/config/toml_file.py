@@ -1,7 +1,7 @@
-"""Finding and reading `outbox.toml`. All mistakes are told at once, each with its line and field.
+"""Finds and reads `outbox.toml`, and reports all mistakes at once, each with its line and field.
 
-What the file says is added to the defaults, or replaces what has the same name; with `defaults = false` there is
-nothing but what the file says. A value is quoted only where it cannot be a secret.
+The entries of the file are added to the defaults or replace those of the same name; with `defaults = false` only the file's
+entries exist. A message quotes a value only where it cannot be a secret.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
 def find(named: str, environment: Mapping[str, str]) -> Config:
-    """Read the file `named`, or `outbox.toml` in the current folder; without either, give the defaults.
+    """Return the configuration of the file `named`, else of `outbox.toml` in the current folder, else the defaults.
 
     `environment` holds the secrets whose variables the file names.
     """
@@ -33,13 +33,11 @@ def find(named: str, environment: Mapping[str, str]) -> Config:
 
 
 def load(path: Path, environment: Mapping[str, str]) -> Config:
-    """Read the file `path`; raise `ConfigError` with all that is wrong with it."""
+    """Return the configuration of the file `path`; raise `ConfigError` with all its mistakes."""
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}); OUTBOX_CONFIG says which file to read"
-        ) from error
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); OUTBOX_CONFIG names the file to read") from error
     text = _decode(path, content)
     parsed = _parse(path, text)
     problems = Problems(lines(text))
@@ -54,7 +52,7 @@ def _decode(path: Path, content: bytes) -> str:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}, line {line}: not UTF-8; save the file in that encoding") from error
+        raise ConfigError(f"{path}, line {line}: not UTF-8; save the file in UTF-8") from error
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
@@ -64,18 +62,18 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         at = _AT.search(str(error))
         line = int(at[1]) if at and at[1] else text.count("\n") + 1
         what = _AT.sub("", str(error))
-        raise ConfigError(f"{path}, line {line}: {what}; this is no TOML (https://toml.io)") from error
+        raise ConfigError(f"{path}, line {line}: {what}; not valid TOML (https://toml.io)") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deeply") from error
 
 
 def _read(path: Path, parsed: dict[str, Any], problems: Problems, environment: Mapping[str, str]) -> Config:
-    """Give the configuration; of use only if there are no problems."""
+    """Return the configuration; usable only if there are no problems."""
     table = problems.typed((), parsed, FileTable)
     if table is None:
         return Config()
     accounts, likes = destinations.read(table, problems, environment)
-    # What is wrong with a destination or step is told there, and not once more wherever it is named.
+    # A mistake in a destination or step is reported there, and not again wherever it is named.
     kinds = dict.fromkeys(table.destinations, "") | {account.name: account.kind for account in accounts}
     steps = funnel.read(table, problems, kinds, likes)
     return Config(

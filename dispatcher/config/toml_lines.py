@@ -1,8 +1,8 @@
-"""Where each key of a TOML file stands. Python's own `tomllib` gives the values and keeps the lines to itself.
+"""The line of each key in a TOML file. Python's `tomllib` returns the values without their lines.
 
     lines(text)     # {(): 1, ("steps",): 3, ("steps", "won"): 3, ("steps", "won", "to", "meta"): 4, …}
 
-The text is one that `tomllib` has read: only what is needed to tell keys from values is looked at here.
+The text must be one that `tomllib` has read: this scanner only separates keys from values.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ Path = tuple[str | int, ...]
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _KEY_PART = re.compile(r"[ \t]*([A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')[ \t]*(\.?)")
-# Three quotes end a long string, and up to two before them still belong to it.
+# Three quotes end a multi-line string; up to two quotes before them still belong to it.
 _STRINGS = (r'"""(?:[^\\]|\\.)*?"{3,5}', r"'''.*?'{3,5}", r'"(?:[^"\\\n]|\\.)*"', r"'[^'\n]*'")
 _STRING = re.compile("|".join(_STRINGS), re.DOTALL)
 _SCALAR = re.compile(r"[^,\]}#\n]*")
 
 
 def lines(text: str) -> dict[Path, int]:
-    """Give the line, counted from 1, at which each table, key and list entry first stands, by its path."""
+    """Return the line, counted from 1, where each table, key and list entry first appears, by its path."""
     return _Scanner(text).found
 
 
 def line_of(found: dict[Path, int], path: Path) -> int:
-    """Give the line of `path`, or of what it stands in."""
+    """Return the line of `path`, or of the nearest table around it."""
     while path not in found:
         path = path[:-1]
     return found[path]

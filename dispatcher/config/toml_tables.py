@@ -1,4 +1,4 @@
-"""The tables of `outbox.toml` as they stand in the file, and their types; each mistake with its line and field."""
+"""The tables of `outbox.toml` and their types; collects mistakes, each with its line and field."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dispatcher.config.toml_lines import Path, line_of
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-MAX_PARAMETER = 100  # characters of a text; GA4 takes no more (destinations.md 2.2)
+MAX_PARAMETER = 100  # characters of a text; GA4 accepts no more (destinations.md 2.2)
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9])?")
 
@@ -53,7 +53,7 @@ class GA4Table(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class StepTable(msgspec.Struct, forbid_unknown_fields=True):
-    """`[steps.<name>]`; `to` holds for each destination a name, a `TargetTable`, or false."""
+    """`[steps.<name>]`; `to` maps each destination to a name, a `TargetTable`, or false."""
 
     to: dict[str, Any] = {}
     parameters: dict[str, Any] = {}
@@ -64,7 +64,7 @@ class StepTable(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TargetTable(msgspec.Struct, forbid_unknown_fields=True):
-    """`to.<destination>` of a step, where parameters go with the name."""
+    """`to.<destination>` of a step, with parameters beside the name."""
 
     name: str
     parameters: dict[str, Any] = {}
@@ -105,7 +105,7 @@ class StripeTable(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ScheduleTable(msgspec.Struct, forbid_unknown_fields=True):
-    """`[schedule]`; `token_expires` is a date of TOML's, or a text that holds one."""
+    """`[schedule]`; `token_expires` is a TOML date, or a text that contains one."""
 
     report_at: str = "12:30"
     zone: str = "Europe/Nicosia"
@@ -126,7 +126,7 @@ class Problem(NamedTuple):
     says: str
 
 
-# msgspec's words for a type → ours.
+# msgspec's name of a type → the name in messages.
 _TYPES = {
     "str": "a text",
     "int": "a whole number",
@@ -144,47 +144,47 @@ _SECRET = re.compile(r"token|secret|password|key", re.IGNORECASE)
 
 
 class Problems:
-    """Collects the mistakes of a file whose keys stand at `lines`."""
+    """Collects the mistakes of a file; `lines` holds the line of each key."""
 
     def __init__(self, lines: dict[Path, int]) -> None:
         self._lines = lines
         self._found: list[Problem] = []
 
     def __iter__(self) -> Iterator[Problem]:
-        """Give the mistakes from top to bottom."""
+        """Return the mistakes from top to bottom."""
         return iter(sorted(self._found))
 
     def add(self, path: Path, says: str) -> None:
-        """Note a mistake at `path`."""
+        """Add a mistake at `path`."""
         self._found.append(Problem(line_of(self._lines, path), dotted(path), says))
 
     def typed(self, path: Path, value: object, kind: type[T]) -> T | None:
-        """Give the table `value` at `path` as a `kind`; None if it cannot be one, which is noted."""
+        """Return the table `value` at `path` as a `kind`; add a mistake and return None if it cannot be one."""
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
-            self.add(*_explained(path, str(error), kind))
+            self.add(*_explain(path, str(error), kind))
             return None
 
 
 def check_name(problems: Problems, where: Path, what: str) -> None:
-    """See that a destination, step or form has a name that an address and a log line can hold."""
+    """Check that the name of a destination, step or form fits into a URL and a log line."""
     if not _NAME.fullmatch(str(where[-1])):
-        problems.add(where, f"a {what} is called by letters of A to Z, digits, and between them _ - and dots")
+        problems.add(where, f"the name of a {what} has letters A to Z, digits, and between them _ - and dots")
 
 
 def check_money(problems: Problems, where: Path, value: float | None, currency: str | None) -> None:
-    """See that a value is an amount, and has a currency."""
+    """Check that a value is an amount of money and has a currency."""
     if value is not None and not (math.isfinite(value) and 0 <= value < 1e12):
         problems.add((*where, "value"), "expected an amount of money")
     if value is not None and currency is None:
-        problems.add((*where, "value"), 'a value needs a currency beside it, such as currency = "EUR"')
+        problems.add((*where, "value"), 'a value needs a currency, such as currency = "EUR"')
     if currency is not None and not (currency.isupper() and pycountry.currencies.get(alpha_3=currency)):
-        problems.add((*where, "currency"), "expected a code of ISO 4217, such as EUR")
+        problems.add((*where, "currency"), "expected an ISO 4217 code, such as EUR")
 
 
 def check_scalar(problems: Problems, where: Path, value: object) -> None:
-    """See that a parameter's value is one that every destination takes."""
+    """Check that every destination accepts the value of a parameter."""
     if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
         problems.add(where, "expected a text, a number, or true or false")
     elif isinstance(value, str) and not 0 < len(value) <= MAX_PARAMETER:
@@ -192,33 +192,33 @@ def check_scalar(problems: Problems, where: Path, value: object) -> None:
 
 
 def dotted(path: Path) -> str:
-    """Give a path as it is written in TOML, for reading."""
+    """Return a path as it is written in TOML, for messages."""
     return ".".join(
         str(part) if isinstance(part, int) or re.fullmatch(r"[\w-]+", part) else f'"{part}"' for part in path
     )
 
 
 def one_of(choices: Iterable[str]) -> str:
-    """Give choices as a sentence's end."""
+    """Return choices as the end of a sentence: `a, b or c`."""
     *rest, last = choices
     return f"{', '.join(rest)} or {last}" if rest else last
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Give what was probably meant by `name`, else what there is."""
+    """Return a hint what was probably meant by `name`, else which names exist."""
     listed = list(known)
     close = get_close_matches(name, listed, 1)
-    return f"did you mean {close[0]}?" if close else f"there is {one_of(listed)}" if listed else "there is none"
+    return f"did you mean {close[0]}?" if close else f"expected {one_of(listed)}" if listed else "none is defined"
 
 
-def _explained(path: Path, message: str, kind: type[msgspec.Struct]) -> tuple[Path, str]:
-    """Give where a message of msgspec's points to, and what it says in our words."""
+def _explain(path: Path, message: str, kind: type[msgspec.Struct]) -> tuple[Path, str]:
+    """Return the path and a plain text of a message of msgspec."""
     if where := _WHERE.search(message):
         path = (*path, *(name or int(index) for name, index in _STEP.findall(where[1])))
     if unknown := _UNKNOWN.search(message):
         name = unknown[1]
         if _SECRET.search(name):
-            return (*path, name), "a secret never stands in this file; name the variable that holds it (token_env)"
+            return (*path, name), "secrets do not belong in this file; name the variable that holds it (token_env)"
         return (*path, name), f"unknown; {suggestion(name, kind.__struct_fields__)}"
     if missing := _MISSING.search(message):
         return (*path, missing[1]), "missing"

@@ -1,4 +1,4 @@
-"""Origins of web pages, and where a browser may be sent on to. Pure.
+"""Origins of web pages, and where a browser may be redirected to. Pure.
 
 origin_of("https://WWW.Example.com:443/thanks?x=1")       # "https://www.example.com"
 location("https://www.example.com/thanks", {"https://www.example.com"})
@@ -19,7 +19,7 @@ _HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+")
 
 
 def origin_of(address: str) -> str | None:
-    """Give the origin of an absolute http(s) address as a browser writes it, or None if it is no plain one."""
+    """Return the origin of an absolute http(s) address as a browser writes it, or None if the address is not a plain one."""
     if len(address) > MAX_ADDRESS or not _PLAIN.fullmatch(address):
         return None
     try:
@@ -34,7 +34,7 @@ def origin_of(address: str) -> str | None:
 
 
 def location(address: str, origins: Collection[str]) -> str | None:
-    """Give `address` as a Location header may hold it: a path, or a page of one of `origins`; else None."""
+    """Return `address` as a Location header may contain it: a path, or a page of one of `origins`; else None."""
     if not address.isprintable():
         return None
     plain = "".join(char if char.isascii() else quote(char) for char in address.strip())

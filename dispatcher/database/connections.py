@@ -1,8 +1,8 @@
-"""The dispatcher's connections to PostgreSQL. This module and the queues are all that talks to the database.
+"""The dispatcher's connections to PostgreSQL.
 
-Every statement is a transaction of its own, so none stays open while something is sent. When the database is away, a
-statement waits and is tried again, with backoff, until it succeeds or the caller gives up; that is said once. What must
-be done as a whole (erase, rebuild, retention) takes a `Transaction`, in which nothing is tried again.
+Every statement is a transaction of its own, so none stays open while something is sent. While the database is unavailable,
+a statement is retried with backoff until it succeeds or the caller gives up; that is logged once. Work that must take effect
+as a whole (erase, rebuild, retention) uses a `Transaction`, in which nothing is retried.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DATABASE_UNAVAILABLE = (
     psycopg.errors.ReadOnlySqlTransaction,  # a primary that became a standby
     PoolTimeout,
 )
-"""What says that the database is away, or busy with itself; a statement's own mistake is none of these."""
+"""Errors that mean that the database is unavailable; a mistake in a statement is none of these."""
 
 STATEMENT_TIMEOUT = 60
 CONNECT_TIMEOUT = 5
@@ -41,34 +41,34 @@ LONGEST_PAUSE = 3.0
 
 _OPTIONS: dict[str, Any] = {
     "application_name": "outbox-dispatch",
-    # In JSON times stand in the session's zone; UTC is one that every reader understands.
-    # No statement of ours is worth compiling; of tables that were never analysed PostgreSQL thinks otherwise.
+    # JSON contains times in the session's time zone; every reader understands UTC.
+    # JIT compilation never pays here, but PostgreSQL would use it for tables that were never analysed.
     "options": f"-c statement_timeout={STATEMENT_TIMEOUT}s -c idle_in_transaction_session_timeout=60s"
     " -c timezone=UTC -c jit=off",
     "connect_timeout": CONNECT_TIMEOUT,
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "target_session_attrs": "read-write",  # with several hosts in the address, the one that takes writes
+    "target_session_attrs": "read-write",  # with several hosts in the address, the one that accepts writes
 }
 
 
 class Queries(Protocol):
-    """What runs the queries of `schema/queries` by name: `Database`, or a `Transaction`."""
+    """Runs the queries of `schema/queries` by name: a `Database` or a `Transaction`."""
 
     async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """Run a query; give its rows."""
+        """Run a query; return its rows."""
         ...
 
 
 class Transaction:
-    """Several statements that take effect together, or not at all; none is tried again."""
+    """Several statements that take effect together or not at all; none is retried."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self._connection = connection
 
     async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """Run a query of `schema/queries`; give its rows, or raise one of `AWAY`."""
+        """Run a query of `schema/queries`; return its rows. Raise one of `DATABASE_UNAVAILABLE`."""
         async with self._connection.cursor(binary=True) as cursor:
             await cursor.execute(load(query), parameters)
             return await cursor.fetchall() if cursor.description else []
@@ -76,7 +76,7 @@ class Transaction:
     async def stream(
         self, query: str, parameters: Mapping[str, Any] | None = None, *, size: int = 1000
     ) -> AsyncGenerator[list[tuple[Any, ...]]]:
-        """Give the rows of a query `size` at a time, however many there are."""
+        """Yield the rows of a query, `size` at a time, however many there are."""
         async with self._connection.cursor(name="outbox_stream") as cursor:
             await cursor.execute(load(query), parameters, binary=True)
             while rows := await cursor.fetchmany(size):
@@ -84,7 +84,7 @@ class Transaction:
 
 
 class Database:
-    """A pool of connections, and statements by the name of their file in `schema/queries`."""
+    """A pool of connections that runs the queries of `schema/queries` by name."""
 
     def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
         self._pool = pool
@@ -94,16 +94,16 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def connect(cls, database_url: str, *, connections: int = 8) -> AsyncIterator[Database]:
-        """Open the pool; connections are made when they are needed."""
+        """Open the pool; it connects when a connection is needed."""
         pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
             conninfo(database_url),
-            # Never prepared: a plan is made for the queue as it is now, not for the empty one of an hour ago. Poolers
-            # like it too.
+            # No prepared statements: each plan is made for the queue as it is now, not for the empty one of an hour ago.
+            # External poolers need that too.
             kwargs={"autocommit": True, "row_factory": tuple_row, "prepare_threshold": None, **_OPTIONS},
             configure=_configure,
             min_size=0,
             max_size=connections,
-            # A connection that cannot be made is not reported but timed out; then we wait and ask again.
+            # The pool does not report a failed connection, the wait for one times out; then the statement is retried.
             timeout=POOL_TIMEOUT,
             reconnect_timeout=0,
             open=False,
@@ -115,9 +115,9 @@ class Database:
             await pool.close(timeout=2)
 
     async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """Run a query of `schema/queries` until the database takes it; give its rows.
+        """Run a query of `schema/queries`, retrying while the database is unavailable; return its rows.
 
-        It may run twice, if the connection broke before the answer came: so each query must be safe to repeat.
+        It may run twice, if the connection breaks before the result arrives, so each query must be safe to repeat.
         """
         failures = 0
         while True:
@@ -126,15 +126,15 @@ class Database:
                 rows = await self.run_once(query, parameters)
             except DATABASE_UNAVAILABLE as error:
                 failures += 1
-                if failures > 1:  # a single connection may have been cut; the next one tells
-                    self._lost(error)
+                if failures > 1:  # a single connection may have been cut: wait for a second failure
+                    self._log_lost(error)
                 await asyncio.sleep(min(LONGEST_PAUSE, 0.1 * 2**failures) * (0.5 + random.random()))
             else:
-                self._found()
+                self._log_found()
                 return rows
 
     async def run_once(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """Run a query of `schema/queries` once; give its rows, or raise one of `AWAY`."""
+        """Run a query of `schema/queries` once; return its rows. Raise one of `DATABASE_UNAVAILABLE`."""
         async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
             await cursor.execute(load(query), parameters)
             return await cursor.fetchall() if cursor.description else []
@@ -143,10 +143,10 @@ class Database:
     async def transaction(
         self, *, is_reading: bool = False, seconds: int = STATEMENT_TIMEOUT
     ) -> AsyncIterator[Transaction]:
-        """Open a transaction, in which no statement may run for longer than `seconds` (0: any time).
+        """Open a transaction in which no statement may run for longer than `seconds` (0: no limit).
 
-        One that only reads sees everything as of its beginning; another sees at each statement what was committed
-        before that one, which is what `exclude_dispatchers` relies on.
+        A reading one sees everything as of its beginning. In any other, each statement sees what was committed before
+        it, which `exclude_dispatchers` relies on.
         """
         async with self._pool.connection() as connection, connection.transaction():
             if is_reading:
@@ -154,14 +154,14 @@ class Database:
             await connection.execute(f"SET LOCAL statement_timeout = '{seconds:d}s'")
             yield Transaction(connection)
 
-    def _lost(self, error: Exception) -> None:
+    def _log_lost(self, error: Exception) -> None:
         if self.reachable:
             self.reachable = False
             log.warning(
                 "database unavailable, retrying", error=type(error).__name__, sqlstate=getattr(error, "sqlstate", None)
             )
 
-    def _found(self) -> None:
+    def _log_found(self) -> None:
         if not self.reachable:
             self.reachable = True
             log.info("database available again")

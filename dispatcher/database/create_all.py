@@ -1,6 +1,6 @@
-"""The whole schema as it is declared: `dispatcher.database.tables`, the functions and triggers beside it, and the roles.
+"""The whole declared schema: `dispatcher.database.tables`, the functions and triggers of `schema/functions`, and the roles.
 
-A production database comes here by migrations; a test holds the two against each other.
+A production database gets it through migrations; a test compares the two.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateSchema
 from dispatcher.database.data_files import data_folder
 from dispatcher.database.tables import SCHEMA, metadata
 
-# In this order: `clock` stands in column defaults; those after the tables use them and each other.
+# In this order: column defaults use `clock`; the functions after the tables use the tables and each other.
 BEFORE_TABLES = ("clock", "unusable", "merge_fragments")
 AFTER_TABLES = (
     "parse_fields",
@@ -40,7 +40,7 @@ def create_all(connection: Connection) -> None:
 
 
 def roles() -> str:
-    """Give the statement that creates the roles and grants them what they may do."""
+    """Return the statement that creates the roles and grants their rights."""
     return _read("roles.sql")
 
 

@@ -1,7 +1,7 @@
-"""The scripts in `versions`, as Alembic runs them.
+"""Runs the scripts in `migrations/versions` with Alembic.
 
-Apart from the rest, because Alembic and SQLAlchemy come with it: 30 MB, which a daemon that finds its database current
-need not hold.
+Separate from `migrations`, because it imports Alembic and SQLAlchemy: 30 MB of memory that a daemon with a current database
+does not need.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dispatcher.database.tables import SCHEMA
 
 
 class Scripts:
-    """The scripts on one connection; `driver` is the same connection as psycopg has it."""
+    """The scripts on one connection; `driver` is the psycopg connection below it."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -33,7 +33,7 @@ class Scripts:
     @classmethod
     @contextmanager
     def on(cls, connect: Callable[[], psycopg.Connection[Any]]) -> Iterator[Scripts]:
-        """Run what is run in one transaction of a connection that `connect` makes; the driver's errors come as they are."""
+        """Open one transaction on a connection that `connect` makes; the driver's errors are raised unwrapped."""
         engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
         try:
             with engine.begin() as connection:
@@ -42,12 +42,12 @@ class Scripts:
             raise error.orig or error from error
 
     def upgrade(self, revision: str) -> None:
-        """Go up to `revision`."""
+        """Upgrade to `revision`."""
         self._connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
         command.upgrade(_config(self._connection), revision)
 
-    def keep_roles(self) -> None:
-        """Create the roles that are missing, and grant all of them what they may do."""
+    def grant_roles(self) -> None:
+        """Create the roles that are missing, and grant the rights of all."""
         self._connection.exec_driver_sql(roles())
 
 

@@ -1,6 +1,6 @@
-"""Bringing a database to the current schema. Touches nothing outside the PostgreSQL schema `outbox`.
+"""Brings a database to the current schema. Touches nothing outside the PostgreSQL schema `outbox`.
 
-Several may migrate at once: they wait for each other. All of one upgrade is one transaction: it is done, or nothing is.
+Concurrent migrations wait for each other. An upgrade is one transaction: it happens completely or not at all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dispatcher.database.migration_scripts import Scripts
 
 REVISIONS = tuple(sorted(path.stem for path in (data_folder("migrations") / "versions").glob("*.py")))
-"""All revisions, oldest first; each script is named after its own."""
+"""All revisions, oldest first; each script is named after its revision."""
 HEAD = REVISIONS[-1]
 UNRELEASED = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"})
 """Revisions from before the first release; no script leads from them to the present schema."""
@@ -40,10 +40,10 @@ def upgrade(
     replace_routing: bool = True,
     on_change: Callable[[str], object] = str,
 ) -> tuple[str | None, str | None]:
-    """Bring the database to `revision`, at the head with the routing of `config` (None: the defaults), and with the roles.
+    """Bring the database to `revision`; at the head, also write the routing of `config` (None: the defaults) and the roles.
 
-    Return the revision before and after (None: nothing of ours was there). Without `replace_routing`, routing that is there
-    already stays as it is. `on_change` is called with a phrase for each difference, whether it was written or not.
+    Return the revision before and after (None: there was no schema). Without `replace_routing`, existing routing stays as it
+    is. `on_change` is called with a phrase for each difference, whether it was written or not.
 
     Raise `SchemaVersionError` for a schema of an unreleased or a newer version.
     """
@@ -51,8 +51,8 @@ def upgrade(
         before = _current(scripts.driver)
         scripts.upgrade(revision)
         if revision == "head":
-            # Again each time: a restored cluster may have lost them, and a superuser may have made them since.
-            scripts.keep_roles()
+            # Every time: a restored cluster may have lost the roles, or a superuser may have created them since.
+            scripts.grant_roles()
             is_written = replace_routing or not _has_routing(scripts.driver)
             for change in _routing(scripts.driver, config or Config(), write=is_written):
                 if before:
@@ -61,7 +61,7 @@ def upgrade(
 
 
 def keep_in_step(database_url: str, config: Config, *, write: bool = True) -> list[str]:
-    """Bring the routing tables in step with `config`, if `write`; return what differed, a phrase each."""
+    """Bring the routing tables in line with `config` if `write`; return the differences, a phrase each."""
     with _connection(database_url) as connection:
         return _routing(connection, config, write=write)
 
@@ -89,9 +89,9 @@ def _routing(connection: psycopg.Connection[Any], config: Config, *, write: bool
 
 @contextmanager
 def _scripts(database_url: str) -> Iterator[Scripts]:
-    from dispatcher.database.migration_scripts import Scripts  # noqa: PLC0415 - it is large, and only needed where somebody migrates
+    from dispatcher.database.migration_scripts import Scripts  # noqa: PLC0415 - it is large, and only needed to migrate
 
-    # psycopg reads the address itself: libpq knows several hosts, SQLAlchemy's address does not.
+    # psycopg reads the address itself: libpq supports several hosts, SQLAlchemy does not.
     with Scripts.on(lambda: psycopg.connect(conninfo(database_url))) as scripts:
         _wait_for_others(scripts.driver)
         yield scripts

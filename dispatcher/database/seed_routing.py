@@ -1,7 +1,7 @@
-"""Keeps the routing tables (`step`, `destination`, `route`) in step with the configured funnel.
+"""Keeps the routing tables (`step`, `destination`, `route`) in line with the configured funnel.
 
-What an operator has switched (enabled, paused) is never touched. A step that the funnel no longer names stays, so that
-a CRM which still records it does not fail; its routes go, so that it is sent nowhere.
+The operator's switches (enabled, paused) are never touched. A step that the funnel no longer names stays, so that a CRM
+that still records it does not fail; its routes are removed, so that it is sent nowhere.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from outbox.taxonomy import FUNNEL, Step
 
 DESTINATIONS: tuple[tuple[str, str], ...] = (("meta", "meta"), ("ga4", "ga4"))
-"""Name and kind of each destination; a second pixel is one more row of an existing kind."""
+"""Name and kind of each destination; a second pixel is another row of an existing kind."""
 
 
 def seed(
@@ -23,7 +23,7 @@ def seed(
     funnel: Sequence[Step] = FUNNEL,
     destinations: Sequence[tuple[str, str]] = DESTINATIONS,
 ) -> list[str]:
-    """Write what differs, in the transaction of `connection`; give what that was, a phrase each."""
+    """Write what differs, in the transaction of `connection`; return the differences, a phrase each."""
     before = _routing(connection)
     _write(connection, funnel, destinations)
     return _differences(before, _routing(connection))
@@ -90,7 +90,7 @@ def _write(
 
 
 def _routing(connection: psycopg.Connection[Any]) -> dict[str, str]:
-    """Give what the tables say, as phrases; the operator's switches are none of it."""
+    """Return the content of the tables as phrases, without the operator's switches."""
     rows = connection.execute(
         """
         SELECT 'destination ' || name, kind FROM outbox.destination
@@ -115,5 +115,5 @@ def _differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
     new = [
         f"{subject}: {says}".removesuffix(": ") + " is new" for subject, says in after.items() if subject not in before
     ]
-    gone = [f"{subject}: {says} is told no more" for subject, says in before.items() if subject not in after]
+    gone = [f"{subject}: {says} is removed" for subject, says in before.items() if subject not in after]
     return sorted(changed + new + gone)

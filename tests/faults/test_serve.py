@@ -21,7 +21,7 @@ from tests.support.waiting import until
 
 OUTBOX = Path(sys.executable).with_name("outbox")
 LEAD = {"email": "ada@example.com"}
-STEPS = "there is " + one_of(sorted([*(step.name for step in FUNNEL), "won"]))
+STEPS = "expected " + one_of(sorted([*(step.name for step in FUNNEL), "won"]))
 
 
 class Server:
@@ -150,7 +150,7 @@ async def test_a_mistake_in_the_file_is_told_before_anything_is_done(database_ur
     )
     _, errors = await asyncio.wait_for(process.communicate(), 25)
     assert process.returncode == 2
-    assert errors.decode() == f"outbox: {path}, line 4, forms.f.step: no step is called no_such_step; {STEPS}\n"
+    assert errors.decode() == f"outbox: {path}, line 4, forms.f.step: there is no step no_such_step; {STEPS}\n"
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT count(*) FROM outbox.step WHERE name = 'won'").fetchone() == (0,)
 

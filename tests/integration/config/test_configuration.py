@@ -99,7 +99,7 @@ def test_what_changes_is_logged_and_only_that(spine, configured):
         "step webinar_joined: nothing is now 5 EUR",
     }
     gone = {line["change"] for line in keep_in_step(spine, configured(""))}
-    assert "webinar_joined at dealers: Masterclass is told no more" in gone
+    assert "webinar_joined at dealers: Masterclass is removed" in gone
 
 
 def test_migrate_tells_what_it_changes_and_not_what_is_there_from_the_first(empty_database, configured):
@@ -110,7 +110,7 @@ def test_migrate_tells_what_it_changes_and_not_what_is_there_from_the_first(empt
     migrations.upgrade(empty_database, config=config, on_change=said.append)
     assert said == []
     migrations.upgrade(empty_database, on_change=said.append)
-    assert "lead_submitted at dealers: Lead is told no more" in said
+    assert "lead_submitted at dealers: Lead is removed" in said
 
 
 async def test_migrate_without_the_file_leaves_the_funnel_of_the_file(spine, configured, outbox):

@@ -242,15 +242,15 @@ PIXEL = '[destinations.second]\nkind = "meta"\n'
 STEP = "[steps.won]\n"
 FORM = "[forms.f]\n"
 MISTAKES = {
-    "no TOML": ("[steps\n", 1, "", "this is no TOML"),
-    "no TOML further down": ("[steps.won]\n\nto = {", 3, "", "this is no TOML"),
-    "a table twice": ("[steps.won]\n[steps.won]\n", 2, "", "this is no TOML"),
+    "no TOML": ("[steps\n", 1, "", "not valid TOML"),
+    "no TOML further down": ("[steps.won]\n\nto = {", 3, "", "not valid TOML"),
+    "a table twice": ("[steps.won]\n[steps.won]\n", 2, "", "not valid TOML"),
     "unknown table": ("defaults = true\n[stepps.won]\n", 2, "stepps", "did you mean steps?"),
     "defaults": ('defaults = "no"\n', 1, "defaults", "expected true or false"),
     "steps is no table": ("steps = 3\n", 1, "steps", "expected a table"),
     "a step is no table": ("[steps]\nwon = 3\n", 2, "steps.won", "expected a table"),
-    "no step at all": ("\ndefaults = false\n", 1, "steps", "there is no step"),
-    "a step's name": ('[steps."we won!"]\n', 1, 'steps."we won!"', "letters of A to Z"),
+    "no step at all": ("\ndefaults = false\n", 1, "steps", "there are no steps"),
+    "a step's name": ('[steps."we won!"]\n', 1, 'steps."we won!"', "letters A to Z"),
     "a step's field": (STEP + 'value = 1\ncurency = "EUR"\n', 3, "steps.won.curency", "did you mean currency?"),
     "a value that is text": (STEP + 'currency = "EUR"\nvalue = "1"\n', 3, "steps.won.value", "expected a number"),
     "a value without currency": (STEP + "value = 1\n", 2, "steps.won.value", "needs a currency"),
@@ -267,16 +267,16 @@ MISTAKES = {
     "a target's field": (
         STEP + 'to.meta = { name = "Lead", params = {} }\n', 2, "steps.won.to.meta.params", "parameters",
     ),
-    "a standard name misspelt": (STEP + 'to.meta = "lead"\n', 2, "steps.won.to.meta", "called Lead"),
+    "a standard name misspelt": (STEP + 'to.meta = "lead"\n', 2, "steps.won.to.meta", "spelled Lead"),
     "likewise in a table": (
-        STEP + '[steps.won.to.meta]\nname = "start_trial"\n', 3, "steps.won.to.meta.name", "called StartTrial",
+        STEP + '[steps.won.to.meta]\nname = "start_trial"\n', 3, "steps.won.to.meta.name", "spelled StartTrial",
     ),
     "a custom name too long": (STEP + f'to.meta = "{"x" * 51}"\n', 2, "steps.won.to.meta", "50 characters"),
     "an empty name": (STEP + 'to.meta = ""\n', 2, "steps.won.to.meta", "printable characters"),
     "a GA4 name too long": (STEP + f'to.ga4 = "{"x" * 41}"\n', 2, "steps.won.to.ga4", "40 characters"),
     "a reserved GA4 name": (STEP + 'to.ga4 = "session_start"\n', 2, "steps.won.to.ga4", "reserves this name"),
     "a reserved beginning": (STEP + 'to.ga4 = "ga_lead"\n', 2, "steps.won.to.ga4", "reserves names that begin"),
-    "a GA4 name with a space": (STEP + 'to.ga4 = "my lead"\n', 2, "steps.won.to.ga4", "letters of A to Z"),
+    "a GA4 name with a space": (STEP + 'to.ga4 = "my lead"\n', 2, "steps.won.to.ga4", "letters A to Z"),
     "a reserved parameter": (
         STEP + 'parameters = { a = 1, ga_id = "x" }\n', 2, "steps.won.parameters.ga_id", "reserves names that begin",
     ),
@@ -289,10 +289,10 @@ MISTAKES = {
     "a destination without kind": ("[destinations.second]\n", 1, "destinations.second.kind", "expected meta or ga4"),
     "an unknown kind": ('[destinations.x]\nkind = "tiktok"\n', 2, "destinations.x.kind", "expected meta or ga4"),
     "a kind that is no text": ("[destinations.x]\nkind = []\n", 2, "destinations.x.kind", "expected meta or ga4"),
-    "a name that is another kind": ('[destinations.ga4]\nkind = "meta"\n', 2, "destinations.ga4.kind", "of that kind"),
-    "the same pixel": (PIXEL, 1, "destinations.second.pixel_id", "told everything twice"),
+    "a name that is another kind": ('[destinations.ga4]\nkind = "meta"\n', 2, "destinations.ga4.kind", "must be of kind"),
+    "the same pixel": (PIXEL, 1, "destinations.second.pixel_id", "get every event twice"),
     "the environment's pixel": (
-        PIXEL + 'pixel_id = "1530042020969436"\n', 3, "destinations.second.pixel_id", "told everything twice",
+        PIXEL + 'pixel_id = "1530042020969436"\n', 3, "destinations.second.pixel_id", "get every event twice",
     ),
     "a pixel's number": (PIXEL + 'pixel_id = "12x"\n', 3, "destinations.second.pixel_id", "the pixel's number"),
     "a stream's id": (
@@ -302,7 +302,7 @@ MISTAKES = {
         '[destinations.s]\nkind = "ga4"\npixel_id = "1"\n', 3, "destinations.s.pixel_id", "measurement_id",
     ),
     "a secret in the file": (
-        PIXEL + 'pixel_id = "12345"\ntoken = "EAAB-pa55"\n', 4, "destinations.second.token", "never stands in this file",
+        PIXEL + 'pixel_id = "12345"\ntoken = "EAAB-pa55"\n', 4, "destinations.second.token", "do not belong in this file",
     ),
     "a secret for its variable": (
         PIXEL + 'pixel_id = "12345"\ntoken_env = "EAAB-pa55"\n', 4, "destinations.second.token_env", "name of an environment",
@@ -310,20 +310,20 @@ MISTAKES = {
     "like nobody": (
         PIXEL + 'pixel_id = "12345"\nlike = "mtea"\n', 4, "destinations.second.like", "did you mean meta?",
     ),
-    "like another kind": (PIXEL + 'pixel_id = "12345"\nlike = "ga4"\n', 4, "destinations.second.like", "of the kind ga4"),
+    "like another kind": (PIXEL + 'pixel_id = "12345"\nlike = "ga4"\n', 4, "destinations.second.like", "of kind ga4"),
     "like itself": (PIXEL + 'pixel_id = "12345"\nlike = "second"\n', 4, "destinations.second.like", "another destination"),
     "a form's step": (FORM + 'step = "lead_submited"\n', 2, "forms.f.step", "did you mean lead_submitted?"),
     "a form's default step": (
-        'defaults = false\n[steps.won]\n\n[forms.f]\nproduct = "x"\n', 4, "forms.f.step", "there is won",
+        'defaults = false\n[steps.won]\n\n[forms.f]\nproduct = "x"\n', 4, "forms.f.step", "expected won",
     ),
-    "a form's name": ('[forms."a/b"]\n', 1, 'forms."a/b"', "letters of A to Z"),
+    "a form's name": ('[forms."a/b"]\n', 1, 'forms."a/b"', "letters A to Z"),
     "a form's target": (
         FORM + 'fields.mail = "person.mail"\n', 2, "forms.f.fields.mail", "person.email",
     ),
     "a target of a quoted field": (
         FORM + '[forms.f.fields]\nok = "lead_id"\n"your mail" = 3\n', 4, 'forms.f.fields."your mail"', "person.email",
     ),
-    "a form's detail": (FORM + "details = { a-b = 1 }\n", 2, "forms.f.details.a-b", "letters of A to Z"),
+    "a form's detail": (FORM + "details = { a-b = 1 }\n", 2, "forms.f.details.a-b", "letters A to Z"),
     "a form's value": (FORM + "value = 3\n", 2, "forms.f.value", "needs a currency"),
     "required": (FORM + 'required = ["a", 3]\n', 2, "forms.f.required.1", "expected a text"),
     "a redirect": (FORM + 'redirect = "//evil.example"\n', 2, "forms.f.redirect", "https://www.example.com"),
@@ -378,7 +378,7 @@ def test_one_mistake_is_not_told_again_wherever_it_is_named(read):
 
 
 def test_a_secret_that_cannot_be_sent_is_refused_without_being_shown(read):
-    with pytest.raises(ConfigError, match=r"line 4, .*token_env: the variable holds characters") as error:
+    with pytest.raises(ConfigError, match=r"line 4, .*token_env: the variable contains characters") as error:
         read(PIXEL + 'pixel_id = "12345"\ntoken_env = "DEALERS"', DEALERS="pa55\nX-Evil: 1")
     assert "pa55" not in str(error.value)
 
