@@ -14,7 +14,7 @@ from dispatcher.routing import set_state
 
 
 def states(spine, event_id):
-    return {destination: told for (event, destination), told in spine.receipts().items() if event == event_id}
+    return {destination: receipt for (event, destination), receipt in spine.receipts().items() if event == event_id}
 
 
 def record(spine, event_id, name="lead_submitted"):
@@ -79,7 +79,7 @@ async def test_switching_twice_is_switching_once_and_what_is_not_there_is_said(d
     assert await set_state(database, "meta", None, "pause")
     assert not await set_state(database, "nobody", None, "pause")
     assert not await set_state(database, "meta", "nothing", "pause")
-    assert not await set_state(database, "meta", "signed_in", "pause"), "no destination is told of a sign-in"
+    assert not await set_state(database, "meta", "signed_in", "pause"), "a sign-in has no route"
 
 
 async def test_migrate_and_dispatch_leave_switches_as_they_are(database, database_url, outbox, connection):

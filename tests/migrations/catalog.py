@@ -112,13 +112,13 @@ SELECT 'comment', 'database', shobj_description(oid, 'pg_database') FROM pg_data
 
 
 def describe(connection: psycopg.Connection, schemas: str = OURS) -> set[Object]:
-    """Give all that the catalog holds in `schemas` (a condition on pg_namespace), but Alembic's own table there."""
+    """Return all that the catalog holds in `schemas` (a condition on pg_namespace), but Alembic's own table there."""
     rows = connection.execute(_SCOPED.format(schemas=schemas)).fetchall()
     version = ("outbox.alembic_version", "outbox._alembic_version")
     return {Object(kind, name, definition or "") for kind, name, definition in rows if not name.startswith(version)}
 
 
 def describe_others(connection: psycopg.Connection) -> set[Object]:
-    """Give all that the catalog of this database holds outside the schema `outbox`."""
+    """Return all that the catalog of this database holds outside the schema `outbox`."""
     rows = connection.execute(_DATABASE).fetchall()
     return describe(connection, OTHERS) | {Object(kind, name, definition or "") for kind, name, definition in rows}

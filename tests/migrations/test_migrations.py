@@ -57,10 +57,10 @@ def connect(address, **options):
     return psycopg.connect(address, autocommit=True, **options)
 
 
-def words(connection):
-    """Give all rows of the tables of words, with the transaction that wrote each."""
+def routing(connection):
+    """Return all rows of the routing tables, with the transaction that wrote each."""
     return {
-        table: connection.execute(f"SELECT xmin::text, words::text FROM outbox.{table} AS words ORDER BY 2").fetchall()
+        table: connection.execute(f"SELECT xmin::text, row::text FROM outbox.{table} AS row ORDER BY 2").fetchall()
         for table in ("step", "destination", "route", "alembic_version")
     }
 
@@ -100,9 +100,9 @@ def test_an_empty_database_is_brought_to_the_head_with_the_funnel_in_it(empty_da
 def test_a_second_migration_changes_nothing(empty_database):
     migrations.upgrade(empty_database)
     with connect(empty_database) as connection:
-        before = describe(connection), words(connection)
+        before = describe(connection), routing(connection)
         assert migrations.upgrade(empty_database) == (HEAD, HEAD)
-        assert (describe(connection), words(connection)) == before
+        assert (describe(connection), routing(connection)) == before
 
 
 def test_several_threads_and_processes_may_migrate_one_database_at_once(empty_database):
@@ -349,7 +349,7 @@ def roles(connection):
     return {name for (name,) in connection.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'outbox\\__%'")}
 
 
-def test_an_owner_who_may_create_no_roles_migrates_without_them_and_is_told(owner, caplog):
+def test_an_owner_who_may_create_no_roles_migrates_without_them_and_gets_a_notice(owner, caplog):
     database = create_database(owner, "crm")
     with caplog.at_level(logging.INFO, "sqlalchemy.dialects.postgresql"):
         assert migrations.upgrade(database) == (None, HEAD)
@@ -360,7 +360,7 @@ def test_an_owner_who_may_create_no_roles_migrates_without_them_and_is_told(owne
         assert connection.execute("""SELECT outbox.record('{"name": "lead_submitted"}')""").fetchone() == (1,)
 
 
-def test_an_owner_who_may_create_no_roles_grants_to_those_that_are_there(owner, cluster):
+def test_an_owner_who_may_create_no_roles_grants_to_existing_ones(owner, cluster):
     with connect(cluster) as connection:
         for role in ROLES:
             connection.execute(f"CREATE ROLE {role}")

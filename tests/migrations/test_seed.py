@@ -1,4 +1,4 @@
-"""Seeding: the tables of words follow the funnel, and leave the operator's switches alone."""
+"""Seeding: the routing tables follow the funnel, and leave the operator's switches alone."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from outbox.taxonomy import FUNNEL, Step, Target
 def sow(database_url):
     """Seed as a migration does."""
 
-    def sow(*words, **more_words):
+    def sow(*arguments, **options):
         with psycopg.connect(database_url) as connection:
-            seed(connection, *words, **more_words)
+            seed(connection, *arguments, **options)
 
     return sow
 
 
 def rows(connection):
-    """Give every row of the tables of words, with the transaction that wrote it."""
+    """Return every row of the routing tables, with the transaction that wrote it."""
     return {
         row
         for table in ("step", "destination", "route")
         for row in connection.execute(
-            f"SELECT '{table}', xmin::text, words::text FROM outbox.{table} AS words"
+            f"SELECT '{table}', xmin::text, row::text FROM outbox.{table} AS row"
         ).fetchall()
     }
 
 
 def names_at(connection, destination):
-    """Give what each step is called at a destination."""
+    """Return the event name of each step at a destination."""
     found = connection.execute(
         """
         SELECT step, event_name, parameters FROM outbox.route JOIN outbox.destination ON id = destination
@@ -46,7 +46,7 @@ def names_at(connection, destination):
 
 
 def changed(name, **changes):
-    """Give the funnel with one step changed."""
+    """Return the funnel with one step changed."""
     return [replace(step, **changes) if step.name == name else step for step in FUNNEL]
 
 
@@ -99,21 +99,21 @@ def test_only_what_changed_is_written(connection, sow):
     assert {row[2] for row in rows(connection)} == {row[2] for row in before}
 
 
-def test_a_new_step_is_recordable_and_told(connection, sow):
+def test_a_new_step_is_recordable_and_reported(connection, sow):
     sow([*FUNNEL, Step(name="demo_booked", targets={"meta": Target(event_name="Schedule", parameters={"a": [1]})})])
     assert names_at(connection, "meta")["demo_booked"] == ("Schedule", {"a": [1]})
     assert "demo_booked" not in names_at(connection, "ga4")
     connection.execute("""SELECT outbox.record('{"name": "demo_booked"}')""")
 
 
-def test_a_step_that_the_funnel_no_longer_names_is_recordable_and_told_to_nobody(connection, sow):
+def test_a_step_that_the_funnel_no_longer_names_is_recordable_and_sent_nowhere(connection, sow):
     sow([step for step in FUNNEL if step.name != "lead_submitted"])
     assert "lead_submitted" not in names_at(connection, "meta")
     assert "lead_submitted" not in names_at(connection, "ga4")
     connection.execute("""SELECT outbox.record('{"name": "lead_submitted"}')""")
 
 
-def test_a_destination_that_a_step_no_longer_names_is_not_told_of_it(connection, sow):
+def test_a_destination_that_a_step_no_longer_names_does_not_get_it(connection, sow):
     sow(changed("trial_started", targets={"meta": Target(event_name="StartTrial")}))
     assert "trial_started" in names_at(connection, "meta")
     assert "trial_started" not in names_at(connection, "ga4")

@@ -1,4 +1,4 @@
-"""`outbox.toml` and the database: kept in step, changes told, and nothing lost where the file is missing."""
+"""`outbox.toml` and the database: kept in line, changes reported, and nothing lost if the file is missing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ to = { meta = "Webinar", ga4 = "webinar" }
 
 @pytest.fixture
 def configured(tmp_path):
-    """Give a configuration from its text."""
+    """Return a configuration from its text."""
 
     def configured(text):
         path = tmp_path / "outbox.toml"
@@ -50,20 +50,20 @@ def pending(spine):
     return spine.count("delivery") + spine.count("intake")
 
 
-def told(spine):
-    """Give who was told of what: target and name at the destination, in order."""
+def sent(spine):
+    """Return what was sent where: account and event name at the destination, in order."""
     arrivals = sorted(spine.sandbox.ledger.arrivals, key=lambda arrival: arrival.target)
     return [(arrival.target, arrival.event_name) for arrival in arrivals]
 
 
-async def test_a_second_pixel_is_told_with_its_own_account(spine, configured):
+async def test_a_second_pixel_gets_events_with_its_own_account(spine, configured):
     config = configured(DEALERS)
     keep_in_step(spine, config)
     spine.record(name="lead_submitted", event_id="lead", lead_id="1")
     spine.record(name="webinar_joined", event_id="webinar", lead_id="1")
     spine.sandbox.pixel_ids = {"1234567890", spine.settings.meta_pixel_id}
     assert await drain(spine, config) == 0
-    assert sorted(told(spine)) == [
+    assert sorted(sent(spine)) == [
         ("1234567890", "Lead"),
         ("1234567890", "Webinar"),
         (spine.settings.meta_pixel_id, "Lead"),
@@ -83,7 +83,7 @@ async def test_a_pixel_without_its_token_is_halted_alone(spine, tmp_path):
     with structlog.testing.capture_logs() as logs:
         assert await drain(spine, config) == 1
     assert {line["destination"]: line["setting"] for line in logs if "setting" in line} == {"dealers": "DEALERS_TOKEN"}
-    assert len(told(spine)) == 2
+    assert len(sent(spine)) == 2
 
 
 def test_what_changes_is_logged_and_only_that(spine, configured):
@@ -132,16 +132,16 @@ async def test_without_the_file_the_funnel_is_left_and_the_pixel_of_the_file_wai
     with structlog.testing.capture_logs() as logs:
         assert await drain(spine, Config()) == 1  # somebody started it in the wrong folder
     assert {line["setting"] for line in logs if "setting" in line} == {"[destinations.dealers] in outbox.toml"}
-    assert [name for _, name in told(spine)] == ["Webinar", "webinar"]
+    assert [name for _, name in sent(spine)] == ["Webinar", "webinar"]
     assert await drain(spine, config) == 0
-    assert ("1234567890", "Webinar") in told(spine)
+    assert ("1234567890", "Webinar") in sent(spine)
 
 
-def test_a_default_that_nobody_changed_says_nothing(spine):
+def test_an_unchanged_default_reports_no_difference(spine):
     assert keep_in_step(spine, Config()) == []
 
 
-async def test_a_pixel_that_was_taken_out_is_told_nothing_more_and_owed_nothing(spine, configured):
+async def test_a_removed_pixel_gets_nothing_more_and_nothing_is_pending_for_it(spine, configured):
     config = configured(DEALERS)
     keep_in_step(spine, config)
     spine.connection.execute("UPDATE outbox.destination SET paused = true WHERE name = 'dealers'")
@@ -154,10 +154,10 @@ async def test_a_pixel_that_was_taken_out_is_told_nothing_more_and_owed_nothing(
     assert await drain(spine, config) == 0
     receipts = spine.receipts()
     assert receipts["before", "dealers"] == receipts["after", "dealers"] == ("skipped", "no route")
-    assert "1234567890" not in {target for target, _ in told(spine)}
+    assert "1234567890" not in {target for target, _ in sent(spine)}
 
 
-async def test_a_removed_stream_is_told_of_no_merge(spine, configured):
+async def test_a_removed_stream_gets_no_merge(spine, configured):
     text = '[destinations.shop]\nkind = "ga4"\nlike = "ga4"\nmeasurement_id = "G-SHOP12345"\n'
     keep_in_step(spine, configured(text))
     config = configured("")
@@ -165,4 +165,4 @@ async def test_a_removed_stream_is_told_of_no_merge(spine, configured):
     spine.record(name="lead_submitted", event_id="lead", handl_id="H1", person={"email": "ada@example.com"})
     spine.record(name="signed_in", event_id="sign-in", handl_id="H1", account_id="1")
     assert await drain(spine, config) == 0
-    assert "G-SHOP12345" not in {target for target, _ in told(spine)}
+    assert "G-SHOP12345" not in {target for target, _ in sent(spine)}

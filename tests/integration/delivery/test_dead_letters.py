@@ -76,8 +76,8 @@ async def test_requeues_at_once_make_nothing_twice(spine, outbox):
 @pytest.mark.parametrize("batch", [1, 2, 5])
 async def test_a_requeue_goes_on_where_its_last_batch_ended(spine, database, monkeypatch, batch):
     monkeypatch.setattr(dead_letters, "REQUEUE_BATCH", batch)
-    told = []
-    assert await dead_letters.requeue(database, DeadLetterFilter(), told.append) == 6
-    assert told == [*range(batch, 6, batch), 6]
+    progress = []
+    assert await dead_letters.requeue(database, DeadLetterFilter(), progress.append) == 6
+    assert progress == [*range(batch, 6, batch), 6]
     assert len(set(pending(spine))) == 6
-    assert await dead_letters.requeue(database, DeadLetterFilter(), told.append) == 0
+    assert await dead_letters.requeue(database, DeadLetterFilter(), progress.append) == 0

@@ -1,4 +1,4 @@
-"""A destination that fails harms neither what is owed to it nor the other destination."""
+"""A destination that fails harms neither its pending deliveries nor the other destination."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_an_outage_wears_out_the_probes_only(spine, dispatcher):
     await until(lambda: spine.count("receipt") == 2 * (record_from + 500))
 
 
-async def test_throttled_waits_as_long_as_it_is_told_and_burns_nothing(spine, dispatcher):
+async def test_throttled_waits_as_long_as_asked_and_uses_up_no_try(spine, dispatcher):
     spine.faults("ga4", script=["throttled"])
     record(spine, 1)
     ga4 = sender(dispatcher, "ga4")

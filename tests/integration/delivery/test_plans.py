@@ -25,7 +25,9 @@ SOON = datetime(2026, 12, 1, tzinfo=UTC)
 
 FRESH = {"fresh": timedelta(seconds=60)}
 CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": BATCH}
-TOLD = [{"event_id": number, "revision": 0, "outcome": "delivered", "status": 200} for number in range(1, BATCH + 1)]
+SETTLEMENTS = [
+    {"event_id": number, "revision": 0, "outcome": "delivered", "status": 200} for number in range(1, BATCH + 1)
+]
 PENDING = [{"destination": 1, "due_at": SOON.isoformat(), "event_ids": list(range(1, BATCH + 1))}]
 SEALED = [{"event_id": number, "sealed": {"meta": {}}, "notes": []} for number in range(1, BATCH + 1)]
 FRAGMENTS = [
@@ -54,7 +56,7 @@ STATEMENTS = {
         },
         {"lease_pkey", "event_pkey", "raw_pkey"},
     ),
-    "settle_deliveries": ({"lease": 2, "holder": "one", "told": Jsonb(TOLD)}, {"lease_pkey"}),
+    "settle_deliveries": ({"lease": 2, "holder": "one", "settlements": Jsonb(SETTLEMENTS)}, {"lease_pkey"}),
     "ready_queues": (
         {"intake": 0, "destinations": [1], "sinces": [BEGINNING]},
         {"intake_pkey", "delivery_pkey", "merge_pkey"},
@@ -202,12 +204,12 @@ async def test_a_batch_costs_one_claim_and_one_settlement(spine, statements):
     assert statements["claim_deliveries", True] == leases
     # What is answered within a second is settled together.
     assert leases <= statements["settle_deliveries", True] <= leases * (1 + seconds // COLLECT_SECONDS)
-    # Beside these: the looks that found nothing, the words, the reclaim, the tallies.
+    # Beside these: the claims that found nothing, the routing tables, the reclaim, the counts.
     assert sum(statements.values()) <= 30 + 4 * seconds
 
 
 def explain(connection, query, parameters, mode, *, analyze=False):
-    """Give the nodes of a query's plan. Changes nothing."""
+    """Return the nodes of a query's plan. Changes nothing."""
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", load(query))))
     text = re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", load(query))
     kinds = [OWN_TYPES.get(name) or TYPES[type(parameters[name])] for name in names]
@@ -224,7 +226,7 @@ def explain(connection, query, parameters, mode, *, analyze=False):
 
 
 def reads(nodes):
-    """Give by which indexes the tables are searched, and which are read whole. Rows whose place is known are not searched."""
+    """Return by which indexes the tables are searched, and which are read whole. Rows whose place is known are not searched."""
     indexes = {node["Index Name"] for node in nodes if "Index Name" in node}
     whole = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
     return indexes - {"destination_pkey", "route_pkey"} | {f"all of {table}" for table in whole & set(QUEUES)}

@@ -148,8 +148,10 @@ async def test_the_window_of_a_resend_counts_from_the_send_however_late_it_was_s
     lease = await queue.claim(10)
     sent_at = lease.claimed_at
     spine.clock.move(hours=3)
-    told = Settlement(lease.deliveries[0].event.id, 0, "delivered", status=200, sent=["external_id:0"], sent_at=sent_at)
-    assert await queue.settle(lease, [told]) == 1
+    settlement = Settlement(
+        lease.deliveries[0].event.id, 0, "delivered", status=200, sent=["external_id:0"], sent_at=sent_at
+    )
+    assert await queue.settle(lease, [settlement]) == 1
     spine.clock.move(hours=45)
     spine.record(name="signed_in", event_id="in", account_id="A1", handl_id="H1")
     assert await spine.drain() == 0

@@ -22,7 +22,7 @@ FRESH = timedelta(seconds=30)
 
 
 async def scraped(address, **headers):
-    """Give content type and text of a scrape."""
+    """Return content type and text of a scrape."""
     async with aiohttp.ClientSession() as session, session.get(f"{address}/metrics", headers=headers) as answer:
         assert answer.status == 200
         return answer.headers["Content-Type"], await answer.text()
@@ -66,7 +66,7 @@ async def test_the_daemon_says_what_is_owed(spine, daemon_address):
     assert found["outbox_oldest_transaction_seconds",] >= 0
 
 
-async def test_openmetrics_for_who_asks_for_it(daemon_address):
+async def test_openmetrics_if_the_scraper_asks_for_it(daemon_address):
     content_type, text = await scraped(daemon_address, Accept="application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
     assert text.endswith("# EOF\n")
@@ -221,7 +221,7 @@ async def test_serve_counts_its_requests_by_route_and_never_by_address(spine):
     assert "outbox_database_up" not in text  # serve does not ask for what the daemon tells
 
 
-async def test_every_gauge_is_told_with_the_labels_it_declares(connection, database):
+async def test_every_gauge_has_the_labels_that_it_declares(connection, database):
     connection.execute(
         "INSERT INTO outbox.field_coverage (day, destination, step, field, events) "
         "VALUES ((outbox.clock() AT TIME ZONE 'UTC')::date, 1, 'lead_submitted', '', 1)"

@@ -44,12 +44,12 @@ def tallied(tally):
 
 @pytest.mark.usefixtures("tallied")
 async def test_it_compares_with_as_many_days_before(database, settings):
-    told = await report(database, settings, Config(), until=TODAY, days=7)
-    meta, ga4 = told.lines
-    assert (told.since, told.until) == (TODAY - timedelta(days=6), TODAY)
+    result = await report(database, settings, Config(), until=TODAY, days=7)
+    meta, ga4 = result.lines
+    assert (result.since, result.until) == (TODAY - timedelta(days=6), TODAY)
     assert (meta.quality.events, meta.quality.estimate, meta.before, meta.meta_score) == (20, 0.8, 1.2, None)
     assert (ga4.quality.events, ga4.quality.estimate, ga4.before) == (10, None, None)
-    assert told.problems == {"meta": NOT_YET}
+    assert result.problems == {"meta": NOT_YET}
 
 
 async def test_meta_s_own_score_stands_beside_the_estimate(spine, tally, database):
@@ -87,14 +87,14 @@ async def test_the_command_prints_it(outbox):
 @pytest.mark.usefixtures("tallied")
 async def test_the_command_prints_json(outbox):
     code, out, _ = await outbox("report", "--days", "31", "--json")
-    told = json.loads(out)
+    printed = json.loads(out)
     assert code == 0
-    assert [(line["quality"]["step"], line["quality"]["destination"]) for line in told["report"]["lines"]] == [
+    assert [(line["quality"]["step"], line["quality"]["destination"]) for line in printed["report"]["lines"]] == [
         ("email_verified", "meta"),
         ("lead_submitted", "meta"),
         ("lead_submitted", "ga4"),
     ]
-    assert told["report"]["lines"][1]["quality"]["fields"] == {"em": 8, "fbc": 10}
+    assert printed["report"]["lines"][1]["quality"]["fields"] == {"em": 8, "fbc": 10}
 
 
 @pytest.mark.usefixtures("tallied")

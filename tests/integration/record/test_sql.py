@@ -56,7 +56,7 @@ def rows(connection):
         """
         SELECT nspname || '.' || relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
         WHERE relkind = 'r' AND nspname !~ '^(pg_|information_schema)'
-          AND relname NOT IN ('step', 'destination', 'mapping', 'alembic_version')
+          AND relname NOT IN ('step', 'destination', 'route', 'alembic_version')
         """
     ).fetchall()
     counts = {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for (name,) in tables}

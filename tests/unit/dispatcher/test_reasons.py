@@ -1,4 +1,4 @@
-"""Every reason that is written anywhere has plain words, and says what to do where somebody should."""
+"""Every reason has an explanation, which says what to do if something must be done."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def test_every_reason_of_the_tables_is_explained(reason):
         "timeout",
     ],
 )
-def test_reasons_that_hold_a_name_or_number_are_explained(reason):
+def test_reasons_that_contain_a_name_or_number_are_explained(reason):
     assert explain(reason) != UNKNOWN
 
 
 @pytest.mark.parametrize("reason", sorted({reason for _, _, outcome, reason in CODES if outcome is Outcome.HALTED}))
-def test_whatever_halts_says_what_to_do(reason):
+def test_every_reason_for_a_halt_says_what_to_do(reason):
     explanation = explain(reason, secret="SECOND_TOKEN")
     assert explanation.do
     assert "{" not in explanation.do + explanation.says
@@ -47,7 +47,7 @@ def test_the_variable_of_the_destination_is_named():
     assert "SECOND_TOKEN" in explain("access token invalid or expired", secret="SECOND_TOKEN").do
 
 
-def test_what_cannot_live_again_is_not_requeued():
+def test_only_what_can_still_succeed_may_be_requeued():
     assert not explain("window closed").requeue
     assert explain("missing value").requeue
     assert explain("nobody has heard of this") == UNKNOWN

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from dispatcher.destinations.base import Outcome
+from dispatcher.monitoring import metrics_endpoint  # noqa: F401 - registers the metrics of HTTP requests
 from dispatcher.monitoring.alerts import KINDS
 from dispatcher.monitoring.gauges import GAUGES, STATES
 from dispatcher.telemetry.prometheus import RECEIPTS, REGISTRY
@@ -30,7 +31,7 @@ EXPRESSIONS = {rule["alert"]: rule["expr"] for rule in ALERTS} | {
 
 
 def series():
-    """Give each series that is exposed, with its labels."""
+    """Return each series that is exposed, with its labels."""
     found = {name: set(gauge.labels) for name, gauge in GAUGES.items()}
     found["outbox_delivered_latency_seconds_bucket"] = {"destination", "le"}
     for metric, names in REGISTRY._collector_to_names.items():
@@ -47,7 +48,7 @@ SERIES = series()
 
 
 def walk(node):
-    """Give a parsed expression and all within it."""
+    """Return a parsed expression and all within it."""
     yield node
     for name in ("expr", "lhs", "rhs", "param"):
         if (child := getattr(node, name, None)) is not None:
@@ -90,7 +91,7 @@ def test_a_database_that_is_away_is_not_taken_for_dispatchers_that_are():
         if isinstance(node, promql_parser.Call) and node.func.name == "absent"
         for selector in selectors(node.prettify())
     ]
-    assert absent == ["outbox_database_up"]  # all else is not told meanwhile
+    assert absent == ["outbox_database_up"]  # all others are absent meanwhile
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
@@ -138,7 +139,7 @@ def test_every_metric_of_ours_is_on_the_dashboard_or_in_a_rule_and_documented():
         for text in EXPRESSIONS.values()
         for selector in selectors(text)
     }
-    told = {re.sub(r"_(bucket|sum|count)$", "", name) for name in SERIES if name.startswith("outbox_")}
-    assert told <= shown
+    named = {re.sub(r"_(bucket|sum|count)$", "", name) for name in SERIES if name.startswith("outbox_")}
+    assert named <= shown
     documented = (FOLDER / "monitoring.md").read_text("utf-8")
-    assert [name for name in sorted(told) if f"`{name}`" not in documented] == []
+    assert [name for name in sorted(named) if f"`{name}`" not in documented] == []

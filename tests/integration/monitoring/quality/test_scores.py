@@ -1,4 +1,4 @@
-"""Meta's own scores: asked of the sandbox, and of servers that answer anything else."""
+"""Meta's own scores: from the sandbox, and from servers that respond with anything else."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ VISITOR = {"user_agent": "Mozilla/5.0", "url": "https://www.example.com/", "ip":
 
 @pytest.fixture
 async def answering(settings):
-    """Settings that point at a server which answers with `status` and `body`, and what it was asked."""
-    asked = []
+    """Settings that point at a server that responds with `status` and `body`, and its requests."""
+    requests = []
     reply = {"status": 200, "body": b"{}"}
 
     async def answer(request):
-        asked.append(request)
+        requests.append(request)
         return web.Response(status=reply["status"], body=reply["body"], content_type="application/json")
 
     app = web.Application()
@@ -30,7 +30,7 @@ async def answering(settings):
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield replace(settings, meta_base_url=f"http://127.0.0.1:{runner.addresses[0][1]}"), reply, asked
+    yield replace(settings, meta_base_url=f"http://127.0.0.1:{runner.addresses[0][1]}"), reply, requests
     await runner.cleanup()
 
 
@@ -38,35 +38,35 @@ async def test_the_scores_of_what_arrived_come_back_by_event_name(spine):
     spine.record(name="lead_submitted", handl_id="h1", person={"email": "ada@example.com"}, visitor=VISITOR)
     assert (await meta_scores(spine.settings)).problem == NOT_YET
     await spine.drain()
-    told = await meta_scores(spine.settings)
-    assert told.problem is None
-    assert set(told.scores) == {"Lead"}
-    assert 4 < told.scores["Lead"] <= 10
+    result = await meta_scores(spine.settings)
+    assert result.problem is None
+    assert set(result.scores) == {"Lead"}
+    assert 4 < result.scores["Lead"] <= 10
 
 
 async def test_the_token_goes_in_a_header_and_nowhere_else(answering):
-    settings, _, asked = answering
+    settings, _, requests = answering
     await meta_scores(settings)
-    (request,) = asked
+    (request,) = requests
     assert request.path == f"/{settings.meta_api_version}/dataset_quality"
     assert request.query["dataset_id"] == settings.meta_pixel_id
     assert request.headers["Authorization"] == "Bearer test-token"
     assert "test-token" not in str(request.url)
 
 
-async def test_a_token_that_may_not_read_quality_is_told_by_number(answering):
+async def test_a_token_that_may_not_read_quality_is_reported_by_code(answering):
     settings, reply, _ = answering
     reply |= {"status": 400, "body": b'{"error": {"code": 10, "message": "secret words"}}'}
-    told = await meta_scores(settings)
-    assert told.scores == {}
-    assert "error 10: permission missing" in told.problem
-    assert "secret words" not in told.problem
+    result = await meta_scores(settings)
+    assert result.scores == {}
+    assert "error 10: permission missing" in result.problem
+    assert "secret words" not in result.problem
 
 
-async def test_a_wrong_token_is_told(clock, settings):
+async def test_a_wrong_token_is_reported(clock, settings):
     async with sandbox_server.running(clock=clock.now, token="another") as strict:
-        told = await meta_scores(replace(settings, meta_base_url=strict.url))
-    assert "error 190" in told.problem
+        result = await meta_scores(replace(settings, meta_base_url=strict.url))
+    assert "error 190" in result.problem
 
 
 @pytest.mark.parametrize(
@@ -88,10 +88,10 @@ async def test_a_wrong_token_is_told(clock, settings):
 async def test_whatever_is_answered_becomes_a_sentence(answering, status, body, problem):
     settings, reply, _ = answering
     reply |= {"status": status, "body": body}
-    told = await meta_scores(settings)
-    assert (told.scores, told.problem) == ({}, problem)
+    result = await meta_scores(settings)
+    assert (result.scores, result.problem) == ({}, problem)
 
 
-async def test_nobody_there_and_no_token(settings):
+async def test_no_server_and_no_token(settings):
     assert (await meta_scores(replace(settings, meta_base_url="http://127.0.0.1:9"))).problem == NO_RESPONSE
     assert (await meta_scores(replace(settings, meta_token=Secret()))).problem == NO_TOKEN

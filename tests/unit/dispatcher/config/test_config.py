@@ -1,4 +1,4 @@
-"""The configuration: what it says without a file, what a file may say, and that a mistake is told with its line."""
+"""The configuration: the defaults without a file, what a file may contain, and that a mistake is reported with its line."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_a_form_of_the_default_goes_with_its_step(read):
     assert [form.name for form in config.forms] == ["a"]
 
 
-def test_a_second_pixel_is_told_the_same_or_what_a_step_says(read):
+def test_a_second_pixel_gets_the_same_events_or_those_a_step_names(read):
     config = read(
         """
         [destinations.dealers]
@@ -173,10 +173,10 @@ def test_a_second_pixel_is_told_the_same_or_what_a_step_says(read):
         DEALERS_TOKEN="dealers-token",
         DEALERS_CODE="TEST1",
     )
-    told = {name: step.targets.get("dealers") for name, step in steps(config).items()}
-    assert told["lead_submitted"] == Target(event_name="Contact")
-    assert told["trial_started"] is None
-    assert told["subscription_purchased"] == Target(event_name="Purchase")
+    routes = {name: step.targets.get("dealers") for name, step in steps(config).items()}
+    assert routes["lead_submitted"] == Target(event_name="Contact")
+    assert routes["trial_started"] is None
+    assert routes["subscription_purchased"] == Target(event_name="Purchase")
     settings = Settings.from_environment({"META_CAPI_TOKEN": "token", "META_CAPI_TEST_CODE": "TEST0"})
     dealers = config.account("dealers").apply(settings)
     assert (dealers.meta_pixel_id, dealers.meta_token, dealers.meta_test_code) == (
@@ -210,7 +210,7 @@ def test_a_second_stream(read):
     assert (applied.ga4_measurement_id, applied.ga4_secret) == ("G-SHOP12345", Secret("s"))
 
 
-def test_what_serve_is_told(read):
+def test_the_settings_of_serve(read):
     config = read(
         """
         [serve]
@@ -343,7 +343,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("text", "line", "field", "says"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_told_with_file_line_and_field(read, text, line, field, says):
+def test_a_mistake_is_reported_with_file_line_and_field(read, text, line, field, says):
     with pytest.raises(ConfigError) as error:
         read(text)
     (message,) = str(error.value).splitlines()
@@ -352,7 +352,7 @@ def test_a_mistake_is_told_with_file_line_and_field(read, text, line, field, say
     assert "pa55" not in message
 
 
-def test_all_mistakes_are_told_at_once_from_top_to_bottom(read):
+def test_all_mistakes_are_reported_at_once_from_top_to_bottom(read):
     with pytest.raises(ConfigError) as error:
         read(
             """\
@@ -371,7 +371,7 @@ def test_all_mistakes_are_told_at_once_from_top_to_bottom(read):
     ]
 
 
-def test_one_mistake_is_not_told_again_wherever_it_is_named(read):
+def test_one_mistake_is_not_reported_again_wherever_it_is_named(read):
     with pytest.raises(ConfigError) as error:
         read('[destinations.x]\nkind = "y"\n[steps.won]\nto.x = "Lead"\nvalue = "1"\n[forms.f]\nstep = "won"')
     assert len(str(error.value).splitlines()) == 2

@@ -1,4 +1,4 @@
-"""`[schedule]` and `[alerts]` of outbox.toml: what they say, and that a mistake is told with its line."""
+"""`[schedule]` and `[alerts]` of outbox.toml: what they may contain, and that a mistake is reported with its line."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_another_company_s_token_has_no_date_but_the_one_it_says(read):
         ("[alert]\nbacklog_minutes = 30", "line 1, alert: unknown; did you mean alerts?"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(read, text, says):
+def test_a_mistake_is_reported_with_its_line(read, text, says):
     with pytest.raises(ConfigError) as error:
         read(text)
     assert says in str(error.value)

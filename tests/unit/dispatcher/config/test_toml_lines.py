@@ -47,7 +47,7 @@ z = 5
 
 
 def paths(value, path=()):
-    """Give the path of everything in a parsed file."""
+    """Return the path of everything in a parsed file."""
     yield path
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -68,7 +68,7 @@ def test_every_key_is_found_where_it_stands():
     assert (found["many", 0, "x"], found["many", 1, "x"], found["many", 1, "deep", 1, "z"]) == (24, 28, 32)
 
 
-def test_what_is_not_there_is_told_of_what_it_belongs_to():
+def test_an_absent_key_has_the_line_of_its_table():
     found = lines("[steps.won]\nvalue = 1\n")
     assert line_of(found, ("steps", "won", "currency")) == 1
     assert line_of(found, ("forms", "x")) == 1

@@ -39,7 +39,7 @@ pieces = st.sampled_from(
 
 
 @given(st.one_of(st.lists(pieces, max_size=8).map("".join), wild_text))
-def test_nobody_is_sent_anywhere_but_to_our_origins_or_the_same_host(address):
+def test_redirects_lead_only_to_the_configured_origins_or_the_same_host(address):
     found = location(address, {OURS})
     if found is not None:
         assert found.isascii()

@@ -1,4 +1,4 @@
-"""Settling a lease bit by bit, through a network that swallows answers."""
+"""Settling a lease in batches over a network that loses replies."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tests.support.waiting import until
 
 
 class Queue:
-    """A queue that takes part of what it is told (the rest had taken effect before), and may take its time."""
+    """A queue that accepts part of the settlements (the others took effect before), and may take its time."""
 
     def __init__(self, *, repeated=0, is_held=True):
         self.repeated = repeated
         self.is_held = is_held
         self.settled = []
-        self.is_asked = False
-        self.may_answer = asyncio.Event()
-        self.may_answer.set()
+        self.is_called = False
+        self.may_reply = asyncio.Event()
+        self.may_reply.set()
 
     async def settle(self, _, settlements):
-        self.is_asked = True
-        await self.may_answer.wait()
+        self.is_called = True
+        await self.may_reply.wait()
         self.settled.extend(settlement.event_id for settlement in settlements)
         return len(settlements) - self.repeated
 
@@ -49,7 +49,7 @@ def at_once(monkeypatch):
     monkeypatch.setattr(module, "COLLECT_SECONDS", 0.01)
 
 
-async def test_a_settlement_whose_answer_was_lost_does_not_lose_the_lease():
+async def test_a_settlement_whose_reply_was_lost_does_not_lose_the_lease():
     queue = Queue(repeated=1)
     settling = BatchSettler(queue, LEASE, timedelta(seconds=60), clock())
     settling.add(delivered(0))
@@ -84,15 +84,15 @@ async def test_a_lease_that_is_gone_is_lost():
     assert queue.settled == [0]
 
 
-async def test_closing_waits_for_the_settlement_under_way():
+async def test_closing_waits_for_the_settlement_in_progress():
     queue = Queue()
-    queue.may_answer.clear()
+    queue.may_reply.clear()
     settling = BatchSettler(queue, LEASE, timedelta(seconds=60), clock())
     settling.add(delivered(0))
-    await until(lambda: queue.is_asked)
+    await until(lambda: queue.is_called)
     closing = asyncio.create_task(settling.close())
     done, _ = await asyncio.wait({closing}, timeout=0.1)
     assert not done
-    queue.may_answer.set()
+    queue.may_reply.set()
     await closing
     assert queue.settled == [0]

@@ -26,14 +26,14 @@ def circuit(clock):
     return CircuitBreaker(clock)
 
 
-def test_runs_until_told_otherwise(circuit):
+def test_a_new_circuit_is_running(circuit):
     assert (circuit.state, circuit.pause(), circuit.is_probing) == (State.RUNNING, 0, False)
 
 
-def test_throttled_backs_off_for_as_long_as_it_is_told(circuit, clock):
+def test_throttled_backs_off_for_as_long_as_the_destination_asks(circuit, clock):
     assert circuit.record(Response(Outcome.THROTTLED, wait=60))
     assert circuit.pause() == 60
-    circuit.record(DELIVERED)  # the answer to a request from before
+    circuit.record(DELIVERED)  # the response to an earlier request
     assert (circuit.state, circuit.pause()) == (State.THROTTLED, 60)
     clock.now += 60
     assert circuit.pause() == 0
@@ -42,7 +42,7 @@ def test_throttled_backs_off_for_as_long_as_it_is_told(circuit, clock):
     assert circuit.state is State.RUNNING
 
 
-def test_halted_probes_with_one_delivery_ever_more_rarely_and_resumes_by_itself(circuit, clock):
+def test_halted_probes_with_one_delivery_at_growing_intervals_and_resumes_automatically(circuit, clock):
     pauses = []
     for _ in range(12):
         circuit.record(Response(Outcome.HALTED, "access token invalid or expired"))
@@ -69,7 +69,7 @@ def test_an_outage_is_probed_and_a_single_failure_is_not_one(circuit, clock):
     assert circuit.state is State.RUNNING
 
 
-def test_a_halted_destination_that_cannot_be_reached_is_probed_ever_more_rarely_too(circuit, clock):
+def test_an_unreachable_halted_destination_is_probed_at_growing_intervals_too(circuit, clock):
     circuit.record(Response(Outcome.HALTED, "access token invalid or expired"))
     for _ in range(10):
         clock.now += circuit.pause()
@@ -78,7 +78,7 @@ def test_a_halted_destination_that_cannot_be_reached_is_probed_ever_more_rarely_
     assert circuit.pause() == LONGEST_PROBE["halted"]
 
 
-def test_a_rejected_event_says_that_the_destination_works(circuit):
+def test_a_rejected_event_shows_that_the_destination_works(circuit):
     for _ in range(20):
         circuit.record(Response(Outcome.REJECTED))
     assert circuit.state is State.RUNNING

@@ -1,4 +1,4 @@
-"""As many requests at once as a destination's distance asks for, and no more."""
+"""As many concurrent requests as the distance of a destination needs, and no more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.waiting import until
 
 
 async def most_at_once(concurrency, requests):
-    """Begin so many requests; give how many were under way at once."""
+    """Start `requests` requests; return how many ran at once."""
     inside = 0
     leave = asyncio.Event()
 
@@ -28,7 +28,7 @@ async def most_at_once(concurrency, requests):
         await asyncio.sleep(0)
     leave.set()
     await task
-    assert inside == requests, "everybody comes in at last"
+    assert inside == requests, "all requests run in the end"
     return begun
 
 
@@ -62,7 +62,7 @@ async def test_more_begin_when_it_proves_far():
     await task
 
 
-async def test_the_fastest_answer_counts_as_slow_ones_may_have_waited_for_us():
+async def test_the_fastest_response_counts_as_slow_ones_may_have_waited_here():
     concurrency = ConcurrencyLimiter(600)
     answer(concurrency, 0.1)
     answer(concurrency, 0.001, RECENT // 10)
@@ -77,14 +77,14 @@ async def test_fewer_at_once_once_it_is_near_again():
     assert await most_at_once(concurrency, 700) == FEWEST
 
 
-async def test_who_takes_few_is_never_sent_more():
+async def test_a_destination_with_a_low_limit_never_gets_more():
     concurrency = ConcurrencyLimiter(4)
     assert await most_at_once(concurrency, 10) == 4
     answer(concurrency, 1.0)
     assert await most_at_once(concurrency, 10) == 4
 
 
-async def test_what_goes_wrong_with_one_harms_no_other_and_is_told():
+async def test_one_failure_harms_no_other_item_and_is_raised():
     done = []
 
     async def request(number):
@@ -100,7 +100,7 @@ async def test_what_goes_wrong_with_one_harms_no_other_and_is_told():
     await concurrency.each(request, [])
 
 
-async def test_who_is_cut_off_makes_room_for_those_that_wait():
+async def test_a_cancelled_item_makes_room_for_those_that_wait():
     begun = []
     cut_off = []
     leave = asyncio.Event()

@@ -24,7 +24,7 @@ def test_a_fresh_event_is_sent():
     assert reason(LEAD, meta.LIMITS) is None
 
 
-def test_what_nobody_needs_to_be_told_is_skipped():
+def test_without_a_route_or_disabled_it_is_skipped():
     assert reason(None, meta.LIMITS) == "skipped: no route"
     assert reason(Route("Lead", enabled=False), meta.LIMITS) == "skipped: disabled"
 
@@ -45,7 +45,7 @@ def test_after_an_unknown_outcome_meta_gets_no_repeat_it_would_count():
     assert reason(LEAD, ga4.LIMITS, **unknown) is None
 
 
-def test_the_browsers_own_copy_stands_after_47_hours():
+def test_the_browser_s_own_copy_counts_after_47_hours():
     old = {"occurred_at": NOW - timedelta(hours=47), "recorded_at": NOW - timedelta(hours=47)}
     assert reason(PAIR, meta.LIMITS, **old) == "skipped: sent by the browser"
     assert reason(PAIR, meta.LIMITS, NOW - timedelta(seconds=1), **old) is None
@@ -74,5 +74,5 @@ def test_the_deadline_is_the_sooner_of_window_and_repeat():
         ({"ad_user_data": "perhaps"}, "granted", "denied"),
     ],
 )
-def test_consent_is_what_is_stated_else_the_default_and_unclear_is_no(stated, default, granted):
+def test_consent_is_what_is_stated_else_the_default_and_an_unknown_value_is_a_refusal(stated, default, granted):
     assert consent_of(stated, default)["ad_user_data"] == granted

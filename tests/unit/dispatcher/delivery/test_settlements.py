@@ -11,9 +11,9 @@ from dispatcher.destinations.meta import destination as meta
 from tests.support.examples import NOW, delivery
 
 
-def settle(answer, limits=meta.LIMITS, now=NOW, **fields):
+def settle(response, limits=meta.LIMITS, now=NOW, **fields):
     payload = Payload(delivery(**fields), b"{}", ["em:62a14e44", "value"], "account-1")
-    return answered(payload, answer, limits, sent_at=now - timedelta(seconds=3), now=now, jitter=0.5)
+    return answered(payload, response, limits, sent_at=now - timedelta(seconds=3), now=now, jitter=0.5)
 
 
 def test_delivered_is_a_receipt_with_what_was_sent():
@@ -23,13 +23,13 @@ def test_delivered_is_a_receipt_with_what_was_sent():
     )  # fmt: skip
 
 
-def test_rejected_is_dead_with_the_destinations_code():
+def test_rejected_has_failed_with_the_destination_s_code():
     settled = settle(Response(Outcome.REJECTED, "missing value", 400, 100, 2804009))
     assert (settled.outcome, settled.reason, settled.code, settled.subcode) == ("failed", "missing value", 100, 2804009)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.THROTTLED, Outcome.HALTED])
-def test_throttled_and_halted_burn_no_try(outcome):
+def test_throttled_and_halted_use_up_no_try(outcome):
     settled = settle(Response(outcome, status=400, wait=90))
     assert (settled.outcome, settled.due_at) == ("returned", NOW + timedelta(seconds=90))
 

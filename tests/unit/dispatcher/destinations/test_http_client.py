@@ -49,7 +49,7 @@ class Server:
 
     @asynccontextmanager
     async def client(self, *, seconds=10.0, **named):
-        """Give a client of it."""
+        """Return a client of this server."""
         server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         client = Client(
@@ -64,7 +64,7 @@ class Server:
             server.close()
 
 
-def told(reply):
+def classify(reply):
     """Judge by saying what was answered."""
     return Response(Outcome.DELIVERED, reply.body.decode(), reply.status, trace=reply.headers.get("X-Trace"))
 
@@ -72,8 +72,8 @@ def told(reply):
 async def test_a_request_has_its_address_headers_and_body_and_connections_are_kept():
     server = Server(EMPTY, b"HTTP/1.1 200 OK\r\nX-Trace: t\r\nContent-Length: 2\r\n\r\nok")
     async with server.client(headers={"Authorization": "Bearer x"}, query={"api_secret": "a b&c"}) as client:
-        assert await client.post(b'{"a":1}', told) == Response(Outcome.DELIVERED, "", 204)
-        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "ok", 200, trace="t")
+        assert await client.post(b'{"a":1}', classify) == Response(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", classify) == Response(Outcome.DELIVERED, "ok", 200, trace="t")
         (((line, headers, body), (_, _, second)),) = server.connections
     assert line == "POST /mp/collect?api_secret=a+b%26c HTTP/1.1"
     assert (body, second) == (b'{"a":1}', b"{}")
@@ -97,16 +97,16 @@ async def test_an_answer_is_read_whatever_its_form(answer):
     server = Server(answer, answer)
     async with server.client() as client:
         for _ in range(2):
-            assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "what", 200)
+            assert await client.post(b"{}", classify) == Response(Outcome.DELIVERED, "what", 200)
     assert len(server.connections) == (2 if b"close" in answer else 1)
 
 
-async def test_no_more_is_read_than_any_answer_has_and_the_rest_is_nobody_elses():
+async def test_a_reply_is_read_up_to_a_limit_and_the_rest_reaches_no_other_request():
     server = Server(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + b"x" * 300_000, EMPTY)
     async with server.client() as client:
-        answer = await client.post(b"{}", told)
+        answer = await client.post(b"{}", classify)
         assert answer == Response(Outcome.DELIVERED, "x" * MAX_REPLY, 200)
-        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", classify) == Response(Outcome.DELIVERED, "", 204)
     assert len(server.connections) == 2
 
 
@@ -120,29 +120,29 @@ async def test_no_more_is_read_than_any_answer_has_and_the_rest_is_nobody_elses(
 )
 async def test_what_was_sent_and_not_answered_is_uncertain(answer, reason):
     async with Server(answer).client() as client:
-        assert await client.post(b"{}", told) == Response(Outcome.UNCERTAIN, reason)
+        assert await client.post(b"{}", classify) == Response(Outcome.UNCERTAIN, reason)
 
 
 async def test_an_answer_that_does_not_come_in_time_is_uncertain_and_its_connection_goes():
     server = Server(None, EMPTY)
     async with server.client(seconds=0.2) as client:
-        assert await client.post(b"{}", told) == Response(Outcome.UNCERTAIN, "timeout")
-        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", classify) == Response(Outcome.UNCERTAIN, "timeout")
+        assert await client.post(b"{}", classify) == Response(Outcome.DELIVERED, "", 204)
     assert len(server.connections) == 2
 
 
 async def test_an_answer_that_does_not_come_to_its_end_in_time_is_uncertain():
     server = Server(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf")
     async with server.client(seconds=0.2) as client:
-        assert await client.post(b"{}", told) == Response(Outcome.UNCERTAIN, "timeout")
+        assert await client.post(b"{}", classify) == Response(Outcome.UNCERTAIN, "timeout")
 
 
 async def test_a_slow_answer_takes_no_other_with_it():
     server = Server(None, EMPTY)
     async with server.client(seconds=0.5) as client:
-        slow = asyncio.create_task(client.post(b"{}", told))
+        slow = asyncio.create_task(client.post(b"{}", classify))
         await until(lambda: server.connections and server.connections[0])
-        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", classify) == Response(Outcome.DELIVERED, "", 204)
         assert await slow == Response(Outcome.UNCERTAIN, "timeout")
     assert len(server.connections) == 2
 
@@ -157,7 +157,7 @@ async def test_an_answer_that_cannot_be_judged_is_uncertain():
 async def test_what_could_not_leave_is_sure_not_to_have_been_taken():
     async with Server().client() as client:
         pass
-    assert await client.post(b"{}", told) == Response(Outcome.TRANSIENT, "ClientConnectorError")
+    assert await client.post(b"{}", classify) == Response(Outcome.TRANSIENT, "ClientConnectorError")
     await client.close()
 
 
@@ -165,29 +165,29 @@ async def test_what_comes_unasked_is_no_answer():
     late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
     server = Server(EMPTY, EMPTY)
     async with server.client() as client:
-        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", classify) == Response(Outcome.DELIVERED, "", 204)
         server.writers[0].write(late)
         await server.writers[0].drain()
         await asyncio.sleep(0.05)
-        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", classify) == Response(Outcome.DELIVERED, "", 204)
     assert len(server.connections) == 2
 
 
 async def test_a_connection_that_was_closed_meanwhile_is_made_anew():
     server = Server(EMPTY, EMPTY)
     async with server.client() as client:
-        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", classify) == Response(Outcome.DELIVERED, "", 204)
         server.writers[0].close()
         await asyncio.sleep(0.05)
-        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", classify) == Response(Outcome.DELIVERED, "", 204)
     assert len(server.connections) == 2
 
 
-async def test_a_connection_that_nobody_uses_is_closed(monkeypatch):
+async def test_an_idle_connection_is_closed(monkeypatch):
     monkeypatch.setattr(http_client, "KEPT_SECONDS", 0.05)
     server = Server(EMPTY)
     async with server.client(seconds=0.3) as client:
-        assert await client.post(b"{}", told) == Response(Outcome.DELIVERED, "", 204)
+        assert await client.post(b"{}", classify) == Response(Outcome.DELIVERED, "", 204)
         await until(lambda: server.gone == 1)
 
 
@@ -206,7 +206,7 @@ async def test_a_connection_is_not_used_again_while_a_body_is_still_in_it():
     address = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
     client = Client(address, timeout=timedelta(seconds=10))
     for _ in range(2):
-        assert await client.post(b"x" * 20_000_000, told) == Response(Outcome.DELIVERED, "", 503)
+        assert await client.post(b"x" * 20_000_000, classify) == Response(Outcome.DELIVERED, "", 503)
     assert len(connections) == 2
     done.set()
     await client.close()
@@ -216,7 +216,7 @@ async def test_a_connection_is_not_used_again_while_a_body_is_still_in_it():
 async def test_a_request_that_is_cut_off_takes_its_connection_with_it():
     server = Server(None)
     async with server.client() as client:
-        request = asyncio.create_task(client.post(b"{}", told))
+        request = asyncio.create_task(client.post(b"{}", classify))
         while not (server.connections and server.connections[0]):
             await asyncio.sleep(0)
         request.cancel()

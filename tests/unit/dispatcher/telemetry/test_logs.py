@@ -24,9 +24,9 @@ def test_elsewhere_each_line_is_json_with_time_and_level():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
-    told = json.loads(line)
-    assert told.pop("timestamp").endswith("Z")
-    assert told == {"event": "leases expired and were taken back", "level": "info", "deliveries": 3}
+    entry = json.loads(line)
+    assert entry.pop("timestamp").endswith("Z")
+    assert entry == {"event": "leases expired and were taken back", "level": "info", "deliveries": 3}
 
 
 def test_on_a_terminal_it_is_for_reading():

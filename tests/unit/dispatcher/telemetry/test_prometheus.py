@@ -10,7 +10,7 @@ from dispatcher.telemetry import prometheus
 
 
 def samples():
-    """Give all samples by name and labels."""
+    """Return all samples by name and labels."""
     text = generate_latest(prometheus.REGISTRY).decode()
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
@@ -21,7 +21,7 @@ def samples():
 
 @pytest.fixture
 def grown():
-    """Give by how much a sample grew since the test began."""
+    """Return by how much a sample grew since the test began."""
     before = samples()
     return lambda name, **labels: (
         samples().get((name, *sorted(labels.items())), 0) - before.get((name, *sorted(labels.items())), 0)

@@ -18,7 +18,7 @@ from dispatcher.telemetry import tracing
 def provider():
     provider = TracerProvider()
     trace.set_tracer_provider(provider)
-    tracing.is_traced.cache_clear()  # other tests of this process may have asked before
+    tracing.is_traced.cache_clear()  # earlier tests in this process may have filled the cache
     return provider
 
 
