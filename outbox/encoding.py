@@ -93,9 +93,9 @@ def _occurred_at(at: datetime | None) -> str | None:
     if at.utcoffset() is None:
         raise ConversionError("occurred_at", "expected an aware datetime; give it a time zone, e.g. datetime.now(UTC)")
     if at < _EARLIEST:
-        raise ConversionError("occurred_at", "lies before 1970")
+        raise ConversionError("occurred_at", "before 1970")
     if at - datetime.now(UTC) > _MOST_AHEAD:
-        raise ConversionError("occurred_at", "lies more than 7 days ahead")
+        raise ConversionError("occurred_at", "more than 7 days in the future")
     return at.astimezone(UTC).isoformat()
 
 

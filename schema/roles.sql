@@ -1,5 +1,5 @@
--- Three roles, for the CRM, the daemon and whoever looks. A role belongs to the whole cluster, so it may be there
--- already, and the migrating user may not be allowed to make one; then the README says what to grant by hand.
+-- Three roles: for the CRM, for the daemon and for readers. A role belongs to the whole cluster, so it may exist already, or
+-- the migrating user may not be allowed to create it; then the README says what to grant by hand.
 DO $$
 DECLARE
     role text;

@@ -1,17 +1,17 @@
-"""The tables of the PostgreSQL schema `outbox`, as they are declared; migrations bring a database here.
+"""The declared tables of the PostgreSQL schema `outbox`; migrations create them in a database.
 
     log       event, revision, attempt, receipt     immutable facts, the truth
     queue     intake, delivery, merge               only what is still pending; inserted and deleted, never updated
-    lease     what one dispatcher holds right now
-    raw       persons that a SQL writer sent raw, until intake seals them
-    identity  fragment, fragment_event, sign_in      a projection: the log folded by the keys that events carry
-    routing   step, destination, route              the funnel, and what the operator switches
-    upkeep    erasure, leader                       that somebody was erased; which dispatcher runs the schedule
-    counts    delivery_count, field_coverage        what pages and alerts read, so that none of them scans a log
-    state     dispatcher, destination_state, alert  who is running, how each destination stands, what was alerted
-    stripe    stripe_payment, _invoice, _free       what one of Stripe's events must know of those before it
+    lease     what one dispatcher currently holds
+    raw       persons that a SQL writer sent unsealed, until intake seals them
+    identity  fragment, fragment_event, sign_in      a projection of the log, by the keys that events carry
+    routing   step, destination, route              the funnel, and the operator's switches
+    upkeep    erasure, leader                       when somebody was erased; which dispatcher runs the scheduled jobs
+    counts    delivery_count, field_coverage        read by pages and alerts, so that they never scan a log
+    state     dispatcher, destination_state, alert  running dispatchers, the state of each destination, alerts
+    stripe    stripe_payment, _invoice, _free       what one of Stripe's events must know about earlier ones
 
-Columns stand widest first (8-byte, 4-byte, 2-byte, then what varies), so that no padding is stored.
+Columns are ordered by width (8 bytes, 4 bytes, 2 bytes, then variable), so that no padding is stored.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ metadata = MetaData(
 _NOW = text("outbox.clock()")
 _EMPTY = text("'{}'::jsonb")
 
-# A queue's rows live for seconds and leave dead versions behind: vacuum by count and at once, not by share of a table
-# that is empty most of the time (queues.md 2.3, 6).
+# The rows of a queue live for seconds and leave dead versions behind: vacuum by a fixed count and at full speed, not by a
+# share of a table that is empty most of the time (queues.md 2.3, 6).
 _QUEUE = {
     "autovacuum_vacuum_scale_factor": "0",
     "autovacuum_vacuum_threshold": "5000",
@@ -78,7 +78,7 @@ step = Table(
     Column("browser_pair", Boolean, nullable=False, server_default=text("false")),
     Column("value", Numeric),
     Column("currency", Text),
-    comment="The funnel: what may be recorded, and what holds for it at every destination",
+    comment="The funnel: the steps that may be recorded, and what applies to each at every destination",
 )
 
 destination = Table(
@@ -94,7 +94,7 @@ destination = Table(
     comment="Where conversions are delivered; paused: deliveries wait; not enabled: skipped, no backlog later",
 )
 
-mapping = Table(
+route = Table(
     "route",
     metadata,
     Column("destination", SmallInteger, ForeignKey(destination.c.id), nullable=False),
@@ -134,7 +134,7 @@ raw = Table(
     Column("event_id", BigInteger, primary_key=True, autoincrement=False),
     Column("person", JSONB, nullable=False),
     postgresql_with=_QUEUE,
-    comment="A person as a SQL writer sent it; deleted by the statement that writes the sealed form",
+    comment="A person as a SQL writer sent it; the statement that writes the sealed form deletes it",
 )
 
 intake = Table(
@@ -143,7 +143,7 @@ intake = Table(
     Column("event_id", BigInteger, primary_key=True, autoincrement=False),
     Column("tries", SmallInteger, nullable=False, server_default=text("0")),
     postgresql_with=_QUEUE,
-    comment="What every event needs first: sealing, folding into identity, fan-out",
+    comment="Events that wait for intake: sealing, folding into identity, fan-out to destinations",
 )
 
 delivery = Table(
@@ -155,8 +155,8 @@ delivery = Table(
     Column("destination", SmallInteger, nullable=False),
     Column("revision", SmallInteger, nullable=False, server_default=text("0")),
     Column("tries", SmallInteger, nullable=False, server_default=text("0")),
-    # The only index, and the order of the claim: it moves to the right as time does, so a claim can start from where
-    # the last one ended instead of walking over what is dead (measured.md, the low watermark).
+    # The only index, in the order of the claim. It grows to the right with time, so a claim can start where the last one
+    # ended instead of walking over dead entries (measured.md, the low watermark).
     PrimaryKeyConstraint("destination", "due_at", "event_id", "revision"),
     postgresql_with=_QUEUE,
     comment="One event still pending for one destination",
@@ -175,7 +175,7 @@ lease = Table(
     Column("tries", ARRAY(SmallInteger), nullable=False),
     Column("first_unknown_ats", ARRAY(DateTime(timezone=True)), nullable=False),
     postgresql_with={"autovacuum_vacuum_scale_factor": "0", "autovacuum_vacuum_threshold": "500"},
-    comment="A batch that one process holds until a time (no destination: of intake); if it is gone, nothing settles",
+    comment="A batch that one process holds until it expires (no destination: of intake); if the row is gone, nothing settles",
 )
 
 revision = Table(
@@ -195,7 +195,7 @@ attempt = Table(
     "attempt",
     metadata,
     Column("event_id", BigInteger, nullable=False),
-    _time("at", now=True),  # of an uncertain one: when it was sent, for the time in which it may be repeated
+    _time("at", now=True),  # of an uncertain one: when it was sent, from which the repeat window counts
     Column("code", Integer),
     Column("subcode", Integer),
     Column("destination", SmallInteger, nullable=False),
@@ -228,10 +228,10 @@ receipt = Table(
     Column("sent", Text),
     PrimaryKeyConstraint("event_id", "destination", "revision"),
     CheckConstraint("outcome IN ('delivered', 'skipped', 'failed')", name="outcome"),
-    comment="The end of a delivery; sent: the names of the fields, each identifier with a short digest: em:62a14e44 ph:1c0…",
+    comment="How a delivery ended; sent: the names of the fields, each identifier with a short digest: em:62a14e44 ph:1c0…",
 )
 
-# Dead letters are few: an index of them alone costs no other receipt anything.
+# Dead letters are few: a partial index of them costs the other receipts nothing.
 Index(
     "receipt_failed",
     receipt.c.destination,
@@ -241,7 +241,7 @@ Index(
     postgresql_where=receipt.c.outcome == "failed",
 )
 
-_KEY = text("''")  # an empty text: no such key. NULLs would not be equal to each other.
+_KEY = text("''")  # empty: no such key; NULLs would not be equal to each other
 
 fragment = Table(
     "fragment",
@@ -252,9 +252,9 @@ fragment = Table(
     Column("lead_id", Text, nullable=False, server_default=_KEY),
     Column("groups", JSONB, nullable=False),
     PrimaryKeyConstraint("account_id", "handl_id", "lead_id"),
-    # Updates touch nothing that is indexed and find room on their page.
+    # Updates change no indexed column and find room on the same page.
     postgresql_with={"fillfactor": "80"},
-    comment="The events that carry the same keys; groups: [time, id, fields] of those that told a field last",
+    comment="The events that carry the same keys; groups: [time, id, fields] of the events that set a field last",
 )
 Index("fragment_handl", fragment.c.handl_id, postgresql_where=fragment.c.handl_id != "")
 Index("fragment_lead", fragment.c.lead_id, postgresql_where=fragment.c.lead_id != "")
@@ -277,7 +277,7 @@ sign_in = Table(
     Column("key", Text, nullable=False),
     Column("account_id", Text, nullable=False),
     PrimaryKeyConstraint("kind", "key", "at", "event_id"),
-    comment="Who signed in where and when: kind 2, a handlID; 3, a lead; at in microseconds since 1970",
+    comment="Who signed in where and when; kind: 2 a handlID, 3 a lead; at: microseconds since 1970",
 )
 
 merge = Table(
@@ -286,7 +286,7 @@ merge = Table(
     Column("event_id", BigInteger, primary_key=True, autoincrement=False),
     _time("due_at", now=True),
     postgresql_with=_QUEUE,
-    comment="Events that tied keys together for the first time: what was sent before may have gained an identifier",
+    comment="Events that connected keys for the first time: events sent before may have gained an identifier",
 )
 
 erasure = Table(
@@ -295,7 +295,7 @@ erasure = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     _time("at", now=True),
     Column("events", Integer, nullable=False),
-    comment="When somebody was forgotten, and how many events were theirs; no word of who",
+    comment="When somebody was erased, and how many events were theirs; not who",
 )
 
 leader = Table(
@@ -304,7 +304,7 @@ leader = Table(
     _time("expires_at"),
     Column("role", Text, primary_key=True),
     Column("holder", Text, nullable=False),
-    comment="The one dispatcher that holds an office (schedule), until a time",
+    comment="The one dispatcher that holds a role (schedule) until it expires",
 )
 
 stripe_payment = Table(
@@ -316,7 +316,7 @@ stripe_payment = Table(
     Column("customer", Text),
     Column("refunded", INT8MULTIRANGE, nullable=False, server_default=text("'{}'::int8multirange")),
     Column("waiting", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
-    comment="Which order a payment at Stripe belongs to, what was refunded of it in all, and refunds that wait for the order",
+    comment="The order of a payment at Stripe, what was refunded of it in total, and refunds that wait for the order",
 )
 
 stripe_invoice = Table(
@@ -326,7 +326,7 @@ stripe_invoice = Table(
     Column("invoice", Text, primary_key=True),
     Column("customer", Text),
     Column("free", JSONB, nullable=False),
-    comment="The free time of its subscription that was known when an invoice came first: by it the invoice is judged",
+    comment="The free time of its subscription that was known when an invoice first came; the invoice is judged by it",
 )
 
 stripe_free = Table(
@@ -339,10 +339,10 @@ stripe_free = Table(
     Column("subscription", Text, nullable=False),
     Column("customer", Text),
     PrimaryKeyConstraint("subscription", "starts_at"),
-    comment="Time of a subscription at Stripe that cost nothing, in seconds since 1970; opens: it began with that (a trial)",
+    comment="Free time of a subscription at Stripe, in seconds since 1970; opens: the subscription began with it (a trial)",
 )
 
-# Counts are written to at every settlement, each row for a minute or a day: updates find room on their page.
+# Every settlement updates counts, each row for a minute or a day: updates find room on the same page.
 _COUNTS = {"fillfactor": "50"}
 
 delivery_count = Table(
@@ -357,7 +357,7 @@ delivery_count = Table(
     Column("reason", Text, nullable=False, server_default=_KEY),
     PrimaryKeyConstraint("minute", "destination", "outcome", "reason"),
     postgresql_with=_COUNTS,
-    comment="How many deliveries ended or failed in a minute, by outcome and reason; seconds from recorded to delivered: sum, longest",
+    comment="How many deliveries or attempts ended in a minute, by outcome and reason; seconds, longest: from recorded to delivered, sum and maximum",
 )
 
 field_coverage = Table(
@@ -370,7 +370,7 @@ field_coverage = Table(
     Column("field", Text, nullable=False),
     PrimaryKeyConstraint("day", "destination", "step", "field"),
     postgresql_with=_COUNTS,
-    comment="How many events were delivered first (revision 0) on a day (UTC), and how many of them with a field; field empty: all",
+    comment="How many events were first delivered (revision 0) on a day (UTC), and how many of them with a field; field empty: all",
 )
 
 dispatcher = Table(
@@ -392,7 +392,7 @@ destination_state = Table(
     Column("state", Text, nullable=False),
     Column("reason", Text),
     PrimaryKeyConstraint("destination", "holder"),
-    comment="Whether a destination takes deliveries, as each dispatcher reported it last, at seen_at",
+    comment="The state of a destination as each dispatcher last reported it, at seen_at",
 )
 
 alert = Table(
@@ -405,5 +405,5 @@ alert = Table(
     Column("subject", Text, nullable=False),
     Column("message", Text, nullable=False),
     PrimaryKeyConstraint("kind", "subject"),
-    comment="What somebody is alerted to: told once, and once more when it is over; due_at: when it is to be told, NULL: it was",
+    comment="Alerts, sent once when raised and once when passed; due_at: when to send, NULL: already sent",
 )

@@ -1,15 +1,15 @@
--- The schema as of the first release: the routing tables, the logs, the queues and leases, identity, counts, and the functions
--- that write them. What the columns mean, and why they stand in this order: dispatcher/database/tables.py.
+-- The schema of the first release: routing tables, logs, queues and leases, identity, counts, and the functions that write
+-- them. dispatcher/database/tables.py says what the columns mean, and why they have this order.
 
--- The clock of every window, lease and due time: the database's, so that no two machines can disagree.
--- Tests move it by replacing this function. STABLE and inlined, so that an index can be used with it.
+-- The clock of every window, lease and due time: the database's own, so that machines cannot disagree. Tests move it by
+-- replacing this function. It is STABLE and inlined, so that conditions on it can use an index.
 CREATE FUNCTION outbox.clock() RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$ SELECT now() $$;
 
--- Why an object of an event cannot be kept, or NULL. What passes here can be read again by every program: some JSON
--- readers give up beyond a thousand levels or beyond the range of a double, and a number such as 1e-16000, short as it
--- is stored, is written out in full. || gives a value as it is, not as it may lie in a table, compressed.
+-- Returns why an object of an event cannot be stored, or NULL. Every program can read what passes here: some JSON parsers
+-- fail beyond a thousand levels or the range of a double, and a number such as 1e-16000, stored in a few bytes, is written
+-- out in full. || yields the uncompressed value; a stored one may be compressed.
 CREATE FUNCTION outbox.unusable(value jsonb) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE
@@ -20,9 +20,10 @@ RETURN CASE
         THEN 'holds a number out of range'
 END;
 
--- Merges the groups of two fragments: of each field the greater log position (occurred_at in microseconds, id), in whatever
--- order it is done. The groups of a fragment are an array of [at, id, "field field …"], each field and each position once, the fields sorted; the latest first,
--- but at the end that of 'first', whose numbers are negated. So equal fragments are equal as jsonb.
+-- Merges the groups of two fragments: keeps the greater log position (occurred_at in microseconds, id) of each field, so that
+-- the order of merging does not matter. Groups are an array of [at, id, "field field …"], with each field and each position
+-- once and the fields sorted. The latest come first; 'first', whose numbers are negated, comes last. So equal fragments are
+-- equal as jsonb.
 CREATE FUNCTION outbox.merge_fragments(one jsonb, other jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -30,8 +31,8 @@ AS $$
     FROM (
         SELECT at, id, string_agg(field, ' ' ORDER BY field COLLATE "C") AS fields
         FROM (
-            SELECT DISTINCT ON (field) field, (told ->> 0)::bigint AS at, (told ->> 1)::bigint AS id
-            FROM jsonb_array_elements(one || other) AS told, string_to_table(told ->> 2, ' ') AS field
+            SELECT DISTINCT ON (field) field, (entry ->> 0)::bigint AS at, (entry ->> 1)::bigint AS id
+            FROM jsonb_array_elements(one || other) AS entry, string_to_table(entry ->> 2, ' ') AS field
             ORDER BY field, at DESC, id DESC
         ) AS greatest
         GROUP BY at, id
@@ -48,7 +49,7 @@ CREATE TABLE outbox.alert (
     CONSTRAINT alert_pkey PRIMARY KEY (kind, subject)
 );
 
-COMMENT ON TABLE outbox.alert IS 'What somebody is alerted to: told once, and once more when it is over; due_at: when it is to be told, NULL: it was';
+COMMENT ON TABLE outbox.alert IS 'Alerts, sent once when raised and once when passed; due_at: when to send, NULL: already sent';
 
 CREATE TABLE outbox.attempt (
     event_id BIGINT NOT NULL,
@@ -93,7 +94,7 @@ CREATE TABLE outbox.delivery_count (
 )
  WITH (fillfactor = 50);
 
-COMMENT ON TABLE outbox.delivery_count IS 'How many deliveries ended or failed in a minute, by outcome and reason; seconds from recorded to delivered: sum, longest';
+COMMENT ON TABLE outbox.delivery_count IS 'How many deliveries or attempts ended in a minute, by outcome and reason; seconds, longest: from recorded to delivered, sum and maximum';
 
 CREATE TABLE outbox.destination (
     id SMALLINT NOT NULL,
@@ -118,7 +119,7 @@ CREATE TABLE outbox.destination_state (
     CONSTRAINT destination_state_pkey PRIMARY KEY (destination, holder)
 );
 
-COMMENT ON TABLE outbox.destination_state IS 'Whether a destination takes deliveries, as each dispatcher reported it last, at seen_at';
+COMMENT ON TABLE outbox.destination_state IS 'The state of a destination as each dispatcher last reported it, at seen_at';
 
 CREATE TABLE outbox.dispatcher (
     started_at TIMESTAMP WITH TIME ZONE DEFAULT outbox.clock() NOT NULL,
@@ -136,7 +137,7 @@ CREATE TABLE outbox.erasure (
     CONSTRAINT erasure_pkey PRIMARY KEY (id)
 );
 
-COMMENT ON TABLE outbox.erasure IS 'When somebody was forgotten, and how many events were theirs; no word of who';
+COMMENT ON TABLE outbox.erasure IS 'When somebody was erased, and how many events were theirs; not who';
 
 CREATE TABLE outbox.event (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
@@ -169,7 +170,7 @@ CREATE TABLE outbox.field_coverage (
 )
  WITH (fillfactor = 50);
 
-COMMENT ON TABLE outbox.field_coverage IS 'How many events were delivered first (revision 0) on a day (UTC), and how many of them with a field; field empty: all';
+COMMENT ON TABLE outbox.field_coverage IS 'How many events were first delivered (revision 0) on a day (UTC), and how many of them with a field; field empty: all';
 
 CREATE TABLE outbox.fragment (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
@@ -181,7 +182,7 @@ CREATE TABLE outbox.fragment (
 )
  WITH (fillfactor = 80);
 
-COMMENT ON TABLE outbox.fragment IS 'The events that carry the same keys; groups: [time, id, fields] of those that told a field last';
+COMMENT ON TABLE outbox.fragment IS 'The events that carry the same keys; groups: [time, id, fields] of the events that set a field last';
 
 CREATE INDEX fragment_handl ON outbox.fragment (handl_id) WHERE handl_id != '';
 
@@ -202,7 +203,7 @@ CREATE TABLE outbox.intake (
 )
  WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
 
-COMMENT ON TABLE outbox.intake IS 'What every event needs first: sealing, folding into identity, fan-out';
+COMMENT ON TABLE outbox.intake IS 'Events that wait for intake: sealing, folding into identity, fan-out to destinations';
 
 CREATE TABLE outbox.leader (
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -211,7 +212,7 @@ CREATE TABLE outbox.leader (
     CONSTRAINT leader_pkey PRIMARY KEY (role)
 );
 
-COMMENT ON TABLE outbox.leader IS 'The one dispatcher that holds an office (schedule), until a time';
+COMMENT ON TABLE outbox.leader IS 'The one dispatcher that holds a role (schedule) until it expires';
 
 CREATE TABLE outbox.lease (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
@@ -227,7 +228,7 @@ CREATE TABLE outbox.lease (
 )
  WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
-COMMENT ON TABLE outbox.lease IS 'A batch that one process holds until a time (no destination: of intake); if it is gone, nothing settles';
+COMMENT ON TABLE outbox.lease IS 'A batch that one process holds until it expires (no destination: of intake); if the row is gone, nothing settles';
 
 CREATE TABLE outbox.merge (
     event_id BIGINT NOT NULL,
@@ -236,7 +237,7 @@ CREATE TABLE outbox.merge (
 )
  WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
 
-COMMENT ON TABLE outbox.merge IS 'Events that tied keys together for the first time: what was sent before may have gained an identifier';
+COMMENT ON TABLE outbox.merge IS 'Events that connected keys for the first time: events sent before may have gained an identifier';
 
 CREATE TABLE outbox.raw (
     event_id BIGINT NOT NULL,
@@ -245,7 +246,7 @@ CREATE TABLE outbox.raw (
 )
  WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
 
-COMMENT ON TABLE outbox.raw IS 'A person as a SQL writer sent it; deleted by the statement that writes the sealed form';
+COMMENT ON TABLE outbox.raw IS 'A person as a SQL writer sent it; the statement that writes the sealed form deletes it';
 
 CREATE TABLE outbox.receipt (
     event_id BIGINT NOT NULL,
@@ -265,7 +266,7 @@ CREATE TABLE outbox.receipt (
     CONSTRAINT receipt_outcome_check CHECK (outcome IN ('delivered', 'skipped', 'failed'))
 );
 
-COMMENT ON TABLE outbox.receipt IS 'The end of a delivery; sent: the names of the fields, each identifier with a short digest: em:62a14e44 ph:1c0…';
+COMMENT ON TABLE outbox.receipt IS 'How a delivery ended; sent: the names of the fields, each identifier with a short digest: em:62a14e44 ph:1c0…';
 
 CREATE INDEX receipt_failed ON outbox.receipt (destination, event_id, revision) INCLUDE (reason) WHERE outcome = 'failed';
 
@@ -290,7 +291,7 @@ CREATE TABLE outbox.sign_in (
     CONSTRAINT sign_in_pkey PRIMARY KEY (kind, key, at, event_id)
 );
 
-COMMENT ON TABLE outbox.sign_in IS 'Who signed in where and when: kind 2, a handlID; 3, a lead; at in microseconds since 1970';
+COMMENT ON TABLE outbox.sign_in IS 'Who signed in where and when; kind: 2 a handlID, 3 a lead; at: microseconds since 1970';
 
 CREATE TABLE outbox.step (
     name TEXT NOT NULL,
@@ -301,7 +302,7 @@ CREATE TABLE outbox.step (
     CONSTRAINT step_pkey PRIMARY KEY (name)
 );
 
-COMMENT ON TABLE outbox.step IS 'The funnel: what may be recorded, and what holds for it at every destination';
+COMMENT ON TABLE outbox.step IS 'The funnel: the steps that may be recorded, and what applies to each at every destination';
 
 CREATE TABLE outbox.stripe_free (
     starts_at BIGINT NOT NULL,
@@ -313,7 +314,7 @@ CREATE TABLE outbox.stripe_free (
     CONSTRAINT stripe_free_pkey PRIMARY KEY (subscription, starts_at)
 );
 
-COMMENT ON TABLE outbox.stripe_free IS 'Time of a subscription at Stripe that cost nothing, in seconds since 1970; opens: it began with that (a trial)';
+COMMENT ON TABLE outbox.stripe_free IS 'Free time of a subscription at Stripe, in seconds since 1970; opens: the subscription began with it (a trial)';
 
 CREATE TABLE outbox.stripe_invoice (
     received_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -323,7 +324,7 @@ CREATE TABLE outbox.stripe_invoice (
     CONSTRAINT stripe_invoice_pkey PRIMARY KEY (invoice)
 );
 
-COMMENT ON TABLE outbox.stripe_invoice IS 'The free time of its subscription that was known when an invoice came first: by it the invoice is judged';
+COMMENT ON TABLE outbox.stripe_invoice IS 'The free time of its subscription that was known when an invoice first came; the invoice is judged by it';
 
 CREATE TABLE outbox.stripe_payment (
     received_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -335,7 +336,7 @@ CREATE TABLE outbox.stripe_payment (
     CONSTRAINT stripe_payment_pkey PRIMARY KEY (payment)
 );
 
-COMMENT ON TABLE outbox.stripe_payment IS 'Which order a payment at Stripe belongs to, what was refunded of it in all, and refunds that wait for the order';
+COMMENT ON TABLE outbox.stripe_payment IS 'The order of a payment at Stripe, what was refunded of it in total, and refunds that wait for the order';
 
 CREATE TABLE outbox.route (
     destination SMALLINT NOT NULL,
@@ -351,7 +352,7 @@ CREATE TABLE outbox.route (
 
 COMMENT ON TABLE outbox.route IS 'How a step is sent to a destination';
 
--- An event field by field, where outbox.parse_event found anything but the ordinary.
+-- Converts an event field by field, if outbox.parse_event found anything unusual in it.
 CREATE FUNCTION outbox.parse_fields(event jsonb) RETURNS outbox.event
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -398,7 +399,7 @@ BEGIN
             WHEN 'account_id' THEN parsed.account_id := at;
             ELSE
                 BEGIN
-                    -- PostgreSQL would also take 'tomorrow' and 'infinity', and pass over a zone's name in silence.
+                    -- PostgreSQL would also accept 'tomorrow' and 'infinity', and ignore the name of a time zone.
                     IF at !~ (local || '( ?(' || zone || '))?$') THEN
                         RAISE invalid_datetime_format;
                     END IF;
@@ -427,7 +428,7 @@ BEGIN
             WHEN 'campaign' THEN parsed.campaign := value;
             WHEN 'details' THEN parsed.details := value;
             WHEN 'consent' THEN parsed.consent := value;
-            ELSE NULL; -- a person goes to outbox.raw, see outbox.record
+            ELSE NULL; -- outbox.record stores a person in outbox.raw
             END CASE;
         WHEN field = 'notes' AND jsonb_typeof(value) = 'array' THEN
             noted := noted || ARRAY(SELECT left(note, 200) FROM jsonb_array_elements_text(value) AS note LIMIT 50);
@@ -450,12 +451,12 @@ BEGIN
 END
 $$;
 
--- One event as JSON (design: the shape of outbox.record) to one row of outbox.event; id and recorded_at stay NULL.
--- A structural mistake raises 22023 and names the field, never a value. What is optional and unusable is left out and
--- noted. An event_id too long for an index is replaced by its hash, so that a repeat is still the same event.
+-- Converts one event from JSON (the argument of outbox.record) to a row of outbox.event; id and recorded_at stay NULL.
+-- A structural mistake raises 22023 with the name of the field, never a value. Optional values that are unusable are left
+-- out and noted. An event_id too long for an index is replaced by its hash, so that a repeat is still the same event.
 --
--- Nearly always all is as it should be, and PostgreSQL takes the JSON apart by itself; it would take much else for a text
--- or a time, so that whatever is only a little out of the ordinary is left to outbox.parse_fields.
+-- Nearly every event is well-formed, and PostgreSQL can convert its JSON to a row at once. That conversion accepts too much
+-- as text or time, so anything unusual goes through outbox.parse_fields.
 CREATE FUNCTION outbox.parse_event(event jsonb) RETURNS outbox.event
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -472,7 +473,7 @@ BEGIN
             && !exists($.**{34}) && !exists($.** ? (@.type() == "number").abs() ? (@ > 1e300 || (@ < 1e-300 && @ != 0)))'
         AND event - '{name,occurred_at,event_id,handl_id,lead_id,account_id,person,sealed,visitor,campaign,details,consent}'::text[]
             = '{}'
-        AND pg_column_size(event || '{}') <= 65536 -- not as it may lie in a table, compressed
+        AND pg_column_size(event || '{}') <= 65536 -- its size uncompressed, as a stored value may be compressed
         AND (at IS NULL
              OR at ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$')
     THEN
@@ -490,14 +491,14 @@ BEGIN
                 RETURN parsed;
             END IF;
         EXCEPTION WHEN data_exception THEN
-            NULL; -- no such day, say
+            NULL; -- such as a day that does not exist
         END;
     END IF;
     RETURN outbox.parse_fields(event);
 END
 $$;
 
--- Says what is the matter with an event that the log does not take, if anything is: raises 22023 and names the field.
+-- Raises 22023 with the name of the field if the log does not accept an event; does nothing if it does.
 CREATE FUNCTION outbox.refuse(event outbox.event) RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -508,8 +509,8 @@ BEGIN
     problem := CASE
         WHEN NOT EXISTS (SELECT FROM outbox.step WHERE step.name = event.name)
             THEN 'name: not a step of the funnel; the table outbox.step lists them'
-        WHEN event.occurred_at > outbox.clock() + interval '7 days' THEN 'occurred_at: lies more than 7 days ahead'
-        WHEN event.occurred_at < '1970-01-01' THEN 'occurred_at: lies before 1970'
+        WHEN event.occurred_at > outbox.clock() + interval '7 days' THEN 'occurred_at: more than 7 days in the future'
+        WHEN event.occurred_at < '1970-01-01' THEN 'occurred_at: before 1970'
         ELSE coalesce('sealed: ' || outbox.unusable(event.sealed), 'visitor: ' || outbox.unusable(event.visitor),
                       'campaign: ' || outbox.unusable(event.campaign), 'details: ' || outbox.unusable(event.details),
                       'consent: ' || outbox.unusable(event.consent))
@@ -520,13 +521,13 @@ BEGIN
 END
 $$;
 
--- Records one conversion in the caller's transaction and returns outbox.event.id. The same (name, event_id) a second
--- time changes nothing and returns the first row's id.
+-- Records one conversion in the caller's transaction and returns outbox.event.id. Recording the same (name, event_id) again
+-- changes nothing and returns the id of the first row.
 --
 -- What a caller may notice: a concurrent duplicate waits for the first transaction to end; under REPEATABLE READ and
--- SERIALIZABLE it raises 40001 if that one committed. A structural mistake raises 22023 and names the field.
+-- SERIALIZABLE it raises 40001 if that one committed. A structural mistake raises 22023 with the name of the field.
 --
--- SECURITY DEFINER: a CRM needs nothing but EXECUTE on this function, and can read nothing.
+-- SECURITY DEFINER: a CRM needs only EXECUTE on this function, and can read nothing.
 CREATE FUNCTION outbox.record(event jsonb) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -539,7 +540,7 @@ DECLARE
     setting text;
 BEGIN
     LOOP
-        -- What the trigger on outbox.event does for other writers is done here.
+        -- This function does what the trigger on outbox.event does for other writers.
         setting := set_config('outbox.recording', (pg_trigger_depth() + 1)::text, true);
         WITH written AS (
             INSERT INTO outbox.event (occurred_at, name, event_id, handl_id, lead_id, account_id,
@@ -565,12 +566,12 @@ BEGIN
             RETURN recorded;
         END IF;
         PERFORM outbox.refuse(parsed);
-        -- Nothing is the matter with it: the first row went in between (retention). Record anew.
+        -- The event is valid: the first row was deleted in between (retention). Record it again.
     END LOOP;
 END
 $$;
 
--- Records a JSON array of conversions, all or none, and returns their ids in the order given; else as outbox.record.
+-- Records a JSON array of conversions, all or none, and returns their ids in the given order; otherwise like outbox.record.
 CREATE FUNCTION outbox.record_many(events jsonb) RETURNS bigint[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -585,7 +586,7 @@ BEGIN
     IF events IS NULL OR jsonb_typeof(events) <> 'array' THEN
         RAISE EXCEPTION 'events: expected a JSON array' USING ERRCODE = '22023';
     END IF;
-    -- What the trigger on outbox.event does for other writers is done here.
+    -- This function does what the trigger on outbox.event does for other writers.
     setting := set_config('outbox.recording', (pg_trigger_depth() + 1)::text, true);
     WITH given AS MATERIALIZED (
         SELECT ordinality, event -> 'person' AS person, parsed.*
@@ -598,7 +599,7 @@ BEGIN
                sealed, visitor, campaign, details, consent, notes
         FROM given JOIN outbox.step USING (name)
         WHERE occurred_at BETWEEN '1970-01-01' AND outbox.clock() + interval '7 days'
-        -- In one order for every writer, so that two that record the same events cannot deadlock. Of repeats within
+        -- In the same order for every writer, so that two writers of the same events cannot deadlock. Of repeats within
         -- the array the first counts.
         ORDER BY name, event_id, ordinality
         ON CONFLICT (name, event_id) DO NOTHING
@@ -620,31 +621,31 @@ BEGIN
     FROM given LEFT JOIN inserted USING (name, event_id);
     setting := set_config('outbox.recording', before, true);
     IF missing > 0 THEN
-        -- Some were there before: their rows are visible to a new statement only. Or something is the matter with them.
-        SELECT array_agg(coalesce(known, outbox.record(event)) ORDER BY ordinality) INTO recorded
-        FROM unnest(recorded) WITH ORDINALITY AS id (known, ordinality)
+        -- Some existed before: only a new statement sees their rows. Or some are invalid: outbox.record raises the error.
+        SELECT array_agg(coalesce(recorded_id, outbox.record(event)) ORDER BY ordinality) INTO recorded
+        FROM unnest(recorded) WITH ORDINALITY AS id (recorded_id, ordinality)
         JOIN jsonb_array_elements(events) WITH ORDINALITY AS element (event, ordinality) USING (ordinality);
     END IF;
     RETURN coalesce(recorded, '{}');
 END
 $$;
 
--- What one of Stripe's events tells is remembered, and what is known then is given; outbox/stripe/memory.py describes both
--- forms, Told and Memory. All is done under the lock of the payment's row, so that a step is counted once however many
--- deliver it at a time. Once all events have come, the same is known, in whatever order they came:
---   free time     the last word about a period counts, by Stripe's own time of telling it
---   an invoice    is judged by the free time that was known when it came first: it never counts under two names
---   a payment     belongs to the invoice that names it; but to nothing but itself, if Checkout took it without an invoice
---   a refund      counts as far as no step before it covered what it covers
+-- Stores what one of Stripe's events reports and returns what is known then; outbox/stripe/state.py describes both JSON
+-- objects. It locks the payment's row, so that a step counts once however many deliver it at the same time. After all events
+-- have arrived the result is the same in whatever order they came:
+--   free time     the latest report about a period counts, by Stripe's own time
+--   an invoice    is judged by the free time known when it first came, so that it never counts under two names
+--   a payment     belongs to the invoice that names it, or to itself if Checkout took it without an invoice
+--   a refund      counts as far as no earlier step covered the same amount
 --
--- SECURITY DEFINER: as outbox.record, so that a CRM needs nothing but EXECUTE.
-CREATE FUNCTION outbox.stripe_remember(told jsonb) RETURNS jsonb
+-- SECURITY DEFINER: as for outbox.record, a CRM needs only EXECUTE.
+CREATE FUNCTION outbox.stripe_remember(observed jsonb) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    at CONSTANT timestamptz := to_timestamp((told ->> 'at')::bigint);
-    step CONSTANT jsonb := told -> 'step';
+    at CONSTANT timestamptz := to_timestamp((observed ->> 'at')::bigint);
+    step CONSTANT jsonb := observed -> 'step';
     covers int8multirange;
     name text;
     payment outbox.stripe_payment;
@@ -654,9 +655,9 @@ DECLARE
     free jsonb;
 BEGIN
     INSERT INTO outbox.stripe_free AS known (subscription, starts_at, ends_at, received_at, opens, customer)
-    SELECT told ->> 'subscription', (period ->> 0)::bigint, (period ->> 1)::bigint, at, (period ->> 2)::boolean,
-           told ->> 'customer'
-    FROM jsonb_array_elements(told -> 'free') AS period
+    SELECT observed ->> 'subscription', (period ->> 0)::bigint, (period ->> 1)::bigint, at, (period ->> 2)::boolean,
+           observed ->> 'customer'
+    FROM jsonb_array_elements(observed -> 'free') AS period
     ON CONFLICT (subscription, starts_at) DO UPDATE
     SET ends_at = CASE WHEN (excluded.received_at, excluded.ends_at) > (known.received_at, known.ends_at)
                        THEN excluded.ends_at ELSE known.ends_at END,
@@ -665,18 +666,18 @@ BEGIN
     WHERE (excluded.received_at, excluded.ends_at) > (known.received_at, known.ends_at) OR excluded.opens > known.opens;
 
     SELECT jsonb_agg(jsonb_build_array(starts_at, ends_at, opens)) INTO free
-    FROM outbox.stripe_free WHERE subscription = told ->> 'subscription';
+    FROM outbox.stripe_free WHERE subscription = observed ->> 'subscription';
     free := coalesce(free, '[]');
-    IF told ? 'subscription' AND told ? 'order_id' THEN
+    IF observed ? 'subscription' AND observed ? 'order_id' THEN
         INSERT INTO outbox.stripe_invoice (invoice, received_at, free, customer)
-        VALUES (told ->> 'order_id', at, free, told ->> 'customer')
+        VALUES (observed ->> 'order_id', at, free, observed ->> 'customer')
         ON CONFLICT (invoice) DO NOTHING;
-        SELECT judged.free INTO free FROM outbox.stripe_invoice AS judged WHERE invoice = told ->> 'order_id';
+        SELECT judged.free INTO free FROM outbox.stripe_invoice AS judged WHERE invoice = observed ->> 'order_id';
     END IF;
 
-    FOR name IN SELECT value FROM jsonb_array_elements_text(told -> 'payments') ORDER BY value LOOP
+    FOR name IN SELECT value FROM jsonb_array_elements_text(observed -> 'payments') ORDER BY value LOOP
         INSERT INTO outbox.stripe_payment AS known (payment, received_at, order_id, customer)
-        VALUES (name, at, told ->> 'order_id', told ->> 'customer')
+        VALUES (name, at, observed ->> 'order_id', observed ->> 'customer')
         ON CONFLICT ON CONSTRAINT stripe_payment_pkey DO UPDATE
         SET received_at = greatest(excluded.received_at, known.received_at),
             order_id = CASE WHEN excluded.order_id = known.payment THEN excluded.order_id
@@ -706,9 +707,10 @@ BEGIN
 END
 $$;
 
--- After every INSERT into outbox.event, whoever makes it: what holds for all writers, and the intake rows. Our own functions
--- see to both themselves, at a third of the price, and say so by the setting outbox.recording: the depth of the trigger that
--- need not. What somebody's own trigger on the log inserts meanwhile has another.
+-- Runs after every INSERT into outbox.event: checks what holds for all writers, and inserts the intake rows. The functions
+-- outbox.record and outbox.record_many do both themselves at a third of the cost. They announce that in the setting
+-- outbox.recording, as the depth of the trigger that has nothing to do; rows that another trigger on the log inserts
+-- meanwhile have a different depth.
 CREATE FUNCTION outbox.event_recorded() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -739,8 +741,8 @@ CREATE TRIGGER event_recorded AFTER INSERT ON outbox.event
 REFERENCING NEW TABLE AS recorded
 FOR EACH STATEMENT EXECUTE FUNCTION outbox.event_recorded();
 
--- Wakes the dispatchers at the commit, for those who need milliseconds. Its trigger is created disabled: a NOTIFY halves
--- to thirds what concurrent writers can commit (measured.md); polling always works by itself.
+-- Wakes the dispatchers at commit, for latencies of milliseconds. Its trigger is created disabled: NOTIFY reduces what
+-- concurrent writers can commit to a half or a third (measured.md), and polling works without it.
 --     ALTER TABLE outbox.event ENABLE TRIGGER event_notify;
 CREATE FUNCTION outbox.event_notify() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER

@@ -1,6 +1,7 @@
--- After every INSERT into outbox.event, whoever makes it: what holds for all writers, and the intake rows. Our own functions
--- see to both themselves, at a third of the price, and say so by the setting outbox.recording: the depth of the trigger that
--- need not. What somebody's own trigger on the log inserts meanwhile has another.
+-- Runs after every INSERT into outbox.event: checks what holds for all writers, and inserts the intake rows. The functions
+-- outbox.record and outbox.record_many do both themselves at a third of the cost. They announce that in the setting
+-- outbox.recording, as the depth of the trigger that has nothing to do; rows that another trigger on the log inserts
+-- meanwhile have a different depth.
 CREATE FUNCTION outbox.event_recorded() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

@@ -1,9 +1,9 @@
--- One event as JSON (design: the shape of outbox.record) to one row of outbox.event; id and recorded_at stay NULL.
--- A structural mistake raises 22023 and names the field, never a value. What is optional and unusable is left out and
--- noted. An event_id too long for an index is replaced by its hash, so that a repeat is still the same event.
+-- Converts one event from JSON (the argument of outbox.record) to a row of outbox.event; id and recorded_at stay NULL.
+-- A structural mistake raises 22023 with the name of the field, never a value. Optional values that are unusable are left
+-- out and noted. An event_id too long for an index is replaced by its hash, so that a repeat is still the same event.
 --
--- Nearly always all is as it should be, and PostgreSQL takes the JSON apart by itself; it would take much else for a text
--- or a time, so that whatever is only a little out of the ordinary is left to outbox.parse_fields.
+-- Nearly every event is well-formed, and PostgreSQL can convert its JSON to a row at once. That conversion accepts too much
+-- as text or time, so anything unusual goes through outbox.parse_fields.
 CREATE FUNCTION outbox.parse_event(event jsonb) RETURNS outbox.event
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -20,7 +20,7 @@ BEGIN
             && !exists($.**{34}) && !exists($.** ? (@.type() == "number").abs() ? (@ > 1e300 || (@ < 1e-300 && @ != 0)))'
         AND event - '{name,occurred_at,event_id,handl_id,lead_id,account_id,person,sealed,visitor,campaign,details,consent}'::text[]
             = '{}'
-        AND pg_column_size(event || '{}') <= 65536 -- not as it may lie in a table, compressed
+        AND pg_column_size(event || '{}') <= 65536 -- its size uncompressed, as a stored value may be compressed
         AND (at IS NULL
              OR at ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$')
     THEN
@@ -38,7 +38,7 @@ BEGIN
                 RETURN parsed;
             END IF;
         EXCEPTION WHEN data_exception THEN
-            NULL; -- no such day, say
+            NULL; -- such as a day that does not exist
         END;
     END IF;
     RETURN outbox.parse_fields(event);

@@ -1,4 +1,4 @@
--- An event field by field, where outbox.parse_event found anything but the ordinary.
+-- Converts an event field by field, if outbox.parse_event found anything unusual in it.
 CREATE FUNCTION outbox.parse_fields(event jsonb) RETURNS outbox.event
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -45,7 +45,7 @@ BEGIN
             WHEN 'account_id' THEN parsed.account_id := at;
             ELSE
                 BEGIN
-                    -- PostgreSQL would also take 'tomorrow' and 'infinity', and pass over a zone's name in silence.
+                    -- PostgreSQL would also accept 'tomorrow' and 'infinity', and ignore the name of a time zone.
                     IF at !~ (local || '( ?(' || zone || '))?$') THEN
                         RAISE invalid_datetime_format;
                     END IF;
@@ -74,7 +74,7 @@ BEGIN
             WHEN 'campaign' THEN parsed.campaign := value;
             WHEN 'details' THEN parsed.details := value;
             WHEN 'consent' THEN parsed.consent := value;
-            ELSE NULL; -- a person goes to outbox.raw, see outbox.record
+            ELSE NULL; -- outbox.record stores a person in outbox.raw
             END CASE;
         WHEN field = 'notes' AND jsonb_typeof(value) = 'array' THEN
             noted := noted || ARRAY(SELECT left(note, 200) FROM jsonb_array_elements_text(value) AS note LIMIT 50);

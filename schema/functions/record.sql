@@ -1,10 +1,10 @@
--- Records one conversion in the caller's transaction and returns outbox.event.id. The same (name, event_id) a second
--- time changes nothing and returns the first row's id.
+-- Records one conversion in the caller's transaction and returns outbox.event.id. Recording the same (name, event_id) again
+-- changes nothing and returns the id of the first row.
 --
 -- What a caller may notice: a concurrent duplicate waits for the first transaction to end; under REPEATABLE READ and
--- SERIALIZABLE it raises 40001 if that one committed. A structural mistake raises 22023 and names the field.
+-- SERIALIZABLE it raises 40001 if that one committed. A structural mistake raises 22023 with the name of the field.
 --
--- SECURITY DEFINER: a CRM needs nothing but EXECUTE on this function, and can read nothing.
+-- SECURITY DEFINER: a CRM needs only EXECUTE on this function, and can read nothing.
 CREATE FUNCTION outbox.record(event jsonb) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -17,7 +17,7 @@ DECLARE
     setting text;
 BEGIN
     LOOP
-        -- What the trigger on outbox.event does for other writers is done here.
+        -- This function does what the trigger on outbox.event does for other writers.
         setting := set_config('outbox.recording', (pg_trigger_depth() + 1)::text, true);
         WITH written AS (
             INSERT INTO outbox.event (occurred_at, name, event_id, handl_id, lead_id, account_id,
@@ -43,7 +43,7 @@ BEGIN
             RETURN recorded;
         END IF;
         PERFORM outbox.refuse(parsed);
-        -- Nothing is the matter with it: the first row went in between (retention). Record anew.
+        -- The event is valid: the first row was deleted in between (retention). Record it again.
     END LOOP;
 END
 $$;

@@ -1,4 +1,4 @@
--- Records a JSON array of conversions, all or none, and returns their ids in the order given; else as outbox.record.
+-- Records a JSON array of conversions, all or none, and returns their ids in the given order; otherwise like outbox.record.
 CREATE FUNCTION outbox.record_many(events jsonb) RETURNS bigint[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -13,7 +13,7 @@ BEGIN
     IF events IS NULL OR jsonb_typeof(events) <> 'array' THEN
         RAISE EXCEPTION 'events: expected a JSON array' USING ERRCODE = '22023';
     END IF;
-    -- What the trigger on outbox.event does for other writers is done here.
+    -- This function does what the trigger on outbox.event does for other writers.
     setting := set_config('outbox.recording', (pg_trigger_depth() + 1)::text, true);
     WITH given AS MATERIALIZED (
         SELECT ordinality, event -> 'person' AS person, parsed.*
@@ -26,7 +26,7 @@ BEGIN
                sealed, visitor, campaign, details, consent, notes
         FROM given JOIN outbox.step USING (name)
         WHERE occurred_at BETWEEN '1970-01-01' AND outbox.clock() + interval '7 days'
-        -- In one order for every writer, so that two that record the same events cannot deadlock. Of repeats within
+        -- In the same order for every writer, so that two writers of the same events cannot deadlock. Of repeats within
         -- the array the first counts.
         ORDER BY name, event_id, ordinality
         ON CONFLICT (name, event_id) DO NOTHING
@@ -48,9 +48,9 @@ BEGIN
     FROM given LEFT JOIN inserted USING (name, event_id);
     setting := set_config('outbox.recording', before, true);
     IF missing > 0 THEN
-        -- Some were there before: their rows are visible to a new statement only. Or something is the matter with them.
-        SELECT array_agg(coalesce(known, outbox.record(event)) ORDER BY ordinality) INTO recorded
-        FROM unnest(recorded) WITH ORDINALITY AS id (known, ordinality)
+        -- Some existed before: only a new statement sees their rows. Or some are invalid: outbox.record raises the error.
+        SELECT array_agg(coalesce(recorded_id, outbox.record(event)) ORDER BY ordinality) INTO recorded
+        FROM unnest(recorded) WITH ORDINALITY AS id (recorded_id, ordinality)
         JOIN jsonb_array_elements(events) WITH ORDINALITY AS element (event, ordinality) USING (ordinality);
     END IF;
     RETURN coalesce(recorded, '{}');

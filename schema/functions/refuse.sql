@@ -1,4 +1,4 @@
--- Says what is the matter with an event that the log does not take, if anything is: raises 22023 and names the field.
+-- Raises 22023 with the name of the field if the log does not accept an event; does nothing if it does.
 CREATE FUNCTION outbox.refuse(event outbox.event) RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -9,8 +9,8 @@ BEGIN
     problem := CASE
         WHEN NOT EXISTS (SELECT FROM outbox.step WHERE step.name = event.name)
             THEN 'name: not a step of the funnel; the table outbox.step lists them'
-        WHEN event.occurred_at > outbox.clock() + interval '7 days' THEN 'occurred_at: lies more than 7 days ahead'
-        WHEN event.occurred_at < '1970-01-01' THEN 'occurred_at: lies before 1970'
+        WHEN event.occurred_at > outbox.clock() + interval '7 days' THEN 'occurred_at: more than 7 days in the future'
+        WHEN event.occurred_at < '1970-01-01' THEN 'occurred_at: before 1970'
         ELSE coalesce('sealed: ' || outbox.unusable(event.sealed), 'visitor: ' || outbox.unusable(event.visitor),
                       'campaign: ' || outbox.unusable(event.campaign), 'details: ' || outbox.unusable(event.details),
                       'consent: ' || outbox.unusable(event.consent))

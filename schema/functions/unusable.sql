@@ -1,6 +1,6 @@
--- Why an object of an event cannot be kept, or NULL. What passes here can be read again by every program: some JSON
--- readers give up beyond a thousand levels or beyond the range of a double, and a number such as 1e-16000, short as it
--- is stored, is written out in full. || gives a value as it is, not as it may lie in a table, compressed.
+-- Returns why an object of an event cannot be stored, or NULL. Every program can read what passes here: some JSON parsers
+-- fail beyond a thousand levels or the range of a double, and a number such as 1e-16000, stored in a few bytes, is written
+-- out in full. || yields the uncompressed value; a stored one may be compressed.
 CREATE FUNCTION outbox.unusable(value jsonb) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE

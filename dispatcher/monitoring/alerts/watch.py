@@ -56,7 +56,7 @@ class Watch:
                 {
                     "kinds": [kind for kind, _ in found],
                     "subjects": [subject for _, subject in found],
-                    "known": list(KINDS),
+                    "all_kinds": list(KINDS),
                     "quiet": list(QUIET),
                     "switched_off": [fact.name for fact in facts if fact.state == DISABLED],
                 },

@@ -1,9 +1,9 @@
--- Claims up to :limit due deliveries of one destination: moves them from the queue into one lease row, joined to their
--- events. One statement, so there is no moment at which a row is in neither place. :since is the low watermark. Gives no
--- row, or one for every 100 deliveries: the lease, and these as one JSON text of arrays (records.Delivery), which is read
--- several times faster than so many rows of so many columns; a text of megabytes is copied again and again as it grows.
--- Relies on delivery_pkey (destination, due_at, …). The bounds are pairs, one walk along the index, because a planner
--- that knows nothing of a queue that has just filled expects two rows of three plain conditions, and sorts them all.
+-- Claims up to :limit due deliveries of one destination: moves them from the queue into one lease row, in one statement, so
+-- that a row is never in neither place. :since is the low watermark. Returns no row, or one for every 100 deliveries: the
+-- lease, and the deliveries with their events as one JSON text of arrays (dispatcher.models.Delivery). That is decoded
+-- several times faster than as many rows of as many columns; a single text of megabytes would be copied repeatedly as it
+-- grows. Relies on delivery_pkey (destination, due_at, …). The bounds are row comparisons, so that it is one walk along the
+-- index: for three plain conditions on a queue that has just filled, the planner expects two rows, and sorts them all.
 WITH due AS (
     DELETE FROM outbox.delivery
     WHERE ctid = ANY (ARRAY(

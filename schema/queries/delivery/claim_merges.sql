@@ -1,6 +1,6 @@
--- Claims up to :limit merges for a minute: whoever claims them deletes them (resend) when they are dealt with, else they
--- are due again. Gives each merge's event, and what of it a merge is about; NULL if the event is gone.
--- Relies on merge_pkey, event_pkey; merges are short-lived.
+-- Claims up to :limit merges for a minute: enqueue_resends deletes them when they are processed, else they become due again.
+-- Returns each merge's event with its keys; NULL if the event is gone. Relies on merge_pkey, event_pkey; merges are
+-- short-lived.
 WITH claimed AS (
     UPDATE outbox.merge SET due_at = outbox.clock() + interval '1 minute'
     WHERE event_id = ANY (ARRAY(

@@ -1,8 +1,8 @@
--- How many dead letters wait for somebody, by destination, counted up to :most each. Relies on receipt_failed, revision_pkey.
-SELECT destination.id, count(dead)
+-- Counts the open dead letters by destination, up to :most each. Relies on receipt_failed, revision_pkey.
+SELECT destination.id, count(letter.is_open)
 FROM outbox.destination
 LEFT JOIN LATERAL (
-    SELECT true AS dead FROM outbox.receipt
+    SELECT true AS is_open FROM outbox.receipt
     WHERE receipt.destination = destination.id AND receipt.outcome = 'failed'
       AND NOT EXISTS (
           SELECT FROM outbox.revision

@@ -1,4 +1,4 @@
--- What is still pending: by destination (0: intake, and merges not dealt with yet), how much is queued, how much of that is due, how much is leased.
+-- Counts what is pending by destination (0: intake, and unprocessed merges): queued, due (of the queued), and leased.
 SELECT destination, sum(queued)::bigint AS queued, sum(due)::bigint AS due, sum(leased)::bigint AS leased
 FROM (
     SELECT 0 AS destination, count(*) AS queued, count(*) AS due, 0 AS leased FROM outbox.intake

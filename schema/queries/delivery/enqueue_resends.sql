@@ -1,6 +1,6 @@
--- Owes re-sends, and deals with the merges that led to them, in one statement; a revision that is there already (another
--- dispatcher, a backfill, a requeue) is not made twice. The time of the first attempt travels along as if its outcome
--- were unknown, so that the destination gets no repeat that it would count. Returns how many were pending.
+-- Enqueues re-sends and finishes the merges that led to them, in one statement. A revision that exists already (from another
+-- dispatcher, a backfill or a requeue) is not created twice. The time of the first attempt is kept as if its outcome were
+-- unknown, so that the destination gets no repeat that it would count. Returns how many were enqueued.
 -- Relies on revision_pkey, merge_pkey. :resends is a JSON array of event_id, destination, revision, first_at.
 WITH shared AS (
     SELECT FROM outbox.lease WHERE false FOR UPDATE -- see exclude_dispatchers
@@ -10,11 +10,11 @@ WITH shared AS (
 ), decided AS (
     INSERT INTO outbox.revision (event_id, destination, revision, reason)
     SELECT given.event_id, destination, revision, 'merge'
-    -- An event that was erased since it was looked at, or that is gone, is not sent again.
+    -- An event that was erased or deleted since it was examined is not sent again.
     FROM given JOIN outbox.event ON event.id = given.event_id AND event.notes IS DISTINCT FROM '{erased}'
     ON CONFLICT (event_id, destination, revision) DO NOTHING
     RETURNING event_id, destination, revision
-), pending AS (
+), enqueued AS (
     INSERT INTO outbox.delivery (event_id, destination, revision, due_at, first_unknown_at)
     SELECT event_id, destination, revision, outbox.clock(), first_at
     FROM decided JOIN given USING (event_id, destination, revision)

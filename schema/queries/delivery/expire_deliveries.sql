@@ -1,6 +1,6 @@
--- Ends what is pending to a destination that nothing is claimed for (paused, halted) and whose window has closed, looking at
--- the :limit that are due longest. Returns how many. Relies on delivery_pkey (destination, due_at, …), event_pkey. The
--- bounds are pairs as in claim_delivery.
+-- Ends deliveries whose window has closed at a destination for which nothing is claimed (paused, halted), among the :limit
+-- that are due longest. Returns how many. Relies on delivery_pkey (destination, due_at, …), event_pkey. The bounds are row
+-- comparisons as in claim_deliveries.
 WITH shared AS (
     SELECT FROM outbox.lease WHERE false FOR UPDATE -- see exclude_dispatchers
 ), oldest AS MATERIALIZED (

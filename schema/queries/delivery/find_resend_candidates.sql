@@ -1,9 +1,9 @@
--- What one destination was told of some events: the last revision decided and the last ended, whether one is in flight,
--- whether any was delivered, for whom first, the fields that were sent, and when it was first tried.
+-- Returns what one destination was sent of some events: the last revision decided and the last ended, whether one is in
+-- flight, whether any was delivered, the account it was first sent under, the fields that were sent, and the first attempt.
 -- Relies on event_pkey, receipt_pkey, attempt_pkey, revision_pkey; lease holds a few rows.
-SELECT greatest(told.revision, decided.revision), told.revision,
+SELECT greatest(ended.revision, decided.revision), ended.revision,
        event.id IN (SELECT unnest(event_ids) FROM outbox.lease WHERE destination = %(destination)s),
-       coalesce(told.delivered, false), told.account_id, sent.fields, least(told.at, tried.at),
+       coalesce(ended.delivered, false), ended.account_id, sent.fields, least(ended.at, tried.at),
        event.id
 FROM outbox.event
 CROSS JOIN LATERAL (
@@ -11,7 +11,7 @@ CROSS JOIN LATERAL (
            (array_agg(account_id ORDER BY revision) FILTER (WHERE account_id IS NOT NULL))[1] AS account_id,
            min(at) FILTER (WHERE status IS NOT NULL) AS at
     FROM outbox.receipt WHERE event_id = event.id AND destination = %(destination)s
-) AS told
+) AS ended
 CROSS JOIN LATERAL (
     SELECT array_agg(DISTINCT field) AS fields
     FROM outbox.receipt, string_to_table(receipt.sent, ' ') AS field

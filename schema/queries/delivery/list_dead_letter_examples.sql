@@ -1,4 +1,4 @@
--- The newest :limit dead letters of one destination and reason (NULL: none) that nobody has requeued.
+-- Returns the newest :limit open dead letters of one destination and reason (NULL: without a reason).
 -- Relies on receipt_failed, event_pkey, revision_pkey.
 SELECT event.id, event.name, event.event_id, receipt.at
 FROM outbox.receipt

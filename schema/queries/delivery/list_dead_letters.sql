@@ -1,4 +1,4 @@
--- Dead letters that nobody has requeued, grouped; any of :reason, :destination, :name may be NULL (all).
+-- Returns the open dead letters by group; :reason, :destination and :name may be NULL (any).
 SELECT destination.name, event.name, receipt.reason, receipt.code, receipt.subcode, count(*),
        min(receipt.at), max(receipt.at), min(event.id)
 FROM outbox.receipt

@@ -1,2 +1,2 @@
--- The clock of all windows and leases.
+-- Returns the time of the clock that windows and leases use.
 SELECT outbox.clock()

@@ -1,4 +1,4 @@
--- The words: every destination with its switches, and what each step is called there (no step: nothing yet).
+-- Returns every destination with its switches and its routes (a row without a step: it has no routes).
 SELECT destination.id, destination.name, destination.kind, destination.enabled, destination.paused,
        step.name, route.event_name, route.parameters, route.enabled, route.paused,
        step.action_source, step.browser_pair, step.value::float8, step.currency

@@ -1,6 +1,6 @@
--- Takes back leases that expired: their process died, or lost its connection. What was leased for sending may have been
--- sent, so it is an unknown outcome at the time of its claim. Returns the number of rows taken back. lease holds a few
--- rows only; no index is needed for expires_at.
+-- Takes back expired leases: their process died or lost its connection. What was leased for sending may have been sent, so
+-- its outcome is unknown as of the time of the claim. Returns the number of rows taken back. lease holds only a few rows, so
+-- expires_at needs no index.
 WITH expired AS MATERIALIZED (
     DELETE FROM outbox.lease
     WHERE id = ANY (ARRAY(

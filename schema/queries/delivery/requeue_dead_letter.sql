@@ -1,8 +1,8 @@
--- Owes the dead letter of one event at one destination once more, as `dead_requeue` does. Returns 1, or 0 if there is none.
+-- Requeues the dead letter of one event at one destination, like requeue_dead_letters. Returns 1, or 0 if there is none.
 -- Relies on receipt_pkey, revision_pkey, attempt_pkey.
 WITH shared AS (
     SELECT FROM outbox.lease WHERE false FOR UPDATE -- see exclude_dispatchers
-), dead AS (
+), failed AS (
     SELECT receipt.event_id, receipt.destination, receipt.revision
     FROM outbox.receipt
     JOIN outbox.event ON event.id = receipt.event_id
@@ -15,10 +15,10 @@ WITH shared AS (
             AND revision.revision > receipt.revision)
 ), decided AS (
     INSERT INTO outbox.revision (event_id, destination, revision, reason)
-    SELECT event_id, destination, revision + 1, 'requeued' FROM dead
+    SELECT event_id, destination, revision + 1, 'requeued' FROM failed
     ON CONFLICT (event_id, destination, revision) DO NOTHING
     RETURNING event_id, destination, revision
-), pending AS (
+), enqueued AS (
     INSERT INTO outbox.delivery (event_id, destination, revision, due_at, first_unknown_at)
     SELECT event_id, destination, revision, outbox.clock(),
            least(

@@ -1,13 +1,13 @@
--- Owes up to :limit dead letters once more, as a new revision; filters as in dead_list, and only what died before :before.
--- It goes on from the last one of the call before (:destination_after, :event_after), so that none is read twice. A
--- revision that another requeue made at the same moment is not made twice. What was delivered, or may have been, is not
--- forgotten: the time of the first of these travels along, so that a destination which recognises repeats gets none that
--- it would count (a re-send that died was delivered before). Gives one row: how many there were, and the last one's
--- destination and event; or none, when there is nothing more. Relies on receipt_failed, event_pkey, revision_pkey,
--- attempt_pkey, receipt_pkey.
+-- Requeues up to :limit dead letters, each as a new revision; filters as in list_dead_letters, and only those that failed
+-- before :before. It continues after the last one of the previous call (:destination_after, :event_after), so that none is
+-- read twice. A revision that a concurrent requeue creates is not created twice. The time of the first attempt that
+-- delivered or may have delivered the event is kept, so that a destination that recognises repeats gets none that it would
+-- count (a re-send that failed was delivered before). Returns one row: how many were requeued, and destination and event of
+-- the last one; no row if there are no more. Relies on receipt_failed, event_pkey, revision_pkey, attempt_pkey,
+-- receipt_pkey.
 WITH shared AS (
     SELECT FROM outbox.lease WHERE false FOR UPDATE -- see exclude_dispatchers
-), dead AS MATERIALIZED (
+), failed AS MATERIALIZED (
     SELECT receipt.event_id, receipt.destination, receipt.revision
     FROM outbox.receipt
     JOIN outbox.event ON event.id = receipt.event_id
@@ -26,10 +26,10 @@ WITH shared AS (
     LIMIT %(limit)s
 ), decided AS (
     INSERT INTO outbox.revision (event_id, destination, revision, reason)
-    SELECT event_id, destination, revision + 1, 'requeued' FROM dead
+    SELECT event_id, destination, revision + 1, 'requeued' FROM failed
     ON CONFLICT (event_id, destination, revision) DO NOTHING
     RETURNING event_id, destination, revision
-), pending AS (
+), enqueued AS (
     INSERT INTO outbox.delivery (event_id, destination, revision, due_at, first_unknown_at)
     SELECT event_id, destination, revision, outbox.clock(),
            least(
@@ -42,4 +42,4 @@ WITH shared AS (
     FROM decided
 )
 SELECT (SELECT count(*) FROM decided), destination, event_id
-FROM dead ORDER BY destination DESC, event_id DESC LIMIT 1
+FROM failed ORDER BY destination DESC, event_id DESC LIMIT 1

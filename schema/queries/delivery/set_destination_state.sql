@@ -1,4 +1,4 @@
--- Switches a whole destination; a switch that is NULL stays as it is. Gives its id, nothing if there is none of that name.
+-- Sets the switches of a destination; NULL leaves one as it is. Returns its id, or no row if there is no such destination.
 -- Relies on destination_name_key.
 UPDATE outbox.destination
 SET paused = coalesce(%(paused)s, paused), enabled = coalesce(%(enabled)s, enabled)

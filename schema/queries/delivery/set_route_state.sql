@@ -1,5 +1,5 @@
--- Switches one step at one destination; a switch that is NULL stays as it is. Gives the destination's id, nothing if the
--- step is told to no destination of that name. Relies on destination_name_key, route_pkey.
+-- Sets the switches of one step at one destination; NULL leaves one as it is. Returns the destination's id, or no row if
+-- that destination has no route for the step. Relies on destination_name_key, route_pkey.
 UPDATE outbox.route
 SET paused = coalesce(%(paused)s, route.paused), enabled = coalesce(%(enabled)s, route.enabled)
 FROM outbox.destination

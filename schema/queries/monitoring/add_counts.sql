@@ -1,5 +1,5 @@
--- Adds to the counts of this minute and this day (UTC). With :is_heartbeat, also records that the dispatcher is alive and the
--- state of each destination as it sees it. In the same order in every dispatcher, so that two cannot deadlock.
+-- Adds to the counts of this minute and this day (UTC). With :is_heartbeat, also records that the dispatcher is alive, and
+-- the state of each destination as it sees it. Rows have the same order in every dispatcher, so that two cannot deadlock.
 -- Relies on delivery_count_pkey, field_coverage_pkey, dispatcher_pkey, destination_state_pkey.
 --
 -- JSON arrays: :counts of destination, outcome, reason, count, seconds, longest; :coverage of destination, step, field,

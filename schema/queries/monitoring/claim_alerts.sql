@@ -1,5 +1,5 @@
--- Takes what is to be told now, for one teller: another gets it only if this one has not said within :again that it was
--- told. alert holds a few rows, and is looked through.
+-- Claims the alerts and messages that are due, for one dispatcher: another one gets them only if this one has not recorded
+-- within :again that they were sent. alert holds a few rows and is scanned.
 UPDATE outbox.alert SET due_at = outbox.clock() + %(again)s
 WHERE (kind, subject) IN (
     SELECT kind, subject FROM outbox.alert WHERE due_at <= outbox.clock() ORDER BY raised_at LIMIT 20 FOR UPDATE SKIP LOCKED)

@@ -1,5 +1,5 @@
--- How many deliveries ended since :since ago, at each destination, by outcome and reason. Relies on delivery_count_pkey, which
--- begins with the minute.
+-- Counts the deliveries that ended within the last :since, by destination, outcome and reason. Relies on
+-- delivery_count_pkey, which begins with the minute.
 SELECT destination.name, delivery_count.outcome, delivery_count.reason, sum(delivery_count.count)::bigint
 FROM outbox.delivery_count JOIN outbox.destination ON destination.id = delivery_count.destination
 WHERE delivery_count.minute > outbox.clock() - %(since)s AND delivery_count.outcome IN ('delivered', 'skipped', 'failed')

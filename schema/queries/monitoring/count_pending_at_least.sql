@@ -1,5 +1,5 @@
--- How much is pending, by destination (0: intake), counted up to :most, and whether any of that is due; what is being sent
--- counts as both. Walks at most :most entries of each queue, 20 ms for a hundred thousand.
+-- Counts what is pending by destination (0: intake), up to :most, and returns whether any of it is due; deliveries in flight
+-- count as both. Walks at most :most entries of each queue, which takes 20 ms for a hundred thousand.
 -- Relies on intake_pkey, delivery_pkey.
 WITH held AS MATERIALIZED (
     SELECT coalesce(destination, 0) AS destination, sum(cardinality(event_ids))::bigint AS count

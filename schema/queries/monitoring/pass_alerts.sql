@@ -1,16 +1,16 @@
--- Takes note of what has passed: of :known kinds, all but what holds (:kinds, :subjects). What was told is now to be
--- told to be over; of what nobody was told of, or is of the :quiet kinds or of a destination that was :switched_off (it
--- has not caught up), nothing needs to be said. alert holds a few rows, and is looked through.
+-- Ends the alerts that have passed: of the :all_kinds, all but those that hold (:kinds, :subjects). An alert that was sent
+-- is now due for its all clear. One that was never sent, is of a :quiet kind, or is of a destination that was :switched_off
+-- (which has not caught up) is deleted without a message. alert holds a few rows and is scanned.
 WITH passed AS MATERIALIZED (
     SELECT kind, subject,
-           due_at IS NULL AND kind <> ALL (%(quiet)s::text[]) AND subject <> ALL (%(switched_off)s::text[]) AS to_tell
+           due_at IS NULL AND kind <> ALL (%(quiet)s::text[]) AND subject <> ALL (%(switched_off)s::text[]) AS needs_all_clear
     FROM outbox.alert
-    WHERE kind = ANY (%(known)s::text[]) AND passed_at IS NULL
+    WHERE kind = ANY (%(all_kinds)s::text[]) AND passed_at IS NULL
       AND (kind, subject) NOT IN (SELECT * FROM unnest(%(kinds)s::text[], %(subjects)s::text[]))
-), forgotten AS (
+), removed AS (
     DELETE FROM outbox.alert USING passed
-    WHERE alert.kind = passed.kind AND alert.subject = passed.subject AND NOT passed.to_tell
+    WHERE alert.kind = passed.kind AND alert.subject = passed.subject AND NOT passed.needs_all_clear
 )
 UPDATE outbox.alert SET passed_at = outbox.clock(), due_at = outbox.clock()
 FROM passed
-WHERE alert.kind = passed.kind AND alert.subject = passed.subject AND passed.to_tell AND alert.passed_at IS NULL
+WHERE alert.kind = passed.kind AND alert.subject = passed.subject AND passed.needs_all_clear AND alert.passed_at IS NULL

@@ -1,5 +1,5 @@
--- Takes note of what holds (:kinds, :subjects, :messages, of equal length). Of what is noted already the message becomes
--- the new one, without being told again; what had passed without anybody having been told of that goes on.
+-- Records the alerts that hold (:kinds, :subjects, :messages, of equal length). An existing alert gets the new message
+-- without being sent again; one that had passed, but whose all clear was not sent yet, is active again.
 -- Relies on alert_pkey.
 INSERT INTO outbox.alert (kind, subject, message)
 SELECT * FROM unnest(%(kinds)s::text[], %(subjects)s::text[], %(messages)s::text[])

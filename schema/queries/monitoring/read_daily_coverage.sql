@@ -1,4 +1,4 @@
--- The same as `quality`, a day at a time; :destination and :step narrow it down where they are given.
+-- Returns the same as read_field_coverage by day; :destination and :step filter it if they are given.
 -- Relies on field_coverage_pkey, which begins with the day.
 SELECT field_coverage.day, destination.name, destination.kind, field_coverage.step, coalesce(route.event_name, field_coverage.step),
        field_coverage.field, field_coverage.events

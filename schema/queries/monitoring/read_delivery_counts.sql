@@ -1,4 +1,4 @@
--- What became of deliveries minute by minute, since :since ago. Relies on delivery_count_pkey, which begins with the minute.
+-- Returns the counts of deliveries by minute within the last :since. Relies on delivery_count_pkey, which begins with the minute.
 SELECT minute, destination, outcome, sum(count)::bigint, sum(seconds)::float8, max(longest)::float8
 FROM outbox.delivery_count
 WHERE minute > outbox.clock() - %(since)s::interval

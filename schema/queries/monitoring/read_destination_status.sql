@@ -1,22 +1,23 @@
--- In which state intake (0) and each destination is, and how long the longest-waiting has been pending there, by the one rule
+-- Returns the state of intake (0) and of each destination, and how long the oldest entry has been pending, by the one rule
 -- that pages, metrics, alerts and readiness share.
 --
--- The state: as the operator switched it, else the state that a dispatcher came to last, of those heard of within :fresh
--- (NULL: none was); why, since when, for how many seconds, and how many dispatchers say so. That another still believes
--- something else says nothing: it may have had nothing to send since. One that fails while nothing is pending is running: the
--- next delivery tells.
+-- The state: as the operator switched it, else the latest state reported by the dispatchers seen within :fresh (NULL: none
+-- was seen); with its reason, since when, for how many seconds, and how many dispatchers report it. An older report of
+-- another dispatcher does not count: it may have had nothing to send since. A failing destination without anything pending
+-- is running: the next delivery will show.
 --
--- The ages, in seconds (NULL: nothing is pending): of what is worked on, and of what a paused step holds back; and how long ago
--- the oldest of both happened, from which a window counts. A re-send or requeue is pending since it was decided; what lies
--- ahead, to a destination, from its time on. A hundred steps into each queue's index and a look at the few leases, so it costs
--- the same at any backlog. The limit makes each look at an event one of its own, whatever the planner believes of the tables.
--- Relies on intake_pkey, delivery_pkey, event_pkey, revision_pkey; dispatcher, destination_state, route and lease hold a few rows.
+-- The ages in seconds (NULL: nothing is pending): of deliveries in work, and of those that a paused step holds back; and how
+-- long ago the oldest event of both happened, from which the window counts. A re-send or requeue is pending since it was
+-- decided; an event with a future time, at a destination, from that time on. The query takes a hundred steps into each
+-- queue's index and reads the few leases, so it costs the same at any backlog. LIMIT 1 makes each access to an event a
+-- lookup of its own, whatever the planner assumes about the tables. Relies on intake_pkey, delivery_pkey, event_pkey,
+-- revision_pkey; dispatcher, destination_state, route and lease hold a few rows.
 WITH reported AS MATERIALIZED (
     SELECT destination, state, reason, since FROM outbox.destination_state WHERE seen_at > outbox.clock() - %(fresh)s
     UNION ALL
     SELECT 0, 'running', NULL, started_at FROM outbox.dispatcher WHERE seen_at > outbox.clock() - %(fresh)s
 )
-SELECT queue.id, queue.name, known.state, CASE WHEN known.state = last.state THEN last.reason END, last.since,
+SELECT queue.id, queue.name, current.state, CASE WHEN current.state = last.state THEN last.reason END, last.since,
        extract(epoch FROM outbox.clock() - last.since)::float8, (
            SELECT count(*) FROM reported WHERE reported.destination = queue.id AND reported.state = last.state),
        age.working, age.paused, age.happened
@@ -35,11 +36,11 @@ LEFT JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT coalesce(queue.switched, CASE
         WHEN last.state = 'failing'
-            -- In the index's order, else another destination's backlog might be read through to find none of this one's.
+            -- In index order; else the planner might read another destination's whole backlog to find nothing for this one.
             AND (SELECT due_at FROM outbox.delivery WHERE delivery.destination = queue.id ORDER BY due_at LIMIT 1) IS NULL
             AND NOT EXISTS (SELECT FROM outbox.lease WHERE lease.destination = queue.id) THEN 'running'
         ELSE last.state END) AS state
-) AS known
+) AS current
 CROSS JOIN LATERAL (
     SELECT extract(epoch FROM outbox.clock() - min(pending.since) FILTER (WHERE NOT pending.is_paused))::float8 AS working,
            extract(epoch FROM outbox.clock() - min(pending.since) FILTER (WHERE pending.is_paused))::float8 AS paused,

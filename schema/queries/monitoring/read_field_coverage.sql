@@ -1,5 +1,5 @@
--- How many events of each step were delivered first at each destination from day :since up to day :until (both included,
--- UTC), and how many of them with each field (empty: all). Relies on field_coverage_pkey, which begins with the day.
+-- Counts the events of each step first delivered at each destination from day :since to day :until (both included, UTC), and
+-- how many of them carried each field (empty: all). Relies on field_coverage_pkey, which begins with the day.
 SELECT destination.name, destination.kind, field_coverage.step, coalesce(route.event_name, field_coverage.step),
        step.action_source IS NOT DISTINCT FROM 'system_generated', field_coverage.field, sum(field_coverage.events)::bigint
 FROM outbox.field_coverage

@@ -1,8 +1,8 @@
--- What the metrics show of the database, as rows of (what, of which, in which state, number). Never a count of all that
--- is pending: at most :most rows of each queue are counted, and what their tables hold is the planner's estimate.
--- Relies on delivery_pkey, which begins with the destination; lease, dispatcher and alert hold a few rows only.
+-- Returns the numbers of the database for the metrics, as rows of (what, name, state, number). It never counts a whole
+-- queue: it counts at most :most rows of each, and returns the planner's estimate of their tables.
+-- Relies on delivery_pkey, which begins with the destination; lease, dispatcher and alert hold only a few rows.
 SELECT 'queued' AS what, destination.name AS name, '' AS state, (
-    -- In the index's order, else another destination's backlog might be read through to find this one's rows.
+    -- In index order; else the planner might read another destination's whole backlog to find this one's rows.
     SELECT count(*) FROM (
         SELECT FROM outbox.delivery WHERE delivery.destination = destination.id ORDER BY due_at LIMIT %(most)s) AS counted
 )::float8 AS number
@@ -16,7 +16,7 @@ SELECT 'leased', coalesce(destination.name, 'intake'), '', sum(cardinality(lease
 FROM outbox.lease LEFT JOIN outbox.destination ON destination.id = lease.destination
 GROUP BY destination.name
 UNION ALL
--- Rows a page when it was last looked at, times the pages there are now.
+-- Rows per page at the last vacuum or analyze, times the current number of pages.
 SELECT 'rows', relname, '', greatest(reltuples, 0) / greatest(relpages, 1) * pg_relation_size(oid) / current_setting('block_size')::integer
 FROM pg_class WHERE oid IN ('outbox.delivery'::regclass, 'outbox.intake'::regclass, 'outbox.merge'::regclass)
 UNION ALL

@@ -1,4 +1,4 @@
--- What each destination complained about last, since :since ago: outcome, reason, and the minute.
+-- Returns the last error of each destination within the last :since: outcome, reason and minute.
 -- Relies on delivery_count_pkey, which begins with the minute.
 SELECT DISTINCT ON (destination) destination, outcome, reason, minute
 FROM outbox.delivery_count

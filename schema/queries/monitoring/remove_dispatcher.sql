@@ -1,4 +1,4 @@
--- Removes a dispatcher that stops, with the states that it reported. Looks through destination_state, a few rows.
+-- Removes a dispatcher that stops, and the states that it reported. Scans destination_state, which holds a few rows.
 WITH states AS (
     DELETE FROM outbox.destination_state WHERE holder = %(holder)s
 )
