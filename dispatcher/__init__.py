@@ -1,6 +1,81 @@
-"""The daemon: takes what the log owes to each destination, sends it, and keeps proof of it.
+"""The dispatcher: delivers the events of the log to every destination, and keeps proof of it.
 
-One file a role: `queue` (claim and settle), `intake`, `identity`, `eligibility`, `send`, `settle`, `retry`, `daemon`; `person`,
-`erase`, `rebuild` for the commands, `retention` by the `schedule`; `destinations/` one module each, `sandbox/` their local
-stand-in.
+This is the map of the package: what is where, the way of one event, and where to make the most frequent changes.
+
+## What is where
+
+| where | what |
+|---|---|
+| `daemon` | the process of `outbox dispatch`: its loops, start and stop |
+| `models` | the values that pass between claiming, building, sending and settling |
+| `routing` | how each step is sent to each destination, and the operator's switches |
+| `reasons` | why a delivery was skipped, failed or delayed, with the explanation of each reason |
+| `consent` | consent signals as an event states them |
+| `watermark`, `wakeups` | where a claim starts in its queue; wake-ups by LISTEN/NOTIFY |
+| `admin_http` | the daemon's own port: health, readiness, metrics, console |
+| `config/` | the environment and `outbox.toml`, read and checked |
+| `database/` | connections, declared tables, migrations, routing tables, the embedded PostgreSQL, loading of SQL files |
+| `intake/` | what every event needs first: sealing, folding into identity, fan-out to destinations |
+| `identity/` | who a person is (fragments, graph) and what is known about them (enrichment, profile, resolver) |
+| `delivery/` | claim, build, send, settle; retries, circuit breaker, concurrency, dead letters |
+| `resend/` | re-sends after a merge: by the daemon (`planner`) and on demand (`backfill`) |
+| `destinations/` | one package for each kind of destination, behind the protocol in `base` |
+| `people/` | looking up, showing and erasing one person |
+| `maintenance/` | retention and rebuild |
+| `preview/` | what would be sent for an event now, and where each field comes from |
+| `scheduler/` | the scheduled jobs, and the election of the dispatcher that runs them |
+| `telemetry/` | what a process emits: counts, logs, traces, Prometheus metrics |
+| `monitoring/` | what the database shows: destination status, gauges, alerts, match quality, reports |
+| `doctor/` | the checks of `outbox doctor` |
+| `console/` | the web console, one file for each page |
+| `serve/` | `outbox serve`: forms and Stripe's webhook over HTTP |
+| `sandbox/`, `demo/` | a local stand-in for the destinations; the demo |
+| `cli/` | the command `outbox`, one file for each subcommand |
+
+Beside the package: `schema/queries/<area>/<verb_noun>.sql`, one file for each query, run by its file name through
+`database.connections`; `schema/functions/`, the SQL functions that CRMs call; `migrations/versions/`; `tests/unit` and
+`tests/integration`, which mirror the modules; `outbox/`, the library that a CRM imports. Imports go one way: `outbox`
+imports nothing from here.
+
+## The way of one event
+
+1. A CRM records it (`outbox.record`, or the SQL function `outbox.record`): a row in `event` and one in `intake`.
+2. `intake.worker` claims it, seals personal data that came in plain text, folds its keys into `identity.fragments`, and
+   inserts a row into `delivery` for each destination that `routing` has a route to.
+3. `delivery.sender`, one for each destination, claims a batch (`delivery.queue`): the rows move into a lease.
+4. `identity.resolver` loads the profiles of the persons; `delivery.eligibility` refuses what is too old, disabled, or sent by
+   the browser; the destination's `build` makes the payload, or refuses it.
+5. The destination's `send` makes the request. Its `classify` turns the reply into an outcome, `delivery.circuit_breaker`
+   decides when the next request may be made, and a refused batch is bisected down to the event at fault.
+6. `delivery.settlements` turns the outcome into a receipt or a retry (`delivery.retry_policy`), and `delivery.batch_settler`
+   writes them: the receipt proves how the delivery ended.
+7. When a later event connects a visitor to an account, `resend.planner` finds the delivered events that gained an identifier
+   and enqueues each as a new revision, which goes the same way from step 3.
+
+`scheduler` runs retention, counts, alerts and daily reports beside that, on one dispatcher at a time.
+
+## Where to change what
+
+- **A retry rule.** When to retry: `delivery/retry_policy.py`. Until when: `deadline` in `delivery/eligibility.py`, from the
+  `LIMITS` of the destination. Which responses are retried: `CODES` in `destinations/meta/responses.py`, `classify` in
+  `destinations/ga4/destination.py`. When a whole destination pauses: `delivery/circuit_breaker.py`.
+- **A console page.** A module in `console/` with a handler, its template in `console/templates/`, a line in `READS` of
+  `console/app.py`, a link in `console/templates/page.html`, its queries in `schema/queries/console/`.
+- **The merge of persons.** Who belongs together: `identity/graph.py`. How the keys of events are folded:
+  `identity/fragments.py` and its twin in SQL, `schema/functions/merge_fragments.sql`. What an event gets from its person's
+  other events: `identity/enrichment.py`. The rules as an independent model: `tests/properties/identity_oracle.py`.
+- **A column of `event`.** `database/tables.py` and a new script in `migrations/versions/`; what writes it:
+  the functions `parse_event`, `parse_fields`, `record` and `record_many` in `schema/functions/`, and `outbox/encoding.py`; what reads
+  it: `Event` in `models.py`, `schema/queries/intake/claim_events.sql`, `schema/queries/delivery/claim_deliveries.sql`; if it
+  holds personal data: `schema/queries/people/erase_log.sql`.
+- **A destination.** Another pixel or stream: `[destinations.<name>]` in `outbox.toml`, no code. Another kind: a package in
+  `destinations/` that implements `Destination` of `destinations/base.py`, an entry in `destinations/registry.py`, its settings
+  in `config/settings.py`, its table in `config/destinations.py` and `config/toml_tables.py`, its event names in
+  `config/event_names.py`, its rules for the sandbox in `sandbox/<kind>/`.
+- **A step.** `[steps.<name>]` in `outbox.toml`, then `outbox migrate`: no code. For a default step and its Python class:
+  `FUNNEL` in `outbox/taxonomy.py`, and `outbox/conversions.py`.
+- **A scheduled job.** A function and an entry in `JOBS` of `scheduler/jobs.py`.
+- **An alert.** `monitoring/alerts/conditions.py`. **A metric.** `telemetry/prometheus.py` (of a process) or
+  `monitoring/gauges.py` (of the database).
+- **A reason, or its text.** `reasons.py`.
 """
