@@ -1,4 +1,4 @@
-"""Alembic's entry: one connection, given by `dispatcher.database.migration_scripts`; everything of ours lives in the schema `outbox`."""
+"""Alembic's entry point: runs on the connection of `dispatcher.database.migration_scripts`, in the schema `outbox` only."""
 
 from __future__ import annotations
 

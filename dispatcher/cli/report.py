@@ -63,8 +63,8 @@ def _print(told: report.Report) -> None:
         quality = line.quality
         table.add_row(
             Text(quality.destination),
-            Text(report.called(quality)),
-            Text(report.scored(line).replace(", ", "\n")),
+            Text(report.event_label(quality)),
+            Text(report.score_text(line).replace(", ", "\n")),
             _coverage(report.coverage(quality)),
             Text(quality.advice or ""),
         )

@@ -65,7 +65,7 @@ def as_text(result: Report, *, explained: bool = True) -> str:
         lines.append("Nothing was delivered.")
     for line in result.lines:
         quality = line.quality
-        lines += ["", f"{quality.destination}: {called(quality)}, {scored(line)}"]
+        lines += ["", f"{quality.destination}: {event_label(quality)}, {score_text(line)}"]
         if covered := coverage(quality):
             lines.append("  " + ", ".join(f"{label} {share:.0%}" for label, share in covered))
         if quality.advice:
@@ -76,12 +76,12 @@ def as_text(result: Report, *, explained: bool = True) -> str:
     return "\n".join(lines)
 
 
-def called(quality: Quality) -> str:
+def event_label(quality: Quality) -> str:
     """Return the event name at the destination, and the step where its name differs."""
     return quality.event_name if quality.event_name == quality.step else f"{quality.event_name} ({quality.step})"
 
 
-def scored(line: Line) -> str:
+def score_text(line: Line) -> str:
     """Return the number of events and the scores, as text."""
     count = line.quality.events
     parts = [f"{count} event{'' if count == 1 else 's'}"]

@@ -136,7 +136,7 @@ def _ending(what: str, ends: date, today: date, what_to_do: str) -> str:
     return f"{what} {when}: {what_to_do}."
 
 
-def over(kind: str, subject: str, message: str) -> str:
+def all_clear(kind: str, subject: str, message: str) -> str:
     """Return the text of the all clear of an alert with the text `message`."""
     texts: Mapping[str, str] = {
         HALTED: f"{subject} is no longer halted.",

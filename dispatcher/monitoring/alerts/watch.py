@@ -11,7 +11,7 @@ import structlog
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.database.connections import Database
-from dispatcher.monitoring.alerts.conditions import DISABLED, KINDS, QUIET, SAME, Fact, holding, over
+from dispatcher.monitoring.alerts.conditions import DISABLED, KINDS, QUIET, SAME, Fact, all_clear, holding
 from dispatcher.monitoring.alerts.notify import Notifier
 from dispatcher.monitoring.destination_status import destination_statuses
 
@@ -113,4 +113,7 @@ class _Due(msgspec.Struct, frozen=True):
         if self.passed_at is None:
             return "Conversions: attention", self.message
         minutes = (self.passed_at - self.raised_at).total_seconds() / 60
-        return "Conversions: all clear", f"{over(self.kind, self.subject, self.message)} It took {minutes:.0f} minutes."
+        return (
+            "Conversions: all clear",
+            f"{all_clear(self.kind, self.subject, self.message)} It took {minutes:.0f} minutes.",
+        )

@@ -23,7 +23,7 @@ EXPLANATION = (
 class Identifier(msgspec.Struct, frozen=True):
     """A field that identifies a person: its name at the destination, and a label for display.
 
-    `rank`: what the Help Center says (high, medium, low; empty: nothing). `weight`: of 10; 0 at GA4. `called`: its name in
+    `rank`: what the Help Center says (high, medium, low; empty: nothing). `weight`: of 10; 0 at GA4. `api_name`: its name in
     Meta's Dataset Quality API.
     """
 
@@ -31,7 +31,7 @@ class Identifier(msgspec.Struct, frozen=True):
     label: str
     rank: str = ""
     weight: float = 0.0
-    called: str = ""
+    api_name: str = ""
 
 
 # fn, ln, the address and the user agent rank higher on the best-practices page than in the Help Center.

@@ -15,7 +15,7 @@ __all__ = ["META_IDENTIFIERS", "estimate", "feedback"]
 
 # Parameter → the name by which the Dataset Quality API calls it, what a person calls it, its weight.
 META_IDENTIFIERS: dict[str, tuple[str, str, float]] = {
-    each.field: (each.called, each.label, each.weight) for each in META
+    each.field: (each.api_name, each.label, each.weight) for each in META
 }
 
 

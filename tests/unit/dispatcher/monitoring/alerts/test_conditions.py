@@ -9,7 +9,7 @@ import pytest
 
 from dispatcher.config import Account, Alerts, Config, Schedule
 from dispatcher.monitoring.alerts import KINDS, Fact, holding
-from dispatcher.monitoring.alerts.conditions import CALM_SECONDS, QUIET, SAME, over
+from dispatcher.monitoring.alerts.conditions import CALM_SECONDS, QUIET, SAME, all_clear
 
 TODAY = date(2026, 11, 24)
 CONFIG = Config(schedule=Schedule(token_expires=None))
@@ -153,7 +153,7 @@ def test_the_end_of_the_api_version_in_use_sends_reminders():
 
 def test_each_kind_has_an_all_clear_text():
     assert set(QUIET) < set(KINDS)
-    assert [over(kind, "meta", "x") for kind in KINDS if kind not in QUIET] == [
+    assert [all_clear(kind, "meta", "x") for kind in KINDS if kind not in QUIET] == [
         "meta is no longer halted.",
         "meta has caught up.",
     ]

@@ -16,7 +16,7 @@ def test_the_weights_add_up_to_ten():
 
 def test_everything_meta_can_be_told_of_a_person_is_weighed():
     assert {each.field for each in META} == {*TRAITS, *ANONYMOUS}
-    assert all(each.weight > 0 and each.called for each in META)
+    assert all(each.weight > 0 and each.api_name for each in META)
 
 
 def test_no_identifier_that_meta_ranks_high_counts_less_than_one_it_ranks_lower():
