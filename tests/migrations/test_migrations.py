@@ -60,7 +60,7 @@ def connect(address, **options):
 def routing(connection):
     """Return all rows of the routing tables, with the transaction that wrote each."""
     return {
-        table: connection.execute(f"SELECT xmin::text, row::text FROM outbox.{table} AS row ORDER BY 2").fetchall()
+        table: connection.execute(f"SELECT xmin::text, entry::text FROM outbox.{table} AS entry ORDER BY 2").fetchall()
         for table in ("step", "destination", "route", "alembic_version")
     }
 

@@ -28,7 +28,7 @@ def rows(connection):
         row
         for table in ("step", "destination", "route")
         for row in connection.execute(
-            f"SELECT '{table}', xmin::text, row::text FROM outbox.{table} AS row"
+            f"SELECT '{table}', xmin::text, entry::text FROM outbox.{table} AS entry"
         ).fetchall()
     }
 
