@@ -1,4 +1,4 @@
-"""The database goes away and comes back: the daemon waits, says so once, and carries on by itself."""
+"""The database becomes unavailable and comes back: the daemon waits, logs it once, and continues."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def stop(dispatcher):
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
-async def test_a_restart_is_waited_for_and_said_once(own_server, dispatch, sandbox, mode):
+async def test_a_restart_is_waited_for_and_logged_once(own_server, dispatch, sandbox, mode):
     dispatcher = dispatch(own_server.url, "--port", "0")
     url = own_server.url
     record(url, "before")
@@ -85,7 +85,7 @@ async def test_a_failover_to_another_address_is_followed(own_server, dispatch, s
     await stop(dispatcher)
 
 
-async def test_a_database_that_is_away_at_the_start_is_waited_for(own_server, dispatch, sandbox):
+async def test_a_database_unavailable_at_start_is_waited_for(own_server, dispatch, sandbox):
     url = own_server.url
     record(url, "first")
     await asyncio.to_thread(own_server.stop)
@@ -96,7 +96,7 @@ async def test_a_database_that_is_away_at_the_start_is_waited_for(own_server, di
     await stop(dispatcher)
 
 
-async def test_a_stop_while_the_database_is_away_ends_in_time(own_server, dispatch, sandbox):
+async def test_a_stop_while_the_database_is_unavailable_ends_in_time(own_server, dispatch, sandbox):
     dispatcher = dispatch(own_server.url)
     record(own_server.url, "first")
     await until(lambda: arrived(sandbox) == both("first"))
@@ -105,7 +105,7 @@ async def test_a_stop_while_the_database_is_away_ends_in_time(own_server, dispat
     await stop(dispatcher)
 
 
-async def test_a_dropped_listening_connection_is_made_anew(own_server, dispatch, sandbox):
+async def test_a_dropped_listening_connection_is_reopened(own_server, dispatch, sandbox):
     with psycopg.connect(own_server.url, autocommit=True) as connection:
         connection.execute("ALTER TABLE outbox.event ENABLE TRIGGER event_notify")
         dispatcher = dispatch(own_server.url)

@@ -21,7 +21,7 @@ def record(spine, event_id, name="lead_submitted"):
     spine.record(name=name, event_id=event_id, lead_id="1", person={"email": "ada@example.com"})
 
 
-async def test_what_is_paused_waits_and_goes_on_when_resumed(spine, database):
+async def test_paused_deliveries_wait_and_continue_when_resumed(spine, database):
     assert await set_state(database, "meta", None, "pause")
     record(spine, "one")
     assert await spine.drain() == 1
@@ -61,7 +61,7 @@ async def test_what_waits_is_skipped_once_its_destination_is_disabled_and_is_not
     assert spine.arrivals("meta") == []
 
 
-async def test_one_event_name_is_switched_by_itself(spine, database):
+async def test_one_step_is_switched_separately(spine, database):
     assert await set_state(database, "meta", "lead_submitted", "disable")
     assert await set_state(database, "ga4", "lead_submitted", "pause")
     record(spine, "lead")
@@ -74,7 +74,7 @@ async def test_one_event_name_is_switched_by_itself(spine, database):
     assert await spine.drain() == 0
 
 
-async def test_switching_twice_is_switching_once_and_what_is_not_there_is_said(database):
+async def test_switching_twice_is_switching_once_and_an_unknown_name_is_reported(database):
     assert await set_state(database, "meta", None, "pause")
     assert await set_state(database, "meta", None, "pause")
     assert not await set_state(database, "nobody", None, "pause")
@@ -92,7 +92,7 @@ async def test_migrate_and_dispatch_leave_switches_as_they_are(database, databas
     assert connection.execute("SELECT step FROM outbox.route WHERE NOT enabled").fetchall() == [("lead_submitted",)]
 
 
-async def test_a_database_that_is_away_is_not_waited_for():
+async def test_an_unavailable_database_is_not_waited_for():
     async with Database.connect("postgresql://nobody@127.0.0.1:1/none") as database:
         with pytest.raises(DATABASE_UNAVAILABLE):
             await set_state(database, "meta", None, "pause")

@@ -1,4 +1,4 @@
-"""A database's catalog as text: all that a migration could leave otherwise than it was declared, or than it was."""
+"""A database's catalog as text: everything that a migration could leave different from the declaration."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ SELECT 'comment', 'database', shobj_description(oid, 'pg_database') FROM pg_data
 
 
 def describe(connection: psycopg.Connection, schemas: str = OURS) -> set[Object]:
-    """Return all that the catalog holds in `schemas` (a condition on pg_namespace), but Alembic's own table there."""
+    """Return all that the catalog holds in `schemas` (a condition on pg_namespace), except Alembic's own table."""
     rows = connection.execute(_SCOPED.format(schemas=schemas)).fetchall()
     version = ("outbox.alembic_version", "outbox._alembic_version")
     return {Object(kind, name, definition or "") for kind, name, definition in rows if not name.startswith(version)}

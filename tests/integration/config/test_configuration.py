@@ -35,7 +35,7 @@ def configured(tmp_path):
 
 
 def keep_in_step(spine, config):
-    """Do what `outbox dispatch` does at its start; give what it logged."""
+    """Do what `outbox dispatch` does at start; return what it logged."""
     with structlog.testing.capture_logs() as logs:
         context.keep_in_step(spine.database_url, config, wait=False)
     return logs
@@ -102,7 +102,7 @@ def test_what_changes_is_logged_and_only_that(spine, configured):
     assert "webinar_joined at dealers: Masterclass is removed" in gone
 
 
-def test_migrate_tells_what_it_changes_and_not_what_is_there_from_the_first(empty_database, configured):
+def test_migrate_reports_its_changes_but_not_the_first_funnel(empty_database, configured):
     said = []
     config = configured(DEALERS)
     migrations.upgrade(empty_database, config=config, on_change=said.append)
@@ -130,7 +130,7 @@ async def test_without_the_file_the_funnel_is_left_and_the_pixel_of_the_file_wai
     assert "left as it is" in line["event"]
     spine.record(name="webinar_joined", event_id="webinar", lead_id="1")
     with structlog.testing.capture_logs() as logs:
-        assert await drain(spine, Config()) == 1  # somebody started it in the wrong folder
+        assert await drain(spine, Config()) == 1  # it was started in the wrong folder
     assert {line["setting"] for line in logs if "setting" in line} == {"[destinations.dealers] in outbox.toml"}
     assert [name for _, name in sent(spine)] == ["Webinar", "webinar"]
     assert await drain(spine, config) == 0

@@ -13,7 +13,7 @@ from dispatcher.delivery.dead_letters import DeadLetterFilter
 
 @pytest.fixture
 async def dead(spine):
-    """Two purchases without value (dead at both), a lead and a verified e-mail of nobody (dead at Meta)."""
+    """Two purchases without value (failed at both), a lead and a verified e-mail without a person (failed at Meta)."""
     spine.record(name="subscription_purchased", event_id="p1", lead_id="1")
     spine.record(name="subscription_purchased", event_id="p2", lead_id="1")
     spine.record(name="lead_submitted", event_id="l")
@@ -44,7 +44,7 @@ async def test_dead_letters_are_listed_in_groups_with_what_to_do(outbox):
 
 
 @pytest.mark.usefixtures("dead")
-async def test_requeue_owes_them_once_more_and_keeps_their_history(spine, outbox):
+async def test_requeue_makes_them_pending_again_and_keeps_their_history(spine, outbox):
     assert (await outbox("dead", "requeue"))[0] == 2
     assert pending(spine) == []
     _, said, _ = await outbox("dead", "requeue", "--reason", "missing value", "--destination", "meta")
@@ -52,7 +52,7 @@ async def test_requeue_owes_them_once_more_and_keeps_their_history(spine, outbox
     assert pending(spine) == [(1, 1, 1), (2, 1, 1)]
     _, said, _ = await outbox("dead", "requeue", "--reason", "missing value", "--destination", "meta")
     assert said == "0 requeued\n"
-    # The funnel learns a default, and the next try is taken.
+    # The funnel gets a default, and the next try is accepted.
     spine.connection.execute(
         "UPDATE outbox.step SET value = 10, currency = 'EUR' WHERE name = 'subscription_purchased'"
     )
@@ -66,7 +66,7 @@ async def test_requeue_owes_them_once_more_and_keeps_their_history(spine, outbox
 
 
 @pytest.mark.usefixtures("dead")
-async def test_requeues_at_once_make_nothing_twice(spine, outbox):
+async def test_concurrent_requeues_create_nothing_twice(spine, outbox):
     said = await asyncio.gather(*(outbox("dead", "requeue", "--all") for _ in range(3)))
     assert sum(int(text.split()[0]) for _, text, _ in said) == 6
     assert len(pending(spine)) == len(set(pending(spine))) == 6
@@ -74,7 +74,7 @@ async def test_requeues_at_once_make_nothing_twice(spine, outbox):
 
 @pytest.mark.usefixtures("dead")
 @pytest.mark.parametrize("batch", [1, 2, 5])
-async def test_a_requeue_goes_on_where_its_last_batch_ended(spine, database, monkeypatch, batch):
+async def test_a_requeue_continues_where_its_last_batch_ended(spine, database, monkeypatch, batch):
     monkeypatch.setattr(dead_letters, "REQUEUE_BATCH", batch)
     progress = []
     assert await dead_letters.requeue(database, DeadLetterFilter(), progress.append) == 6

@@ -50,7 +50,7 @@ def record(spine, count=20):
         ("version_dead", "API version expired; set META_API_VERSION"),
     ],
 )
-async def test_halted_stops_burns_nothing_and_resumes_by_itself(spine, dispatcher, fault, reason):
+async def test_halted_stops_uses_up_no_try_and_resumes_automatically(spine, dispatcher, fault, reason):
     spine.faults("meta", rates={fault: 1.0})
     record(spine)
     meta = sender(dispatcher, "meta")
@@ -67,7 +67,7 @@ async def test_halted_stops_burns_nothing_and_resumes_by_itself(spine, dispatche
     assert {outcome for outcome, _ in spine.receipts().values()} == {"delivered"}
 
 
-async def test_an_outage_wears_out_the_probes_only(spine, dispatcher):
+async def test_an_outage_uses_up_tries_of_the_probes_only(spine, dispatcher):
     spine.faults("meta", rates={"http_503": 1.0})
     record(spine, 5)
     meta = sender(dispatcher, "meta")
@@ -109,7 +109,7 @@ async def test_a_destination_that_hangs_does_not_slow_the_other(spine, monkeypat
     assert not [key for key in spine.receipts() if key[1] == "meta"]
 
 
-async def test_what_is_in_flight_when_the_grace_time_ends_is_uncertain_and_owed_again(spine, monkeypatch):
+async def test_what_is_in_flight_when_the_grace_time_ends_is_uncertain_and_pending_again(spine, monkeypatch):
     monkeypatch.setattr(daemon, "GRACE_SECONDS", 0.1)
     spine.faults("meta", rates={"hang_after_accept": 1.0}, hang_seconds=60)
     record(spine, 2)

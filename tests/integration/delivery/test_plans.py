@@ -1,4 +1,4 @@
-"""What the dispatcher asks of PostgreSQL: one statement a batch, by the index it is meant to use, whatever is queued."""
+"""The plans of the dispatcher's queries: one statement per batch, with the intended index, whatever is queued."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SIGN_INS = [
     for number in range(1, BATCH + 1)
 ]
 
-# Query → its parameters; the indexes by which it reads. Nothing is read in any other way; but the leases, a handful, may
+# Query → its parameters, and the indexes that it reads. Nothing is read in any other way, except that the few leases may
 # be scanned where `lease_pkey` is not named.
 STATEMENTS = {
     "claim_events": ({**CLAIM, "since": 0}, {"intake_pkey", "event_pkey", "raw_pkey"}),
@@ -202,7 +202,7 @@ async def test_a_batch_costs_one_claim_and_one_settlement(spine, statements):
     assert statements["claim_events", True] == statements["settle_events", True] == 1
     leases = sum(-(-600 // limits.batch) for limits in registry.LIMITS.values())
     assert statements["claim_deliveries", True] == leases
-    # What is answered within a second is settled together.
+    # Responses within a second are settled together.
     assert leases <= statements["settle_deliveries", True] <= leases * (1 + seconds // COLLECT_SECONDS)
     # Beside these: the claims that found nothing, the routing tables, the reclaim, the counts.
     assert sum(statements.values()) <= 30 + 4 * seconds
@@ -226,7 +226,7 @@ def explain(connection, query, parameters, mode, *, analyze=False):
 
 
 def reads(nodes):
-    """Return by which indexes the tables are searched, and which are read whole. Rows whose place is known are not searched."""
+    """Return the indexes by which tables are searched, and the tables read as a whole. A look-up by ctid is not a search."""
     indexes = {node["Index Name"] for node in nodes if "Index Name" in node}
     whole = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
     return indexes - {"destination_pkey", "route_pkey"} | {f"all of {table}" for table in whole & set(QUEUES)}

@@ -16,7 +16,7 @@ META = 1
 
 @pytest.fixture
 def enqueue(connection):
-    """Owe `count` deliveries to Meta."""
+    """Enqueue `count` deliveries to Meta."""
 
     def enqueue(count=1, due="0 s"):
         connection.execute(
@@ -101,7 +101,7 @@ async def test_nothing_is_settled_twice(queue, enqueue, connection):
     assert counts(connection)["receipts"] == 3
 
 
-async def test_what_must_be_retried_is_owed_again_and_leaves_an_attempt(queue, enqueue, connection):
+async def test_what_must_be_retried_is_pending_again_and_leaves_an_attempt(queue, enqueue, connection):
     enqueue(2)
     lease = await queue.claim(2)
     first, second = (delivery.event.id for delivery in lease.deliveries)
@@ -170,7 +170,7 @@ async def test_a_lease_that_was_extended_does_not_expire(queue, enqueue, connect
     assert await reclaim(database) == 0
 
 
-async def test_an_expired_intake_lease_is_owed_again_whole(connection, database):
+async def test_an_expired_intake_lease_is_pending_again_as_a_whole(connection, database):
     connection.execute("INSERT INTO outbox.event (name) SELECT 'lead_submitted' FROM generate_series(1, 3)")
     parameters = {"holder": "gone", "lease": timedelta(seconds=0), "limit": 10, "since": 0}
     assert len(json.loads((await database.run("claim_events", parameters))[0][3])) == 3
@@ -179,7 +179,7 @@ async def test_an_expired_intake_lease_is_owed_again_whole(connection, database)
     assert connection.execute("SELECT array_agg(tries) FROM outbox.intake").fetchone() == ([1, 1, 1],)
 
 
-async def test_claims_at_once_share_the_work_and_take_nothing_twice(database, enqueue, connection):
+async def test_concurrent_claims_share_the_work_and_take_nothing_twice(database, enqueue, connection):
     enqueue(1000)
     queues = [PostgresQueue(database, META, f"p{number}", timedelta(seconds=60)) for number in range(8)]
 
@@ -195,7 +195,7 @@ async def test_claims_at_once_share_the_work_and_take_nothing_twice(database, en
     assert counts(connection) == {"queued": 0, "leased": 0, "receipts": 1000, "attempts": 0}
 
 
-async def test_two_settlements_of_one_lease_at_once_settle_each_row_once(queue, enqueue, connection):
+async def test_two_concurrent_settlements_of_one_lease_settle_each_row_once(queue, enqueue, connection):
     enqueue(200)
     lease = await queue.claim(200)
     settled = await asyncio.gather(*(queue.settle(lease, delivered(lease)) for _ in range(4)))
@@ -203,7 +203,7 @@ async def test_two_settlements_of_one_lease_at_once_settle_each_row_once(queue, 
     assert counts(connection)["receipts"] == 200
 
 
-async def test_what_turns_up_behind_the_watermark_is_claimed_all_the_same(queue, enqueue):
+async def test_a_row_that_appears_behind_the_watermark_is_still_claimed(queue, enqueue):
     enqueue(2)
     await queue.claim(2)
     enqueue(due="-1 h")

@@ -11,7 +11,7 @@ from dispatcher.delivery.queue import PostgresQueue
 from dispatcher.models import Settlement
 
 
-async def test_meta_is_tried_for_seven_days_and_then_the_event_is_dead(spine):
+async def test_meta_is_tried_for_seven_days_and_then_the_event_has_failed(spine):
     spine.faults("meta", rates={"http_500": 1.0})
     spine.record(name="lead_submitted", event_id="e", lead_id="1")
     await spine.drain()
@@ -110,7 +110,7 @@ async def test_a_lease_that_expired_is_not_repeated_when_it_would_count(spine, d
     assert spine.attempts("meta") == [("uncertain", "lease expired")]
 
 
-async def test_the_browsers_copy_stands_after_47_hours(spine):
+async def test_the_browser_s_copy_counts_after_47_hours(spine):
     spine.faults("meta", rates={"http_500": 1.0})
     spine.record(name="lead_submitted", event_id="e", lead_id="1", details={"browser_pair": True})
     await spine.drain()
@@ -121,7 +121,7 @@ async def test_the_browsers_copy_stands_after_47_hours(spine):
     assert spine.arrivals("meta") == []
 
 
-async def test_what_becomes_too_old_while_a_destination_is_paused_or_halted_is_dead(spine):
+async def test_what_becomes_too_old_while_a_destination_is_paused_or_halted_has_failed(spine):
     spine.connection.execute("UPDATE outbox.destination SET paused = true WHERE name = 'meta'")
     spine.settings = replace(spine.settings, ga4_secret=Secret())
     spine.record(name="lead_submitted", event_id="e", lead_id="1")
@@ -138,7 +138,7 @@ async def test_what_becomes_too_old_while_a_destination_is_paused_or_halted_is_d
 
 
 async def test_the_window_of_a_resend_counts_from_the_send_however_late_it_was_settled(spine, database):
-    """The database was away between the send and its settlement."""
+    """The database was unavailable between the send and its settlement."""
     spine.connection.execute("UPDATE outbox.destination SET enabled = (name = 'meta')")
     spine.record(name="lead_submitted", event_id="e", lead_id="1", handl_id="H1")
     spine.connection.execute("UPDATE outbox.destination SET paused = true")
@@ -158,7 +158,7 @@ async def test_the_window_of_a_resend_counts_from_the_send_however_late_it_was_s
     assert spine.arrivals("meta") == []
 
 
-async def test_a_destination_that_is_switched_off_is_sent_nothing_more(spine):
+async def test_a_disabled_destination_is_sent_nothing_more(spine):
     spine.faults("meta", rates={"http_500": 1.0})
     spine.record(name="lead_submitted", event_id="e", lead_id="1")
     assert await spine.drain() == 1

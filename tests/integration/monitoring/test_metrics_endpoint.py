@@ -1,4 +1,4 @@
-"""/metrics, over HTTP: of the daemon and of `outbox serve`; also while the database is away."""
+"""/metrics, over HTTP: of the daemon and of `outbox serve`; also while the database is unavailable."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def daemon_address(spine):
         yield address
 
 
-async def test_the_daemon_says_what_is_owed(spine, daemon_address):
+async def test_the_daemon_reports_what_is_pending(spine, daemon_address):
     for number in range(3):
         spine.record(name="lead_submitted", event_id=f"e{number}", handl_id="h1")
     content_type, text = await scraped(daemon_address)
@@ -81,7 +81,7 @@ async def test_nothing_of_a_person_is_in_it(spine, daemon_address):
         assert secret not in text
 
 
-async def test_a_scrape_while_the_database_is_away_says_so_and_tells_no_old_tales(spine):
+async def test_a_scrape_while_the_database_is_unavailable_reports_that_and_no_old_values(spine):
     nobody = "postgresql://nobody@127.0.0.1:9/none"
     async with Database.connect(nobody) as database:
         of = Gauges(database, fresh=FRESH)
@@ -98,7 +98,7 @@ async def test_a_scrape_while_the_database_is_away_says_so_and_tells_no_old_tale
     assert collected(of) == {("outbox_database_up",): 0}
 
 
-async def test_scrapes_at_the_same_time_ask_the_database_once(spine, database):
+async def test_concurrent_scrapes_read_the_database_once(spine, database):
     of = Gauges(database, fresh=FRESH)
     await of.refresh()
     before = collected(of)
@@ -110,7 +110,7 @@ async def test_scrapes_at_the_same_time_ask_the_database_once(spine, database):
     assert collected(of)["outbox_pending", "intake"] == 1
 
 
-async def test_circuits_dispatchers_and_alerts_as_the_tables_tell(connection, database):
+async def test_states_dispatchers_and_alerts_are_those_of_the_tables(connection, database):
     connection.execute(
         """
         INSERT INTO outbox.destination_state (since, seen_at, destination, holder, state, reason) VALUES
@@ -148,7 +148,7 @@ async def test_coverage_of_identifiers_and_of_nothing_else(connection, database)
     of = Gauges(database, fresh=FRESH)
     await of.refresh()
     found = {key[1:]: value for key, value in collected(of).items() if key[0] == "outbox_match_coverage_ratio"}
-    assert found["meta", "Lead", "em"] == 0.75  # both steps are called Lead
+    assert found["meta", "Lead", "em"] == 0.75  # both steps have the event name Lead
     assert found["meta", "Lead", "ph"] == 0
     assert {event_name for _, event_name, _ in found} == {"Lead"}
     assert "favourite" not in {field for *_, field in found}
@@ -163,7 +163,7 @@ async def test_an_open_transaction_is_seen(connection, database_url, database):
         assert collected(of)["outbox_oldest_transaction_seconds",] >= 0.2
 
 
-async def test_much_that_is_owed_is_estimated_and_never_counted(connection, database, monkeypatch):
+async def test_a_large_queue_is_estimated_and_never_counted(connection, database, monkeypatch):
     connection.execute(
         """
         INSERT INTO outbox.delivery (destination, due_at, event_id)
@@ -218,7 +218,7 @@ async def test_serve_counts_its_requests_by_route_and_never_by_address(spine):
     assert after["outbox_http_seconds_count", ("route", "/forms/{form}")] >= 1
     assert "ada" not in text
     assert "no-such-form" not in text
-    assert "outbox_database_up" not in text  # serve does not ask for what the daemon tells
+    assert "outbox_database_up" not in text  # only the daemon reports the metrics of the database
 
 
 async def test_every_gauge_has_the_labels_that_it_declares(connection, database):

@@ -1,4 +1,4 @@
-"""What metrics, alerts and reports ask of PostgreSQL looks through no queue, log or tally as a whole."""
+"""The queries of metrics, alerts and reports read no queue, log or table of counts as a whole."""
 
 from __future__ import annotations
 

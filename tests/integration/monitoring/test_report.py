@@ -1,4 +1,4 @@
-"""The report: `outbox report` as JSON and as text, and the same by the daily message."""
+"""The report: `outbox report` as JSON and as text, and the same in the daily message."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ TODAY = datetime.now(UTC).date()
 
 
 @pytest.fixture
-def tally(connection):
-    """Put rows into the tally: days ago, destination, step, field, events."""
+def coverage(connection):
+    """Insert rows into field_coverage: days ago, destination, step, field, events."""
 
-    def tally(*rows):
+    def coverage(*rows):
         with connection.cursor() as cursor:
             cursor.executemany(
                 "INSERT INTO outbox.field_coverage (day, destination, step, field, events) VALUES (%s, %s, %s, %s, %s)",
                 [(TODAY - timedelta(days=ago), *row) for ago, *row in rows],
             )
 
-    return tally
+    return coverage
 
 
 @pytest.fixture
-def tallied(tally):
-    tally(
+def tallied(coverage):
+    coverage(
         (0, 1, "lead_submitted", "", 10),
         (0, 1, "lead_submitted", "em", 8),
         (0, 2, "lead_submitted", "", 10),
@@ -43,7 +43,7 @@ def tallied(tally):
 
 
 @pytest.mark.usefixtures("tallied")
-async def test_it_compares_with_as_many_days_before(database, settings):
+async def test_it_compares_with_the_same_number_of_days_before(database, settings):
     result = await report(database, settings, Config(), until=TODAY, days=7)
     meta, ga4 = result.lines
     assert (result.since, result.until) == (TODAY - timedelta(days=6), TODAY)
@@ -52,19 +52,19 @@ async def test_it_compares_with_as_many_days_before(database, settings):
     assert result.problems == {"meta": NOT_YET}
 
 
-async def test_meta_s_own_score_stands_beside_the_estimate(spine, tally, database):
+async def test_meta_s_own_score_stands_beside_the_estimate(spine, coverage, database):
     visitor = {"user_agent": "Mozilla/5.0", "url": "https://www.example.com/", "ip": "203.0.113.7"}
     spine.record(name="email_verified", handl_id="h1", person={"email": "ada@example.com"}, visitor=visitor)
     await spine.drain()
     spine.connection.execute("DELETE FROM outbox.field_coverage")
-    tally((0, 1, "email_verified", "", 1), (0, 1, "email_verified", "em", 1), (0, 1, "lead_submitted", "", 1))
+    coverage((0, 1, "email_verified", "", 1), (0, 1, "email_verified", "em", 1), (0, 1, "lead_submitted", "", 1))
     verified, lead = (await report(database, spine.settings, Config(), until=TODAY, days=1)).lines
     assert verified.meta_score > 4
     assert lead.meta_score is None
 
 
 @pytest.mark.usefixtures("tallied")
-async def test_as_text_it_says_what_would_help(database, settings):
+async def test_as_text_it_contains_a_suggestion(database, settings):
     text = as_text(await report(database, settings, Config(), until=TODAY, days=1))
     assert text.startswith(f"Match quality, {TODAY}\n")
     assert (
@@ -106,7 +106,7 @@ async def test_on_a_terminal_it_is_a_table(outbox):
     assert "Email" in out
 
 
-async def test_where_nothing_was_delivered_it_says_so(outbox):
+async def test_if_nothing_was_delivered_it_says_so(outbox):
     code, out, _ = await outbox("report")
     assert code == 0
     assert "Nothing was delivered." in out

@@ -1,4 +1,4 @@
-"""One request, whatever the other end makes of it: what it was sent, and what its answer is taken for."""
+"""One request, whatever the other end does: what it was sent, and how its reply is classified."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EMPTY = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
 class Server:
-    """Answers each request with the next of `answers` (None: never), and keeps what it was sent by connection."""
+    """Replies to each request with the next of `answers` (None: never), and keeps what it received by connection."""
 
     def __init__(self, *answers):
         self.answers = iter(answers)
@@ -65,7 +65,7 @@ class Server:
 
 
 def classify(reply):
-    """Judge by saying what was answered."""
+    """Return the reply itself as a response."""
     return Response(Outcome.DELIVERED, reply.body.decode(), reply.status, trace=reply.headers.get("X-Trace"))
 
 
@@ -93,7 +93,7 @@ async def test_a_request_has_its_address_headers_and_body_and_connections_are_ke
     ],
     ids=["after a hint", "after an unknown hint", "chunked", "compressed", "until it closes"],
 )
-async def test_an_answer_is_read_whatever_its_form(answer):
+async def test_a_reply_is_read_whatever_its_form(answer):
     server = Server(answer, answer)
     async with server.client() as client:
         for _ in range(2):
@@ -118,12 +118,12 @@ async def test_a_reply_is_read_up_to_a_limit_and_the_rest_reaches_no_other_reque
         (b"close the door\r\n\r\n", "response not understood"),
     ],
 )
-async def test_what_was_sent_and_not_answered_is_uncertain(answer, reason):
+async def test_a_request_without_a_reply_is_uncertain(answer, reason):
     async with Server(answer).client() as client:
         assert await client.post(b"{}", classify) == Response(Outcome.UNCERTAIN, reason)
 
 
-async def test_an_answer_that_does_not_come_in_time_is_uncertain_and_its_connection_goes():
+async def test_a_late_reply_is_uncertain_and_its_connection_is_closed():
     server = Server(None, EMPTY)
     async with server.client(seconds=0.2) as client:
         assert await client.post(b"{}", classify) == Response(Outcome.UNCERTAIN, "timeout")
@@ -131,13 +131,13 @@ async def test_an_answer_that_does_not_come_in_time_is_uncertain_and_its_connect
     assert len(server.connections) == 2
 
 
-async def test_an_answer_that_does_not_come_to_its_end_in_time_is_uncertain():
+async def test_a_reply_that_does_not_end_in_time_is_uncertain():
     server = Server(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf")
     async with server.client(seconds=0.2) as client:
         assert await client.post(b"{}", classify) == Response(Outcome.UNCERTAIN, "timeout")
 
 
-async def test_a_slow_answer_takes_no_other_with_it():
+async def test_a_slow_reply_does_not_affect_others():
     server = Server(None, EMPTY)
     async with server.client(seconds=0.5) as client:
         slow = asyncio.create_task(client.post(b"{}", classify))
@@ -147,21 +147,21 @@ async def test_a_slow_answer_takes_no_other_with_it():
     assert len(server.connections) == 2
 
 
-async def test_an_answer_that_cannot_be_judged_is_uncertain():
+async def test_a_reply_that_cannot_be_classified_is_uncertain():
     async with Server(EMPTY).client() as client:
         assert await client.post(b"{}", lambda reply: reply.nothing) == Response(
             Outcome.UNCERTAIN, "response not understood"
         )
 
 
-async def test_what_could_not_leave_is_sure_not_to_have_been_taken():
+async def test_a_request_that_was_never_sent_is_transient():
     async with Server().client() as client:
         pass
     assert await client.post(b"{}", classify) == Response(Outcome.TRANSIENT, "ClientConnectorError")
     await client.close()
 
 
-async def test_what_comes_unasked_is_no_answer():
+async def test_unsolicited_bytes_are_no_reply():
     late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
     server = Server(EMPTY, EMPTY)
     async with server.client() as client:
@@ -173,7 +173,7 @@ async def test_what_comes_unasked_is_no_answer():
     assert len(server.connections) == 2
 
 
-async def test_a_connection_that_was_closed_meanwhile_is_made_anew():
+async def test_a_connection_closed_meanwhile_is_reopened():
     server = Server(EMPTY, EMPTY)
     async with server.client() as client:
         assert await client.post(b"{}", classify) == Response(Outcome.DELIVERED, "", 204)
@@ -191,14 +191,14 @@ async def test_an_idle_connection_is_closed(monkeypatch):
         await until(lambda: server.gone == 1)
 
 
-async def test_a_connection_is_not_used_again_while_a_body_is_still_in_it():
+async def test_a_connection_with_an_unsent_body_is_not_reused():
     answer = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
     connections = []
     done = asyncio.Event()
 
     async def refuse(reader, writer):
         connections.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(answer)  # before the body was read, which is more than any buffer on the way holds
+        writer.write(answer)  # before the body was read, which is larger than any buffer on the way
         await done.wait()
         writer.close()
 
@@ -213,7 +213,7 @@ async def test_a_connection_is_not_used_again_while_a_body_is_still_in_it():
     listening.close()
 
 
-async def test_a_request_that_is_cut_off_takes_its_connection_with_it():
+async def test_a_cancelled_request_closes_its_connection():
     server = Server(None)
     async with server.client() as client:
         request = asyncio.create_task(client.post(b"{}", classify))

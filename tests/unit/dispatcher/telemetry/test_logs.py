@@ -1,4 +1,4 @@
-"""Logs: for a person on a terminal, for a machine elsewhere."""
+"""Logs: readable on a terminal, JSON elsewhere."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_elsewhere_each_line_is_json_with_time_and_level():
     assert entry == {"event": "leases expired and were taken back", "level": "info", "deliveries": 3}
 
 
-def test_on_a_terminal_it_is_for_reading():
+def test_on_a_terminal_lines_are_readable():
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM], stderr=theirs, env={**os.environ, "TERM": "xterm"}

@@ -1,4 +1,4 @@
-"""What a process counts: by few labels, in families that Prometheus understands."""
+"""The metrics of a process: few labels, in families that Prometheus understands."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def grown():
     )
 
 
-def test_a_settlement_counts_receipts_and_attempts_apart(grown):
+def test_a_settlement_counts_receipts_and_attempts_separately(grown):
     prometheus.settled(
         "meta",
         {
@@ -79,7 +79,7 @@ def test_intake_counts_events_and_batches(grown):
     assert grown("outbox_intake_seconds_count") == 1
 
 
-def test_reasons_that_are_no_fixed_set_do_not_become_a_series_each(monkeypatch, grown):
+def test_unbounded_reasons_do_not_become_a_series_each(monkeypatch, grown):
     monkeypatch.setattr(prometheus, "_reasons", set())
     for number in range(1000):
         prometheus.settled("meta", {("failed", f"surprise {number}"): 1}, 0.01)

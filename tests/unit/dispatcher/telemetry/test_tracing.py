@@ -41,7 +41,7 @@ def test_a_span_has_its_name_and_attributes_and_its_parent(exported):
     assert settle.parent.span_id == send.context.span_id
 
 
-def test_an_error_goes_on_and_leaves_its_kind_alone(exported):
+def test_an_error_is_raised_and_only_its_type_recorded(exported):
     with pytest.raises(ValueError, match="ada"), tracing.span("send"):
         raise ValueError("ada@example.com")
     (span,) = exported()

@@ -121,12 +121,12 @@ def test_a_purchase_carries_order_and_item():
     assert sent["items"] == [{"item_id": "pro", "item_name": "pro", "quantity": 1, "price": 49.9}]
 
 
-def test_a_purchase_without_an_order_is_known_by_its_event_id():
+def test_a_purchase_without_an_order_has_its_event_id_as_transaction_id():
     assert parameters(PURCHASE, event_id="e9", details={"value": 1, "currency": "EUR"})["transaction_id"] == "e9"
 
 
 @pytest.mark.parametrize("details", [{}, {"value": 10}, {"currency": "EUR"}])
-def test_a_purchase_without_money_is_dead(details):
+def test_a_purchase_without_value_and_currency_fails(details):
     assert built(PURCHASE, details=details) == Refusal("failed", "missing value")
 
 
@@ -180,5 +180,5 @@ def test_a_request_stays_below_130_kb():
         (404, Outcome.TRANSIENT),
     ],
 )
-def test_answers_are_judged_by_status(status, outcome):
+def test_replies_are_classified_by_status(status, outcome):
     assert classify(Reply(status, {}, b"")).outcome is outcome

@@ -55,7 +55,7 @@ def sha(text):
     return sha256(text.encode()).hexdigest()
 
 
-def test_the_whole_identity_goes_along():
+def test_the_whole_identity_is_sent():
     sent = user_data(
         sealed=seal(PERSON).to_json(), visitor=BROWSER, account_id=" ACC-5 ", handl_id="HandL-1", lead_id="17"
     )
@@ -199,7 +199,7 @@ def test_insufficient_identity_is_found_before_sending(sealed, visitor):
         {"value": 1e300, "currency": "EUR"},
     ],
 )
-def test_a_purchase_without_value_and_currency_is_dead(details):
+def test_a_purchase_without_value_and_currency_fails(details):
     assert payload(PURCHASE, lead_id="1", details=details) == Refusal("failed", "missing value")
 
 
@@ -216,7 +216,7 @@ def test_consent_denied_sends_nothing():
     assert isinstance(payload(lead_id="1", consent={"ad_personalization": "denied"}), dict)
 
 
-def test_details_pass_on_but_for_what_is_personal():
+def test_details_are_passed_on_except_personal_ones():
     details = {
         "seats": 3, "annual": True, "note": "call ada@example.com", "email": "a@b.c", "phone": "1", "trial days": 7,
         "nested": {"a": 1}, "_x": 1, "huge": 1e300,

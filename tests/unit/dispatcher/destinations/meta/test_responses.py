@@ -1,4 +1,4 @@
-"""What Meta's answers mean, by number."""
+"""What Meta's responses mean, by number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def other(status, body=b"", headers=None):
     return classify(Reply(status, headers or {}, body), sent=2)
 
 
-def test_taken_whole_is_delivered():
+def test_all_events_received_is_delivered():
     answer = other(200, b'{"events_received":2,"messages":[],"fbtrace_id":"AbC_1-"}')
     assert (answer.outcome, answer.trace) == (Outcome.DELIVERED, "AbC_1-")
 
@@ -78,7 +78,7 @@ def test_what_meta_calls_transient_is_not_rejected():
         (400, b"\xff\xfe", Outcome.TRANSIENT),
     ],
 )
-def test_answers_in_another_form_are_judged_by_status(status, body, expected):
+def test_replies_in_another_format_are_classified_by_status(status, body, expected):
     assert other(status, body).outcome is expected
 
 
@@ -95,7 +95,7 @@ def test_answers_in_another_form_are_judged_by_status(status, body, expected):
         ({}, THROTTLE_SECONDS),
     ],
 )
-def test_throttling_lasts_as_long_as_meta_says(headers, seconds):
+def test_throttling_lasts_as_long_as_meta_asks(headers, seconds):
     assert error(80004, headers=headers).wait == seconds
 
 
@@ -116,7 +116,7 @@ def test_a_rate_limit_that_is_almost_used_up_is_waited_for(headers, seconds):
     assert (answer.outcome, answer.wait) == (Outcome.DELIVERED, seconds)
 
 
-def test_no_text_of_an_answer_is_kept():
+def test_no_text_of_a_reply_is_kept():
     answer = error(100, error_user_msg="john@example.com is invalid", fbtrace_id="john@example.com")
     assert answer.trace is None
     assert "john" not in repr(answer)

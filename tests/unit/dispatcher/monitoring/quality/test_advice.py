@@ -8,7 +8,7 @@ from dispatcher.monitoring.quality.advice import AT_GA4, AT_META
 EVERYTHING = {each.field: 10 for each in META}
 
 
-def test_every_identifier_of_meta_s_is_somebody_s_to_fill():
+def test_every_identifier_of_meta_has_a_change_that_fills_it():
     assert {name for change in AT_META for name in change.fields} == {each.field for each in META}
     known = {each.field for each in IDENTIFIERS["ga4"]}
     assert {name for change in AT_GA4 for name in change.fields} <= known
@@ -21,12 +21,12 @@ def test_what_adds_most_comes_first():
     assert "phone" in advise("meta", 10, EVERYTHING | {"ph": 0, "fbp": 0})
 
 
-def test_a_small_lack_of_much_does_not_outweigh_a_great_lack_of_less():
+def test_a_small_gap_in_a_heavy_field_does_not_outweigh_a_large_gap_in_a_light_one():
     assert "click id" in advise("meta", 10, EVERYTHING | {"em": 9, "fbc": 1})
     assert "(90% lack it)" in advise("meta", 10, EVERYTHING | {"em": 9, "fbc": 1})
 
 
-def test_where_all_is_well_there_is_nothing_to_say():
+def test_full_coverage_gets_no_advice():
     assert advise("meta", 10, EVERYTHING) is None
     assert advise("meta", 10, EVERYTHING | {"ge": 0}) is None
     assert advise("meta", 0, {}) is None
@@ -34,7 +34,7 @@ def test_where_all_is_well_there_is_nothing_to_say():
     assert advise("another", 10, {}) is None
 
 
-def test_no_browser_is_asked_for_where_none_can_be():
+def test_server_events_get_no_advice_about_browsers():
     missing = EVERYTHING | {"fbp": 0, "fbc": 0, "client_ip_address": 0, "client_user_agent": 0}
     assert advise("meta", 10, missing) is not None
     assert advise("meta", 10, missing, has_browser=False) is None

@@ -14,7 +14,7 @@ def test_the_weights_add_up_to_ten():
     assert sum(each.weight for each in META) == pytest.approx(10)
 
 
-def test_everything_meta_can_be_told_of_a_person_is_weighed():
+def test_every_identifier_that_meta_accepts_has_a_weight():
     assert {each.field for each in META} == {*TRAITS, *ANONYMOUS}
     assert all(each.weight > 0 and each.api_name for each in META)
 
@@ -24,7 +24,7 @@ def test_no_identifier_that_meta_ranks_high_counts_less_than_one_it_ranks_lower(
     assert min(ranked["high"]) >= max(ranked["medium"]) > max(ranked["low"])
 
 
-def test_an_anonymous_click_comes_to_between_four_and_five_and_a_known_person_to_nine():
+def test_an_anonymous_click_scores_between_four_and_five_and_a_known_person_nine():
     assert 4 <= estimate(1, ANONYMOUS) <= 5
     known = ANONYMOUS | dict.fromkeys(("em", "ph", "fn", "ln", "ct", "zp", "country"), 1)
     assert estimate(1, known) >= 9
