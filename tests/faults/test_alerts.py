@@ -65,7 +65,7 @@ async def test_one_alert_and_one_all_clear(spine, dispatch, inbox, clock):
     status, ready = await asyncio.to_thread(dispatchers[0].health, "/readyz")
     assert (status, ready["destinations"]["meta"]["state"]) == (503, "halted")
 
-    # The elected one is killed, another stopped and started anew: nobody is told again, and nothing is called off.
+    # The leader is killed, another dispatcher restarted: no message is repeated, and no all clear is sent.
     elected = spine.connection.execute("SELECT split_part(holder, ':', 2)::int FROM outbox.leader").fetchone()[0]
     first = next(dispatcher for dispatcher in dispatchers if dispatcher.process.pid == elected)
     first.signal(signal.SIGKILL)
@@ -80,7 +80,7 @@ async def test_one_alert_and_one_all_clear(spine, dispatch, inbox, clock):
     )
     assert titles(inbox) == [ATTENTION]
 
-    # The token is mended.
+    # The token is fixed.
     spine.faults("meta")
     await until(lambda: len({arrival.event_id for arrival in spine.arrivals("meta")}) == 20, seconds=60)
     await eventually_scraped(anew, 'outbox_destination_state{destination="meta",state="running"} 1.0')

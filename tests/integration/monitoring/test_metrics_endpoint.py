@@ -91,7 +91,7 @@ async def test_a_scrape_while_the_database_is_unavailable_reports_that_and_no_ol
         of = Gauges(database, fresh=FRESH)
         await of.refresh()
         assert collected(of)["outbox_database_up",] == 1
-    of._asked_at -= gauges.FRESH_SECONDS
+    of._read_at -= gauges.FRESH_SECONDS
     with pytest.raises(psycopg.OperationalError):
         await of._database.run_once("read_clock")  # its pool is closed
     await of.refresh()
@@ -105,7 +105,7 @@ async def test_concurrent_scrapes_read_the_database_once(spine, database):
     spine.record(name="lead_submitted", handl_id="h1")
     await of.refresh()
     assert collected(of) == before
-    of._asked_at -= gauges.FRESH_SECONDS
+    of._read_at -= gauges.FRESH_SECONDS
     await of.refresh()
     assert collected(of)["outbox_pending", "intake"] == 1
 
@@ -113,10 +113,9 @@ async def test_concurrent_scrapes_read_the_database_once(spine, database):
 async def test_states_dispatchers_and_alerts_are_those_of_the_tables(connection, database):
     connection.execute(
         """
+        INSERT INTO outbox.dispatcher (holder, seen_at) VALUES
+            ('a', outbox.clock()), ('b', outbox.clock()), ('gone', outbox.clock() - interval '1 hour');
         INSERT INTO outbox.destination_state (since, seen_at, destination, holder, state, reason) VALUES
-            (outbox.clock(), outbox.clock(), 0, 'a', 'running', NULL),
-            (outbox.clock(), outbox.clock(), 0, 'b', 'running', NULL),
-            (outbox.clock(), outbox.clock() - interval '1 hour', 0, 'gone', 'running', NULL),
             (outbox.clock(), outbox.clock(), 1, 'a', 'running', NULL),
             (outbox.clock(), outbox.clock(), 1, 'b', 'halted', 'permission missing'),
             (outbox.clock(), outbox.clock(), 2, 'a', 'throttled', 'too many requests'),
