@@ -123,7 +123,9 @@ async def test_a_leased_delivery_becomes_an_unknown_outcome_and_its_holder_is_fe
         {"event_id": number, "revision": 0, "outcome": "delivered", "status": 200}
         for (number, *_), *_ in json.loads(claimed)
     ]
-    assert await database.run("settle_deliveries", {"lease": lease, "holder": "one", "settlements": Jsonb(settled)}) == [(0,)]
+    assert await database.run(
+        "settle_deliveries", {"lease": lease, "holder": "one", "settlements": Jsonb(settled)}
+    ) == [(0,)]
     again = await PostgresQueue(database, 1, "one", CLAIM["lease"]).claim(10)
     assert (
         sorted((each.tries, each.first_unknown_at) for each in again.deliveries if each.tries) == [(1, claimed_at)] * 2
