@@ -18,7 +18,7 @@ app = typer.Typer(help="Dead letters: what somebody should look at.", no_args_is
 
 Reason = Annotated[str | None, typer.Option(help='Only of this reason, e.g. "missing value".')]
 Destination = Annotated[str | None, typer.Option(help="Only of this destination, e.g. meta.")]
-Name = Annotated[str | None, typer.Option(help="Only of this step, e.g. subscription_purchased.")]
+Step = Annotated[str | None, typer.Option(help="Only of this step, e.g. subscription_purchased.")]
 
 
 def add_to(parent: typer.Typer) -> None:
@@ -30,13 +30,13 @@ def add_to(parent: typer.Typer) -> None:
 def list_(
     reason: Reason = None,
     destination: Destination = None,
-    name: Name = None,
+    step: Step = None,
     *,
     json: output.Json = False,
 ) -> None:
     """Show dead letters, grouped, with what to do."""
     with context.migrated_database() as (_, url):
-        groups = asyncio.run(_list(url, DeadLetterFilter(reason, destination, name)))
+        groups = asyncio.run(_list(url, DeadLetterFilter(reason, destination, step)))
     if json:
         output.print_json(groups)
         return
@@ -51,15 +51,15 @@ def list_(
 def requeue(
     reason: Reason = None,
     destination: Destination = None,
-    name: Name = None,
+    step: Step = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="All of them, whatever the reason.")] = False,
 ) -> None:
     """Owe dead letters once more, as a new revision; what was recorded of them stays."""
-    if not (every or reason or destination or name):
-        raise typer.BadParameter("say which: --reason, --destination, --name, or --all")
+    if not (every or reason or destination or step):
+        raise typer.BadParameter("say which: --reason, --destination, --step, or --all")
     with context.migrated_database() as (_, url):
-        requeued = asyncio.run(_requeue(url, DeadLetterFilter(reason, destination, name)))
+        requeued = asyncio.run(_requeue(url, DeadLetterFilter(reason, destination, step)))
     typer.echo(f"{requeued} requeued")
 
 
@@ -67,7 +67,7 @@ def _row(group: dead_letters.Group) -> list[str]:
     code = "/".join(str(part) for part in (group.code, group.subcode) if part is not None)
     last = f"{group.last_at:%Y-%m-%d %H:%M}"
     advice = explain(group.reason).do
-    return [group.destination, group.name, group.reason or "", code, str(group.count), last, advice]
+    return [group.destination, group.step, group.reason or "", code, str(group.count), last, advice]
 
 
 async def _list(url: str, which: DeadLetterFilter) -> list[dead_letters.Group]:

@@ -70,7 +70,7 @@ def _steps() -> Iterator[str]:
 Name = Annotated[str, typer.Argument(help="The destination, e.g. meta.", autocompletion=_names)]
 Step = Annotated[
     str | None,
-    typer.Option("--event", help="Only this step of the funnel there, e.g. lead_submitted.", autocompletion=_steps),
+    typer.Option("--step", help="Only this step of the funnel there, e.g. lead_submitted.", autocompletion=_steps),
 ]
 
 
@@ -90,27 +90,27 @@ def list_(*, json: output.Json = False) -> None:
 
 
 @app.command()
-def pause(name: Name, event: Step = None) -> None:
+def pause(name: Name, step: Step = None) -> None:
     """Let deliveries wait until `resume`; their windows run on (Meta: 7 days after the event; GA4: 72 hours)."""
-    _switch(name, event, "pause", "deliveries wait, and their windows run on")
+    _switch(name, step, "pause", "deliveries wait, and their windows run on")
 
 
 @app.command()
-def resume(name: Name, event: Step = None) -> None:
+def resume(name: Name, step: Step = None) -> None:
     """Let deliveries go on."""
-    _switch(name, event, "resume", "what waits is delivered")
+    _switch(name, step, "resume", "what waits is delivered")
 
 
 @app.command()
-def enable(name: Name, event: Step = None) -> None:
+def enable(name: Name, step: Step = None) -> None:
     """Deliver from now on; what was skipped stays skipped."""
-    _switch(name, event, "enable", "delivered from now on")
+    _switch(name, step, "enable", "delivered from now on")
 
 
 @app.command()
-def disable(name: Name, event: Step = None) -> None:
+def disable(name: Name, step: Step = None) -> None:
     """Skip deliveries for good (`skipped: disabled`): what is owed and what comes; nothing is made up for later."""
-    _switch(name, event, "disable", "skipped, and not made up for later")
+    _switch(name, step, "disable", "skipped, and not made up for later")
 
 
 def _switch(name: str, step: str | None, action: Action, effect: str) -> None:

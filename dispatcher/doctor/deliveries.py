@@ -67,7 +67,7 @@ def check_dead(groups: Sequence[Group]) -> Iterator[Finding]:
         explained = explain(group.reason)
         yield warn(
             "dead letters",
-            f"{group.count} of {group.name} at {group.destination}: {group.reason}. {explained.says}",
+            f"{group.count} of {group.step} at {group.destination}: {group.reason}. {explained.says}",
             explained.do or "Look at `outbox dead list`.",
         )
     if len(groups) > MOST_GROUPS:
@@ -167,7 +167,7 @@ def _destination(
             yield warn(
                 name,
                 f"{what.capitalize()} there: {', '.join(steps)}.",
-                f"`outbox destination {verb} {name} --event …`.",
+                f"`outbox destination {verb} {name} --step …`.",
             )
 
 

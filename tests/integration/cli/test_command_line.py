@@ -108,4 +108,4 @@ def test_the_shell_completes_what_the_installer_wrote(tmp_path):
 
     assert completed("outbox", "des") == ["destination"]
     assert completed("outbox", "destination", "pause", "me") == ["meta"]
-    assert completed("outbox", "destination", "pause", "meta", "--event", "lead") == ["lead_submitted"]
+    assert completed("outbox", "destination", "pause", "meta", "--step", "lead") == ["lead_submitted"]

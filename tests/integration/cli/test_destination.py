@@ -57,7 +57,7 @@ async def test_a_refused_token_is_said(spine):
     [("pause", "paused", True, True), ("disable", "disabled", False, False)],
 )
 async def test_a_switch_is_thrown_and_taken_back(outbox, verb, said, paused, enabled):
-    code, out, _ = await outbox("destination", verb, "meta", "--event", "lead_submitted")
+    code, out, _ = await outbox("destination", verb, "meta", "--step", "lead_submitted")
     assert (code, out.startswith(f"lead_submitted at meta: {said}, ")) == (0, True)
     steps = {step["step"]: step for step in (await listed(outbox))["meta"]["steps"]}
     assert (steps["lead_submitted"]["paused"], steps["lead_submitted"]["enabled"]) == (paused, enabled)
@@ -73,6 +73,6 @@ async def test_a_switch_is_thrown_and_taken_back(outbox, verb, said, paused, ena
 async def test_what_is_not_there_is_named_with_what_is(outbox):
     code, _, errors = await outbox("destination", "pause", "mata")
     assert (code, errors) == (2, "outbox: there is no destination of that name; there are ga4, meta\n")
-    code, _, errors = await outbox("destination", "pause", "meta", "--event", "signed_in")
+    code, _, errors = await outbox("destination", "pause", "meta", "--step", "signed_in")
     assert code == 2
     assert "it is told of account_created" in errors

@@ -11,7 +11,7 @@ from dispatcher.database.queries import load
 from tests.support.plans import FILL, IDS, walk
 
 DAY = {"since": timedelta(days=1)}
-DEAD = {"reason": None, "destination": None, "name": None}
+DEAD = {"reason": None, "destination": None, "step": None}
 
 # Query → its parameters.
 STATEMENTS = {
