@@ -17,8 +17,8 @@ from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
-COLOURS = {"ok": "green", "warn": "yellow", "bad": "bold red"}
-"""Words that stand out on a terminal; they say the same without colour."""
+COLOURS = {"ok": "green", "warning": "yellow", "error": "bold red"}
+"""Cell texts that are coloured on a terminal. The meaning is in the text, not only in the colour."""
 
 
 def print_json(value: Any) -> None:
