@@ -273,9 +273,9 @@ def test_one_goes_live_with_a_single_step_at_both_destinations():
     for words in commands(block):
         if "--step" in words:
             off[words[3]].add(words[5])
-    told = {name: {step.name for step in FUNNEL if name in step.targets} for name in off}
-    (left,) = told["meta"] - off["meta"]
-    assert off == {name: steps - {left} for name, steps in told.items()}
+    routed = {name: {step.name for step in FUNNEL if name in step.targets} for name in off}
+    (left,) = routed["meta"] - off["meta"]
+    assert off == {name: steps - {left} for name, steps in routed.items()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
