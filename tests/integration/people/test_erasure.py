@@ -311,7 +311,7 @@ async def test_it_asks_first_on_a_terminal_and_shows_only_counts(spine, outbox):
     )
     code, printed, _ = await outbox("erase", "--lead", f"L{MARK}", answer="n\n")
     assert code == 1
-    assert "1 events, 1 handlIDs, 1 leads, 1 traits, 1 deliveries still owed" in printed
+    assert "1 events, 1 handlIDs, 1 leads, 1 traits, 1 pending deliveries" in printed
     assert MARK not in printed
     assert spine.count("erasure") == 0
     code, printed, errors = await outbox("erase", "--lead", f"L{MARK}", answer="y\n")
