@@ -1,4 +1,4 @@
-"""The command `outbox`. Exit codes: 0 done; 1 something went wrong; 2 the call or a setting is wrong; 3 work is left."""
+"""The command `outbox`. Exit codes: 0 done; 1 something went wrong; 2 usage or configuration error; 3 work remains."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from dispatcher.database.embedded_postgres import EmbeddedError
 from dispatcher.database.migrations import SchemaVersionError
 from dispatcher.telemetry import logs
 
-EXIT_CODES = "Exit codes: 0 done; 1 something went wrong; 2 the call or a setting is wrong; 3 work is left."
+EXIT_CODES = "Exit codes: 0 done; 1 something went wrong; 2 usage or configuration error; 3 work remains."
 
 app = typer.Typer(
     name="outbox",
-    help="Conversions from a CRM's own transaction to Meta and GA4.",
+    help="Deliver conversions that a CRM records in its own transactions to Meta and GA4.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
-    pretty_exceptions_enable=False,  # a pretty traceback shows local variables, and in them secrets
+    pretty_exceptions_enable=False,  # a pretty traceback shows local variables, which may contain secrets
 )
 for command in (
     migrate,
@@ -58,18 +58,18 @@ for command in (
 
 
 def main() -> None:
-    """Run the command; an error that an operator can mend is a sentence, not a traceback."""
+    """Run the command. An error that an operator can fix is printed as a sentence, not as a traceback."""
     logs.configure()
     try:
         app()
     except ConfigError as error:
         _fail(str(error), 2)
     except SettingsError as error:
-        _fail(f"a setting cannot be used: {error}", 2)
+        _fail(f"invalid setting: {error}", 2)
     except (EmbeddedError, SchemaVersionError) as error:
         _fail(str(error), 1)
     except psycopg.errors.InsufficientPrivilege:
-        _fail("this database user may not do that; GRANT outbox_dispatcher TO it", 1)
+        _fail("this database user lacks the necessary rights; GRANT outbox_dispatcher TO it", 1)
     except psycopg.OperationalError as error:
         _fail(f"the database does not answer ({type(error).__name__}); check OUTBOX_DATABASE_URL", 1)
 

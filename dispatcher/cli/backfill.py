@@ -1,4 +1,4 @@
-"""`outbox backfill`: re-sends after merges, on demand."""
+"""`outbox backfill`: finds and queues re-sends after merges, on demand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dispatcher.config.settings import Settings
 from dispatcher.resend.backfill import backfill as scan
 from dispatcher.resend.planner import Decision, summary
 
-DAYS = 7  # no destination takes an event that is older
+DAYS = 7  # no destination accepts older events
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,16 +26,18 @@ def add_to(app: typer.Typer) -> None:
 
 def backfill(
     since: Annotated[
-        datetime | None, typer.Option(help="Events recorded since then (UTC); default: 7 days ago.")
+        datetime | None, typer.Option(help="Only events recorded since this time (UTC). Default: 7 days ago.")
     ] = None,
-    account: Annotated[str | None, typer.Option(help="Only what belongs to this account.")] = None,
+    account: Annotated[str | None, typer.Option(help="Only events of this account.")] = None,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be sent again; enqueue nothing.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="The summary as JSON.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what would be sent again, and enqueue nothing.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Send again what was delivered, where a merge has added an identifier and it cannot count twice.
+    """Queue delivered events again where a merge has added an identifier and nothing can be counted twice.
 
-    Idempotent, and safe beside running dispatchers, which deliver what it enqueues.
+    Idempotent, and safe while dispatchers are running. They deliver what it enqueues.
     """
     since = since or datetime.now(UTC) - timedelta(days=DAYS)
     since = since if since.tzinfo else since.replace(tzinfo=UTC)
@@ -47,7 +49,7 @@ def backfill(
     for decision, count in sorted(counts.items()):
         typer.echo(f"{count:8}  {decision}")
     if not counts:
-        typer.echo("nothing was delivered that could have gained an identifier")
+        typer.echo("no delivered event could have gained an identifier")
 
 
 async def _scan(
@@ -55,7 +57,7 @@ async def _scan(
 ) -> dict[str, int]:
     counts: Counter[str] = Counter()
     async with daemon.running(settings, url, context.config()) as running:
-        with progress("events", quiet=quiet) as tell:
+        with progress("events", quiet=quiet) as update:
             async for part in scan(
                 running.database, running.resender, since=since, account_id=account, dry_run=dry_run
             ):
@@ -63,7 +65,7 @@ async def _scan(
                 counts["enqueued"] += part.enqueued
                 if part.merge_notices:
                     counts["merge notice"] += part.merge_notices
-                tell(part.done, part.total)
+                update(part.done, part.total)
                 if dry_run and not quiet:
                     for each in part.assessments:
                         if each.decision is Decision.RESEND:

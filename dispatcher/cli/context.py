@@ -1,4 +1,4 @@
-"""What every command needs: the settings, and the address of the database."""
+"""What every command needs: the settings, the configuration, and the address of the database."""
 
 from __future__ import annotations
 
@@ -24,54 +24,54 @@ log = structlog.get_logger()
 
 WAIT_SECONDS = 2.0
 HOME = Path(".outbox")
-"""Where the embedded PostgreSQL lives, below the current folder."""
+"""The folder of the embedded PostgreSQL, relative to the current directory."""
 
 
 def settings() -> Settings:
-    """Read the settings from the environment."""
+    """Return the settings from the environment."""
     return Settings.from_environment(os.environ)
 
 
 @contextmanager
 def migrated_database(*, wait: bool = False) -> Iterator[tuple[Settings, str]]:
-    """Give the settings, and the address of a database whose schema is current; else say what to do.
+    """Yield the settings and the address of a database whose schema is current. Otherwise print what to do and exit.
 
-    With `wait`, a database that does not answer is waited for.
+    With `wait`, wait for a database that does not answer.
     """
-    known = settings()
-    with database(known) as url:
-        if pending := _answer(lambda: migrations.pending(url), wait=wait):
+    read = settings()
+    with database(read) as url:
+        if pending := _with_database(lambda: migrations.pending(url), wait=wait):
             typer.echo(f"outbox: the database lacks {', '.join(pending)}; run `outbox migrate`", err=True)
             raise typer.Exit(2)
-        yield known, url
+        yield read, url
 
 
 def config() -> Config:
-    """Read `outbox.toml`, where there is one."""
+    """Return the configuration in `outbox.toml`, or the default without a file."""
     return find(settings().config, os.environ)
 
 
 def keep_in_step(url: str, config: Config, *, wait: bool) -> None:
-    """Bring the tables of words in step with `outbox.toml`, and log what changes.
+    """Update the routing tables from `outbox.toml`, and log each change.
 
-    Without a file the tables are left as they are: a daemon that was started in the wrong folder must not take another
-    company's funnel back to the default, and so tell nobody of its conversions.
+    Without a file, the tables stay as they are: a daemon started in the wrong folder must not replace a company's funnel
+    by the default, because then its conversions would go nowhere.
     """
     is_file = config.path is not None
-    changes = _answer(lambda: migrations.keep_in_step(url, config, write=is_file), wait=wait)
+    changes = _with_database(lambda: migrations.keep_in_step(url, config, write=is_file), wait=wait)
     for change in changes if is_file else ():
         log.warning("the funnel has changed", change=change)
     if changes and not is_file:
         log.warning(
-            "the funnel in the database is not the default, and there is no outbox.toml here: it is left as it is",
+            "the funnel in the database differs from the default and is kept: there is no outbox.toml here",
             differences=len(changes),
         )
 
 
-def _answer(ask: Callable[[], T], *, wait: bool) -> T:
+def _with_database(call: Callable[[], T], *, wait: bool) -> T:
     for failures in itertools.count(1):
         try:
-            return ask()
+            return call()
         except psycopg.OperationalError as error:
             if not wait:
                 raise
@@ -83,7 +83,7 @@ def _answer(ask: Callable[[], T], *, wait: bool) -> T:
 
 @contextmanager
 def database(settings: Settings) -> Iterator[str]:
-    """Give the address of the database: the configured one, else the embedded PostgreSQL's."""
+    """Yield the address of the configured database, or of the embedded PostgreSQL while it runs."""
     if settings.database_url:
         yield settings.database_url.reveal()
     else:

@@ -1,4 +1,4 @@
-"""`outbox dead list` and `outbox dead requeue`: what will not be sent as it is, and sending it once more."""
+"""`outbox dead list` and `outbox dead requeue`: lists dead letters and queues them again."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from dispatcher.delivery import dead_letters
 from dispatcher.delivery.dead_letters import DeadLetterFilter
 from dispatcher.reasons import explain
 
-app = typer.Typer(help="Dead letters: what somebody should look at.", no_args_is_help=True)
+app = typer.Typer(help="List dead letters (deliveries that failed for good) and requeue them.", no_args_is_help=True)
 
-Reason = Annotated[str | None, typer.Option(help='Only of this reason, e.g. "missing value".')]
-Destination = Annotated[str | None, typer.Option(help="Only of this destination, e.g. meta.")]
-Name = Annotated[str | None, typer.Option(help="Only of this step, e.g. subscription_purchased.")]
+Reason = Annotated[str | None, typer.Option(help='Only this reason, e.g. "missing value".')]
+Destination = Annotated[str | None, typer.Option(help="Only this destination, e.g. meta.")]
+Step = Annotated[str | None, typer.Option(help="Only this step, e.g. subscription_purchased.")]
 
 
 def add_to(parent: typer.Typer) -> None:
@@ -30,20 +30,20 @@ def add_to(parent: typer.Typer) -> None:
 def list_(
     reason: Reason = None,
     destination: Destination = None,
-    name: Name = None,
+    step: Step = None,
     *,
     json: output.Json = False,
 ) -> None:
-    """Show dead letters, grouped, with what to do."""
+    """List dead letters in groups, with what to do about each."""
     with context.migrated_database() as (_, url):
-        groups = asyncio.run(_list(url, DeadLetterFilter(reason, destination, name)))
+        groups = asyncio.run(_list(url, DeadLetterFilter(reason, destination, step)))
     if json:
         output.print_json(groups)
         return
     if not groups:
         typer.echo("no dead letters")
         return
-    columns = ["destination", "step", "reason", "code", "count", "last", "what to do"]
+    columns = ["destination", "step", "reason", "code", "count", "newest", "what to do"]
     output.print_table(columns, [_row(group) for group in groups])
 
 
@@ -51,23 +51,23 @@ def list_(
 def requeue(
     reason: Reason = None,
     destination: Destination = None,
-    name: Name = None,
+    step: Step = None,
     *,
-    every: Annotated[bool, typer.Option("--all", help="All of them, whatever the reason.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Requeue all dead letters.")] = False,
 ) -> None:
-    """Owe dead letters once more, as a new revision; what was recorded of them stays."""
-    if not (every or reason or destination or name):
-        raise typer.BadParameter("say which: --reason, --destination, --name, or --all")
+    """Queue dead letters for delivery again, as a new revision. Their history is kept."""
+    if not (every or reason or destination or step):
+        raise typer.BadParameter("Choose at least one of: --reason, --destination, --step, --all")
     with context.migrated_database() as (_, url):
-        requeued = asyncio.run(_requeue(url, DeadLetterFilter(reason, destination, name)))
+        requeued = asyncio.run(_requeue(url, DeadLetterFilter(reason, destination, step)))
     typer.echo(f"{requeued} requeued")
 
 
 def _row(group: dead_letters.Group) -> list[str]:
     code = "/".join(str(part) for part in (group.code, group.subcode) if part is not None)
-    last = f"{group.last_at:%Y-%m-%d %H:%M}"
+    newest = f"{group.last_at:%Y-%m-%d %H:%M}"
     advice = explain(group.reason).do
-    return [group.destination, group.name, group.reason or "", code, str(group.count), last, advice]
+    return [group.destination, group.step, group.reason or "", code, str(group.count), newest, advice]
 
 
 async def _list(url: str, which: DeadLetterFilter) -> list[dead_letters.Group]:
@@ -77,5 +77,5 @@ async def _list(url: str, which: DeadLetterFilter) -> list[dead_letters.Group]:
 
 async def _requeue(url: str, which: DeadLetterFilter) -> int:
     async with Database.connect(url, connections=1) as database:
-        with progress("requeued") as tell:
-            return await dead_letters.requeue(database, which, lambda done: tell(done, None))
+        with progress("requeued") as update:
+            return await dead_letters.requeue(database, which, lambda done: update(done, None))

@@ -1,4 +1,4 @@
-"""`outbox destination list|pause|resume|enable|disable`: an operator's switches."""
+"""`outbox destination list|pause|resume|enable|disable`: lists destinations and changes their state."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from dispatcher.destinations import registry
 from dispatcher.doctor.deliveries import FRESH_SECONDS
 from dispatcher.routing import Action, DestinationRoutes, RoutingTable, set_state
 
-app = typer.Typer(help="Destinations: what each is told, and switching it on and off.", no_args_is_help=True)
+app = typer.Typer(help="List, pause, resume, enable or disable destinations and their steps.", no_args_is_help=True)
 
 
 class StepItem(msgspec.Struct, frozen=True):
-    """One step at a destination: what it is called there, and its switches."""
+    """One step at a destination: its event name there, and its state."""
 
     step: str
     event_name: str
@@ -31,10 +31,10 @@ class StepItem(msgspec.Struct, frozen=True):
 
 
 class DestinationItem(msgspec.Struct, frozen=True):
-    """One destination and its switches.
+    """One destination.
 
-    `missing`: the setting without which it is halted. `state`: running, throttled, failing or halted, as a
-    dispatcher reported it last, with its `reason`; None: no dispatcher was seen lately.
+    `missing`: the setting without which it is halted. `state`: running, throttled, failing or halted, from the latest
+    report of a dispatcher, with its `reason`; None: no dispatcher has reported recently.
     """
 
     name: str
@@ -53,7 +53,7 @@ def add_to(parent: typer.Typer) -> None:
 
 
 def _names() -> Iterator[str]:
-    """Give the configured destinations, for the shell to complete."""
+    """Return the configured destinations, for shell completion."""
     try:
         yield from (account.name for account in context.config().accounts)
     except (ConfigError, SettingsError):
@@ -70,13 +70,13 @@ def _steps() -> Iterator[str]:
 Name = Annotated[str, typer.Argument(help="The destination, e.g. meta.", autocompletion=_names)]
 Step = Annotated[
     str | None,
-    typer.Option("--event", help="Only this step of the funnel there, e.g. lead_submitted.", autocompletion=_steps),
+    typer.Option(help="Only this step, e.g. lead_submitted.", autocompletion=_steps),
 ]
 
 
 @app.command("list")
 def list_(*, json: output.Json = False) -> None:
-    """Show each destination, what each step is called there, and what is paused, disabled or halted."""
+    """List each destination and its steps, with event names and what is paused, disabled or halted."""
     config = context.config()
     with context.migrated_database() as (settings, url):
         found = asyncio.run(_list(settings, url, config))
@@ -85,88 +85,88 @@ def list_(*, json: output.Json = False) -> None:
         return
     output.print_table(["destination", "kind", "state"], [[item.name, item.kind, _state(item)] for item in found])
     typer.echo()
-    rows = [[item.name, step.step, step.event_name, _switches(step)] for item in found for step in item.steps]
-    output.print_table(["destination", "step", "is called there", "state"], rows)
+    rows = [[item.name, step.step, step.event_name, _own_state(step)] for item in found for step in item.steps]
+    output.print_table(["destination", "step", "event name", "state"], rows)
 
 
 @app.command()
-def pause(name: Name, event: Step = None) -> None:
-    """Let deliveries wait until `resume`; their windows run on (Meta: 7 days after the event; GA4: 72 hours)."""
-    _switch(name, event, "pause", "deliveries wait, and their windows run on")
+def pause(name: Name, step: Step = None) -> None:
+    """Hold deliveries until `resume`. Their windows keep running (Meta: 7 days after the event; GA4: 72 hours)."""
+    _change(name, step, "pause", "deliveries wait, but their windows keep running")
 
 
 @app.command()
-def resume(name: Name, event: Step = None) -> None:
-    """Let deliveries go on."""
-    _switch(name, event, "resume", "what waits is delivered")
+def resume(name: Name, step: Step = None) -> None:
+    """Continue deliveries after `pause`."""
+    _change(name, step, "resume", "pending deliveries continue")
 
 
 @app.command()
-def enable(name: Name, event: Step = None) -> None:
-    """Deliver from now on; what was skipped stays skipped."""
-    _switch(name, event, "enable", "delivered from now on")
+def enable(name: Name, step: Step = None) -> None:
+    """Deliver from now on. What was skipped stays skipped."""
+    _change(name, step, "enable", "conversions are delivered from now on")
 
 
 @app.command()
-def disable(name: Name, event: Step = None) -> None:
-    """Skip deliveries for good (`skipped: disabled`): what is owed and what comes; nothing is made up for later."""
-    _switch(name, event, "disable", "skipped, and not made up for later")
+def disable(name: Name, step: Step = None) -> None:
+    """Skip pending and new deliveries for good (`skipped: disabled`). They are not sent later."""
+    _change(name, step, "disable", "deliveries are skipped and never sent later")
 
 
-def _switch(name: str, step: str | None, action: Action, effect: str) -> None:
+def _change(name: str, step: str | None, action: Action, effect: str) -> None:
     with context.migrated_database() as (_, url):
-        known = asyncio.run(_switched(url, name, step, action))
+        problem = asyncio.run(_set_state(url, name, step, action))
     subject = f"{step} at {name}" if step else name
-    if known is not None:
-        typer.echo(f"outbox: {known}", err=True)
+    if problem is not None:
+        typer.echo(f"outbox: {problem}", err=True)
         raise typer.Exit(2)
-    typer.echo(f"{subject}: {action}d, {effect}; running dispatchers take it up within seconds")
+    typer.echo(f"{subject}: {action}d; {effect}. Running dispatchers apply this within seconds.")
 
 
-async def _switched(url: str, name: str, step: str | None, action: Action) -> str | None:
-    """Switch; else say what there is to be switched."""
+async def _set_state(url: str, name: str, step: str | None, action: Action) -> str | None:
+    """Change the state. Return an error that lists the valid names if the destination or step does not exist."""
     async with Database.connect(url, connections=1) as database:
         if await set_state(database, name, step, action):
             return None
-        words = {found.name: found for found in await _words(database)}
-    if name not in words:
-        return f"there is no destination of that name; there are {', '.join(sorted(words))}"
-    return f"{name} is told of no such step; it is told of {', '.join(sorted(words[name].routes))}"
+        destinations = {routes.name: routes for routes in await _destinations(database)}
+    if name not in destinations:
+        return f"there is no destination of that name; there are {', '.join(sorted(destinations))}"
+    return f"{name} has no route for that step; it has routes for {', '.join(sorted(destinations[name].routes))}"
 
 
 async def _list(settings: Settings, url: str, config: Config) -> list[DestinationItem]:
     async with Database.connect(url, connections=1) as database:
         rows = await database.run_once("read_states", {"since": timedelta(seconds=FRESH_SECONDS)})
-        # The latest report comes first, and so stands last in the dictionary.
+        # The rows are newest first. Reversed, the newest report of each destination wins.
         states = {row[0]: (row[2], row[3]) for row in reversed(rows)}
-        return [_item(words, settings, config, states) for words in await _words(database)]
+        return [_item(routes, settings, config, states) for routes in await _destinations(database)]
 
 
-async def _words(database: Database) -> list[DestinationRoutes]:
+async def _destinations(database: Database) -> list[DestinationRoutes]:
     async with database.transaction(is_reading=True) as transaction:
         return list((await RoutingTable(transaction).destinations()).values())
 
 
 def _item(
-    words: DestinationRoutes, settings: Settings, config: Config, states: Mapping[int, tuple[str, str | None]]
+    routes: DestinationRoutes, settings: Settings, config: Config, states: Mapping[int, tuple[str, str | None]]
 ) -> DestinationItem:
-    missing = registry.create(words.kind, words.name, settings, config).missing()
+    missing = registry.create(routes.kind, routes.name, settings, config).missing()
     steps = [
-        StepItem(step, route.event_name, route.enabled, route.paused) for step, route in sorted(words.routes.items())
+        StepItem(step, route.event_name, route.enabled, route.paused) for step, route in sorted(routes.routes.items())
     ]
-    state, reason = states.get(words.id, (None, None))
-    return DestinationItem(words.name, words.kind, words.enabled, words.paused, missing, state, reason, steps)
+    state, reason = states.get(routes.id, (None, None))
+    return DestinationItem(routes.name, routes.kind, routes.enabled, routes.paused, missing, state, reason, steps)
 
 
 def _state(item: DestinationItem) -> str:
     if not item.enabled:
-        return _switches(item)
+        return _own_state(item)
     if item.missing:
-        return f"{_switches(item)}; halted: {item.missing} is not set here"
+        return f"{_own_state(item)}; halted: {item.missing} is not set here"
     if item.state in {None, "running"}:
-        return _switches(item)
-    return f"{_switches(item)}; {item.state}: {item.reason or 'for a reason unknown'}"
+        return _own_state(item)
+    return f"{_own_state(item)}; {item.state}: {item.reason or 'unknown reason'}"
 
 
-def _switches(item: DestinationItem | StepItem) -> str:
+def _own_state(item: DestinationItem | StepItem) -> str:
     return "disabled" if not item.enabled else "paused" if item.paused else "enabled"

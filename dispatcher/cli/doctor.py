@@ -1,4 +1,4 @@
-"""`outbox doctor`: whether anything is wrong, and what to do."""
+"""`outbox doctor`: checks an installation, and says what to do about each problem."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from dispatcher.cli import context, output
-from dispatcher.doctor import Finding, Verdict, examine
+from dispatcher.doctor import Finding, Severity, examine
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,42 +24,47 @@ def doctor(
     live: Annotated[
         bool,
         typer.Option(
-            "--live", help="Also ask GA4's debug endpoint, and Meta with a test event if META_CAPI_TEST_CODE is set."
+            "--live",
+            help="Also test GA4's debug endpoint, and Meta with a test event if META_CAPI_TEST_CODE is set.",
         ),
     ] = False,
     json: output.Json = False,
 ) -> None:
-    """Look at settings, database, clocks, deliveries and the newest events for whatever has ever gone wrong.
+    """Check settings, database, clocks, deliveries and the newest events for every known problem.
 
-    Writes nothing. Sends nothing without --live; with it, GA4 only judges what it is asked. Meta, with a test code, is sent
-    one event of a name of its own, OutboxDoctor: it counts there like any other, and nothing is optimised on it.
+    Writes nothing. Sends nothing without --live. With --live, GA4 only validates test events. Meta is sent one event if a
+    test code is set. Its name is OutboxDoctor: it counts like any other event, but no campaign optimises for it.
 
-    Exit code 1 if something is bad; a warning leaves it 0.
+    Exit code 1 if there is an error. Warnings alone leave it 0.
     """
     config = context.config()
     settings = context.settings()
     console = Console(stderr=True)
-    with context.database(settings) as url, console.status("looking") as status:
+    with context.database(settings) as url, console.status("checking") as status:
         found = asyncio.run(
-            examine(settings, config, url, ask_live=live, progress=lambda what: status.update(f"looking at: {what}"))
+            examine(settings, config, url, ask_live=live, progress=lambda part: status.update(f"checking {part}"))
         )
     if json:
         output.print_json(found)
     else:
         _print(found)
-    if any(finding.verdict is Verdict.BAD for finding in found):
+    if any(finding.severity is Severity.ERROR for finding in found):
         raise typer.Exit(1)
 
 
 def _print(found: list[Finding]) -> None:
-    """Print a table on a terminal, and lines elsewhere: sentences stand badly in columns."""
+    """Print a table on a terminal, and lines elsewhere, where sentences in columns read badly."""
     if sys.stdout.isatty():
-        rows = [[finding.verdict.value, finding.check, finding.says, finding.do or ""] for finding in found]
-        output.print_table(["", "looked at", "found", "what to do"], rows)
+        rows = [[finding.severity.value, finding.check, finding.says, finding.do or ""] for finding in found]
+        output.print_table(["", "check", "finding", "what to do"], rows)
     else:
         for finding in found:
-            typer.echo(f"{finding.verdict.value:5} {finding.check}: {finding.says}")
+            typer.echo(f"{finding.severity.value:7} {finding.check}: {finding.says}")
             if finding.do:
-                typer.echo(f"      → {finding.do}")
-    counts = Counter(finding.verdict for finding in found)
-    typer.echo(f"{counts[Verdict.BAD]} bad, {counts[Verdict.WARN]} to be warned of, {counts[Verdict.OK]} well")
+                typer.echo(f"        → {finding.do}")
+    counts = Counter(finding.severity for finding in found)
+    errors, warnings = counts[Severity.ERROR], counts[Severity.WARNING]
+    typer.echo(
+        f"{errors} error{'' if errors == 1 else 's'}, {warnings} warning{'' if warnings == 1 else 's'}, "
+        f"{counts[Severity.OK]} OK"
+    )

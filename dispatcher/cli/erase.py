@@ -1,4 +1,4 @@
-"""`outbox erase`: forgets a person."""
+"""`outbox erase`: erases a person's data."""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ def erase(
     handl: Handl = None,
     email: Email = None,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Forget someone: what `outbox person` shows of them is removed, and nothing more is sent; counts stay.
+    """Erase a person: everything that `outbox person` shows is removed, and nothing more is sent. Counts stay.
 
-    What the destinations were told already they must be asked to delete.
+    Data that was already sent stays at the destinations. Ask them to delete it.
     """
     selector = selector_of(account, lead, handl, email)
     if not yes and not sys.stdin.isatty():
-        raise typer.BadParameter("there is no terminal to ask on; say --yes to erase without being asked")
+        raise typer.BadParameter(
+            "There is no terminal to ask for confirmation. Use --yes to erase without confirmation."
+        )
     with context.migrated_database() as (_, url):
         asyncio.run(_erase(url, selector, ask=not yes))
 
@@ -47,15 +49,15 @@ async def _erase(url: str, selector: Selector, *, ask: bool) -> None:
         if ask:
             found, shown, scan = await look_up(database, selector)
             if found.events:
-                typer.echo(f"About to be erased: {_counts(found, shown)}.")
-                typer.confirm("Erase them? This cannot be undone.", abort=True)
+                typer.echo(f"This will be erased: {_counts(found, shown)}.")
+                typer.confirm("Erase this person? This cannot be undone.", abort=True)
         elif selector.by is By.EMAIL:
             async with database.transaction(is_reading=True, seconds=0) as transaction:
-                with progress("looking through the log") as tell:
-                    scan = await scan_for_email(transaction, selector.value, progress=tell)
+                with progress("searching the log") as update:
+                    scan = await scan_for_email(transaction, selector.value, progress=update)
         with one_person(selector):
             erased = await forgetting.erase(database, selector, scan)
-    typer.echo(f"erased: {erased} events" if erased else "nothing is known of them")
+    typer.echo(f"erased: {erased} events" if erased else "no match")
 
 
 def _counts(found: Found, shown: PersonProfile) -> str:
@@ -71,6 +73,6 @@ def _counts(found: Found, shown: PersonProfile) -> str:
         "leads": sum(key.name == "lead" for key in shown.keys),
         "traits": len(shown.traits),
         "browser values": len(shown.browser),
-        "deliveries still owed": pending,
+        "pending deliveries": pending,
     }
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count)

@@ -1,4 +1,4 @@
-"""`outbox migrate`: brings the database to the current schema and funnel."""
+"""`outbox migrate`: updates the database to the current schema and funnel."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def migrate() -> None:
-    """Bring the database to the current schema and funnel; safe to repeat, and beside others that do.
+    """Update the database to the current schema and funnel. Safe to repeat, and to run several times at once.
 
-    Without an outbox.toml here, a funnel that is in the database already is left as it is, as by `dispatch`.
+    Without an outbox.toml here, a funnel that is already in the database is kept, as `dispatch` does.
     """
     config = context.config()
     is_file = config.path is not None
@@ -28,8 +28,8 @@ def migrate() -> None:
             typer.echo(f"funnel: {change}")
     elif changes:
         typer.echo(
-            f"funnel: left as it is in the database, as there is no outbox.toml here; {len(changes)} differences from the "
-            "default. Migrate where the file is, or with an empty one for the default.",
+            f"funnel: the one in the database is kept, because there is no outbox.toml here ({len(changes)} differences "
+            "from the default). Run `outbox migrate` where the file is, or with an empty file for the default.",
             err=True,
         )
-    typer.echo(f"schema at {after}" if before == after else f"schema brought from {before or 'nothing'} to {after}")
+    typer.echo(f"schema at {after}" if before == after else f"schema migrated from {before or 'nothing'} to {after}")

@@ -1,4 +1,4 @@
-"""How a listing is printed: a table on a terminal, lines of aligned columns elsewhere, JSON where it is asked for.
+"""How a listing is printed: a table on a terminal, aligned columns elsewhere, JSON with `--json`.
 
 Every command that lists something has `--json`, and prints through here.
 """
@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-COLOURS = {"ok": "green", "warn": "yellow", "bad": "bold red"}
-"""Words that stand out on a terminal; they say the same without colour."""
+COLOURS = {"ok": "green", "warning": "yellow", "error": "bold red"}
+"""Cell texts that are coloured on a terminal. The meaning is in the text, not only in the colour."""
 
 
 def print_json(value: Any) -> None:
@@ -27,7 +27,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
-    """Print rows under their columns; what stands in a cell is shown as it is, and never read as markup."""
+    """Print rows under column headings. Cells are printed literally, never interpreted as markup."""
     if sys.stdout.isatty():
         table = Table(*columns, title=title, title_justify="left")
         for row in rows:

@@ -1,4 +1,4 @@
-"""`outbox person`: shows what is known of a person."""
+"""`outbox person`: shows what is known about a person."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from dispatcher.people.lookup import (
 from dispatcher.people.profile import Item, PersonProfile, build_profile
 
 MOST_EVENTS = 50
-"""So many are listed, the newest; `--json` gives all."""
+"""How many events are listed, the newest. `--json` prints all."""
 
-Account = Annotated[str | None, typer.Option(help="Whom this account belongs to.")]
-Lead = Annotated[str | None, typer.Option(help="Who this lead is.")]
-Handl = Annotated[str | None, typer.Option(help="Whose browser has this handlID.")]
-Email = Annotated[str | None, typer.Option(help="Who has this e-mail address; it is hashed before it is looked up.")]
+Account = Annotated[str | None, typer.Option(help="The person with this account.")]
+Lead = Annotated[str | None, typer.Option(help="The person with this lead.")]
+Handl = Annotated[str | None, typer.Option(help="The person whose browser has this handlID.")]
+Email = Annotated[str | None, typer.Option(help="The person with this e-mail address. It is hashed before the search.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,16 +46,16 @@ def person(
     handl: Handl = None,
     email: Email = None,
     *,
-    json: Annotated[bool, typer.Option("--json", help="As JSON, with all events.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, with all events.")] = False,
 ) -> None:
-    """Show what is known of someone: keys, what was learnt when (never the values), events, deliveries."""
+    """Show what is known about a person: keys, names of known data with times (never values), events, deliveries."""
     selector = selector_of(account, lead, handl, email)
     with context.migrated_database() as (_, url):
         shown = asyncio.run(_person(url, selector))
     if json:
         output.print_json(shown)
     elif not shown.events:
-        typer.echo("nothing is known of them")
+        typer.echo("no match")
     elif sys.stdout.isatty():
         _print_tables(shown)
     else:
@@ -82,8 +82,8 @@ async def look_up(database: Database, selector: Selector) -> tuple[Found, Person
     scan = EMPTY_SCAN
     async with database.transaction(is_reading=True, seconds=0) as transaction:
         if selector.by is By.EMAIL:
-            with progress("looking through the log") as tell:
-                scan = await scan_for_email(transaction, selector.value, progress=tell)
+            with progress("searching the log") as update:
+                scan = await scan_for_email(transaction, selector.value, progress=update)
         with one_person(selector):
             found = await find_person(transaction, selector, scan)
         return found, await build_profile(transaction, found), scan
@@ -91,12 +91,12 @@ async def look_up(database: Database, selector: Selector) -> tuple[Found, Person
 
 @contextmanager
 def one_person(selector: Selector) -> Iterator[None]:
-    """Turn "several persons have used this" into an error that names their accounts."""
+    """Turn `SeveralError` into an error message that names the accounts."""
     try:
         yield
     except AmbiguousPersonError as error:
         accounts = f": {', '.join(error.accounts)}" if len(error.accounts) <= 10 else f" ({len(error.accounts)})"
-        typer.echo(f"outbox: several persons have used this {selector.by}; name an account{accounts}", err=True)
+        typer.echo(f"outbox: several people have used this {selector.by}; choose an account{accounts}", err=True)
         raise typer.Exit(2) from error
 
 
@@ -113,8 +113,8 @@ def _print_lines(shown: PersonProfile) -> None:
 
 
 def _parts(shown: PersonProfile) -> Iterator[tuple[str, list[str], list[list[str]]]]:
-    """Give what there is to show: a title, the columns, the rows."""
-    when = ["learnt", "last told", "by"]
+    """Return the tables to print: title, columns, rows."""
+    when = ["first seen", "last seen", "events"]
     yield "keys", ["", "value", *when], [[key.name, key.value, *_when(key)] for key in shown.keys]
     for title, items in (("traits", shown.traits), ("browser", shown.browser)):
         if items:
@@ -123,9 +123,9 @@ def _parts(shown: PersonProfile) -> Iterator[tuple[str, list[str], list[list[str
         yield "consent", ["", "state", *when], [[item.name, item.state or "", *_when(item)] for item in shown.consent]
     newest = shown.events[-MOST_EVENTS:]
     rows = [
-        [f"{_time(event.at)}", event.name, event.event_id, *told]
+        [f"{_time(event.at)}", event.name, event.event_id, *cells]
         for event in newest
-        for told in (
+        for cells in (
             [
                 [
                     delivery.destination or "",
@@ -140,7 +140,7 @@ def _parts(shown: PersonProfile) -> Iterator[tuple[str, list[str], list[list[str
     ]
     more = len(shown.events) - len(newest)
     title = f"events (the newest {len(newest)}; {more} more with --json)" if more else "events"
-    yield title, ["happened", "step", "event_id", "destination", "revision", "outcome", "when"], rows
+    yield title, ["occurred", "step", "event_id", "destination", "revision", "outcome", "when"], rows
 
 
 def _when(item: Item) -> list[str]:

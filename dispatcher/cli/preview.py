@@ -1,4 +1,4 @@
-"""`outbox preview`: what each destination would be sent of an event now, or why nothing would."""
+"""`outbox preview`: shows what would be sent to each destination for an event now, or why nothing would."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dispatcher.preview.payloads import Preview, find_events, previews
 
 
 class Previewed(msgspec.Struct, frozen=True):
-    """One event, and what each destination would be sent of it."""
+    """One event, and what would be sent to each destination."""
 
     id: int
     name: str
@@ -32,13 +32,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def preview(
-    event: Annotated[str, typer.Argument(help="The event's shared id (event_id), or the number of its row.")],
+    event: Annotated[str, typer.Argument(help="The event's event_id, or its number.")],
     *,
     json: output.Json = False,
 ) -> None:
-    """Show what each destination would be sent of an event now, with where each field comes from, or why nothing would.
+    """Show what would be sent to each destination for an event now and the source of each field, or why nothing would.
 
-    Nothing is sent. Hashes are shortened, and the IP address and the user agent are shown in part.
+    Nothing is sent. Hashes are shortened. The IP address and the user agent are shown in part.
 
     Exit code 1 if there is no such event.
     """
@@ -52,7 +52,7 @@ def preview(
             typer.echo()
         _print(one)
     if not found:
-        typer.echo("outbox: there is no such event; is it a row's number, or an event_id in full?", err=True)
+        typer.echo("outbox: there is no such event; give its number or its complete event_id", err=True)
         raise typer.Exit(1)
 
 
@@ -74,13 +74,13 @@ async def _previewed(settings: Settings, url: str, config: Config, text: str) ->
 
 def _print(found: Previewed) -> None:
     typer.echo(f"{found.name} {found.event_id} (event {found.id}), {found.occurred_at:%Y-%m-%d %H:%M:%S} UTC")
-    for there in found.destinations:
+    for one in found.destinations:
         typer.echo()
-        typer.echo(f"{there.destination}: {there.refusal or 'would be sent'}")
-        if there.note:
-            typer.echo(there.note)
-        if there.fields:
-            rows = [[field.name, _text(field.value), field.source] for field in there.fields]
+        typer.echo(f"{one.destination}: {one.refusal or 'would be sent'}")
+        if one.note:
+            typer.echo(one.note)
+        if one.fields:
+            rows = [[field.name, _text(field.value), field.source] for field in one.fields]
             output.print_table(["field", "value", "source"], rows)
 
 

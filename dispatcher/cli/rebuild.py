@@ -1,4 +1,4 @@
-"""`outbox rebuild`: folds the logs again."""
+"""`outbox rebuild`: rebuilds the queues and the identity graph from the logs."""
 
 from __future__ import annotations
 
@@ -18,18 +18,16 @@ def add_to(app: typer.Typer) -> None:
 
 
 def rebuild() -> None:
-    """Drop the queue and what is known of persons, and fold the logs again; safe beside running dispatchers.
+    """Drop the queues and the identity data, and rebuild them from the logs. Safe while dispatchers are running.
 
-    They wait until it is done, recording does not. What was being sent at that moment may be sent once more.
+    Dispatchers wait until it is done; recording does not. What was being sent at that moment may be sent once more.
     """
     with context.migrated_database() as (_, url):
         done = asyncio.run(_rebuild(url))
-    typer.echo(
-        f"{done.events} events folded; {done.pending} deliveries owed, of which {done.taken} were just being sent"
-    )
+    typer.echo(f"{done.events} events folded; {done.pending} deliveries pending, {done.taken} of them were being sent")
 
 
 async def _rebuild(url: str) -> folding.Rebuilt:
     async with Database.connect(url, connections=1) as database:
-        with progress("folding the log") as tell:
-            return await folding.rebuild(database, tell)
+        with progress("folding the log") as update:
+            return await folding.rebuild(database, update)

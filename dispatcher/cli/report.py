@@ -1,4 +1,4 @@
-"""`outbox report`: how well what was sent identifies those whom it is about, and what would help most."""
+"""`outbox report`: how well the sent events identify people, and what would help most."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dispatcher.monitoring import report
 from dispatcher.monitoring.quality.weights import EXPLANATION
 
 GOOD, POOR = 0.8, 0.3
-"""Shares of events with an identifier that are shown as good, and as poor."""
+"""The shares of events with an identifier from which it is shown as good, and below which as poor."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,20 +30,20 @@ def add_to(app: typer.Typer) -> None:
 
 
 def show(
-    days: Annotated[int, typer.Option(min=1, max=400, help="How many days (UTC), today's included.")] = 7,
+    days: Annotated[int, typer.Option(min=1, max=400, help="Number of days (UTC), including today.")] = 7,
     *,
     json: Json = False,
 ) -> None:
-    """Show match quality: coverage of each identifier, an estimate, and Meta's own score where the token may read it."""
+    """Show match quality: coverage of each identifier, our estimate, and Meta's own score if the token may read it."""
     config = context.config()
     with context.migrated_database() as (settings, url):
-        told = asyncio.run(_report(settings, url, config, days))
+        found = asyncio.run(_report(settings, url, config, days))
     if json:
-        print_json({"explanation": EXPLANATION, "report": told})
+        print_json({"explanation": EXPLANATION, "report": found})
     elif sys.stdout.isatty():
-        _print(told)
+        _print(found)
     else:
-        typer.echo(report.as_text(told))
+        typer.echo(report.as_text(found))
 
 
 async def _report(settings: Settings, url: str, config: Config, days: int) -> report.Report:
@@ -51,15 +51,15 @@ async def _report(settings: Settings, url: str, config: Config, days: int) -> re
         return await report.report(database, settings, config, until=datetime.now(UTC).date(), days=days)
 
 
-def _print(told: report.Report) -> None:
+def _print(found: report.Report) -> None:
     console = Console()
-    if not told.lines:
-        console.print(report.as_text(told))
+    if not found.lines:
+        console.print(report.as_text(found))
         return
-    table = Table(title=f"Match quality, {told.since} to {told.until}", title_justify="left", show_lines=True)
-    for heading in ("destination", "event", "score", "field_coverage", "would help most"):
+    table = Table(title=f"Match quality, {found.since} to {found.until}", title_justify="left", show_lines=True)
+    for heading in ("destination", "event", "score", "coverage", "would help most"):
         table.add_column(heading)
-    for line in told.lines:
+    for line in found.lines:
         quality = line.quality
         table.add_row(
             Text(quality.destination),
@@ -69,8 +69,8 @@ def _print(told: report.Report) -> None:
             Text(quality.advice or ""),
         )
     console.print(table)
-    for name, problem in told.problems.items():
-        console.print(Text(f"{name}: no score from Meta: {problem}", style="yellow"))
+    for name, problem in found.problems.items():
+        console.print(Text(f"{name}: Meta's own score is not available: {problem}", style="yellow"))
     console.print(Text(EXPLANATION, style="dim"))
 
 

@@ -1,4 +1,4 @@
-"""`outbox serve`: forms and Stripe's webhook over HTTP."""
+"""`outbox serve`: accepts forms and Stripe webhooks over HTTP."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def add_to(app: typer.Typer) -> None:
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 chooses one.")] = 8080,
+    port: Annotated[int, typer.Option(help="Port to listen on. 0: any free port.")] = 8080,
 ) -> None:
-    """Take form posts and Stripe's webhook, for a CRM without Python, until told to stop (SIGTERM or Ctrl-C)."""
+    """Accept form posts and Stripe webhooks, for a CRM without Python, until stopped (SIGTERM or Ctrl-C)."""
     config = context.config()
     settings = context.settings()
     with context.database(settings) as url:
@@ -41,9 +41,9 @@ async def _serve(settings: Settings, url: str, config: Config, host: str, port: 
     await _check(url)
     try:
         async with server.running(settings, url, config, host=host, port=port) as address:
-            log.info("forms are served", address=address, forms=sorted(form.name for form in config.forms))
+            log.info("serving forms", address=address, forms=sorted(form.name for form in config.forms))
             await stop.wait()
-            log.info("stopping: what was begun is answered")
+            log.info("stopping: open requests are answered first")
     except OSError as error:
         typer.echo(
             f"outbox: cannot listen on {host}, port {port} ({error.strerror}); choose another with --port", err=True
@@ -52,7 +52,7 @@ async def _serve(settings: Settings, url: str, config: Config, host: str, port: 
 
 
 async def _check(url: str) -> None:
-    """See that conversions can be recorded; a database that is away may come back while we serve."""
+    """Exit if conversions cannot be recorded. A database that only does not answer may come back while we serve."""
     async with server.Recorder.connect(url, None) as recorder:
         problem = await recorder.problem()
     if problem and problem != server.NO_ANSWER:

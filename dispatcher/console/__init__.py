@@ -1,17 +1,18 @@
-"""The console: whether conversions arrive, what became of each, and how well they match; in a browser, without secrets.
+"""The console: web pages that show whether conversions arrive, what happened to each, and how well they match.
 
     console.add_to(app, database_url, settings, config)
 
-Mounted by `outbox serve` and on the daemon's own port. Pages are made on the server and read without JavaScript.
+Mounted by `outbox serve` and on the daemon's own port. Pages are rendered on the server, work without JavaScript, and
+never show a secret.
 
-| module | holds |
+| module | contains |
 |---|---|
-| `app` | the routes, and what stands around every page: access, errors, headers |
-| `access`, `wrong_tokens` | who may look, who may act |
-| `visit` | one request: its viewer, its form, its questions to the database |
-| `rendering`, `wording` | templates, static files; how times and numbers are said |
-| `status`, `verdict`, `chart` | how each destination is; the one sentence on top; the picture of the last hour |
-| `overview`, `events`, `event`, `people`, `dead`, `match_quality`, `switching`, `sign_in` | a page each |
+| `app` | the routes, and what every page needs: access, error pages, headers |
+| `access`, `login_throttle`, `sign_in` | who may view, who may act; slowing down wrong tokens; the sign-in page |
+| `request` | one request: its viewer, its form, its database queries |
+| `rendering`, `formatting` | templates and static files; how times and numbers are written |
+| `status`, `health_summary`, `chart` | the state of each destination; the verdicts at the top; the chart of the last hour |
+| `overview`, `events`, `event`, `people`, `dead_letters`, `match_quality`, `destinations` | one page each |
 """
 
 from __future__ import annotations

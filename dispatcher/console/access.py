@@ -1,14 +1,14 @@
-"""Who may look, and who may act.
+"""Who may view the console, and who may act.
 
-| `OUTBOX_CONSOLE_TOKEN` | pages | actions |
+| `OUTBOX_CONSOLE_TOKEN` | may view pages | may act |
 |---|---|---|
-| set | whoever signed in with it (cookie), or sends it (`Authorization: Bearer`) | likewise, from our own pages |
-| not set | whoever sits at this machine: a loopback peer that names a loopback host, and no proxy between | nobody |
+| set | anyone who signed in with it (cookie) or sends it (`Authorization: Bearer`) | the same, from our own pages |
+| not set | anyone on this machine: a loopback peer, a loopback host name, and no proxy in between | nobody |
 
-The cookie holds a random name of the session and an HMAC of it under the token: it proves the token and does not hold
-it. The host is looked at because a name on the internet may point to 127.0.0.1 (DNS rebinding): a page from there
-would else read ours. A proxy on this machine that names a loopback host and says nothing of whom it asks for cannot be
-told from somebody who sits here: behind a proxy a token is needed.
+The cookie contains a random session name and its HMAC under the token: it proves knowledge of the token without
+containing it. The host name is checked because a public name may resolve to 127.0.0.1 (DNS rebinding), and a page from
+there could otherwise read ours. A proxy on this machine that uses a loopback host name and adds no forwarding headers
+looks the same as a local user, so a token is needed behind a proxy.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ COOKIE = "outbox_console"
 SESSION_SECONDS = 12 * 3600
 PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 
-SET_A_TOKEN = "Set OUTBOX_CONSOLE_TOKEN to a secret of your choice and restart; then sign in with it."  # noqa: S105
-NOT_LOCAL = f"Without a token the console shows itself only on the machine that it runs on. {SET_A_TOKEN}"
-NO_ACTIONS = f"Without a token nobody may change anything from here. {SET_A_TOKEN}"
-NOT_OURS = "This did not come from a page of this console. Go back to the page, reload it, and try again."
+SET_A_TOKEN = "Set OUTBOX_CONSOLE_TOKEN to a secret of your choice and restart, then sign in with it."  # noqa: S105
+NOT_LOCAL = f"Without a token, the console is available only on the machine that it runs on. {SET_A_TOKEN}"
+NO_ACTIONS = f"Without a token, the console is read-only. {SET_A_TOKEN}"
+NOT_OURS = "This request did not come from a page of this console. Go back, reload the page, and try again."
 
 
 class Viewer(msgspec.Struct, frozen=True):
-    """Who looks. `session`: a random name of their session, for the log. `csrf`: what their forms must carry."""
+    """Who views a page. `session`: a random name of the session, for the log. `csrf`: the token that forms must carry."""
 
     session: str
     may_act: bool
@@ -50,7 +50,7 @@ class Viewer(msgspec.Struct, frozen=True):
 
     @property
     def can_sign_out(self) -> bool:
-        """Tell whether a cookie stands behind it."""
+        """Whether the viewer signed in with a cookie."""
         return bool(self.csrf)
 
 
@@ -59,12 +59,12 @@ BEARER = Viewer("bearer", may_act=True)
 
 
 class RefusedError(Exception):
-    """The request is refused; the message says why and what to do."""
+    """The request is refused. `message` says why and what to do; `wait`: seconds until another try is allowed."""
 
-    def __init__(self, status: int, says: str, *, wait: float = 0.0) -> None:
-        super().__init__(says)
+    def __init__(self, status: int, message: str, *, wait: float = 0.0) -> None:
+        super().__init__(message)
         self.status = status
-        self.says = says
+        self.message = message
         self.wait = ceil(wait)
 
 
@@ -73,15 +73,15 @@ class SignInError(Exception):
 
 
 class Access:
-    """The rules for one token."""
+    """The access rules for one token."""
 
     def __init__(self, token: Secret) -> None:
         self._token = token.reveal().encode()
         self._key = hmac.digest(self._token, b"outbox console", sha256) if token else b""
-        self._wrong = LoginThrottle()
+        self._throttle = LoginThrottle()
 
     def viewer(self, request: web.Request) -> Viewer:
-        """Say who looks; raise `SignInError` or `RefusedError`."""
+        """Return the viewer of a request. Raise `SignInError` or `RefusedError`."""
         if not self._token:
             if not is_local(request):
                 raise RefusedError(403, NOT_LOCAL)
@@ -90,33 +90,33 @@ class Access:
         if scheme.lower() == "bearer":
             self._check(given.strip(), request)
             return BEARER
-        return self._of_cookie(request.cookies.get(COOKIE, ""))
+        return self._from_cookie(request.cookies.get(COOKIE, ""))
 
     def sign_in(self, given: str, request: web.Request) -> str:
-        """Give the cookie of a new session to whoever knows the token; else raise `RefusedError`."""
+        """Return the cookie of a new session if `given` is the token. Raise `RefusedError` otherwise."""
         self._check(given, request)
         session = f"{secrets.token_hex(8)}.{int(time()) + SESSION_SECONDS}"
         return f"{session}.{self._proof('session', session)}"
 
     def check_action(self, request: web.Request, viewer: Viewer, form: Mapping[str, str]) -> None:
-        """Raise `RefusedError` unless `viewer` may act and sent this form from one of our pages."""
+        """Raise `RefusedError` unless `viewer` may act and the form was sent from one of our pages."""
         if not viewer.may_act:
             raise RefusedError(403, NO_ACTIONS)
-        # A page elsewhere cannot send the header of a bearer, nor read our forms.
+        # A page of another site cannot send the Authorization header, nor read our forms.
         if viewer is not BEARER and not _is_same(form.get("csrf", ""), viewer.csrf):
             raise RefusedError(403, NOT_OURS)
         check_origin(request)
 
     def _check(self, given: str, request: web.Request) -> None:
         peer = request.remote or ""
-        if wait := self._wrong.wait(peer):
+        if wait := self._throttle.wait(peer):
             raise RefusedError(429, f"Too many wrong tokens. Try again in {ceil(wait)} s.", wait=wait)
         if not self._token or not _is_same(given, self._token.decode()):
-            log.warning("a wrong token for the console", times=self._wrong.note(peer))
-            raise RefusedError(401, "This is not the token that OUTBOX_CONSOLE_TOKEN holds.")
-        self._wrong.forget(peer)
+            log.warning("wrong console token", times=self._throttle.record(peer))
+            raise RefusedError(401, "This token does not match OUTBOX_CONSOLE_TOKEN.")
+        self._throttle.forget(peer)
 
-    def _of_cookie(self, cookie: str) -> Viewer:
+    def _from_cookie(self, cookie: str) -> Viewer:
         session, _, proof = cookie.rpartition(".")
         name, _, expires = session.partition(".")
         is_ours = _is_same(proof, self._proof("session", session))
@@ -129,7 +129,7 @@ class Access:
 
 
 def check_origin(request: web.Request) -> None:
-    """Raise `RefusedError` if a page of another origin sent this. Who names no origin is no browser."""
+    """Raise `RefusedError` if a page of another origin sent the request. A client that sends no Origin is no browser."""
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
         raise RefusedError(403, NOT_OURS)
@@ -138,7 +138,7 @@ def check_origin(request: web.Request) -> None:
 
 
 def is_local(request: web.Request) -> bool:
-    """Tell whether a request comes straight from this machine, and means it."""
+    """Return True if a request comes directly from this machine and uses a loopback host name."""
     if any(name in request.headers for name in PROXY_HEADERS):
         return False
     return _is_loopback(request.remote or "") and _names_loopback(request.headers.get("Host", ""))

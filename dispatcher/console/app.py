@@ -1,4 +1,4 @@
-"""The console's routes, and what stands around every page: access, errors said calmly, headers."""
+"""The console's routes, and what every page needs: access checks, error pages, headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.console import dead_letters, destinations, event, events, match_quality, overview, people, sign_in
 from dispatcher.console.access import RefusedError, SignInError, check_origin
-from dispatcher.console.rendering import HEADERS, answer, static
+from dispatcher.console.rendering import HEADERS, render, static
 from dispatcher.console.request import LIVE, Console, ConsoleRequest, read_form
 from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
 
@@ -23,22 +23,24 @@ Page = Callable[[ConsoleRequest], Awaitable[web.Response]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CONNECTIONS = 3
-PATIENCE_SECONDS = 15.0
-"""How long a page may take; then it says that the database is too busy."""
+TIMEOUT_SECONDS = 15.0
+"""How long a page may take before it reports that the database is too busy."""
 
 IS_LIVE = web.RequestKey("IS_LIVE", bool)
-"""Set on a request that an open page makes by itself, every few seconds."""
+"""Set on the requests that an open page makes every few seconds to update itself."""
 
 UNREADABLE = {
     psycopg.errors.InsufficientPrivilege: (
-        "The database's user may not read the outbox. GRANT outbox_reader to it, or outbox_dispatcher, which may act too."
+        "The database user may not read the outbox. GRANT outbox_reader to it, or outbox_dispatcher to also allow actions."
     ),
-    psycopg.errors.UndefinedTable: "The database was not migrated. Run `outbox migrate`.",
-    psycopg.errors.InvalidSchemaName: "The database was not migrated. Run `outbox migrate`.",
+    psycopg.errors.UndefinedTable: "The database schema is missing. Run `outbox migrate`.",
+    psycopg.errors.InvalidSchemaName: "The database schema is missing. Run `outbox migrate`.",
 }
-BUSY = "The database does not answer, or is too busy. What was recorded is safe, and delivered when it is back."
+BUSY = (
+    "The database does not answer, or is too busy. Recorded conversions are safe and will be delivered once it is back."
+)
 
-READS: tuple[tuple[str, str, Page], ...] = (
+PAGES: tuple[tuple[str, str, Page], ...] = (
     ("GET", "/", overview.show),
     ("GET", "/events", events.show),
     ("POST", "/events", events.search),
@@ -49,17 +51,17 @@ READS: tuple[tuple[str, str, Page], ...] = (
     ("GET", "/quality", match_quality.show),
     ("GET", "/destinations", destinations.show),
 )
-"""Pages; those that are posted hold what somebody searches for, which is in no address so."""
+"""The pages. Searches are posted, so that a search term is never part of an address."""
 
 ACTIONS: tuple[tuple[str, Page], ...] = (
     ("/dead/requeue", dead_letters.requeue),
-    ("/destinations", destinations.switch),
+    ("/destinations", destinations.change),
     ("/sign-out", sign_in.sign_out),
 )
 
 
 def add_to(app: web.Application, database_url: str, settings: Settings, config: Config) -> None:
-    """Mount the console on an application; its connections open and close with it."""
+    """Mount the console on an application. Its database connections open and close with the application."""
 
     async def connected(_: web.Application) -> AsyncIterator[None]:
         async with Database.connect(database_url, connections=CONNECTIONS) as database:
@@ -72,15 +74,15 @@ def add_to(app: web.Application, database_url: str, settings: Settings, config: 
 
     opened: list[Console] = []
     app.cleanup_ctx.append(connected)
-    for method, path, page in READS:
-        app.router.add_route(method, path, _reading(console, page))
-    for path, page in ACTIONS:
-        app.router.add_post(path, _acting(console, page))
-    app.router.add_post("/sign-in", _calmly(lambda request: sign_in.sign_in(console(), request)))
+    for method, path, page in PAGES:
+        app.router.add_route(method, path, _page(console, page))
+    for path, action in ACTIONS:
+        app.router.add_post(path, _action(console, action))
+    app.router.add_post("/sign-in", _with_error_pages(lambda request: sign_in.sign_in(console(), request)))
     app.router.add_get("/console/{name}", static)
 
 
-def _reading(console: Callable[[], Console], page: Page) -> Handler:
+def _page(console: Callable[[], Console], page: Page) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         viewer = console().access.viewer(request)
         form: dict[str, str] = {}
@@ -89,55 +91,63 @@ def _reading(console: Callable[[], Console], page: Page) -> Handler:
             form = await read_form(request)
         return await page(ConsoleRequest(console(), request, viewer, form))
 
-    return _calmly(handle)
+    return _with_error_pages(handle)
 
 
-def _acting(console: Callable[[], Console], page: Page) -> Handler:
+def _action(console: Callable[[], Console], action: Page) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         viewer = console().access.viewer(request)
         form = await read_form(request)
         console().access.check_action(request, viewer, form)
-        return await page(ConsoleRequest(console(), request, viewer, form))
+        return await action(ConsoleRequest(console(), request, viewer, form))
 
-    return _calmly(handle)
+    return _with_error_pages(handle)
 
 
-def _calmly(handle: Handler) -> Handler:
-    """Answer whatever happens, with a page that says what to do."""
+def _with_error_pages(handle: Handler) -> Handler:
+    """Return a handler that answers every error with a page that says what to do."""
 
-    async def calm(request: web.Request) -> web.StreamResponse:
+    async def handle_safely(request: web.Request) -> web.StreamResponse:
         request[IS_LIVE] = request.method == "GET" and LIVE in request.headers
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 response = await handle(request)
         except SignInError:
             response = sign_in.ask(request)
         except RefusedError as error:
-            response = sign_in.ask(request, error) if error.status in {401, 429} else _problem(error.status, error.says)
+            if error.status in {401, 429}:
+                response = sign_in.ask(request, error)
+            else:
+                response = _problem(error.status, error.message)
         except (*DATABASE_UNAVAILABLE, TimeoutError):
             response = _problem(503, BUSY, retries=request.method == "GET")
             response.headers["Retry-After"] = "5"
         except tuple(UNREADABLE) as error:
-            says = next(text for kind, text in UNREADABLE.items() if isinstance(error, kind))
-            response = _problem(503, says)
+            response = _problem(503, next(text for kind, text in UNREADABLE.items() if isinstance(error, kind)))
         except web.HTTPNotFound:
-            response = _problem(404, "There is no such page. What was recorded long ago may have had its time.")
+            response = _problem(404, "There is no such page. An old event may have passed its retention time.")
         except web.HTTPException as error:
             response = _problem(error.status, error.reason)
-        except Exception as error:  # noqa: BLE001 - whatever it was: the viewer gets a page, the log no data
-            log.error("a page of the console failed", error=type(error).__name__)
-            response = _problem(500, "Something went wrong here; it is in our log.")
+        except Exception as error:  # noqa: BLE001 - the viewer always gets a page, and the log never gets data
+            log.error("console page failed", error=type(error).__name__)
+            response = _problem(500, "Something went wrong on our side. The error is in the log.")
         response.headers.update(HEADERS)
         return response
 
-    return calm
+    return handle_safely
 
 
-TITLES = {403: "Not from here", 404: "Not found", 500: "Something went wrong", 503: "Not now"}
+TITLES = {403: "Access denied", 404: "Not found", 500: "Something went wrong", 503: "Temporarily unavailable"}
 
 
-def _problem(status: int, says: str, *, retries: bool = False) -> web.Response:
-    title = TITLES.get(status, "Refused")
-    return answer(
-        "problem.html", status=status, is_live=False, viewer=None, path="", title=title, says=says, retries=retries
+def _problem(status: int, message: str, *, retries: bool = False) -> web.Response:
+    return render(
+        "problem.html",
+        status=status,
+        is_live=False,
+        viewer=None,
+        path="",
+        title=TITLES.get(status, "Request refused"),
+        message=message,
+        retries=retries,
     )

@@ -1,4 +1,4 @@
-"""The last hour of one destination as bars: what was delivered stands up, what was not hangs down. Pure geometry."""
+"""The last hour of one destination as a bar chart: deliveries point up, failures point down. Pure geometry."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dispatcher.console.status import Minute
 WIDTH, UP, DOWN = 600.0, 88.0, 32.0
 HEIGHT = UP + DOWN
 LEAST = 3.0
-"""A bar for one among many is still seen."""
+"""The smallest height of a bar, so that one among many is still visible."""
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """One bar, in the units of the picture; `kind`: delivered, dead or failed."""
+    """One bar, in the units of the chart. `kind`: delivered, failed or failed-attempts."""
 
     kind: str
     x: float
@@ -26,7 +26,7 @@ class Bar(msgspec.Struct, frozen=True):
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """The picture, what it says in a sentence, and the same as a table (minutes in which anything happened)."""
+    """The chart, its content as a sentence, and as a table (only minutes in which something happened)."""
 
     bars: list[Bar]
     says: str
@@ -37,7 +37,7 @@ class Chart(msgspec.Struct, frozen=True):
 
 
 def chart(minutes: Sequence[Minute], name: str) -> Chart:
-    """Draw the minutes, the oldest on the left."""
+    """Return the chart of `minutes`, oldest on the left."""
     up = max((minute.delivered for minute in minutes), default=0)
     down = max((minute.failed + minute.failed_attempts for minute in minutes), default=0)
     scale = min(UP / max(up, 1), DOWN / max(down, 1))

@@ -1,4 +1,4 @@
-"""Dead letters, by reason in plain words, with what to do; requeuing one, or all of a reason."""
+"""The page of dead letters, grouped by reason, each with an explanation and what to do. Requeues one, or all of a reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dispatcher.reasons import Explanation, explain
 
 EXAMPLES = 5
 REQUEUE_SECONDS = 10.0
-"""Less than a page may take in all."""
+"""How long one action may requeue: less than a page may take altogether."""
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -31,67 +31,68 @@ class Kind(msgspec.Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of dead letters."""
         return sum(group.count for group in self.groups)
 
     @property
     def last_at(self) -> datetime:
-        """When the newest died."""
+        """When the newest delivery failed."""
         return max(group.last_at for group in self.groups)
 
     @property
     def first_at(self) -> datetime:
-        """When the oldest died."""
+        """When the oldest delivery failed."""
         return min(group.first_at for group in self.groups)
 
 
-async def show(visit: ConsoleRequest) -> web.Response:
-    """Give the page."""
+async def show(request: ConsoleRequest) -> web.Response:
+    """Return the page."""
     by_kind: dict[tuple[str, str | None], list[Group]] = {}
-    for group in await dead_letters.groups(visit.console.database, DeadLetterFilter()):
+    for group in await dead_letters.groups(request.console.database, DeadLetterFilter()):
         by_kind.setdefault((group.destination, group.reason), []).append(group)
     kinds = []
     for (destination, reason), groups in by_kind.items():
-        asked = {"destination": destination, "reason": reason, "limit": EXAMPLES}
-        kinds.append(
-            Kind(destination, reason, explain(reason), groups, await visit.run("list_dead_letter_examples", asked))
-        )
+        params = {"destination": destination, "reason": reason, "limit": EXAMPLES}
+        examples = await request.run("list_dead_letter_examples", params)
+        kinds.append(Kind(destination, reason, explain(reason), groups, examples))
     kinds.sort(key=lambda kind: (not kind.explanation.requeue, -kind.count))
-    requeued = visit.request.query.get("requeued", "")
-    return visit.page(
-        "dead.html", kinds=kinds, requeued=int(requeued) if requeued.isdecimal() and len(requeued) < 12 else None
+    requeued = request.http.query.get("requeued", "")
+    return request.page(
+        "dead_letters.html",
+        kinds=kinds,
+        requeued=int(requeued) if requeued.isdecimal() and len(requeued) < 12 else None,
     )
 
 
-async def requeue(visit: ConsoleRequest) -> web.Response:
-    """Owe one dead letter (`event`) or all of a reason once more."""
-    destination, event = visit.form.get("destination", ""), visit.form.get("event", "")
+async def requeue(request: ConsoleRequest) -> web.Response:
+    """Requeue one dead letter (`event`), or all dead letters of a reason."""
+    destination, event = request.form.get("destination", ""), request.form.get("event", "")
     if not destination or (event and not (event.isascii() and event.isdecimal() and len(event) < 19)):
         raise web.HTTPNotFound
     if event:
-        done = int(await dead_letters.requeue_one(visit.console.database, int(event), destination))
-        visit.acted("requeue one", id=int(event), destination=destination, requeued=done)
-        return _to(f"/events/{int(event)}")
-    which = DeadLetterFilter(reason=visit.form.get("reason") or None, destination=destination)
-    return _to(f"/dead?requeued={await _requeue_all(visit, which)}")
+        requeued = int(await dead_letters.requeue_one(request.console.database, int(event), destination))
+        request.log_action("requeue one", id=int(event), destination=destination, requeued=requeued)
+        return _redirect(f"/events/{int(event)}")
+    which = DeadLetterFilter(reason=request.form.get("reason") or None, destination=destination)
+    return _redirect(f"/dead?requeued={await _requeue_all(request, which)}")
 
 
-async def _requeue_all(visit: ConsoleRequest, which: DeadLetterFilter) -> int:
-    """Requeue for as long as a page may take; give how many. What is left stays on the page, to be requeued by the next."""
+async def _requeue_all(request: ConsoleRequest, which: DeadLetterFilter) -> int:
+    """Requeue until `REQUEUE_SECONDS` are over, and return how many. The rest stays on the page for the next action."""
     done = 0
 
-    def tell(requeued: int) -> None:
+    def progress(requeued: int) -> None:
         nonlocal done
         done = requeued
 
     try:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REQUEUE_SECONDS):
-                await dead_letters.requeue(visit.console.database, which, tell)
-    finally:  # each batch takes effect by itself, whatever comes after it
-        visit.acted("requeue", reason=which.reason, destination=which.destination, requeued=done)
+                await dead_letters.requeue(request.console.database, which, progress)
+    finally:  # each batch is committed separately, whatever happens after it
+        request.log_action("requeue", reason=which.reason, destination=which.destination, requeued=done)
     return done
 
 
-def _to(address: str) -> web.Response:
+def _redirect(address: str) -> web.Response:
     return web.Response(status=303, headers={"Location": address})

@@ -1,26 +1,26 @@
-"""The destinations, and what an operator switches: pause, resume, enable, disable; whole, or one step."""
+"""The page of destinations, where an operator pauses, resumes, enables or disables a destination or one of its steps."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
 from dispatcher.console.request import ConsoleRequest
-from dispatcher.console.status import situation
+from dispatcher.console.status import read_situation
 from dispatcher.routing import ACTIONS, set_state
 
 
-async def show(visit: ConsoleRequest) -> web.Response:
-    """Give the page."""
-    found = await situation(visit, visit.console.config)
-    done = visit.request.query.get("done", "")
-    return visit.page("destinations.html", situation=found, done=done if done in ACTIONS else None)
+async def show(request: ConsoleRequest) -> web.Response:
+    """Return the page."""
+    situation = await read_situation(request, request.console.config)
+    done = request.http.query.get("done", "")
+    return request.page("destinations.html", situation=situation, done=done if done in ACTIONS else None)
 
 
-async def switch(visit: ConsoleRequest) -> web.Response:
-    """Switch a destination, or one step there."""
-    action = visit.form.get("action", "")
-    destination, step = visit.form.get("destination", ""), visit.form.get("step") or None
-    if action not in ACTIONS or not await set_state(visit.console.database, destination, step, action):
+async def change(request: ConsoleRequest) -> web.Response:
+    """Pause, resume, enable or disable a destination, or one step there."""
+    action = request.form.get("action", "")
+    destination, step = request.form.get("destination", ""), request.form.get("step") or None
+    if action not in ACTIONS or not await set_state(request.console.database, destination, step, action):
         raise web.HTTPNotFound
-    visit.acted(action, destination=destination, step=step)
+    request.log_action(action, destination=destination, step=step)
     return web.Response(status=303, headers={"Location": f"/destinations?done={action}"})

@@ -1,4 +1,4 @@
-"""One event: its way from the CRM to each destination, what each was told, and what it would be told now."""
+"""The page of one event: its timeline, what was sent to each destination, and what would be sent now."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from dispatcher.console.events import State, states
+from dispatcher.console.events import State, read_states
 from dispatcher.console.formatting import label, span
 from dispatcher.console.request import ConsoleRequest
 from dispatcher.identity.fragments import EPOCH, position
@@ -18,16 +18,16 @@ from dispatcher.preview.masking import key
 from dispatcher.preview.payloads import previews
 from dispatcher.reasons import explain
 
-LOOKED_AT = 100_000
-"""So many deliveries of each destination are looked at for when one is due."""
+MAX_SEARCHED = 100_000
+"""How many deliveries of each destination are searched for the event's due time."""
 REVISIONS = {
-    "merge": "A merge told more of the person: it is sent again, enriched",
-    "requeued": "Requeued: owed once more",
+    "merge": "A merge added data about the person: to be sent again, enriched",
+    "requeued": "Requeued: to be sent again",
 }
 
 
-class Shown(msgspec.Struct, frozen=True):
-    """The event itself; never a word of the person's."""
+class EventDetails(msgspec.Struct, frozen=True):
+    """The event itself, without personal data: a row of the query `read_event`."""
 
     id: int
     occurred_at: datetime
@@ -43,18 +43,18 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """A line of the timeline. `kind`: recorded, merged, revision, attempt, delivered, skipped, dead, owed."""
+    """An entry of the timeline. `kind`: recorded, merged, revision, attempt, delivered, skipped, failed or pending."""
 
     at: datetime | None
     kind: str
     title: str
     destination: str | None = None
     says: str = ""
-    answer: str = ""
+    response: str = ""
 
 
-class Telling(msgspec.Struct, frozen=True):
-    """What one destination was told once: the names of the fields."""
+class SentFields(msgspec.Struct, frozen=True):
+    """The names of the fields in one send to one destination."""
 
     destination: str
     revision: int
@@ -62,64 +62,64 @@ class Telling(msgspec.Struct, frozen=True):
     fields: frozenset[str]
 
 
-async def show(visit: ConsoleRequest) -> web.Response:
-    """Give the page."""
-    number = int(visit.request.match_info["id"])
-    rows = await visit.run("read_event", {"id": number})
+async def show(request: ConsoleRequest) -> web.Response:
+    """Return the page."""
+    number = int(request.http.match_info["id"])
+    rows = await request.run("read_event", {"id": number})
     if not rows:
         raise web.HTTPNotFound
-    shown = Shown(*rows[0])
-    history = await visit.run("read_history", {"id": number})
-    waiting = await visit.run("find_pending", {"id": number, "most": LOOKED_AT})
-    reached = (await states(visit, [number])).get(number, [])
-    moments = [*_began(shown), *await _merged(visit, shown), *map(_moment, history)]
-    moments.sort(key=lambda moment: moment.at or shown.recorded_at)
-    told = [Telling(row[2], row[3], row[1], _names(row[11])) for row in history if row[11]]
-    console = visit.console
-    return visit.page(
+    event = EventDetails(*rows[0])
+    history = await request.run("read_history", {"id": number})
+    pending = await request.run("find_pending", {"id": number, "most": MAX_SEARCHED})
+    states = (await read_states(request, [number])).get(number, [])
+    moments = [*_began(event), *await _sign_ins(request, event), *map(_moment, history)]
+    moments.sort(key=lambda moment: moment.at or event.recorded_at)
+    sent = [SentFields(row[2], row[3], row[1], _names(row[11])) for row in history if row[11]]
+    console = request.console
+    return request.page(
         "event.html",
-        event=shown,
-        states=reached,
-        moments=[*moments, *_pending(waiting, reached)],
-        told=told,
-        fields=_fields(told),
+        event=event,
+        states=states,
+        moments=[*moments, *_pending(pending, states)],
+        sent=sent,
+        fields=sorted({field for each in sent for field in each.fields}),
         previews=await previews(console.database, console.settings, console.config, number),
         encode=_pretty,
-        is_over=not any(state.outcome == "pending" for state in reached) and not waiting,
+        is_finished=not any(state.outcome == "pending" for state in states) and not pending,
     )
 
 
-def _began(shown: Shown) -> Iterator[Moment]:
-    yield Moment(shown.occurred_at, "recorded", "Happened")
-    late = (shown.recorded_at - shown.occurred_at).total_seconds()
-    says = f"{span(late)} after it happened" if late >= 1 else ""
-    yield Moment(shown.recorded_at, "recorded", "Recorded by the CRM", says=says)
+def _began(event: EventDetails) -> Iterator[Moment]:
+    yield Moment(event.occurred_at, "recorded", "Occurred")
+    late = (event.recorded_at - event.occurred_at).total_seconds()
+    says = f"{span(late)} after it occurred" if late >= 1 else ""
+    yield Moment(event.recorded_at, "recorded", "Recorded by the CRM", says=says)
 
 
-async def _merged(visit: ConsoleRequest, shown: Shown) -> list[Moment]:
-    """Give who signed in on the event's browser or lead after it, first: that ties it to an account."""
+async def _sign_ins(request: ConsoleRequest, event: EventDetails) -> list[Moment]:
+    """Return the first sign-in after the event on its browser or lead: that ties the event to an account."""
     keys = [
-        (kind, key, what)
-        for kind, key, what in (
-            (Kind.HANDL, shown.handl_id, "its browser (handlID)"),
-            (Kind.LEAD, shown.lead_id, "its lead"),
+        (kind, value, what)
+        for kind, value, what in (
+            (Kind.HANDL, event.handl_id, "its browser (handlID)"),
+            (Kind.LEAD, event.lead_id, "its lead"),
         )
-        if key
+        if value
     ]
-    if not keys or shown.account_id:
+    if not keys or event.account_id:
         return []
-    at, _ = position(shown.occurred_at, shown.id)
-    asked = {
+    at, _ = position(event.occurred_at, event.id)
+    params = {
         "kinds": [kind.value for kind, _, _ in keys],
-        "keys": [key for _, key, _ in keys],
+        "keys": [value for _, value, _ in keys],
         "ats": [at] * len(keys),
-        "ids": [shown.id] * len(keys),
+        "ids": [event.id] * len(keys),
     }
     found = []
-    for number, _, _, before, after, by, account in await visit.run("find_sign_ins", asked):
+    for number, _, _, before, after, by, account in await request.run("find_sign_ins", params):
         what = keys[number - 1][2]
         if before is not None:
-            found.append(Moment(shown.occurred_at, "merged", f"Account {key(before)} had signed in on {what} before"))
+            found.append(Moment(event.occurred_at, "merged", f"Account {key(before)} had already signed in on {what}"))
         elif account is not None:
             when = EPOCH + timedelta(microseconds=after)
             found.append(Moment(when, "merged", f"Account {key(account)} signed in on {what}", says=f"by event {by}"))
@@ -130,31 +130,31 @@ def _moment(row: Sequence[Any]) -> Moment:
     kind, at, destination, revision, number, outcome, reason, status, code, subcode, trace, _ = row
     name = label(destination)
     if kind == "revision":
-        return Moment(at, "revision", REVISIONS.get(reason, "Owed once more"), destination)
-    answer = _answer(status, code, subcode, trace)
+        return Moment(at, "revision", REVISIONS.get(reason, "To be sent again"), destination)
+    response = _response(status, code, subcode, trace)
     explanation = explain(reason).says if reason else ""
     if kind == "attempt":
         outcomes = {
-            "transient": "did not take it",
-            "throttled": "asked to slow down",
+            "transient": "did not accept it",
+            "throttled": "asked us to slow down",
             "uncertain": "gave no clear answer",
         }
-        title = f"Try {number}: {name} {outcomes.get(outcome, outcome)}"
-        return Moment(at, "attempt", title, destination, _with_reason(explanation, reason), answer)
+        title = f"Attempt {number}: {name} {outcomes.get(outcome, outcome)}"
+        return Moment(at, "attempt", title, destination, _with_reason(explanation, reason), response)
     again = f" again (revision {revision})" if revision else ""
     titles = {
         "delivered": f"Delivered to {name}{again}",
         "skipped": f"Not sent to {name}",
-        "failed": f"Given up at {name}{again}",
+        "failed": f"Failed for good at {name}{again}",
     }
-    return Moment(at, outcome, titles[outcome], destination, _with_reason(explanation, reason), answer)
+    return Moment(at, outcome, titles[outcome], destination, _with_reason(explanation, reason), response)
 
 
 def _with_reason(explanation: str, reason: str | None) -> str:
     return f"{explanation} ({reason})" if reason else explanation
 
 
-def _answer(status: int | None, code: int | None, subcode: int | None, trace: str | None) -> str:
+def _response(status: int | None, code: int | None, subcode: int | None, trace: str | None) -> str:
     numbers = "/".join(str(part) for part in (code, subcode) if part is not None)
     parts = (
         f"HTTP {status}" if status is not None else "",
@@ -164,32 +164,28 @@ def _answer(status: int | None, code: int | None, subcode: int | None, trace: st
     return ", ".join(part for part in parts if part)
 
 
-def _pending(waiting: Sequence[Sequence[Any]], reached: Sequence[State]) -> Iterator[Moment]:
-    """Give what is still to come."""
-    if any(name is None for name, _, _ in waiting):
-        yield Moment(None, "pending", "Waits for intake")
+def _pending(pending: Sequence[Sequence[Any]], states: Sequence[State]) -> Iterator[Moment]:
+    """Return the entries for what is still to come."""
+    if any(name is None for name, _, _ in pending):
+        yield Moment(None, "pending", "Waiting for intake")
         return
-    due = {name: due_at for name, _, due_at in waiting}
-    for state in reached:
+    due = {name: due_at for name, _, due_at in pending}
+    for state in states:
         if state.outcome != "pending":
             continue
         name = label(state.destination)
         if state.destination not in due:
-            yield Moment(None, "pending", f"Owed to {name}", state.destination)
+            yield Moment(None, "pending", f"Pending for {name}", state.destination)
         elif (due_at := due[state.destination]) is None:
             yield Moment(None, "pending", f"Being sent to {name}", state.destination)
         else:
-            title = f"Owed to {name}; the next try is due {due_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+            title = f"Pending for {name}; next attempt due {due_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
             yield Moment(None, "pending", title, state.destination)
 
 
 def _names(sent: str) -> frozenset[str]:
-    """Give the names of fields that were sent, without the digests."""
+    """Return the names of the fields that were sent, without their digests."""
     return frozenset(name.partition(":")[0] for name in sent.split())
-
-
-def _fields(told: Sequence[Telling]) -> list[str]:
-    return sorted({field for merge_notice in told for field in merge_notice.fields})
 
 
 def _pretty(body: Any) -> str:

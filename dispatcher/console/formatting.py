@@ -1,30 +1,30 @@
-"""How times, numbers and names are said on the pages. Pure."""
+"""How times, numbers and names are written on the pages. Pure."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-NOTHING = "–"  # noqa: RUF001 - a dash, as people write it
+NOTHING = "–"  # noqa: RUF001 - the en dash of an empty cell
 LABELS = {"meta": "Meta", "ga4": "GA4"}
 
 
 def label(destination: str) -> str:
-    """Give the name of a destination as people write it."""
+    """Return the display name of a destination."""
     return LABELS.get(destination, destination)
 
 
 def step(name: str) -> str:
-    """Give the name of a step as words: `lead_submitted` is `lead submitted`."""
+    """Return the name of a step with spaces: `lead_submitted` is `lead submitted`."""
     return name.replace("_", " ")
 
 
 def count(number: int) -> str:
-    """Give a number with its thousands set apart."""
+    """Return a number with thousands separators."""
     return f"{number:,}"
 
 
 def span(seconds: float | None) -> str:
-    """Give a length of time in its largest unit, or two: `0.4 s`, `12 min`, `3 h 20 min`, `6 days`."""
+    """Return a duration in its largest unit or two: `0.4 s`, `12 min`, `3 h 20 min`, `6 days`."""
     if seconds is None:
         return NOTHING
     seconds = max(0.0, seconds)
@@ -44,7 +44,7 @@ def span(seconds: float | None) -> str:
 
 
 def clock(at: datetime | None, now: datetime | None = None) -> str:
-    """Give the time of day (UTC); with the day, where that is not the day of `now`."""
+    """Return the time of day (UTC), with the date unless it is the date of `now`."""
     if at is None:
         return NOTHING
     at = at.astimezone(UTC)
@@ -53,17 +53,17 @@ def clock(at: datetime | None, now: datetime | None = None) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """Give day and time (UTC), to the second."""
+    """Return date and time (UTC), to the second."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if at else NOTHING
 
 
 def day(at: date) -> str:
-    """Give a day: `24 Nov`."""
+    """Return a day: `24 Nov`."""
     return f"{at.day} {at:%b}"
 
 
 def share(part: int, whole: int) -> str:
-    """Give a part of a whole in percent; what is nearly all is not called all, nor what is nearly none, none."""
+    """Return a part of a whole in percent. Nearly all is never rounded to 100 %, nor nearly none to 0 %."""
     if not whole:
         return NOTHING
     percent = 100 * part / whole

@@ -1,4 +1,4 @@
-"""Match quality: how much of what identifies a person is sent, per event name and over time, and what would help most."""
+"""The page of match quality: how many identifiers are sent with each event name, over time, and what would help most."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from dispatcher.monitoring.quality import (
 
 PERIODS = (7, 28, 90)
 SCORES_SECONDS = 900.0
-"""How long Meta's own scores are kept before they are asked for again: it counts days."""
+"""How long Meta's own scores are cached. They change by the day."""
 SCORES_TIMEOUT = 4.0
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One step at one destination: coverage of each identifier, its estimate over time, Meta's own score."""
+    """One step at one destination: coverage of each identifier, our estimate over time, Meta's own score."""
 
     quality: Quality
     identifiers: tuple[Identifier, ...]
@@ -37,23 +37,23 @@ class Row(msgspec.Struct, frozen=True):
 
     @property
     def line(self) -> str:
-        """The estimates over time as the points of a line, 100 wide and 24 high."""
-        known = [(day.day, day.estimate) for day in self.days if day.estimate is not None]
-        if len(known) < 2:
+        """The estimates over time as the points of a polyline, 100 wide and 24 high."""
+        points = [(day.day, day.estimate) for day in self.days if day.estimate is not None]
+        if len(points) < 2:
             return ""
-        first, length = known[0][0], max((known[-1][0] - known[0][0]).days, 1)
-        return " ".join(f"{100 * (at - first).days / length:.1f},{24 - 2.4 * estimate:.1f}" for at, estimate in known)
+        first, length = points[0][0], max((points[-1][0] - points[0][0]).days, 1)
+        return " ".join(f"{100 * (at - first).days / length:.1f},{24 - 2.4 * estimate:.1f}" for at, estimate in points)
 
 
-async def show(visit: ConsoleRequest) -> web.Response:
-    """Give the page, for the last `?days=`."""
-    asked = visit.request.query.get("days", "")
-    days = int(asked) if asked in map(str, PERIODS) else PERIODS[0]
-    until: date = (await visit.run("read_clock"))[0][0].date()
+async def show(request: ConsoleRequest) -> web.Response:
+    """Return the page for the last `?days=`."""
+    period = request.http.query.get("days", "")
+    days = int(period) if period in map(str, PERIODS) else PERIODS[0]
+    until: date = (await request.run("read_clock"))[0][0].date()
     since = until - timedelta(days=days - 1)
-    found = await qualities(visit, since, until)
-    by_day = await daily(visit, since, until)
-    scores = await _meta_scores(visit, {quality.destination for quality in found if quality.kind == "meta"})
+    found = await qualities(request, since, until)
+    by_day = await daily(request, since, until)
+    scores = await _meta_scores(request, {quality.destination for quality in found if quality.kind == "meta"})
     rows = [
         Row(
             quality,
@@ -63,12 +63,12 @@ async def show(visit: ConsoleRequest) -> web.Response:
         )
         for quality in sorted(found, key=_order)
     ]
-    return visit.page(
+    return request.page(
         "match_quality.html",
         rows=rows,
         days=days,
         periods=PERIODS,
-        problems={name: told.problem for name, told in scores.items() if told.problem},
+        problems={name: score.problem for name, score in scores.items() if score.problem},
         explanation=EXPLANATION,
         best=_best(found),
     )
@@ -79,20 +79,20 @@ def _order(quality: Quality) -> tuple[bool, str, int]:
 
 
 def _best(found: list[Quality]) -> Quality | None:
-    """Give the one whose advice would help most: many events, far from 10."""
+    """Return the step whose advice would help most: the one with many events and a score far from 10."""
     advised = [quality for quality in found if quality.advice and quality.estimate is not None]
     return max(advised, key=lambda quality: quality.events * (10 - (quality.estimate or 0)), default=None)
 
 
-async def _meta_scores(visit: ConsoleRequest, names: set[str]) -> dict[str, MetaScores]:
-    """Ask Meta for its own scores, where it was not asked lately."""
-    told: dict[str, MetaScores] = {}
-    kept = visit.console.scores
+async def _meta_scores(request: ConsoleRequest, names: set[str]) -> dict[str, MetaScores]:
+    """Return Meta's own scores by destination, from the cache or from Meta."""
+    scores: dict[str, MetaScores] = {}
+    cache = request.console.scores
     for name in names:
-        account = visit.console.config.account(name)
-        settings = account.apply(visit.console.settings) if account else visit.console.settings
-        known = kept.get(name)
-        if known is None or monotonic() - known[0] > SCORES_SECONDS:
-            known = kept[name] = (monotonic(), await meta_scores(settings, timeout=SCORES_TIMEOUT))
-        told[name] = known[1]
-    return told
+        account = request.console.config.account(name)
+        settings = account.apply(request.console.settings) if account else request.console.settings
+        cached = cache.get(name)
+        if cached is None or monotonic() - cached[0] > SCORES_SECONDS:
+            cached = cache[name] = (monotonic(), await meta_scores(settings, timeout=SCORES_TIMEOUT))
+        scores[name] = cached[1]
+    return scores

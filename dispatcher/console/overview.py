@@ -1,4 +1,4 @@
-"""The overview: whether conversions arrive, and what to do if not."""
+"""The overview page: whether conversions arrive, and what to do if not."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from aiohttp import web
 
 from dispatcher.console.chart import HEIGHT, UP, WIDTH, chart
 from dispatcher.console.formatting import label
-from dispatcher.console.health_summary import verdict
+from dispatcher.console.health_summary import summarize
 from dispatcher.console.request import ConsoleRequest
-from dispatcher.console.status import situation
+from dispatcher.console.status import read_situation
 
 
-async def show(visit: ConsoleRequest) -> web.Response:
-    """Give the page."""
-    found = await situation(visit, visit.console.config)
-    return visit.page(
+async def show(request: ConsoleRequest) -> web.Response:
+    """Return the page."""
+    situation = await read_situation(request, request.console.config)
+    return request.page(
         "overview.html",
-        situation=found,
-        findings=verdict(found),
-        charts={status.name: chart(status.minutes, label(status.name)) for status in found.destinations},
+        situation=situation,
+        verdicts=summarize(situation),
+        charts={status.name: chart(status.minutes, label(status.name)) for status in situation.destinations},
         size={"width": WIDTH, "height": HEIGHT, "base": UP},
     )

@@ -1,67 +1,67 @@
-"""People: the keys of somebody, what is known of them (by name and time, never a value or a hash), and their events."""
+"""The page of people: a person's keys, the names of known data with times (never values or hashes), and their events."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from dispatcher.console.events import LONGEST, SCANNED, scan
+from dispatcher.console.events import MAX_SCANNED, MAX_TERM, scan
 from dispatcher.console.request import ConsoleRequest
 from dispatcher.people.lookup import EMPTY_SCAN, AmbiguousPersonError, By, Selector, find_person
 from dispatcher.people.profile import PersonProfile, build_profile
 
-MOST_EVENTS = 100
-MOST_ACCOUNTS = 20
+MAX_EVENTS = 100
+MAX_ACCOUNTS = 20
 _KEYS: dict[str, int] = {By.HANDL: 5, By.LEAD: 6, By.ACCOUNT: 7}
-"""Where each key stands in a row of `event_shown`."""
+"""The column of each key in a row of the query `read_event`."""
 
 
-async def show(visit: ConsoleRequest) -> web.Response:
-    """Ask whom to show."""
-    return _page(visit)
+async def show(request: ConsoleRequest) -> web.Response:
+    """Return the search page."""
+    return _page(request)
 
 
-async def search(visit: ConsoleRequest) -> web.Response:
-    """Show whom an account, a lead, a handlID or an e-mail address means."""
-    value = visit.form.get("value", "")[:LONGEST] or await _of_event(visit)
+async def search(request: ConsoleRequest) -> web.Response:
+    """Return the person that an account, lead, handlID or e-mail address identifies."""
+    value = request.form.get("value", "")[:MAX_TERM] or await _key_of_event(request)
     try:
-        by = By(visit.form.get("by", ""))
+        by = By(request.form.get("by", ""))
     except ValueError:
         by = By.EMAIL if "@" in value else By.ACCOUNT
     if not value:
-        return _page(visit)
+        return _page(request)
     try:
-        async with visit.transaction() as transaction:
-            seen = await scan(transaction, value) if by is By.EMAIL else EMPTY_SCAN
-            found = await find_person(transaction, Selector(by, value), seen)
-            known = await build_profile(transaction, found) if found.events else None
+        async with request.transaction() as transaction:
+            scanned = await scan(transaction, value) if by is By.EMAIL else EMPTY_SCAN
+            found = await find_person(transaction, Selector(by, value), scanned)
+            profile = await build_profile(transaction, found) if found.events else None
     except AmbiguousPersonError as error:
-        return _page(visit, by=by, several=error.accounts[:MOST_ACCOUNTS])
-    return _page(visit, by=by, known=known, asked=True)
+        return _page(request, by=by, accounts=error.accounts[:MAX_ACCOUNTS])
+    return _page(request, by=by, profile=profile, searched=True)
 
 
-async def _of_event(visit: ConsoleRequest) -> str:
-    """Give the key of an event that is asked for by its number: so no page holds a key that it does not show."""
-    number, by = visit.form.get("event", ""), visit.form.get("by", "")
+async def _key_of_event(request: ConsoleRequest) -> str:
+    """Return a key of the event with the posted number, so that no page contains a key that it does not show."""
+    number, by = request.form.get("event", ""), request.form.get("by", "")
     if by not in _KEYS or not (number.isascii() and number.isdecimal() and len(number) < 19):
         return ""
-    rows = await visit.run("read_event", {"id": int(number)})
+    rows = await request.run("read_event", {"id": int(number)})
     return (rows[0][_KEYS[by]] or "") if rows else ""
 
 
 def _page(
-    visit: ConsoleRequest,
+    request: ConsoleRequest,
     *,
     by: By = By.ACCOUNT,
-    known: PersonProfile | None = None,
-    several: list[str] | None = None,
-    asked: bool = False,
+    profile: PersonProfile | None = None,
+    accounts: list[str] | None = None,
+    searched: bool = False,
 ) -> web.Response:
-    return visit.page(
+    return request.page(
         "people.html",
         by=by,
-        known=known,
-        several=several,
-        asked=asked,
-        events=list(reversed(known.events[-MOST_EVENTS:])) if known else [],
-        scanned=SCANNED,
+        profile=profile,
+        accounts=accounts,
+        searched=searched,
+        events=list(reversed(profile.events[-MAX_EVENTS:])) if profile else [],
+        most=MAX_SCANNED,
     )

@@ -1,4 +1,4 @@
-"""Templates, static files, and the headers that keep a page to itself. No inline style or script anywhere."""
+"""Templates, static files, and the security headers of every page. No inline styles or scripts anywhere."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ HEADERS = {
     ),
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
-    # Nothing is told to anybody else. With no-referrer browsers would send our own forms with `Origin: null`, and where
-    # they come from could not be checked.
+    # Other sites get no referrer. With no-referrer, browsers would send our own forms with `Origin: null`, and their
+    # origin could not be checked.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -55,14 +55,14 @@ _templates.filters.update(
 _templates.globals.update(label=formatting.label)
 
 
-def answer(template: str, *, status: int, is_live: bool, **shown: Any) -> web.Response:
-    """Give a page; with `is_live` the part alone that changes by itself."""
-    html = _templates.get_template(template).render(layout="live.html" if is_live else "page.html", **shown)
+def render(template: str, *, status: int, is_live: bool, **context: Any) -> web.Response:
+    """Return a page; with `is_live` only the part that updates itself."""
+    html = _templates.get_template(template).render(layout="live.html" if is_live else "page.html", **context)
     return web.Response(text=html, content_type="text/html", status=status, headers=HEADERS)
 
 
 async def static(request: web.Request) -> web.Response:
-    """Give a static file; anybody may have it."""
+    """Return a static file. Needs no sign-in."""
     found = STATIC.get(request.match_info["name"])
     if found is None:
         raise web.HTTPNotFound

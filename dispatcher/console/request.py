@@ -1,4 +1,4 @@
-"""One request of the console: who looks, what they sent, and their questions to the database."""
+"""One request to the console: its viewer, its form, and its database queries."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from aiohttp import web
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.console.access import Access, RefusedError, Viewer
-from dispatcher.console.rendering import answer
+from dispatcher.console.rendering import render
 from dispatcher.database.connections import Database, Transaction
 from dispatcher.monitoring.quality import MetaScores
 
 log = structlog.get_logger()
 
 LIVE = "X-Outbox-Live"
-"""The header with which a page asks for its live part alone."""
+"""The header with which a page requests only its live part."""
 MAX_FORM = 16 * 1024
+"""Bytes."""
 TRANSACTION_SECONDS = 10
 
 
 class Console:
-    """What all pages share. Its connections are its own, so that nobody who looks keeps a dispatcher waiting."""
+    """What all pages share. It has its own database connections, so that viewers never keep a dispatcher waiting."""
 
     def __init__(self, database: Database, settings: Settings, config: Config) -> None:
         self.database = database
@@ -34,52 +35,52 @@ class Console:
         self.config = config
         self.access = Access(settings.console_token)
         self.scores: dict[str, tuple[float, MetaScores]] = {}
-        """Meta's own scores by destination, and when they were asked for (monotonic seconds)."""
+        """Meta's own scores by destination, with the time when they were fetched (monotonic seconds)."""
 
 
 class ConsoleRequest:
-    """One request. Also `dispatcher.database.connections.Queries`: a question is asked once, as somebody waits for the page."""
+    """One request. Implements `dispatcher.database.connections.Queries` without retries, because a viewer is waiting."""
 
-    def __init__(self, console: Console, request: web.Request, viewer: Viewer, form: Mapping[str, str]) -> None:
+    def __init__(self, console: Console, http: web.Request, viewer: Viewer, form: Mapping[str, str]) -> None:
         self.console = console
-        self.request = request
+        self.http = http
         self.viewer = viewer
         self.form = form
 
     async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """Run a query of `schema/queries`; give its rows, or raise one of `dispatcher.database.connections.AWAY`."""
+        """Run a query of `schema/queries` and return its rows. Raise one of `DATABASE_UNAVAILABLE`."""
         return await self.console.database.run_once(query, parameters)
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """Open a transaction that only reads."""
+        """Open a read-only transaction."""
         return self.console.database.transaction(is_reading=True, seconds=TRANSACTION_SECONDS)
 
-    def page(self, template: str, *, status: int = 200, **shown: Any) -> web.Response:
-        """Give a page, or its live part alone where only that was asked for."""
-        return answer(
+    def page(self, template: str, *, status: int = 200, **context: Any) -> web.Response:
+        """Return a page, or only its live part if the request asks for that."""
+        return render(
             template,
             status=status,
-            is_live=LIVE in self.request.headers,
+            is_live=LIVE in self.http.headers,
             viewer=self.viewer,
-            path=self.request.path,
-            **shown,
+            path=self.http.path,
+            **context,
         )
 
-    def acted(self, action: str, **what: str | int | None) -> None:
-        """Log an action: what was done, and in which session."""
-        log.info("console action", action=action, session=self.viewer.session, **what)
+    def log_action(self, action: str, **details: str | int | None) -> None:
+        """Log an action with its details and the session."""
+        log.info("console action", action=action, session=self.viewer.session, **details)
 
 
 async def read_form(request: web.Request) -> dict[str, str]:
-    """Read a small form; of a field that comes twice, the last."""
+    """Return the fields of a form; the last value of a repeated field. Raise `RefusedError` if it cannot be read."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise RefusedError(415, "Send a form (application/x-www-form-urlencoded).")
     if (request.content_length or 0) > MAX_FORM:
-        raise RefusedError(413, "This is too much for a form.")
+        raise RefusedError(413, "This form is too large.")
     body = await request.content.read(MAX_FORM + 1)
     while len(body) <= MAX_FORM and (more := await request.content.read(MAX_FORM + 1)):
         body += more
     if len(body) > MAX_FORM:
-        raise RefusedError(413, "This is too much for a form.")
+        raise RefusedError(413, "This form is too large.")
     pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=50)
     return {name: value.replace("\0", "").strip() for name, value in pairs}

@@ -1,4 +1,4 @@
-"""Signing in with the token, and out again."""
+"""Signing in with the token, and signing out."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import re
 from aiohttp import web
 
 from dispatcher.console.access import COOKIE, SESSION_SECONDS, RefusedError, check_origin
-from dispatcher.console.rendering import answer
+from dispatcher.console.rendering import render
 from dispatcher.console.request import Console, ConsoleRequest, read_form
 
 _OUR_PATH = re.compile(r"/(events|people|dead|quality|destinations|events/[0-9]{1,18})?")
 
 
 def ask(request: web.Request, problem: RefusedError | None = None) -> web.Response:
-    """Give the page that asks for the token."""
-    response = answer(
+    """Return the page that asks for the token."""
+    response = render(
         "sign_in.html",
         status=problem.status if problem else 401,
         is_live=False,
         viewer=None,
         path="",
         next=_our_path(request.path),
-        problem=problem.says if problem else None,
+        problem=problem.message if problem else None,
     )
     if problem and problem.wait:
         response.headers["Retry-After"] = str(problem.wait)
@@ -32,7 +32,7 @@ def ask(request: web.Request, problem: RefusedError | None = None) -> web.Respon
 
 
 async def sign_in(console: Console, request: web.Request) -> web.Response:
-    """Take the token; lead on to the page that was asked for."""
+    """Check the token, start a session, and redirect to the page that was requested."""
     check_origin(request)
     form = await read_form(request)
     cookie = console.access.sign_in(form.get("token", ""), request)
@@ -44,14 +44,14 @@ async def sign_in(console: Console, request: web.Request) -> web.Response:
     return response
 
 
-async def sign_out(visit: ConsoleRequest) -> web.Response:
-    """Let the browser forget the session."""
+async def sign_out(request: ConsoleRequest) -> web.Response:
+    """End the session by deleting its cookie."""
     response = web.Response(status=303, headers={"Location": "/"})
     response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
-    visit.acted("sign out")
+    request.log_action("sign out")
     return response
 
 
 def _our_path(path: str) -> str:
-    """Give `path` if it is a page of ours: nobody is led elsewhere."""
+    """Return `path` if it is one of our pages, else the overview, so that a redirect never leads elsewhere."""
     return path if _OUR_PATH.fullmatch(path) else "/"

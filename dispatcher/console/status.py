@@ -1,7 +1,7 @@
-"""How each destination is right now: its state, what it is owed, the last hour minute by minute, its last complaint.
+"""The current status of each destination: state, pending deliveries, the last hour minute by minute, the last error.
 
-Asks the queues, `minute`, `circuit`, `alert` and the switches only, so that it costs the same at any size of the log; and the
-index of dead letters, 20 ms for a hundred thousand that were requeued.
+Queries only the queues, the routing tables, `delivery_count`, `destination_state`, `dispatcher` and `alert`, so the cost
+does not grow with the log; and the index of dead letters: 20 ms for a hundred thousand that were requeued.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from dispatcher.reasons import Explanation, explain
 from dispatcher.routing import DestinationRoutes, RoutingTable
 
 GONE_SECONDS = 90.0
-"""A dispatcher that was silent for longer is gone: whatever its lease, it gives a sign of life every 15 s."""
-MOST_OWED = 100_000
-MOST_DEAD = 1_000
+"""A dispatcher that has been silent for longer is gone: whatever its lease time, it reports every 15 s."""
+MAX_PENDING = 100_000
+MAX_DEAD_LETTERS = 1_000
 HOUR = timedelta(minutes=60)
 UNKNOWN = DestinationStatus(0, "", None, None, None, None, 0)
 DAY = timedelta(days=1)
 
 FAILED = frozenset({"transient", "throttled", "uncertain", "halted"})
-"""Outcomes of tries that did not end a delivery."""
+"""Outcomes of attempts that did not end a delivery."""
 _SECRETS = {"meta": "META_CAPI_TOKEN", "ga4": "GA4_API_SECRET"}
 
 
 class Minute(msgspec.Struct):
-    """What became of deliveries in one minute."""
+    """The outcomes of one minute."""
 
     at: datetime
     delivered: int = 0
@@ -44,7 +44,7 @@ class Minute(msgspec.Struct):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """How much is owed, counted up to `MOST_OWED`, and since when."""
+    """How many deliveries are pending, counted up to `MAX_PENDING`, and for how long."""
 
     count: int = 0
     is_due: bool = False
@@ -52,15 +52,15 @@ class Pending(msgspec.Struct, frozen=True):
 
     @property
     def is_more(self) -> bool:
-        """Tell whether there is more than was counted."""
-        return self.count > MOST_OWED
+        """Whether there are more than were counted."""
+        return self.count > MAX_PENDING
 
     def __str__(self) -> str:
-        return f"more than {MOST_OWED:,}" if self.is_more else f"{self.count:,}"
+        return f"more than {MAX_PENDING:,}" if self.is_more else f"{self.count:,}"
 
 
 class LastError(msgspec.Struct, frozen=True):
-    """What a destination complained about last."""
+    """The last error of a destination."""
 
     outcome: str
     reason: str
@@ -69,7 +69,7 @@ class LastError(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """One destination. `told_by`: how many dispatchers say so, of `dispatchers`. `window`: its own, in seconds."""
+    """One destination. `reported_by`: how many dispatchers report this state. `window`: its window, in seconds."""
 
     routes: DestinationRoutes
     state: str
@@ -92,33 +92,33 @@ class Status(msgspec.Struct, frozen=True):
         return self.routes.name
 
     def total(self, outcome: str) -> int:
-        """Count the last hour: delivered, failed, failed_attempts or skipped."""
+        """Return the last hour's count of an outcome: delivered, failed, failed_attempts or skipped."""
         return sum(getattr(minute, outcome) for minute in self.minutes)
 
-    def steps(self, switch: str) -> list[str]:
-        """Give the steps that are `paused`, or `disabled`, by themselves."""
+    def steps(self, state: str) -> list[str]:
+        """Return the steps whose own state is `paused` or `disabled`, whatever the destination's state."""
         return [
             step
             for step, route in self.routes.routes.items()
-            if (route.paused if switch == "paused" else not route.enabled)
+            if (route.paused if state == "paused" else not route.enabled)
         ]
 
 
 class Dispatcher(msgspec.Struct, frozen=True):
-    """A dispatcher that was heard of, and how many seconds ago."""
+    """A dispatcher that reported recently. `silent`: seconds since its last report."""
 
     holder: str
     since: datetime
     silent: float
 
     @property
-    def is_here(self) -> bool:
-        """Tell whether it is running, as far as anybody knows."""
+    def is_running(self) -> bool:
+        """Whether it reported recently enough to count as running."""
         return self.silent <= GONE_SECONDS
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """Something that somebody was alerted to."""
+    """An alert that is raised."""
 
     kind: str
     subject: str
@@ -127,7 +127,7 @@ class Alert(msgspec.Struct, frozen=True):
 
 
 class Situation(msgspec.Struct, frozen=True):
-    """All of it; `now` is the database's clock."""
+    """The status of everything; `now` is the database's clock."""
 
     now: datetime
     intake: Pending
@@ -136,49 +136,48 @@ class Situation(msgspec.Struct, frozen=True):
     alerts: list[Alert]
 
     @property
-    def here(self) -> list[Dispatcher]:
+    def running(self) -> list[Dispatcher]:
         """The dispatchers that are running."""
-        return [dispatcher for dispatcher in self.dispatchers if dispatcher.is_here]
+        return [dispatcher for dispatcher in self.dispatchers if dispatcher.is_running]
 
 
-async def situation(queries: Queries, config: Config) -> Situation:
-    """Ask for everything, a short question after the other."""
+async def read_situation(queries: Queries, config: Config) -> Situation:
+    """Query and return the status of everything, in several short queries."""
     now: datetime = (await queries.run("read_clock"))[0][0]
-    words = await RoutingTable(queries).destinations()
-    known = destination_statuses(
+    destinations = await RoutingTable(queries).destinations()
+    reported = destination_statuses(
         await queries.run("read_destination_status", {"fresh": timedelta(seconds=GONE_SECONDS)})
     )
     pending = {
-        id_: Pending(count, is_due, known.get(id_, UNKNOWN).age)
-        for id_, count, is_due in await queries.run("count_pending_at_least", {"most": MOST_OWED + 1})
+        id_: Pending(count, is_due, reported.get(id_, UNKNOWN).age)
+        for id_, count, is_due in await queries.run("count_pending_at_least", {"most": MAX_PENDING + 1})
     }
-    dead = dict(await queries.run("count_dead_letters", {"most": MOST_DEAD + 1}))
-    rows = await queries.run("read_delivery_counts", {"since": DAY})
-    complaints = {row[0]: row[1:] for row in await queries.run("read_last_errors", {"since": DAY})}
+    dead = dict(await queries.run("count_dead_letters", {"most": MAX_DEAD_LETTERS + 1}))
+    counts = await queries.run("read_delivery_counts", {"since": DAY})
+    last_errors = {row[0]: row[1:] for row in await queries.run("read_last_errors", {"since": DAY})}
     alerts = [Alert(*row) for row in await queries.run("list_alerts")]
     statuses = []
-    for each in words.values():
-        standing = known.get(each.id, UNKNOWN)
-        secret = _secret(config, each)
-        told = [row for row in rows if row[1] == each.id]
-        mean, longest = _latency(told, now)
-        outcome_reason_at = complaints.get(each.id)
+    for routes in destinations.values():
+        status = reported.get(routes.id, UNKNOWN)
+        secret = _secret(config, routes)
+        own_counts = [row for row in counts if row[1] == routes.id]
+        mean, longest = _latency(own_counts, now)
         statuses.append(
             Status(
-                routes=each,
-                state=standing.state or "unknown",
-                reason=standing.reason,
-                since=standing.since,
-                reported_by=standing.reported_by,
-                explanation=explain(standing.reason, secret=secret),
-                pending=pending.get(each.id, Pending()),
-                minutes=by_minute(told, now),
+                routes=routes,
+                state=status.state or "unknown",
+                reason=status.reason,
+                since=status.since,
+                reported_by=status.reported_by,
+                explanation=explain(status.reason, secret=secret),
+                pending=pending.get(routes.id, Pending()),
+                minutes=by_minute(own_counts, now),
                 mean=mean,
                 longest=longest,
-                last_error=_last_error(outcome_reason_at, secret),
-                dead_letters=dead.get(each.id, 0),
-                window=registry.LIMITS[each.kind].window.total_seconds() if each.kind in registry.LIMITS else 0.0,
-                in_a_day=_in_all(told),
+                last_error=_last_error(last_errors.get(routes.id), secret),
+                dead_letters=dead.get(routes.id, 0),
+                window=registry.LIMITS[routes.kind].window.total_seconds() if routes.kind in registry.LIMITS else 0.0,
+                in_a_day=_totals(own_counts),
             )
         )
     dispatchers = [Dispatcher(*row) for row in await queries.run("read_dispatchers", {"since": DAY})]
@@ -186,7 +185,7 @@ async def situation(queries: Queries, config: Config) -> Situation:
 
 
 def by_minute(rows: Iterable[tuple[Any, ...]], now: datetime) -> list[Minute]:
-    """Give the last sixty minutes, the current one last, from rows of the query `minutes`. Pure."""
+    """Return the last sixty minutes, the current one last, from rows of the query `read_delivery_counts`. Pure."""
     current = now.replace(second=0, microsecond=0)
     minutes = [Minute(current - timedelta(minutes=back)) for back in range(59, -1, -1)]
     for at, _, outcome, count, *_ in rows:
@@ -199,28 +198,28 @@ def by_minute(rows: Iterable[tuple[Any, ...]], now: datetime) -> list[Minute]:
 
 
 def _latency(rows: Iterable[tuple[Any, ...]], now: datetime) -> tuple[float | None, float | None]:
-    """Give mean and longest of the last hour's seconds from recorded to delivered."""
-    told = [row for row in rows if row[2] == "delivered" and now - row[0] <= HOUR]
-    count = sum(row[3] for row in told)
+    """Return the mean and the longest time from recorded to delivered in the last hour, in seconds."""
+    delivered = [row for row in rows if row[2] == "delivered" and now - row[0] <= HOUR]
+    count = sum(row[3] for row in delivered)
     if not count:
         return None, None
-    return sum(row[4] for row in told) / count, max(row[5] for row in told)
+    return sum(row[4] for row in delivered) / count, max(row[5] for row in delivered)
 
 
-def _in_all(rows: Iterable[tuple[Any, ...]]) -> dict[str, int]:
+def _totals(rows: Iterable[tuple[Any, ...]]) -> dict[str, int]:
     totals: defaultdict[str, int] = defaultdict(int)
     for _, _, outcome, count, *_ in rows:
         totals["failed_attempts" if outcome in FAILED else outcome] += count
     return dict(totals)
 
 
-def _last_error(told: tuple[Any, ...] | None, secret: str) -> LastError | None:
-    if told is None:
+def _last_error(row: tuple[Any, ...] | None, secret: str) -> LastError | None:
+    if row is None:
         return None
-    outcome, reason, at = told
+    outcome, reason, at = row
     return LastError(outcome, reason, at, explain(reason, secret=secret))
 
 
-def _secret(config: Config, words: DestinationRoutes) -> str:
-    account = config.account(words.name)
-    return (account and account.secret_variable) or _SECRETS.get(words.kind, "its token")
+def _secret(config: Config, routes: DestinationRoutes) -> str:
+    account = config.account(routes.name)
+    return (account and account.secret_variable) or _SECRETS.get(routes.kind, "its token")

@@ -18,7 +18,7 @@ class DeadLetterFilter(msgspec.Struct, frozen=True):
 
     reason: str | None = None
     destination: str | None = None
-    name: str | None = None
+    step: str | None = None
 
     def parameters(self) -> Mapping[str, Any]:
         """Return the filter as parameters of the queries."""
@@ -26,10 +26,10 @@ class DeadLetterFilter(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct):
-    """Dead letters of one destination, step (`name`), reason and code; `example` is the id of an event."""
+    """Dead letters of one destination, step, reason and code; `example` is the id of an event."""
 
     destination: str
-    name: str
+    step: str
     reason: str | None
     code: int | None
     subcode: int | None

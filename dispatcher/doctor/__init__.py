@@ -1,22 +1,22 @@
-"""What has ever gone wrong with conversions, looked for here; `outbox doctor` prints it.
+"""The checks behind `outbox doctor`: every problem that conversions are known to have, looked for in this installation.
 
-    findings = await examine(settings, config, database_url, live=False)
+    findings = await examine(settings, config, database_url, ask_live=False)
 
-Each check gives findings: its name, a verdict, a sentence, and what to do. Those that take values and give findings are
-pure; `examination` asks the database and hands on what it said.
+Each check returns findings: its name, a severity, a sentence, and what to do. The checks are pure functions; `runner`
+queries the database and passes them the results.
 
-| file | looks at | complaints (destinations.md, part 4) |
+| file | checks | known problems (destinations.md, part 4) |
 |---|---|---|
 | `configuration` | settings and `outbox.toml` | 1, 6, 10, 11, 12, 15 |
-| `server` | PostgreSQL, its clock, rights, schema, vacuum | 4 |
-| `deliveries` | what is owed, dead, halted, and how the last day went | 4, 7, 17 |
-| `log` | the newest events: what they carry and what they lack | 1, 2, 5, 6, 8, 9, 13, 14, 15, 16 |
-| `live` | Meta and Google themselves: clock, token, names | 10, 11 |
+| `server` | PostgreSQL: clock, rights, schema, vacuum | 4 |
+| `deliveries` | what is pending, failed or halted, and how the last day went | 4, 7, 17 |
+| `log` | the newest events: what they contain and what is missing | 1, 2, 5, 6, 8, 9, 13, 14, 15, 16 |
+| `live` | Meta and Google themselves: clock, token, event names | 10, 11 |
 """
 
 from __future__ import annotations
 
-from dispatcher.doctor.finding import Finding, Verdict
+from dispatcher.doctor.finding import Finding, Severity
 from dispatcher.doctor.runner import examine
 
-__all__ = ["Finding", "Verdict", "examine"]
+__all__ = ["Finding", "Severity", "examine"]

@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from enum import StrEnum
 import msgspec
 
 
-class Verdict(StrEnum):
-    """How bad it is."""
+class Severity(StrEnum):
+    """How serious a finding is."""
 
     OK = "ok"
-    WARN = "warn"  # conversions arrive, and could be better or soon worse
-    BAD = "bad"  # conversions do not arrive, or are wrong
+    WARNING = "warning"  # conversions arrive, but could be better or may soon get worse
+    ERROR = "error"  # conversions do not arrive, or are wrong
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One finding of one check: what it looked at, how bad it is, a sentence, and what to do (none if all is well)."""
+    """One result of a check: its name, the severity, a sentence, and what to do (None if nothing is wrong)."""
 
     check: str
-    verdict: Verdict
+    severity: Severity
     says: str
     do: str | None = None
 
 
 def ok(check: str, says: str) -> Finding:
-    """All is well."""
-    return Finding(check, Verdict.OK, says)
+    """Return a finding that needs no action."""
+    return Finding(check, Severity.OK, says)
 
 
-def warn(check: str, says: str, do: str) -> Finding:
-    """It could be better, or soon worse."""
-    return Finding(check, Verdict.WARN, says, do)
+def warning(check: str, says: str, do: str) -> Finding:
+    """Return a finding about something that could be better or may soon get worse."""
+    return Finding(check, Severity.WARNING, says, do)
 
 
-def bad(check: str, says: str, do: str) -> Finding:
-    """Conversions do not arrive, or are wrong."""
-    return Finding(check, Verdict.BAD, says, do)
+def error(check: str, says: str, do: str) -> Finding:
+    """Return a finding about conversions that do not arrive or are wrong."""
+    return Finding(check, Severity.ERROR, says, do)

@@ -1,7 +1,7 @@
-"""Meta and Google themselves: whether they are reached, what time they have, and what they say to a test.
+"""Checks of Meta and Google themselves: can they be reached, do the clocks agree, what do they answer to a test.
 
-GA4's debug endpoint records nothing. Meta is sent one event of an own name, and only with the test code: events with it
-count like any other, but nothing optimises on this name.
+GA4's debug endpoint records nothing. Meta is sent one event with a custom name, and only with the test code. Events
+with a test code count like any other, but no campaign optimises for this name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dispatcher.destinations.ga4 import destination as ga4
 from dispatcher.destinations.http_client import MAX_REPLY, Reply
 from dispatcher.destinations.meta.responses import classify
 from dispatcher.destinations.sanitize import hash_key
-from dispatcher.doctor.finding import Finding, bad, ok, warn
+from dispatcher.doctor.finding import Finding, error, ok, warning
 from dispatcher.doctor.server import check_clock
 from dispatcher.identity.profile import profile_from_event
 from dispatcher.models import Delivery, Event, Route
@@ -30,23 +30,23 @@ from outbox.taxonomy import Step
 
 TIMEOUT = aiohttp.ClientTimeout(total=15)
 TEST_EVENT = "OutboxDoctor"
-"""No standard event: nothing optimises on it."""
-NOBODY = "conversion-outbox doctor"
+"""Not a standard event, so no campaign optimises for it."""
+TEST_PERSON = "conversion-outbox doctor"
 
 
 async def check(settings: Settings, config: Config) -> AsyncIterator[Finding]:
-    """Ask each destination that is configured."""
+    """Send a test request to each configured destination."""
     async with aiohttp.ClientSession(timeout=TIMEOUT, trust_env=False) as session:
         for account in config.accounts:
             ask = _meta if account.kind == "meta" else _ga4
             try:
                 async for finding in ask(session, account, account.apply(settings), config):
                     yield finding
-            except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-                yield bad(
+            except (aiohttp.ClientError, TimeoutError, ConnectionError) as failure:
+                yield error(
                     f"{account.name}: live",
-                    f"It cannot be reached from here ({type(error).__name__}).",
-                    "See whether this machine may reach it: DNS, firewall, proxy.",
+                    f"It cannot be reached from this machine ({type(failure).__name__}).",
+                    "Check DNS, firewall and proxy.",
                 )
 
 
@@ -59,9 +59,9 @@ async def _meta(
         reply = await _ask(session, "GET", settings.meta_base_url)
         yield _clock(account, reply)
         lacking = "token" if not settings.meta_token else "test code"
-        yield warn(
+        yield warning(
             name,
-            f"Meta is reached; its token was not tried, as no {lacking} is set.",
+            f"Meta can be reached. Its token was not tested because no {lacking} is set.",
             "Set META_CAPI_TEST_CODE (Events Manager, Test Events) for this one command: `outbox doctor --live` then "
             "sends one event with it.",
         )
@@ -71,7 +71,7 @@ async def _meta(
         "event_time": int(datetime.now(UTC).timestamp()),
         "event_id": f"doctor-{datetime.now(UTC).timestamp():.0f}",
         "action_source": "other",
-        "user_data": {"external_id": [hash_key(NOBODY)]},
+        "user_data": {"external_id": [hash_key(TEST_PERSON)]},
     }
     reply = await _ask(
         session,
@@ -81,18 +81,18 @@ async def _meta(
         {"Authorization": f"Bearer {settings.meta_token.reveal()}"},
     )
     yield _clock(account, reply)
-    answer = classify(reply, sent=1)
-    if answer.outcome is Outcome.DELIVERED:
-        yield ok(name, f"Meta took a test event ({TEST_EVENT}): see Events Manager, Test Events.")
+    response = classify(reply, sent=1)
+    if response.outcome is Outcome.DELIVERED:
+        yield ok(name, f"Meta accepted a test event ({TEST_EVENT}). See Events Manager, Test Events.")
     else:
-        explained = explain(answer.reason, secret=account.secret_variable or "META_CAPI_TOKEN")
-        numbers = f" ({answer.code}/{answer.subcode})" if answer.code else ""
-        yield bad(name, f"Meta did not take a test event: {answer.reason}{numbers}. {explained.says}", explained.do)
+        explained = explain(response.reason, secret=account.secret_variable or "META_CAPI_TOKEN")
+        codes = f" ({response.code}/{response.subcode})" if response.code else ""
+        yield error(name, f"Meta rejected a test event: {response.reason}{codes}. {explained.says}", explained.do)
     if "X-Ad-Api-Version-Warning" in reply.headers:
-        yield warn(
+        yield warning(
             f"{account.name}: API version",
-            f"Meta warns that {settings.meta_api_version} is near its end.",
-            "Set META_API_VERSION to a current one and restart.",
+            f"Meta warns that {settings.meta_api_version} will end soon.",
+            "Set META_API_VERSION to a current version and restart.",
         )
 
 
@@ -101,10 +101,10 @@ async def _ga4(
 ) -> AsyncIterator[Finding]:
     name = f"{account.name}: live"
     query = {"measurement_id": settings.ga4_measurement_id, "api_secret": settings.ga4_secret.reveal()}
-    told = [step for step in config.steps if account.name in step.targets]
-    wrong: dict[str, str] = {}
+    steps = [step for step in config.steps if account.name in step.targets]
+    problems: dict[str, str] = {}
     reply = None
-    for step in told:
+    for step in steps:
         reply = await _ask(
             session,
             "POST",
@@ -113,26 +113,24 @@ async def _ga4(
             query=query,
         )
         if problem := _problem(reply):
-            wrong[step.name] = problem
+            problems[step.name] = problem
     if reply is None:
-        yield ok(name, "It is told of no step.")
+        yield ok(name, "No step is sent to it.")
         return
     yield _clock(account, reply)
-    for step_name, problem in wrong.items():
-        event_name = next(step.targets[account.name].event_name for step in told if step.name == step_name)
-        yield bad(
+    for step_name, problem in problems.items():
+        event_name = next(step.targets[account.name].event_name for step in steps if step.name == step_name)
+        yield error(
             name,
-            f"GA4 would not take {step_name} ({event_name}): {problem}.",
+            f"GA4 would reject {step_name} ({event_name}): {problem}.",
             f"Give {step_name} another name or other parameters for {account.name} in outbox.toml.",
         )
-    if not wrong:
-        yield ok(
-            name, f"GA4 finds nothing wrong with its {len(told)} steps. It never says whether the API secret is right."
-        )
+    if not problems:
+        yield ok(name, f"GA4 accepts all {len(steps)} steps. It never reports whether the API secret is right.")
 
 
 def _example(step: Step, destination: str, settings: Settings) -> dict[str, Any]:
-    """Give a request with an event of a step, as it would be sent, that asks to be judged strictly."""
+    """Return the request for an example event of a step, as it would be sent, with strict validation."""
     now = datetime.now(UTC)
     event = Event(
         0,
@@ -140,7 +138,7 @@ def _example(step: Step, destination: str, settings: Settings) -> dict[str, Any]
         now,
         step.name,
         "doctor",
-        account_id=NOBODY,
+        account_id=TEST_PERSON,
         details={"value": 1, "currency": "EUR", "order_id": "doctor"},
     )
     target = step.targets[destination]
@@ -155,13 +153,13 @@ def _example(step: Step, destination: str, settings: Settings) -> dict[str, Any]
 
 
 def _problem(reply: Reply) -> str | None:
-    """Give what GA4's debug endpoint complains of: the field and the kind of mistake, none of its text."""
+    """Return what GA4's debug endpoint rejects: the field and the code of each mistake, without its message texts."""
     if reply.status != 200:
         return f"its debug endpoint answers {reply.status}"
     try:
-        messages = msgspec.json.decode(reply.body, type=_Judgement).validationMessages
+        messages = msgspec.json.decode(reply.body, type=_Validation).validationMessages
     except msgspec.MsgspecError:
-        return "its debug endpoint's answer is not understood"
+        return "its debug endpoint's answer cannot be read"
     return "; ".join(f"{message.fieldPath or 'request'} {message.validationCode}" for message in messages[:3]) or None
 
 
@@ -170,19 +168,19 @@ class _Message(msgspec.Struct):
     validationCode: str = ""  # noqa: N815 - GA4's own name
 
 
-class _Judgement(msgspec.Struct):
+class _Validation(msgspec.Struct):
     validationMessages: list[_Message] = []  # noqa: N815 - GA4's own name
 
 
 def _clock(account: Account, reply: Reply) -> Finding:
-    """Compare the time that an answer carries, which is of whole seconds."""
+    """Compare this machine's clock with the Date header of a reply, which has a resolution of one second."""
     name = f"{account.name}: clock"
     try:
         theirs = parsedate_to_datetime(reply.headers["Date"])
     except (KeyError, ValueError):
-        return ok(name, "Its answer carries no time.")
-    off = theirs.astimezone(UTC) + timedelta(seconds=0.5) - datetime.now(UTC)
-    return check_clock(name, off, "Meta" if account.kind == "meta" else "Google")
+        return ok(name, "Its reply has no Date header.")
+    offset = theirs.astimezone(UTC) + timedelta(seconds=0.5) - datetime.now(UTC)
+    return check_clock(name, offset, "Meta" if account.kind == "meta" else "Google")
 
 
 async def _ask(
@@ -195,6 +193,8 @@ async def _ask(
     query: Mapping[str, str] | None = None,
 ) -> Reply:
     body = None if content is None else msgspec.json.encode(content)
-    sent = {"Content-Type": "application/json", **(headers or {})}
-    async with session.request(method, address, data=body, headers=sent, params=query, allow_redirects=False) as reply:
+    headers = {"Content-Type": "application/json", **(headers or {})}
+    async with session.request(
+        method, address, data=body, headers=headers, params=query, allow_redirects=False
+    ) as reply:
         return Reply(reply.status, reply.headers, await reply.content.read(MAX_REPLY))

@@ -1,7 +1,7 @@
-"""The newest events: what they carry and what they lack. Pure.
+"""Checks of the newest events: what they contain and what is missing. Pure.
 
-Each rule is a share of the newest events of the steps it is about, a sentence, and what to do. Counts only are looked at,
-never a value.
+A rule has a threshold (a share of the newest events of the steps that it applies to), a sentence, and what to do. The
+checks see counts only, never values.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 import msgspec
 
 from dispatcher.config import Config
-from dispatcher.doctor.finding import Finding, bad, ok, warn
+from dispatcher.doctor.finding import Finding, error, ok, warning
 
 NEWEST = 1000
-"""So many events are looked at."""
+"""How many events are checked."""
 FEW = 20
-"""Fewer say nothing about how things usually are."""
+"""Fewer events than this say nothing about what is usual."""
 MONEY = frozenset({"Purchase", "purchase", "refund"})
 
 
-class Carried(msgspec.Struct, frozen=True):
-    """How many of the newest events of one step carry what; the names of the query `doctor_log`."""
+class StepCounts(msgspec.Struct, frozen=True):
+    """How many of the newest events of one step have which property: a row of the query `read_newest_events`."""
 
     step: str
     events: int
@@ -44,155 +44,155 @@ class Carried(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """What is looked for: `count` of `of`, if that is more than `least` of them."""
+    """A problem: `count` events out of `of` have it; it is reported above the share `threshold`."""
 
     check: str
-    count: Callable[[Carried], int]
-    of: Callable[[Carried], int]
-    least: float
+    count: Callable[[StepCounts], int]
+    of: Callable[[StepCounts], int]
+    threshold: float
     says: str
     do: str
 
 
-def _events(found: Carried) -> int:
-    return found.events
+def _events(step: StepCounts) -> int:
+    return step.events
 
 
 RULES: tuple[Rule, ...] = (
     Rule(
-        "identity", lambda found: found.keyless, _events, 0.05,
-        "carry no handlID, lead or account, so that nothing learnt later can enrich them",
-        "Record lead_id or account_id with each conversion, and handl_id from the browser's script (docs/browser.md).",
+        "identity", lambda step: step.keyless, _events, 0.05,
+        "have no handlID, lead or account, so nothing learned later can enrich them",
+        "Record lead_id or account_id with each conversion, and handl_id from the browser script (docs/browser.md).",
     ),
     Rule(
-        "e-mail", lambda found: found.events - found.email, _events, 0.5,
-        "tell no e-mail address, which matches best",
-        "Record person.email wherever the CRM has it; it is hashed before it is stored.",
+        "e-mail", lambda step: step.events - step.email, _events, 0.5,
+        "have no e-mail address, the identifier that matches best",
+        "Record person.email wherever the CRM has it. It is hashed before it is stored.",
     ),
     Rule(
-        "user agent", lambda found: found.robot, lambda found: found.seen, 0.05,
-        "carry the user agent of a program instead of the visitor's browser",
-        "Pass the visitor's own request to outbox.Visitor, not one that a server of yours makes (docs/python.md).",
+        "user agent", lambda step: step.robot, lambda step: step.seen, 0.05,
+        "have the user agent of a program instead of the visitor's browser",
+        "Pass the visitor's own request to outbox.Visitor, not a request made by your server (docs/python.md).",
     ),
     Rule(
-        "IP address", lambda found: found.internal, lambda found: found.address, 0.01,
-        "carry an internal address, which is a proxy's",
-        "Name your proxies in [serve] trusted_proxies and ip_headers, or pass trusted_proxies to outbox.Visitor.",
+        "IP address", lambda step: step.internal, lambda step: step.address, 0.01,
+        "have an internal IP address, which belongs to a proxy",
+        "List your proxies in [serve] trusted_proxies and ip_headers, or pass trusted_proxies to outbox.Visitor.",
     ),
     Rule(
-        "IP address", lambda found: found.busiest or 0, lambda found: found.address, 0.5,
-        "carry one and the same address, probably a proxy's",
-        "Name your proxies in [serve] trusted_proxies and ip_headers, or pass trusted_proxies to outbox.Visitor.",
+        "IP address", lambda step: step.busiest or 0, lambda step: step.address, 0.5,
+        "have the same IP address, probably that of a proxy",
+        "List your proxies in [serve] trusted_proxies and ip_headers, or pass trusted_proxies to outbox.Visitor.",
     ),
     Rule(
-        "Meta browser id", lambda found: found.seen - found.fbp, lambda found: found.seen, 0.5,
-        "were seen in a browser and carry no fbp (cookie _fbp)",
-        "Load Meta's pixel on these pages, and pass the cookies to outbox.Visitor or the form's script (docs/browser.md).",
+        "Meta browser id", lambda step: step.seen - step.fbp, lambda step: step.seen, 0.5,
+        "come from a browser but have no fbp (cookie _fbp)",
+        "Load Meta's pixel on these pages, and pass the cookies to outbox.Visitor or use the form script (docs/browser.md).",
     ),
     Rule(
-        "GA4 client id", lambda found: found.seen - found.client, lambda found: found.seen, 0.5,
-        "were seen in a browser and carry no GA4 client id: their source shows as (not set)",
-        "Load gtag on these pages, and pass the cookie _ga along (docs/browser.md).",
+        "GA4 client id", lambda step: step.seen - step.client, lambda step: step.seen, 0.5,
+        "come from a browser but have no GA4 client id: GA4 shows their source as (not set)",
+        "Load gtag on these pages, and pass the cookie _ga (docs/browser.md).",
     ),
     Rule(
-        "GA4 session", lambda found: found.client - found.session, lambda found: found.client, 0.5,
-        "carry a GA4 client id and no session: they show as Unassigned",
-        "Pass the cookie _ga_<stream> along too; with several streams, name yours (ga_stream).",
+        "GA4 session", lambda step: step.client - step.session, lambda step: step.client, 0.5,
+        "have a GA4 client id but no session: GA4 shows them as Unassigned",
+        "Also pass the cookie _ga_<stream>. With several streams, name yours (ga_stream).",
     ),
     Rule(
-        "phone numbers", lambda found: found.phoneless, _events, 0.02,
-        "had a phone number that was left out, as it cannot be or its country is not known",
-        "Set OUTBOX_PHONE_REGION for the CRM too, or record person.country; the event's notes say why.",
+        "phone numbers", lambda step: step.phoneless, _events, 0.02,
+        "had a phone number that was left out: it is invalid or its country is unknown",
+        "Set OUTBOX_PHONE_REGION for the CRM too, or record person.country. The event's notes give the reason.",
     ),
     Rule(
-        "left out", lambda found: found.noted, _events, 0.05,
-        "had a value that cannot be used, and was left out",
-        "SELECT notes, count(*) FROM outbox.event WHERE notes IS NOT NULL GROUP BY notes; says which and why.",
+        "left out", lambda step: step.noted, _events, 0.05,
+        "had an unusable value that was left out",
+        "SELECT notes, count(*) FROM outbox.event WHERE notes IS NOT NULL GROUP BY notes; shows which and why.",
     ),
     Rule(
-        "late", lambda found: found.late, _events, 0.01,
-        "were recorded more than a day after they happened: Meta and GA4 attribute those badly",
-        "Record a conversion in the transaction that makes it; see the CRM's clock and time zone.",
+        "late", lambda step: step.late, _events, 0.01,
+        "were recorded more than a day after they occurred: Meta and GA4 attribute late events poorly",
+        "Record each conversion in the transaction that creates it, and check the CRM's clock and time zone.",
     ),
     Rule(
-        "early", lambda found: found.early, _events, 0.0,
-        "happened in the future when they were recorded",
-        "See the CRM's clock, and that its times carry their zone; a time without one is read as UTC.",
+        "early", lambda step: step.early, _events, 0.0,
+        "were recorded with a time in the future",
+        "Check the CRM's clock, and that its timestamps include a time zone. Without one they are read as UTC.",
     ),
 )  # fmt: skip
 
 
-def check(carried: Sequence[Carried], config: Config, *, consent_default: str) -> Iterator[Finding]:
-    """Say what the newest events lack."""
-    events = sum(found.events for found in carried)
+def check(counts: Sequence[StepCounts], config: Config, *, consent_default: str) -> Iterator[Finding]:
+    """Report what the newest events lack."""
+    events = sum(step.events for step in counts)
     if not events:
-        yield warn("log", "Nothing has been recorded yet.", "Record a conversion: README, “For the CRM developer”.")
+        yield warning("log", "Nothing has been recorded yet.", "Record a conversion: README, “For the CRM developer”.")
         return
-    yield from _unknown(carried, config)
+    yield from _unknown(counts, config)
     if events < FEW:
-        yield ok("log", f"Only {events} events so far: too few to say what they usually lack.")
+        yield ok("log", f"Only {events} events so far: too few to judge what they usually lack.")
         return
-    found = [*_rules(carried, config), *_money(carried, config), *_pairs(carried, config)]
-    found += _consent(carried, consent_default)
-    yield from found or [ok("log", f"The newest {events} events carry what they should.")]
+    found = [*_rules(counts, config), *_orders(counts, config), *_pairs(counts, config)]
+    found += _consent(counts, consent_default)
+    yield from found or [ok("log", f"The newest {events} events contain what they should.")]
 
 
-def _rules(carried: Sequence[Carried], config: Config) -> Iterator[Finding]:
-    told = [found for found in carried if found.step in _told(config)]
+def _rules(counts: Sequence[StepCounts], config: Config) -> Iterator[Finding]:
+    routed = [step for step in counts if step.step in _routed(config)]
     for rule in RULES:
-        of = sum(map(rule.of, told))
-        count = sum(map(rule.count, told))
-        if of >= FEW and count > rule.least * of:
-            yield warn(rule.check, f"{count} of the newest {of} {rule.says}.", rule.do)
+        of = sum(map(rule.of, routed))
+        count = sum(map(rule.count, routed))
+        if of >= FEW and count > rule.threshold * of:
+            yield warning(rule.check, f"{count} of the newest {of} {rule.says}.", rule.do)
 
 
-def _unknown(carried: Sequence[Carried], config: Config) -> Iterator[Finding]:
+def _unknown(counts: Sequence[StepCounts], config: Config) -> Iterator[Finding]:
     known = {step.name for step in config.steps}
-    if unknown := sorted(found.step for found in carried if found.step not in known):
-        yield warn(
+    if unknown := sorted(step.step for step in counts if step.step not in known):
+        yield warning(
             "steps",
-            f"Recorded and told to nobody, as the funnel does not name them: {', '.join(unknown)}.",
+            f"Recorded but sent nowhere, because the funnel does not contain them: {', '.join(unknown)}.",
             "Add them to outbox.toml, or stop recording them.",
         )
 
 
-def _money(carried: Sequence[Carried], config: Config) -> Iterator[Finding]:
+def _orders(counts: Sequence[StepCounts], config: Config) -> Iterator[Finding]:
     paid = {step.name for step in config.steps if MONEY & {target.event_name for target in step.targets.values()}}
-    found = [step for step in carried if step.step in paid and step.orderless]
+    found = [step for step in counts if step.step in paid and step.orderless]
     if count := sum(step.orderless for step in found):
-        yield warn(
+        yield warning(
             "orders",
-            f"{count} of the newest {sum(step.events for step in found)} payments carry no order_id, by which GA4 knows a "
-            "repeated one and a refund finds its purchase.",
+            f"{count} of the newest {sum(step.events for step in found)} payments have no order_id. GA4 needs it to "
+            "recognise repeats and to match a refund to its purchase.",
             "Record details.order_id (Stripe: the invoice's id).",
         )
 
 
-def _pairs(carried: Sequence[Carried], config: Config) -> Iterator[Finding]:
+def _pairs(counts: Sequence[StepCounts], config: Config) -> Iterator[Finding]:
     pairs = {step.name for step in config.steps if step.browser_pair}
-    for found in carried:
-        if found.step in pairs and found.events >= FEW and found.fbp < found.events / 2:
-            yield bad(
+    for step in counts:
+        if step.step in pairs and step.events >= FEW and step.fbp < step.events / 2:
+            yield error(
                 "browser pairs",
-                f"{found.step} is said to be sent by the browser too, yet {found.events - found.fbp} of {found.events} "
-                "carry no fbp, so no pixel ran: what is late is left to a browser's copy that is not there.",
-                "Take browser_pair from the step in outbox.toml, unless the pixel sends the same name and event_id.",
+                f"{step.step} is configured as sent by the browser too, but {step.events - step.fbp} of {step.events} "
+                "have no fbp, so no pixel ran. Late events are skipped in favour of a browser copy that does not exist.",
+                "Remove browser_pair from the step in outbox.toml, unless the pixel sends the same name and event_id.",
             )
 
 
-def _consent(carried: Sequence[Carried], default: str) -> list[Finding]:
-    stated, events = sum(found.consented for found in carried), sum(found.events for found in carried)
+def _consent(counts: Sequence[StepCounts], default: str) -> list[Finding]:
+    stated, events = sum(step.consented for step in counts), sum(step.events for step in counts)
     if stated or default != "granted":
         return []
     return [
-        warn(
+        warning(
             "consent",
-            f"None of the newest {events} events states a consent, and it counts as granted.",
+            f"None of the newest {events} events states consent, so it counts as granted.",
             "Pass consent.ad_user_data from your consent banner (needed in the EEA, the UK and Switzerland), or set "
             "OUTBOX_CONSENT_DEFAULT=denied.",
         )
     ]
 
 
-def _told(config: Config) -> Collection[str]:
+def _routed(config: Config) -> Collection[str]:
     return {step.name for step in config.steps if step.targets}

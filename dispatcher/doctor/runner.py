@@ -1,4 +1,4 @@
-"""Asking for everything that the checks look at, and handing it to them."""
+"""Runs the checks: queries the database and passes the results to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
 from dispatcher.delivery import dead_letters
 from dispatcher.destinations import registry
 from dispatcher.doctor import configuration, deliveries, live, log, server
-from dispatcher.doctor.finding import Finding, bad, warn
+from dispatcher.doctor.finding import Finding, error, warning
 from dispatcher.monitoring.destination_status import destination_statuses
 from dispatcher.routing import RoutingTable
 
@@ -30,7 +30,10 @@ async def examine(
     ask_live: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Finding]:
-    """Look at everything; `ask_live`: at the destinations themselves too. `progress` is told what is looked at."""
+    """Run all checks and return their findings.
+
+    With `ask_live`, test the destinations themselves too. `progress` is called with the name of each part as it begins.
+    """
     progress("configuration")
     found = list(configuration.check(settings, config, datetime.now(UTC).date()))
     progress("database")
@@ -56,16 +59,16 @@ async def _database(settings: Settings, config: Config, url: str) -> AsyncIterat
                 yield finding
             rows = await database.run_once("read_newest_events", {"limit": log.NEWEST})
             for finding in log.check(
-                [log.Carried(*row) for row in rows], config, consent_default=settings.consent_default
+                [log.StepCounts(*row) for row in rows], config, consent_default=settings.consent_default
             ):
                 yield finding
     except psycopg.errors.InsufficientPrivilege:
-        yield bad("rights", "This user may not look at the outbox.", "GRANT outbox_dispatcher TO it.")
-    except DATABASE_UNAVAILABLE as error:
-        yield bad(
+        yield error("rights", "This database user may not read the outbox.", "GRANT outbox_dispatcher TO it.")
+    except DATABASE_UNAVAILABLE as failure:
+        yield error(
             "database",
-            f"The database does not answer ({type(error).__name__}).",
-            "Check OUTBOX_DATABASE_URL, and the server.",
+            f"The database does not answer ({type(failure).__name__}).",
+            "Check OUTBOX_DATABASE_URL and the server.",
         )
 
 
@@ -83,35 +86,33 @@ async def _server(database: Database) -> AsyncIterator[Finding]:
 
 
 async def _funnel(url: str, config: Config) -> AsyncIterator[Finding]:
-    """Compare the funnel in the database with the configured one; writes nothing."""
+    """Compare the funnel in the database with the configured one. Writes nothing."""
     try:
         differences = await asyncio.to_thread(migrations.keep_in_step, url, config, write=False)
     except psycopg.errors.InsufficientPrivilege:
         return
     if differences:
-        yield warn(
+        yield warning(
             "funnel",
-            f"The funnel in the database is another: {'; '.join(differences[:3])}.",
-            "Run `outbox migrate` here, if this outbox.toml is right; else run commands where the right one is.",
+            f"The funnel in the database differs from outbox.toml: {'; '.join(differences[:3])}.",
+            "If this outbox.toml is right, run `outbox migrate` here. Otherwise run commands where the right file is.",
         )
 
 
 async def _deliveries(database: Database) -> AsyncIterator[Finding]:
     async with database.transaction(is_reading=True) as transaction:
-        words = list((await RoutingTable(transaction).destinations()).values())
-        known = destination_statuses(await transaction.run("read_destination_status", {"fresh": FRESH}))
-        # What a paused step holds back is told of where nothing else waits.
+        destinations = list((await RoutingTable(transaction).destinations()).values())
+        statuses = destination_statuses(await transaction.run("read_destination_status", {"fresh": FRESH})).values()
+        # The age of a paused step's deliveries is reported only if nothing else is waiting.
         pending = deliveries.Pending(
-            {each.id: each.age.paused if each.age.working is None else each.age.working for each in known.values()}
+            {each.id: each.age.paused if each.age.working is None else each.age.working for each in statuses}
         )
         states = [
-            deliveries.CurrentState(each.id, each.state, each.reason)
-            for each in known.values()
-            if each.id and each.state
+            deliveries.CurrentState(each.id, each.state, each.reason) for each in statuses if each.id and each.state
         ]
         dispatchers = len(await transaction.run("read_dispatchers", {"since": FRESH}))
         counts = [deliveries.Count(*row) for row in await transaction.run("count_day")]
-    for finding in deliveries.check(words, pending, states, dispatchers, registry.LIMITS):
+    for finding in deliveries.check(destinations, pending, states, dispatchers, registry.LIMITS):
         yield finding
     for finding in deliveries.check_dead(await dead_letters.groups(database, dead_letters.DeadLetterFilter())):
         yield finding

@@ -1,14 +1,14 @@
-"""`outbox serve`: the way in for a CRM without Python. Forms and Stripe over HTTP, each in a transaction of its own.
+"""`outbox serve`: HTTP intake for a CRM without Python. Records forms and Stripe events, each in its own transaction.
 
-| file | holds |
+| file | contains |
 |---|---|
 | `app` | the server: its routes, from start to stop |
-| `access`, `refusal` | around every request: the log line, and the answers to what cannot be taken |
-| `forms` | `POST /forms/{form}` from request to answer |
-| `body`, `meaning`, `names` | the fields that were sent, and what they mean |
+| `access_log`, `errors` | what every request gets: a log line, and a response if it is refused or fails |
+| `forms` | `POST /forms/{form}` from request to response |
+| `body`, `field_mapping`, `person_names` | the submitted fields, and what they mean |
 | `stripe` | `POST /stripe/webhook` |
-| `origins`, `repeats` | which pages may post; the id of a submission that brings none |
-| `recorder` | the connections to the database |
+| `cors`, `deduplication` | which pages may post; the event id of a submission without one |
+| `recorder` | the database connections |
 """
 
 from __future__ import annotations

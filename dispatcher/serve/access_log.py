@@ -1,6 +1,6 @@
-"""Around every request: an answer whatever happens, and one line in the log, in which nothing is of a person.
+"""The middleware around every request: always a response, and one log line without personal data.
 
-A line names the route and a configured form, never the address that was asked for, nor who asked.
+The line contains the route and the configured form, never the requested address or the client.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 FORM = web.RequestKey("FORM", str)
-"""The form that was sent."""
+"""The name of the submitted form."""
 ROW = web.RequestKey("ROW", int)
-"""The row of the log that was recorded, or was there already."""
+"""The number of the event that was recorded, or existed already."""
 
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 @web.middleware
 async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer, and log."""
+    """Respond to a request, and log it."""
     began = perf_counter()
-    response = await _answered(request, handler)
+    response = await _respond(request, handler)
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Server"] = "outbox"
@@ -48,22 +48,22 @@ async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _respond(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except RefusedError as error:
         response = refused(error)
         if error.status in {408, 413}:
-            response.force_close()  # what else it has to say is not read
+            response.force_close()  # the rest of the body is not read
         return response
     except UnavailableError:
         return unavailable()
     except web.HTTPException as error:
         allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         return answer(error.status, {"error": error.reason.lower()}, allowed)
-    except Exception as error:  # noqa: BLE001 - whatever it was: the page gets an answer, the log no data
-        log.error("a request failed", route=_route(request), error=type(error).__name__)
-        return answer(500, {"error": "something went wrong here; it is in our log"})
+    except Exception as error:  # noqa: BLE001 - the client always gets a response, and the log never gets data
+        log.error("request failed", route=_route(request), error=type(error).__name__)
+        return answer(500, {"error": "something went wrong on our side; the error is in the log"})
 
 
 def _route(request: web.Request) -> str | None:

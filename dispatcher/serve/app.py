@@ -1,4 +1,4 @@
-"""`outbox serve` as a server: its routes put together, its life from the first request to the last.
+"""The server of `outbox serve`: its routes, and its life from start to stop.
 
 async with running(settings, database_url, config, host="127.0.0.1", port=8080) as address: ...
 """
@@ -24,26 +24,26 @@ from dispatcher.serve.forms import Forms
 from dispatcher.serve.recorder import Recorder
 from dispatcher.serve.stripe import Webhook
 
-MAX_HEADER = 32 * 1024  # bytes; a browser's cookies alone pass the 8 kB that aiohttp takes by itself
+MAX_HEADER = 32 * 1024  # bytes; a browser's cookies alone can exceed aiohttp's default of 8 kB
 SHUTDOWN_SECONDS = 10.0
-LINGERING_SECONDS = 2.0  # how long the rest of a body that was refused is read and thrown away
+LINGERING_SECONDS = 2.0  # how long the rest of a refused body is read and discarded
 KEEP_ALIVE_SECONDS = 75.0  # longer than a reverse proxy keeps an idle connection to us
 
 SNIPPET = resources.files("outbox").joinpath("browser/outbox.js").read_text(encoding="utf-8")
 
 _SILENT = logging.getLogger("dispatcher.serve.http")
-_SILENT.disabled = True  # what aiohttp would log of a connection holds its address
+_SILENT.disabled = True  # aiohttp's own messages contain the client's address
 
 
 def create_app(settings: Settings, config: Config, recorder: Recorder, secret: str) -> web.Application:
-    """Return the application; `secret` keys the ids of submissions that bring none."""
+    """Return the application. `secret` keys the event ids of submissions without one."""
     app = web.Application(middlewares=[metered, access])
     region = settings.phone_region or None
     webhook = Webhook(config, settings.stripe_secret, recorder, region)
     forms = Forms(config.forms, config.serve, recorder, Deduplicator(secret), settings.ga4_measurement_id)
 
     async def mark(request: web.Request, response: web.StreamResponse) -> None:
-        if IS_LIVE not in request:  # who may post a form may not read the console
+        if IS_LIVE not in request:  # pages that may post a form may not read the console
             forms.origins.mark(request, response)
 
     app.on_response_prepare.append(mark)
@@ -65,7 +65,7 @@ def create_app(settings: Settings, config: Config, recorder: Recorder, secret: s
 async def running(
     settings: Settings, database_url: str, config: Config, *, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[str]:
-    """Serve while the block lasts; give the address (port 0: any free one). In the end, what was begun is answered."""
+    """Serve while the block runs, and yield the address (port 0: any free port). On exit, finish open requests."""
     async with Recorder.connect(database_url, settings.phone_region or None) as recorder:
         app = create_app(settings, config, recorder, database_url)
         console.add_to(app, database_url, settings, config)
@@ -78,7 +78,7 @@ async def running(
             max_line_size=MAX_HEADER,
             max_field_size=MAX_HEADER,
             lingering_time=LINGERING_SECONDS,
-            auto_decompress=False,  # a small body that becomes a large one is refused, not unpacked
+            auto_decompress=False,  # compressed bodies are refused, because a small one can expand to a huge one
         )
         await runner.setup()
         try:

@@ -1,8 +1,8 @@
-"""Reading what a form sent: its fields as texts, from a body of bounded size, whatever is in it.
+"""Reads the fields of a submitted form as strings, from a body of limited size.
 
 application/x-www-form-urlencoded   as a browser sends a form
-multipart/form-data                 likewise, or `new FormData(form)`; without files
-application/json                    an object of texts, numbers, booleans, and lists of these
+multipart/form-data                 the same, or `new FormData(form)`; files are refused
+application/json                    an object of strings, numbers, booleans, and lists of these
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ MAX_BODY = 64 * 1024
 MAX_FIELDS = 200
 MAX_NAME = 100  # characters of a field's name
 READ_SECONDS = 15
-"""How long a whole body may take; who is slower holds a connection and nothing else."""
+"""How long the whole body may take. A slower client only occupies a connection."""
 
 Fields = dict[str, list[str]]
-"""The values of each field that has any, in the order in which they were sent."""
+"""The values of each non-empty field, in the order in which they were sent."""
 
-# What a form may be written in, beside UTF-8; never just any codec of Python's.
+# The accepted charsets. A client must never choose an arbitrary Python codec.
 _CHARSETS = {
     "utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "ascii": "utf-8",
     "iso-8859-1": "cp1252", "latin1": "cp1252", "windows-1252": "cp1252",
@@ -37,12 +37,12 @@ _PARAMETER = re.compile(rb';\s*(name|filename\*?)\s*=\s*(?:"((?:\\.|[^"\\])*)"|(
 
 
 async def read_fields(request: web.Request) -> Fields:
-    """Give the fields of a form; raise `RefusedError` for what is none."""
+    """Return the fields of a form. Raise `RefusedError` if the body is not a form."""
     header = Message()
     header["Content-Type"] = request.headers.get("Content-Type", "")
     charset = _CHARSETS.get(str(header.get_param("charset") or "utf-8").lower())
     if charset is None or request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise RefusedError(415, "send it in UTF-8, and not compressed")
+        raise RefusedError(415, "send UTF-8 without compression")
     body = await read_body(request, MAX_BODY)
     if not body:
         return {}
@@ -65,7 +65,7 @@ async def read_fields(request: web.Request) -> Fields:
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
-    """Give the body; raise `RefusedError` as soon as it is seen to be larger than `limit`, or too slow."""
+    """Return the body. Raise `RefusedError` as soon as it exceeds `limit` bytes or takes too long."""
     too_large = RefusedError(413, f"larger than {limit // 1024} kB")
     if (request.content_length or 0) > limit:
         raise too_large
@@ -77,7 +77,7 @@ async def read_body(request: web.Request, limit: int) -> bytes:
                 if len(body) > limit:
                     raise too_large
     except TimeoutError as error:
-        raise RefusedError(408, "the body did not come in time") from error
+        raise RefusedError(408, "the body did not arrive in time") from error
     except web.RequestPayloadError as error:
         raise RefusedError(400, "the body cannot be read") from error
     return bytes(body)
@@ -92,22 +92,22 @@ def _urlencoded(body: bytes, charset: str) -> Iterator[tuple[str, str]]:
 
 
 def _multipart(body: bytes, boundary: str, charset: str) -> Iterator[tuple[str, str]]:
-    """Give the fields of a multipart body (RFC 7578). It is small and in memory, so it is simply cut at its boundary."""
+    """Return the fields of a multipart body (RFC 7578). It is small and in memory, so it is simply split at its boundary."""
     if not 0 < len(boundary) <= 200 or not boundary.isascii():
-        raise RefusedError(400, "a multipart body without its boundary")
+        raise RefusedError(400, "the multipart body has no boundary")
     _, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode())
     if not parts or not parts[-1].startswith(b"--"):
-        raise RefusedError(400, "a multipart body that was cut short")
+        raise RefusedError(400, "the multipart body is incomplete")
     for part in parts[:-1]:
         head, _, content = part.partition(b"\r\n\r\n")
         disposition = _DISPOSITION.search(head)
-        stated = {
+        parameters = {
             key.lower(): re.sub(rb"\\(.)", rb"\1", quoted) or plain
             for key, quoted, plain in _PARAMETER.findall(disposition[1] if disposition else b"")
         }
-        name = stated.get(b"name", b"").decode("utf-8", "replace")
-        if content and (b"filename" in stated or b"filename*" in stated):
-            raise RefusedError(415, "no files are taken", {name[:MAX_NAME]: "a file"})
+        name = parameters.get(b"name", b"").decode("utf-8", "replace")
+        if content and (b"filename" in parameters or b"filename*" in parameters):
+            raise RefusedError(415, "files are not accepted", {name[:MAX_NAME]: "is a file"})
         yield name, content.decode(charset, "replace")
 
 
@@ -117,12 +117,12 @@ def _json(body: bytes) -> Iterator[tuple[str, str]]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RefusedError(400, "not JSON") from error
     if not isinstance(sent, dict):
-        raise RefusedError(400, "expected a JSON object, a field each")
+        raise RefusedError(400, "expected a JSON object of fields")
     for name, value in sent.items():
         for one in value if isinstance(value, list) else [value]:
             if one is None:
                 continue
             if not isinstance(one, str | int | float):
-                says = "expected a text, a number, or true or false"
-                raise RefusedError(422, "some fields cannot be used", {name[:MAX_NAME]: says})
+                problem = "expected a string, a number or a boolean"
+                raise RefusedError(422, "some fields are invalid", {name[:MAX_NAME]: problem})
             yield name, str(one).lower() if isinstance(one, bool) else str(one)

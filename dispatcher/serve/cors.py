@@ -1,13 +1,13 @@
-"""Which pages may post, and which may read the answer (CORS).
+"""Which pages may post, and which may read the response (CORS).
 
-| Origin                             | POST                     | reads the answer |
-|------------------------------------|--------------------------|------------------|
-| one of `[serve] origins`           | taken                    | yes              |
-| our own host, none at all, `null`  | taken                    | no need          |
-| another, where `origins` are named | 403, nothing is recorded | no               |
-| another, where none are named      | taken                    | no               |
+| Origin                                | POST                     | may read the response |
+|---------------------------------------|--------------------------|-----------------------|
+| one of `[serve] origins`              | accepted                 | yes                   |
+| our own host, no Origin, `null`       | accepted                 | not needed            |
+| another, if `origins` is configured   | 403, nothing is recorded | no                    |
+| another, if `origins` is not          | accepted                 | no                    |
 
-`null` is what a browser says for a page that keeps its address to itself (`Referrer-Policy: no-referrer`).
+A browser sends `null` for a page that hides its address (`Referrer-Policy: no-referrer`).
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ PREFLIGHT_SECONDS = 7200
 
 
 class Origins:
-    """The origins that are configured; None: none are."""
+    """Checks the origin of requests against the configured origins (None: not configured)."""
 
     def __init__(self, configured: frozenset[str] | None) -> None:
         self._configured = configured
 
     def check(self, request: web.Request) -> None:
-        """Raise `RefusedError` if the page that posts is not one of ours."""
+        """Raise `RefusedError` if the posting page's origin is not allowed."""
         origin = request.headers.get("Origin", "null")
         if self._configured is None or origin == "null" or self._is_listed(origin) or _is_own(origin, request):
             return
         raise RefusedError(
-            403, "pages of this origin may not post here; [serve] origins in outbox.toml lists those that may"
+            403, "pages of this origin may not post here; [serve] origins in outbox.toml lists the allowed ones"
         )
 
     def preflight(self, request: web.Request) -> web.Response:
-        """Answer what a browser asks before a script's POST."""
+        """Return the response to a browser's preflight request. Raise `RefusedError` if the origin is not listed."""
         if not self._is_listed(request.headers.get("Origin", "")):
             raise RefusedError(
-                403, "scripts of this origin may not post here; [serve] origins in outbox.toml lists those that may"
+                403, "scripts of this origin may not post here; [serve] origins in outbox.toml lists the allowed ones"
             )
         return web.Response(
             status=204,
@@ -51,7 +51,7 @@ class Origins:
         )
 
     def mark(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Let a page that is listed read the answer, and send its cookies along."""
+        """Add the headers that let a listed page read the response and send cookies."""
         response.headers["Vary"] = "Origin"
         origin = request.headers.get("Origin", "")
         if self._is_listed(origin):

@@ -1,6 +1,6 @@
-"""What a request may be answered with instead of a recorded conversion: JSON that names fields and never quotes a value.
+"""Error responses: JSON that names fields and never quotes a value.
 
-{"error": "some fields cannot be used", "fields": {"email": "missing"}}
+{"error": "some fields are invalid", "fields": {"email": "missing"}}
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import msgspec
 from aiohttp import web
 
 RETRY_SECONDS = 5
-"""What `Retry-After` says while the database is away."""
+"""The value of `Retry-After` while the database is unavailable."""
 
 
 class RefusedError(Exception):
-    """The request cannot be taken; `fields` says of which of its fields, and why."""
+    """The request is refused. `fields` maps each field at fault to the reason."""
 
     def __init__(self, status: int, error: str, fields: Mapping[str, str] | None = None) -> None:
         super().__init__(error)
@@ -26,22 +26,22 @@ class RefusedError(Exception):
 
 
 class UnavailableError(Exception):
-    """The database did not take it: nothing was recorded, or nobody knows. Sending it again is safe, and right."""
+    """The database did not confirm the recording: it failed, or its outcome is unknown. Sending again is safe."""
 
 
 def answer(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> web.Response:
-    """Give a JSON answer."""
+    """Return a JSON response."""
     return web.Response(
         status=status, body=msgspec.json.encode(body), content_type="application/json", headers=headers or {}
     )
 
 
 def refused(error: RefusedError) -> web.Response:
-    """Give the answer to a request that cannot be taken."""
+    """Return the response to a refused request."""
     return answer(error.status, {"error": error.error, **({"fields": error.fields} if error.fields else {})})
 
 
 def unavailable() -> web.Response:
-    """Give the answer while the database is away."""
-    says = "this cannot be recorded now; nothing is lost if you send it again"
-    return answer(503, {"error": says}, {"Retry-After": str(RETRY_SECONDS)})
+    """Return the response while the database is unavailable."""
+    message = "temporarily unavailable; nothing is lost if you send the request again"
+    return answer(503, {"error": message}, {"Retry-After": str(RETRY_SECONDS)})

@@ -1,4 +1,4 @@
-"""What the fields of a form mean, by its configuration and the common names. Pure."""
+"""Maps the fields of a form to a conversion, by the form's configuration and common field names. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _YES = frozenset({"on", "yes", "true", "1", "granted", "y"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What a form told. `problems` says for each field at fault what is wrong, and never quotes it."""
+    """The content of a submitted form. `problems` maps each field at fault to what is wrong, without its value."""
 
     traits: dict[str, str] = field(default_factory=dict, repr=False)
     keys: dict[str, str] = field(default_factory=dict, repr=False)
@@ -27,29 +27,32 @@ class Submission:
     problems: dict[str, str] = field(default_factory=dict)
 
     def person(self) -> outbox.Person | None:
-        """Give whom it is about, if it tells anything of them."""
+        """Return the person, or None if the form contains no personal data."""
         return outbox.Person(**self.traits) if self.traits else None
 
 
 def understand(form: Form, fields: Fields) -> Submission:
-    """Give what `fields` mean on `form`. Of several fields that mean the same, the first that is filled in counts."""
-    told: dict[str, str] = {}
+    """Return what `fields` mean on `form`. Of several fields with the same meaning, the first non-empty one counts."""
+    values_by_target: dict[str, str] = {}
     for name, values in fields.items():
         target = form.target(name)
         if target:
-            told.setdefault(target, ", ".join(values) if target.startswith("details.") else values[0])
-    details = {**form.fixed_details(), **_details(told)}
+            value = ", ".join(values) if target.startswith("details.") else values[0]
+            values_by_target.setdefault(target, value)
+    details = {**form.fixed_details(), **_details(values_by_target)}
     return Submission(
-        traits=_traits(told),
-        keys={name: told[name] for name in ("lead_id", "account_id", "handl_id") if name in told},
+        traits=_traits(values_by_target),
+        keys={
+            name: values_by_target[name] for name in ("lead_id", "account_id", "handl_id") if name in values_by_target
+        },
         details=details,
         consent=_consent(form, fields),
         problems=_problems(form, fields),
     )
 
 
-def _traits(told: dict[str, str]) -> dict[str, str]:
-    traits = {key.removeprefix("person."): value for key, value in told.items() if key.startswith("person.")}
+def _traits(targets: dict[str, str]) -> dict[str, str]:
+    traits = {key.removeprefix("person."): value for key, value in targets.items() if key.startswith("person.")}
     first, last = split_name(traits.pop("name", ""))
     for name, value in (("first_name", first), ("last_name", last)):
         if value:
@@ -57,11 +60,11 @@ def _traits(told: dict[str, str]) -> dict[str, str]:
     return traits
 
 
-def _details(told: dict[str, str]) -> dict[str, Any]:
+def _details(targets: dict[str, str]) -> dict[str, Any]:
     details: dict[str, Any] = {
-        key.removeprefix("details."): value for key, value in told.items() if key.startswith("details.")
+        key.removeprefix("details."): value for key, value in targets.items() if key.startswith("details.")
     }
-    if "value" in details:  # what is no amount must not take the place of the form's own
+    if "value" in details:  # a value that is not a number must not replace the form's configured one
         try:
             amount = float(details.pop("value"))
         except ValueError:
@@ -72,11 +75,11 @@ def _details(told: dict[str, str]) -> dict[str, Any]:
 
 
 def _consent(form: Form, fields: Fields) -> dict[str, str] | None:
-    """Give what the form's own checkbox says: one that is not ticked is not sent."""
+    """Return the consent of the form's checkbox. A browser does not send a checkbox that is not ticked."""
     if form.consent is None:
         return None
-    said = "granted" if fields.get(form.consent, [""])[0].strip().lower() in _YES else "denied"
-    return {"ad_user_data": said, "ad_personalization": said}
+    state = "granted" if fields.get(form.consent, [""])[0].strip().lower() in _YES else "denied"
+    return {"ad_user_data": state, "ad_personalization": state}
 
 
 def _problems(form: Form, fields: Fields) -> dict[str, str]:
@@ -86,5 +89,5 @@ def _problems(form: Form, fields: Fields) -> dict[str, str]:
         if not value:
             problems[name] = "missing"
         elif form.target(name) == "person.email" and not _EMAIL.fullmatch(value):
-            problems[name] = "no e-mail address"
+            problems[name] = "not an e-mail address"
     return problems

@@ -1,9 +1,9 @@
-"""`POST /forms/{form}`: from a request to a recorded conversion, and the answer to it.
+"""`POST /forms/{form}`: from a request to a recorded conversion and its response.
 
     origin ─▶ body ─▶ fields, visitor, event id ─▶ honeypot, required fields ─▶ record ─▶ 200 JSON, 204, or 303
 
-A script is answered with JSON (`{"event_id": …, "redirect": …}`), a browser that sent the form itself with the page that
-follows, or, where none is configured, with a 204, on which it stays where it is.
+A script gets JSON (`{"event_id": …, "redirect": …}`). A browser that submitted the form itself is redirected to the next
+page, or, if there is none, gets a 204, on which it stays on the page.
 """
 
 from __future__ import annotations
@@ -28,53 +28,53 @@ from dispatcher.serve.recorder import Recorder
 log = structlog.get_logger()
 
 PAGE = ("page_url", "page_location", "event_source_url")
-"""Fields that say on which page the form stands; a script of another origin sends no more than that as its Referer."""
+"""Fields with the address of the form's page. A browser sends no more than the origin as Referer to another site."""
 REDIRECT = "redirect"
-"""The field that says which page follows, if it is one of our origins'."""
+"""The field with the next page, which must belong to one of our origins."""
 
 
 class Forms:
-    """The forms that are configured. `stream` is the measurement id whose session counts."""
+    """The configured forms. `stream` is the GA4 measurement id whose session is used."""
 
     def __init__(
-        self, forms: tuple[Form, ...], serve: Serve, recorder: Recorder, repeats: Deduplicator, stream: str
+        self, forms: tuple[Form, ...], serve: Serve, recorder: Recorder, deduplicator: Deduplicator, stream: str
     ) -> None:
         self._forms = {form.name: form for form in forms}
         self._serve = serve
         self._recorder = recorder
-        self._repeats = repeats
+        self._deduplicator = deduplicator
         self._stream = stream
         self.origins = Origins(serve.origins)
 
     async def submit(self, request: web.Request) -> web.Response:
-        """Take what a form sent."""
+        """Record a submission and return the response."""
         form = self._form(request)
         self.origins.check(request)
         fields = await read_fields(request)
-        told = understand(form, fields)
-        visitor = self._visitor(request, fields, told)
-        event_id = visitor.event_id or self._repeats.event_id(_content(form, told, visitor))
+        submission = understand(form, fields)
+        visitor = self._visitor(request, fields, submission)
+        event_id = visitor.event_id or self._deduplicator.event_id(_content(form, submission, visitor))
         if fields.get(form.honeypot):
-            log.info("a honeypot was filled in: nothing is recorded", form=form.name, field=form.honeypot)
-            return self._thank(request, form, fields, event_id)  # a machine; it need not know that we noticed
-        if told.problems:
-            raise RefusedError(422, "some fields cannot be used", told.problems)
+            log.info("honeypot filled in, nothing recorded", form=form.name, field=form.honeypot)
+            return self._thank(request, form, fields, event_id)  # a robot must not notice that it was detected
+        if submission.problems:
+            raise RefusedError(422, "some fields are invalid", submission.problems)
         request[ROW] = await self._recorder.record(
             outbox.Conversion(
                 name=form.step,
                 event_id=event_id,
-                lead_id=told.keys.get("lead_id"),
-                account_id=told.keys.get("account_id"),
-                handl_id=told.keys.get("handl_id"),
-                person=told.person(),
+                lead_id=submission.keys.get("lead_id"),
+                account_id=submission.keys.get("account_id"),
+                handl_id=submission.keys.get("handl_id"),
+                person=submission.person(),
                 visitor=visitor,
-                details=told.details,
+                details=submission.details,
             )
         )
         return self._thank(request, form, fields, event_id)
 
     async def preflight(self, request: web.Request) -> web.Response:
-        """Answer a browser that asks whether a script may post."""
+        """Return the response to a browser's preflight request."""
         self._form(request)
         return self.origins.preflight(request)
 
@@ -85,7 +85,7 @@ class Forms:
         request[FORM] = form.name
         return form
 
-    def _visitor(self, request: web.Request, fields: Fields, told: Submission) -> outbox.Visitor:
+    def _visitor(self, request: web.Request, fields: Fields, submission: Submission) -> outbox.Visitor:
         return outbox.visitor_from_aiohttp(
             request,
             form=fields,
@@ -93,36 +93,37 @@ class Forms:
             trusted_proxies=self._serve.trusted_proxies,
             ip_headers=self._serve.ip_headers,
             ga_stream=self._stream,
-            consent=told.consent,
+            consent=submission.consent,
         )
 
     def _thank(self, request: web.Request, form: Form, fields: Fields, event_id: str) -> web.Response:
-        follows = self._follows(form, fields)
+        next_page = self._next_page(form, fields)
         if _is_script(request):
-            return answer(200, {"event_id": event_id, **({"redirect": follows} if follows else {})})
-        if follows:
-            return web.Response(status=303, headers={"Location": follows})
+            return answer(200, {"event_id": event_id, **({"redirect": next_page} if next_page else {})})
+        if next_page:
+            return web.Response(status=303, headers={"Location": next_page})
         return web.Response(status=204)
 
-    def _follows(self, form: Form, fields: Fields) -> str | None:
-        """Give the page that follows: the one that is asked for, if it is ours, else the form's own."""
+    def _next_page(self, form: Form, fields: Fields) -> str | None:
+        """Return the next page: the requested one if its origin is allowed, else the form's own."""
         own = origin_of(form.redirect or "")
-        ours = (self._serve.origins or frozenset()) | ({own} if own else set())
-        return location(fields.get(REDIRECT, [""])[0], ours) or form.redirect
+        allowed = (self._serve.origins or frozenset()) | ({own} if own else set())
+        return location(fields.get(REDIRECT, [""])[0], allowed) or form.redirect
 
 
 def _is_script(request: web.Request) -> bool:
-    """Tell a script's request from a form that the browser sent by itself."""
+    """Return True if a script sent the request, False if the browser submitted the form itself."""
     if request.content_type == "application/json" or "application/json" in request.headers.get("Accept", ""):
         return True
     return request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
 
 
-def _content(form: Form, told: Submission, visitor: outbox.Visitor) -> Iterator[str]:
-    """Give what makes a submission the same as another: who it is about and what it tells, else the browser."""
+def _content(form: Form, submission: Submission, visitor: outbox.Visitor) -> Iterator[str]:
+    """Return what makes two submissions the same: person and details, and without e-mail and phone also the browser."""
     yield form.name
     yield str(visitor.consent)
-    yield from (f"{name}={value}" for name, value in sorted({**told.traits, **told.keys, **told.details}.items()))
-    if not {"email", "phone"} & told.traits.keys():
+    content = {**submission.traits, **submission.keys, **submission.details}
+    yield from (f"{name}={value}" for name, value in sorted(content.items()))
+    if not {"email", "phone"} & submission.traits.keys():
         for name in ("handl_id", "fbp", "ga_client_id", "ip", "user_agent", "fbc", "fbclid"):
             yield f"{name}={getattr(visitor, name)}"

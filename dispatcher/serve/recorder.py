@@ -1,8 +1,7 @@
-"""The connections on which conversions are recorded, each in a transaction of its own, as a CRM does it.
+"""The database connections on which conversions are recorded, each in its own transaction, as a CRM does it.
 
-A visitor waits for the answer, so nothing here waits for long: a database that is away is asked again for
-`PATIENCE` seconds, then the request is refused with a 503 and may be sent again. Needs no more than the role
-`outbox_recorder`.
+A visitor is waiting for the response, so nothing here waits long: an unavailable database is retried for `PATIENCE`
+seconds. Then the request gets a 503 and may be sent again. Needs only the role `outbox_recorder`.
 """
 
 from __future__ import annotations
@@ -29,7 +28,9 @@ Connection = psycopg.AsyncConnection[Any]
 
 CONNECTIONS = 10
 PATIENCE = 2.5
+"""Seconds."""
 STATEMENT_TIMEOUT = 5
+"""Seconds."""
 FIRST_PAUSE = 0.05
 NO_ANSWER = "the database does not answer"
 
@@ -37,9 +38,9 @@ UNPREPARED = (
     psycopg.errors.InvalidSchemaName,
     psycopg.errors.UndefinedFunction,
     psycopg.errors.InsufficientPrivilege,
-    psycopg.errors.InvalidParameterValue,  # a step that the tables do not know yet
+    psycopg.errors.InvalidParameterValue,  # a step that is not in the tables yet
 )
-"""What says that the database is not ready for what is configured: somebody has to act, and what came is not at fault."""
+"""Errors which mean that the database is not ready for the configuration. An operator must act; the request is fine."""
 
 _OPTIONS: dict[str, Any] = {
     "autocommit": True,
@@ -49,13 +50,13 @@ _OPTIONS: dict[str, Any] = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "target_session_attrs": "read-write",  # with several hosts in the address, the one that takes writes
-    "prepare_threshold": None,  # poolers between us and the database like it
+    "target_session_attrs": "read-write",  # with several hosts in the address, the one that accepts writes
+    "prepare_threshold": None,  # connection poolers may not support prepared statements
 }
 
 
 class Recorder:
-    """A pool of connections; `region` is that of national phone numbers."""
+    """A pool of connections. `region`: the default region of national phone numbers."""
 
     def __init__(self, pool: AsyncConnectionPool[Connection], region: str | None) -> None:
         self._pool = pool
@@ -65,7 +66,7 @@ class Recorder:
     @classmethod
     @asynccontextmanager
     async def connect(cls, database_url: str, region: str | None) -> AsyncIterator[Recorder]:
-        """Open the pool; connections are made when they are needed."""
+        """Open the pool while the block runs. Connections are made on demand."""
         pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo(database_url),
             kwargs=_OPTIONS,
@@ -82,13 +83,13 @@ class Recorder:
             await pool.close(timeout=2)
 
     async def record(self, conversion: outbox.Conversion) -> int:
-        """Record one conversion, which has an `event_id`; give its row. Raises `UnavailableError`."""
+        """Record a conversion that has an `event_id`, and return its number. Raise `UnavailableError`."""
         return int(await self.run(lambda connection: outbox.record(connection, conversion, region=self._region)))
 
     async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Do what is safe to repeat on a connection; raise `UnavailableError` if the database does not take it.
+        """Run `work`, which must be safe to repeat, on a connection. Raise `UnavailableError` if the database is unavailable.
 
-        A connection that broke while it was idle shows it only when it is used: then the next is tried.
+        A connection that broke while idle fails only when it is used. Then the next one is tried.
         """
         pause = FIRST_PAUSE
         try:
@@ -109,19 +110,19 @@ class Recorder:
             self._lost(error)
             raise UnavailableError from error
         except UNPREPARED as error:
-            # Such a message of the database names fields and functions, never a value.
-            log.error("the database is not ready", error=type(error).__name__, says=error.diag.message_primary)
+            # These messages of the database contain names of fields and functions, never values.
+            log.error("the database is not ready", error=type(error).__name__, message=error.diag.message_primary)
             raise UnavailableError from error
 
     async def problem(self) -> str | None:
-        """Say why conversions cannot be recorded, or None."""
+        """Return why conversions cannot be recorded, or None if they can."""
         try:
             is_ready = await self.run(_is_ready)
         except UnavailableError as error:
             if isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
-                return "the database's user may not record; GRANT outbox_recorder to it"
+                return "the database user may not record conversions; GRANT outbox_recorder to it"
             return NO_ANSWER
-        return None if is_ready else "the database was not migrated; run `outbox migrate`"
+        return None if is_ready else "the database schema is missing; run `outbox migrate`"
 
     def _lost(self, error: Exception) -> None:
         if self._reachable:

@@ -1,8 +1,8 @@
-"""`POST /stripe/webhook`: what Stripe tells, verified and recorded in one transaction.
+"""`POST /stripe/webhook`: verifies Stripe's events and records each in one transaction.
 
-200   recorded, remembered, or nothing that counts (`outbox.stripe.Outcome`)
-400   not signed by Stripe for this endpoint, now
-503   the database is away, or STRIPE_WEBHOOK_SECRET is not set: Stripe comes back for three days
+200   recorded, remembered, or ignored (`outbox.stripe.Outcome`)
+400   the signature is not valid for this endpoint, or expired
+503   the database is unavailable, or STRIPE_WEBHOOK_SECRET is not set: Stripe retries for three days
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from dispatcher.serve.recorder import Connection, Recorder
 log = structlog.get_logger()
 
 MAX_BODY = 1024 * 1024
-"""Stripe names no limit; the largest events are invoices with many lines, of some 100 kB."""
+"""Bytes. Stripe documents no limit; the largest events are invoices with many lines, about 100 kB."""
 
 STEPS = (
     "subscription_purchased", "subscription_renewed", "subscription_upgraded", "subscription_refunded", "signed_in",
 )  # fmt: skip
-"""What Stripe's events are recorded as (`outbox.stripe.events`), beside `trial_started` where trials count."""
+"""The steps that Stripe's events are recorded as (`outbox.stripe.events`), plus `trial_started` if trials are on."""
 
 
 class Webhook:
-    """The endpoint; without a secret nothing can be verified, and so nothing is taken."""
+    """The webhook endpoint. Without a secret, nothing can be verified, so nothing is accepted."""
 
     def __init__(self, config: Config, secret: Secret, recorder: Recorder, region: str | None) -> None:
         self._config = config
@@ -40,15 +40,15 @@ class Webhook:
         self._region = region
         steps = {*STEPS, *(("trial_started",) if config.stripe.trials else ())}
         if secret and (missing := sorted(steps - {step.name for step in config.steps})):
-            log.warning("the funnel lacks steps that Stripe's events are recorded as", steps=missing)
+            log.warning("steps for Stripe's events are missing from the funnel", steps=missing)
 
     async def take(self, request: web.Request) -> web.Response:
-        """Take one event."""
-        import outbox.stripe  # noqa: PLC0415 - half a second that only whoever uses it should pay
+        """Verify and record one event."""
+        import outbox.stripe  # noqa: PLC0415 - takes half a second, which only users of Stripe should pay
 
         request[FORM] = "stripe"
         if not self._secret:
-            log.error("a webhook came, and STRIPE_WEBHOOK_SECRET is not set")
+            log.error("webhook received, but STRIPE_WEBHOOK_SECRET is not set")
             raise UnavailableError
         payload = await read_body(request, MAX_BODY)
         rules = outbox.stripe.Rules(**asdict(self._config.stripe))
@@ -57,7 +57,7 @@ class Webhook:
                 payload, request.headers.get("Stripe-Signature"), secret=self._secret.reveal()
             )
         except outbox.stripe.SignatureError as error:
-            raise RefusedError(400, "not signed by Stripe for this endpoint, now") from error
+            raise RefusedError(400, "the Stripe signature is invalid or expired") from error
 
         async def record(connection: Connection) -> outbox.stripe.Outcome:
             async with connection.transaction():

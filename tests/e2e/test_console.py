@@ -28,7 +28,7 @@ SIGN_IN = "401"  # Chromium notes each answer that is not a success
 
 @pytest.fixture
 async def daemon(spine, dispatch, database_url):
-    """A daemon with its console, and three leads, one purchase and one purchase without a value, delivered as they can be."""
+    """A daemon with its console; three leads, a purchase and a purchase without a value, delivered as far as possible."""
     for number in range(3):
         spine.record(
             name="lead_submitted", event_id=f"lead-{number}", lead_id=f"L{number}", handl_id=f"H{number}", visitor=VISITOR,
@@ -49,15 +49,15 @@ async def daemon(spine, dispatch, database_url):
 
 @pytest.fixture
 def opened(browser, daemon):
-    """Open a window that has signed in; its pages must not complain."""
-    contexts, complaints = [], []
+    """Open a signed-in window whose pages must cause no errors."""
+    contexts, problems = [], []
 
     async def opened(path="/", **options):
         context = await browser.new_context(base_url=daemon.address, **options)
         contexts.append(context)
-        context.on("console", lambda message: SIGN_IN in message.text or complaints.append(message.text))
-        context.on("weberror", lambda error: complaints.append(str(error.error)))
-        context.on("request", lambda sent: sent.url.startswith(daemon.address) or complaints.append(sent.url))
+        context.on("console", lambda message: SIGN_IN in message.text or problems.append(message.text))
+        context.on("weberror", lambda error: problems.append(str(error.error)))
+        context.on("request", lambda sent: sent.url.startswith(daemon.address) or problems.append(sent.url))
         await context.add_init_script(VIOLATIONS)
         page = await context.new_page()
         await page.goto(path)
@@ -72,7 +72,7 @@ def opened(browser, daemon):
                 if await page.evaluate("typeof violations") != "undefined":
                     assert await page.evaluate("violations") == []
             await context.close()
-        assert complaints == []
+        assert problems == []
 
     opened.closed = closed
     return opened
@@ -80,13 +80,13 @@ def opened(browser, daemon):
 
 @pytest.fixture
 async def page(opened):
-    """The overview, signed in."""
+    """The overview page, signed in."""
     page = await opened()
     yield page
     await opened.closed()
 
 
-async def test_an_operator_sees_at_once_that_conversions_arrive_and_where_to_look(page):
+async def test_the_overview_shows_that_conversions_arrive_and_links_to_dead_letters(page):
     await expect(page.locator(".headline").first).to_have_text(re.compile("^Conversions arrive: 8 deliveries"))
     for name in ("Meta", "GA4"):
         card = page.get_by_role("region", name=name, exact=True)
@@ -94,12 +94,12 @@ async def test_an_operator_sees_at_once_that_conversions_arrive_and_where_to_loo
         await expect(card.get_by_role("img")).to_have_attribute(
             "aria-label", re.compile(f"^{name} in the last 60 minutes: 4 delivered")
         )
-    await page.get_by_role("link", name="1 to look at").first.click()
+    await page.get_by_role("link", name="1 to review").first.click()
     await expect(page.get_by_role("heading", name="Meta: missing value")).to_be_visible()
     await expect(page.locator("main")).to_contain_text("Record value and currency with this step")
 
 
-async def test_what_happens_appears_by_itself_and_focus_and_what_was_opened_stay(page, spine):
+async def test_the_page_updates_itself_and_keeps_focus_and_opened_details(page, spine):
     await page.goto("/")
     await page.get_by_text("The last hour as a table").first.click()
     summary = page.locator("details[open] summary").first
@@ -117,17 +117,17 @@ async def test_updates_can_be_paused(page, spine):
     await hold.click()
     await expect(hold).to_have_attribute("aria-pressed", "true")
     await expect(page.locator("#pulse")).to_be_hidden()
-    asked = []
-    page.on("request", lambda sent: asked.append(sent.url))
+    requests = []
+    page.on("request", lambda sent: requests.append(sent.url))
     spine.record(name="demo_requested", event_id="unseen", lead_id="L1")
     await until(lambda: spine.count("receipt") == 12)
-    assert asked == []
+    assert requests == []
     await hold.click()
     await expect(page.locator("tbody tr")).to_have_count(6, timeout=15_000)
-    assert asked
+    assert requests
 
 
-async def test_a_connection_that_died_is_no_longer_called_live(opened):
+async def test_a_dead_connection_is_no_longer_shown_as_live(opened):
     page = await opened()
     # The page waits 20 s for an answer; here, one.
     await page.context.add_init_script(
@@ -142,14 +142,14 @@ async def test_a_connection_that_died_is_no_longer_called_live(opened):
         held.append(route)  # and no answer ever comes
 
     await page.route("**/*", hold)
-    await expect(pulse).to_have_text("Not up to date, trying again", timeout=15_000)
+    await expect(pulse).to_have_text("Out of date, retrying", timeout=15_000)
     assert held
     await page.unroute("**/*")
     await expect(pulse).to_have_text("Live", timeout=15_000)
     await opened.closed()
 
 
-async def test_events_are_found_and_what_is_looked_for_is_in_no_address(page):
+async def test_events_are_found_and_the_search_term_is_in_no_address(page):
     await page.goto("/events")
     for text in ("lead-1", "L1", "H1", "person1@example.com"):
         await page.get_by_label("Event id, handlID, lead, account or e-mail").fill(text)
@@ -164,12 +164,12 @@ async def test_events_are_found_and_what_is_looked_for_is_in_no_address(page):
     await expect(page.locator(".matrix")).to_contain_text("external_id")
     await page.get_by_text("Meta", exact=True).last.click()
     await expect(page.locator("pre").first).to_contain_text('"event_name": "Lead"')
-    await page.get_by_role("button", name="Who is this?").first.click()
+    await page.get_by_role("button", name="Show this person").first.click()
     await expect(page.get_by_role("heading", name="Keys")).to_be_visible()
     assert "person1@example.com" not in await page.content()
 
 
-async def test_a_destination_is_paused_and_resumed_and_the_overview_says_so(page, spine):
+async def test_a_destination_is_paused_and_resumed_and_the_overview_shows_it(page, spine):
     await page.goto("/destinations")
     await page.get_by_role("button", name="Pause GA4", exact=True).click()
     await expect(page.get_by_role("status").first).to_contain_text("Paused: deliveries wait")
@@ -181,28 +181,28 @@ async def test_a_destination_is_paused_and_resumed_and_the_overview_says_so(page
     assert spine.connection.execute("SELECT paused FROM outbox.destination WHERE name = 'ga4'").fetchone() == (False,)
 
 
-async def test_a_dead_letter_is_mended_requeued_and_delivered(page, spine):
+async def test_a_dead_letter_is_requeued_after_the_fix_and_delivered(page, spine):
     spine.connection.execute(
         "UPDATE outbox.step SET value = 10, currency = 'EUR' WHERE name = 'subscription_purchased'"
     )
     await page.goto("/events/5")
-    await expect(page.locator(".big")).to_contain_text("Meta: dead, missing value")
+    await expect(page.locator(".big")).to_contain_text("Meta: failed, missing value")
     await page.get_by_role("button", name="Requeue at Meta").click()
     await expect(page.locator(".big")).to_contain_text("Meta: delivered again", timeout=15_000)
-    await expect(page.locator(".timeline")).to_contain_text("Requeued: owed once more")
+    await expect(page.locator(".timeline")).to_contain_text("Requeued: to be sent again")
 
 
-async def test_a_token_that_is_refused_is_said_with_what_to_do(page, spine):
+async def test_a_refused_token_is_shown_with_what_to_do(page, spine):
     spine.faults("meta", rates={"token_invalid": 1.0})
     spine.record(name="lead_submitted", event_id="waits", lead_id="L1", visitor=VISITOR)
     await expect(page.locator(".headline").first).to_contain_text("Meta is halted", timeout=20_000)
     await expect(page.locator(".verdict")).to_contain_text("Put a new token in META_CAPI_TOKEN")
-    await expect(page.locator("#said")).to_contain_text("bad: Meta is halted")
+    await expect(page.locator("#announcement")).to_contain_text("bad: Meta is halted")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 375])
-async def test_pages_are_for_everybody_in_either_scheme_and_on_a_phone(opened, scheme, width):
+async def test_pages_are_accessible_in_either_colour_scheme_and_on_a_phone(opened, scheme, width):
     page = await opened(viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce")
     for path in PAGES:
         await page.goto(path)
@@ -216,7 +216,7 @@ async def test_pages_are_for_everybody_in_either_scheme_and_on_a_phone(opened, s
     await opened.closed()
 
 
-async def test_the_keyboard_leads_everywhere_and_past_the_menu(page):
+async def test_the_keyboard_reaches_everything_and_can_skip_the_menu(page):
     await page.goto("/")
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -227,7 +227,7 @@ async def test_the_keyboard_leads_everywhere_and_past_the_menu(page):
     assert outline != "none"
 
 
-async def test_the_console_reads_and_acts_without_javascript(opened, spine):
+async def test_pages_and_actions_work_without_javascript(opened, spine):
     page = await opened(java_script_enabled=False)
     await expect(page.locator(".headline").first).to_contain_text("Conversions arrive")
     await expect(page.get_by_role("button", name="Pause updates")).to_be_hidden()

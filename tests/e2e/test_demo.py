@@ -1,4 +1,4 @@
-"""The demo: everything on one machine, as `outbox demo` starts it, through a real browser and by itself."""
+"""The demo: everything on one machine, as `outbox demo` starts it, in a real browser and without one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def folder():
 
 @pytest.fixture(scope="module")
 def home():
-    """A folder with a database server that stays between two demos."""
+    """A folder with a database server that is kept between demos."""
     with empty_folder() as folder, embedded_postgres.running(folder, options={"fsync": "off"}):
         yield folder
 
@@ -59,7 +59,7 @@ async def demo(home):
 
 @pytest.fixture
 async def http(demo):
-    """A client with a cookie jar, which has seen the landing page."""
+    """A client with a cookie jar that has visited the landing page."""
     async with aiohttp.ClientSession(demo.site, cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         await session.get("/")
         yield session
@@ -67,7 +67,7 @@ async def http(demo):
 
 @pytest.fixture
 async def command(folder):
-    """`outbox demo` in a process of its own, and the two addresses that it printed."""
+    """`outbox demo` in its own process, and the two addresses that it printed."""
     process = await asyncio.create_subprocess_exec(
         OUTBOX, "demo", *FREE_PORTS, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -82,19 +82,19 @@ async def command(folder):
 
 @pytest.fixture(params=[(1280, 860, "light"), (360, 740, "dark")], ids=["desktop", "phone"])
 async def context(request, browser):
-    """A browser window whose pages must not complain: no error, no violation of a policy."""
+    """A browser window whose pages must cause no errors and no violations of a policy."""
     width, height, scheme = request.param
     context = await browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-    complaints = []
-    context.on("console", lambda message: complaints.append(message.text))
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    problems = []
+    context.on("console", lambda message: problems.append(message.text))
+    context.on("weberror", lambda error: problems.append(str(error.error)))
     await context.add_init_script(VIOLATIONS)
     yield context
-    assert complaints == []
+    assert problems == []
     await context.close()
 
 
-async def test_once_shows_the_whole_way_on_one_screen(folder):
+async def test_once_shows_the_whole_journey_on_one_screen(folder):
     process = await asyncio.create_subprocess_exec(
         OUTBOX, "demo", "--once", *FREE_PORTS, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -181,7 +181,7 @@ async def test_a_signal_stops_everything_and_leaves_no_process(command, folder, 
     assert processes_of(folder) == []
 
 
-async def test_ctrl_c_while_the_database_starts_is_heeded_when_it_is_there(folder):
+async def test_ctrl_c_while_the_database_starts_stops_the_demo(folder):
     process = await asyncio.create_subprocess_exec(
         OUTBOX,
         "demo",
@@ -199,7 +199,7 @@ async def test_ctrl_c_while_the_database_starts_is_heeded_when_it_is_there(folde
     assert processes_of(folder) == []
 
 
-async def test_the_lead_and_its_conversion_are_both_there_or_neither_is(demo, http):
+async def test_the_lead_and_its_conversion_are_recorded_together_or_not_at_all(demo, http):
     form = {**PERSON, "country": "CY"}
     with psycopg.connect(demo.database_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE crm.crm_lead ADD CONSTRAINT broken CHECK (false) NOT VALID")
@@ -225,7 +225,7 @@ async def test_a_page_that_fails_logs_neither_data_nor_query(demo, http, capfd):
         assert raw not in written + await answer.text()
 
 
-async def test_a_later_sign_in_is_recorded_and_told_to_nobody(demo, http):
+async def test_a_later_sign_in_is_recorded_and_sent_nowhere(demo, http):
     await http.post("/sign-up", data={**PERSON, "country": "CY"})
     for _ in range(2):
         await http.post("/sign-in", data={"email": PERSON["email"].upper()})
@@ -255,7 +255,7 @@ async def test_forms_that_are_the_same_event_at_meta_do_not_share_an_event_id(de
     assert [(one.event_name, one.verdict) for one in leads] == [("Lead", "counted")] * 3
 
 
-async def test_what_was_typed_is_shown_as_text(demo, browser):
+async def test_typed_text_is_never_rendered_as_markup(demo, browser):
     page = await browser.new_page(base_url=demo.site)
     await page.goto("/sign-up")
     await fill(page, **{**PERSON, "first_name": HOSTILE}, country="CY")
@@ -266,7 +266,7 @@ async def test_what_was_typed_is_shown_as_text(demo, browser):
     await page.close()
 
 
-async def test_a_form_that_is_wrong_says_so_keeps_what_was_typed_and_records_nothing(demo, http):
+async def test_an_invalid_form_shows_errors_keeps_its_content_and_records_nothing(demo, http):
     answer = await http.post("/forms/lead-form-ds25", data={**PERSON, "email": "nonsense", "country": "XX"})
     text = await answer.text()
     assert answer.status == 422
@@ -291,7 +291,7 @@ async def test_demos_side_by_side_deliver_only_their_own(folder):
     assert processes_of(folder) == []
 
 
-async def test_the_search_finds_what_must_not_be_there(demo):
+async def test_the_search_finds_leaked_secrets(demo):
     await visit(demo.site)
     needles = {**RAW, "META_CAPI_TOKEN": demo.settings.meta_token.reveal()}
     found, places = await search.leaks(demo.database_url, demo.sandbox.url, "", needles)
@@ -307,7 +307,7 @@ async def test_the_search_finds_what_must_not_be_there(demo):
     assert "The phone number is in outbox.event." in found
 
 
-async def test_the_proof_objects_to_what_is_missing_doubled_or_wrong():
+async def test_the_proof_reports_missing_double_and_wrong_events():
     ledger = Ledger()
     seen = ConsoleRequest("shared", [Recorded(1, "lead_submitted", "other", [State("meta", "pending", "", "")])])
     request = ledger.open("meta", "pixel", 0.0, "")
@@ -332,7 +332,7 @@ async def test_the_proof_objects_to_what_is_missing_doubled_or_wrong():
     assert "lead_submitted at meta: counted 0 times instead of once." in missing
 
 
-def test_a_port_that_is_taken_is_replaced_only_if_nobody_asked_for_it():
+def test_a_taken_port_is_replaced_only_if_it_was_not_requested():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert stack.choose_port("127.0.0.1", None, port, "--port") == 0
@@ -356,7 +356,7 @@ async def fill(page, *, country, **texts):
 
 
 async def expect_arrived(page, step, event_id=None):
-    """The panel says so by itself, without the page being loaded again."""
+    """Expect the panel to show it without a reload of the page."""
     row = page.locator("#recorded li", has=page.get_by_text(step, exact=True))
     if event_id:
         await expect(row.locator(".id")).to_have_text(event_id)
@@ -365,7 +365,7 @@ async def expect_arrived(page, step, event_id=None):
 
 
 async def recorded(http, number):
-    """What the panel shows, as soon as `number` conversions are where they were going."""
+    """Return what the panel shows once `number` conversions have reached their destinations."""
     while True:
         seen = await (await http.get("/recorded")).json()
         if len(seen) == number and all(state["state"] != "pending" for one in seen for state in one["states"]):
@@ -378,7 +378,7 @@ def count(connection, table):
 
 
 def processes_of(folder):
-    """The processes that were started over a folder (a data directory lies in it)."""
+    """Return the processes that were started for a folder (which contains a data directory)."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):

@@ -33,7 +33,7 @@ from tests.support.snippet_crm import Crm
 
 DIAGRAM = set("┌─▶│└")
 STAY = {"dispatch", "serve", "sandbox"}
-"""Commands that run until they are told to stop."""
+"""Commands that run until they are stopped."""
 UNIT = {"enable", "restart", "start", "stop"}
 
 
@@ -176,7 +176,7 @@ def is_setting(word):
 
 
 def run_outbox(world, arguments):
-    """Run a command to its end; one that stays is started, told to stop, and ends by itself."""
+    """Run a command to its end; one that stays is started, stopped by a signal, and must exit by itself."""
     parse(arguments)
     command = arguments[0]
     if command == "demo":

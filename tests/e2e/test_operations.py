@@ -268,14 +268,14 @@ def test_the_table_of_settings_is_whole():
 
 def test_one_goes_live_with_a_single_step_at_both_destinations():
     """The block of the runbook that switches steps off names all but one, the same at both."""
-    (block,) = (block for block in blocks(FOLDER / "runbook.md") if "disable meta --event" in block.text)
+    (block,) = (block for block in blocks(FOLDER / "runbook.md") if "disable meta --step" in block.text)
     off = {"meta": set(), "ga4": set()}
     for words in commands(block):
-        if "--event" in words:
+        if "--step" in words:
             off[words[3]].add(words[5])
-    told = {name: {step.name for step in FUNNEL if name in step.targets} for name in off}
-    (left,) = told["meta"] - off["meta"]
-    assert off == {name: steps - {left} for name, steps in told.items()}
+    routed = {name: {step.name for step in FUNNEL if name in step.targets} for name in off}
+    (left,) = routed["meta"] - off["meta"]
+    assert off == {name: steps - {left} for name, steps in routed.items()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -54,14 +54,14 @@ class Arrival:
     visitor: outbox.Visitor
 
     @property
-    def told(self):
+    def sent(self):
         """Parameters and fields."""
         return self.query | self.fields
 
 
 @dataclass
 class Site:
-    """Pages under any name of this machine, and what arrived at `/to` and `/stay` (after which the page stays)."""
+    """Pages under any loopback host name, and what arrived at `/to` and `/stay` (after which the page stays)."""
 
     port: int = 0
     pages: dict[str, str] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Site:
         return f"http://{host}:{self.port}{path}" + (f"?{urlencode(query)}" if query else "")
 
     def page(self, path, body, options="", scripts=()):
-        """Put up a page with the snippet."""
+        """Add a page with the snippet."""
         more = "".join(f'<script src="{script}" defer></script>' for script in scripts)
         self.pages[path] = (
             f'<!doctype html><link rel="icon" href="data:,"><script src="/outbox.js" defer {options}></script>{more}{body}'
@@ -119,14 +119,14 @@ async def site():
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(shared_browser):
-    """A page that must not complain: no error, no violation of its policy."""
+    """A page that must cause no errors and no violations of its policy."""
     context = await shared_browser.new_context()
-    complaints = []
-    context.on("console", lambda message: complaints.append(message.text))
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    problems = []
+    context.on("console", lambda message: problems.append(message.text))
+    context.on("weberror", lambda error: problems.append(str(error.error)))
     await context.add_init_script(VIOLATIONS)
     yield await context.new_page()
-    assert complaints == []
+    assert problems == []
     await context.close()
 
 
@@ -138,7 +138,7 @@ async def give_cookies(page, site, cookies, host="landing.localhost"):
 
 @asynccontextmanager
 async def other_tab(page):
-    """Wait until what is done here has opened another tab, and that is done with loading."""
+    """Wait until the block has opened another tab and the tab has finished loading."""
     async with page.context.expect_page() as opened:
         yield
     await (await opened.value).wait_for_load_state()
@@ -154,17 +154,17 @@ def is_uuid4(text):
 @pytest.mark.parametrize(
     "body", [LINK, FORM, FORM.replace('"post"', '"get" data-fb-loc="hero"')], ids=["a", "post", "get"]
 )
-async def test_everything_that_the_landing_page_knows_is_told(site, page, body):
+async def test_everything_that_the_landing_page_knows_is_forwarded(site, page, body):
     site.page("/", body)
     await give_cookies(page, site, COOKIES)
     await page.goto(site.address(**UTM, fbclid=FBCLID), referer="https://l.facebook.com/l.php?u=secret")
     await page.click("b, button")
     arrival = await site.arrived()
-    told = dict(arrival.told)
-    assert is_uuid4(told.pop("fb_event_id"))
+    sent = dict(arrival.sent)
+    assert is_uuid4(sent.pop("fb_event_id"))
     for own in ("keep", "email", "fb_loc"):
-        told.pop(own, None)
-    assert told == {
+        sent.pop(own, None)
+    assert sent == {
         **UTM,
         "fbclid": FBCLID,
         "fbc": FBC,
@@ -177,7 +177,7 @@ async def test_everything_that_the_landing_page_knows_is_told(site, page, body):
     }
 
 
-async def test_the_server_reads_all_of_it_on_the_other_side(site, page):
+async def test_the_server_reads_everything_that_is_forwarded(site, page):
     site.page("/", f'<a href="{site.address("/form", "crm.localhost")}" data-fb-loc="hero">Start</a>',
               'data-hosts="crm.localhost" data-fb-source="own-it"')  # fmt: skip
     site.page("/form", FORM)
@@ -198,7 +198,7 @@ async def test_the_server_reads_all_of_it_on_the_other_side(site, page):
     assert visitor.notes == ("ip: only trusted proxies' addresses were seen, left out",)
 
 
-async def test_where_nothing_is_known_only_the_event_and_its_place_are_told(site, page):
+async def test_if_nothing_is_known_only_the_event_id_and_its_place_are_forwarded(site, page):
     site.page("/", LINK)
     await page.goto(site.address())
     await page.click("a")
@@ -222,13 +222,13 @@ async def test_where_nothing_is_known_only_the_event_and_its_place_are_told(site
         ({"_ga_A": "junk"}, "", {}),
     ],
 )
-async def test_cookies_are_understood_in_all_their_forms(site, page, cookies, options, expected):
+async def test_cookies_are_read_in_all_their_formats(site, page, cookies, options, expected):
     site.page("/", FORM, options)
     await give_cookies(page, site, cookies)
     await page.goto(site.address())
     await page.click("button")
-    told = (await site.arrived()).fields
-    assert {name: told[name] for name in told.keys() & IDENTIFIERS} == expected
+    sent = (await site.arrived()).fields
+    assert {name: sent[name] for name in sent.keys() & IDENTIFIERS} == expected
 
 
 async def test_a_newer_click_is_not_hidden_by_the_cookie_of_an_older(site, page):
@@ -237,21 +237,21 @@ async def test_a_newer_click_is_not_hidden_by_the_cookie_of_an_older(site, page)
     await page.goto(site.address(fbclid="IwAR-newer"))
     loaded = await page.evaluate("performance.timeOrigin")
     await page.click("button")
-    told = (await site.arrived()).fields
-    assert told["fbclid"] == "IwAR-newer"
-    assert re.fullmatch(r"fb\.1\.\d{13}\.IwAR-newer", told["fbc"])
-    assert abs(int(told["fbc"].split(".")[2]) - loaded) < 10_000
+    sent = (await site.arrived()).fields
+    assert sent["fbclid"] == "IwAR-newer"
+    assert re.fullmatch(r"fb\.1\.\d{13}\.IwAR-newer", sent["fbc"])
+    assert abs(int(sent["fbc"].split(".")[2]) - loaded) < 10_000
 
 
-async def test_what_was_forwarded_to_this_page_goes_on_before_its_own_cookies(site, page):
+async def test_what_was_forwarded_to_this_page_wins_over_its_own_cookies(site, page):
     site.page("/", FORM)
     forwarded = {"fbp": "fb.1.1.1", "fbc": f"fb.1.1.{FBCLID}", "handlID": "7", "fb_source": "own-it", "fb_loc": "hero"}
     await give_cookies(page, site, COOKIES)
     await page.goto(site.address(**forwarded, fbclid=FBCLID, ga_client_id="9.9"))
     await page.click("button")
-    told = (await site.arrived()).fields
-    assert forwarded.items() <= told.items()
-    assert told["ga_client_id"] == "286403989.1366364567"  # of this one the cookie comes first, as on the server
+    sent = (await site.arrived()).fields
+    assert forwarded.items() <= sent.items()
+    assert sent["ga_client_id"] == "286403989.1366364567"  # of this one the cookie comes first, as on the server
 
 
 # To whom
@@ -261,7 +261,7 @@ HOSTS = 'data-hosts="crm.localhost, partner.localhost"'
 
 
 @pytest.mark.parametrize(
-    ("host", "options", "is_told"),
+    ("host", "options", "is_forwarded"),
     [
         ("landing.localhost", "", True),
         ("crm.localhost", "", False),
@@ -271,7 +271,7 @@ HOSTS = 'data-hosts="crm.localhost, partner.localhost"'
         ("localhost", HOSTS, False),
     ],
 )
-async def test_only_the_own_host_and_those_named_are_told(site, page, host, options, is_told):
+async def test_identifiers_are_forwarded_only_to_the_own_host_and_listed_ones(site, page, host, options, is_forwarded):
     to = site.address("/stay", host)
     site.page(
         "/",
@@ -284,7 +284,10 @@ async def test_only_the_own_host_and_those_named_are_told(site, page, host, opti
         await page.click(f"text={kind}")
         arrival = await site.arrived(count)
         assert arrival.host == host
-        assert ("fb_event_id" in arrival.told, arrival.told.get("utm_source") == "fb") == (is_told, is_told), kind
+        assert ("fb_event_id" in arrival.sent, arrival.sent.get("utm_source") == "fb") == (
+            is_forwarded,
+            is_forwarded,
+        ), kind
 
 
 async def test_nothing_goes_from_https_to_http(page):
@@ -319,14 +322,14 @@ async def test_nothing_goes_from_https_to_http(page):
         '<form method="post" action="/to"><a href="/to">Inside a form</a></form>',
     ],
 )
-async def test_links_that_are_not_marked_and_searches_stay_as_they_are(site, page, body):
+async def test_unmarked_links_and_searches_are_not_changed(site, page, body):
     site.page("/", body)
     await page.goto(site.address(utm_source="fb"))
     await page.click("a, button")
-    assert (await site.arrived()).told.keys() <= {"q"}
+    assert (await site.arrived()).sent.keys() <= {"q"}
 
 
-async def test_the_site_may_say_itself_which_they_are(site, page):
+async def test_the_site_may_choose_its_links_and_forms(site, page):
     site.page(
         "/", f'<section data-fb-loc="final"><a href="/to">Go</a></section>{FORM}', "data-select=\"a[href='/to']\""
     )
@@ -388,8 +391,8 @@ async def test_the_campaign_of_a_link_or_form_is_not_mixed_with_the_visitors(sit
     await page.goto(site.address(utm_medium="cpc", utm_campaign="spring"))
     await page.click("a, button")
     arrival = await site.arrived()
-    assert {name: value for name, value in arrival.told.items() if "utm" in name} == {"utm_source": "newsletter"}
-    assert (arrival.told["fbp"], arrival.told["handlID"]) == ("fb.1.1.1", "1432")
+    assert {name: value for name, value in arrival.sent.items() if "utm" in name} == {"utm_source": "newsletter"}
+    assert (arrival.sent["fbp"], arrival.sent["handlID"]) == ("fb.1.1.1", "1432")
 
 
 # However it is sent
@@ -407,7 +410,7 @@ async def test_forms_and_links_that_are_added_later(site, page, selector):
     await page.goto(site.address(utm_source="fb"))
     await page.evaluate(ADDED)
     await page.click(selector)
-    assert (await site.arrived()).told["utm_source"] == "fb"
+    assert (await site.arrived()).sent["utm_source"] == "fb"
 
 
 @pytest.mark.parametrize("script", ["form.submit()", "form.requestSubmit()"])
@@ -521,17 +524,17 @@ document.addEventListener("submit", (event) => sent.push(new FormData(event.targ
         await page.click("a")
     await page.click("button")
     await site.arrived(2)
-    assert await page.evaluate("sent") == [arrival.told["fb_event_id"] for arrival in site.arrivals]
+    assert await page.evaluate("sent") == [arrival.sent["fb_event_id"] for arrival in site.arrivals]
 
 
-async def test_where_no_id_can_be_made_none_is_told(site, page):
+async def test_if_no_id_can_be_made_none_is_forwarded(site, page):
     await page.add_init_script("delete Crypto.prototype.randomUUID")
     site.page("/", FORM)
     await page.goto(site.address(utm_source="fb"))
     await page.click("button")
-    told = (await site.arrived()).fields
-    assert "fb_event_id" not in told
-    assert told["utm_source"] == "fb"
+    sent = (await site.arrived()).fields
+    assert "fb_event_id" not in sent
+    assert sent["utm_source"] == "fb"
 
 
 # What is remembered, and what consent allows
@@ -556,11 +559,11 @@ async def test_with_consent_the_visit_is_remembered_from_page_to_page(site, page
     seen_at = (await page.evaluate("JSON.parse(sessionStorage.getItem('outbox'))"))["at"]
     await page.goto(site.address("/plain"))
     await page.click("button")
-    told = (await site.arrived()).fields
-    assert (told["utm_source"], told.get("utm_medium")) == (source, "cpc" if source == "first" else None)
-    assert told["document_referrer"] == ("https://a.example/" if source == "first" else "https://b.example/")
-    assert told["fbc"] == f"fb.1.{seen_at}.{FBCLID}"  # the newest click, whichever touch counts
-    assert (told["ad_user_data"], told["ad_personalization"]) == ("granted", "granted")
+    sent = (await site.arrived()).fields
+    assert (sent["utm_source"], sent.get("utm_medium")) == (source, "cpc" if source == "first" else None)
+    assert sent["document_referrer"] == ("https://a.example/" if source == "first" else "https://b.example/")
+    assert sent["fbc"] == f"fb.1.{seen_at}.{FBCLID}"  # the newest click, whichever touch counts
+    assert (sent["ad_user_data"], sent["ad_personalization"]) == ("granted", "granted")
 
 
 @pytest.mark.parametrize("options", ["", 'data-consent="denied"'])
@@ -574,7 +577,7 @@ async def test_without_consent_nothing_is_stored(site, page, options):
     assert "utm_source" not in (await site.arrived()).fields
 
 
-async def test_consent_that_is_denied_keeps_the_identifiers_here_and_is_told(site, page):
+async def test_denied_consent_is_forwarded_without_the_identifiers(site, page):
     site.page("/", FORM, 'data-consent="denied"')
     await give_cookies(page, site, COOKIES)
     await page.goto(site.address(utm_source="fb", fbclid=FBCLID))
@@ -600,9 +603,9 @@ window.choose = (word) => { choice = {ad_storage: word, ad_user_data: word, ad_p
     assert "fb" in await kept(page)
     await page.evaluate("choose('granted')")
     await page.click("button")
-    told = (await site.arrived(1)).fields
-    assert (told["utm_source"], told["fbclid"]) == ("fb", FBCLID)
-    assert (told["ad_user_data"], told["ad_personalization"]) == ("granted", "denied")
+    sent = (await site.arrived(1)).fields
+    assert (sent["utm_source"], sent["fbclid"]) == ("fb", FBCLID)
+    assert (sent["ad_user_data"], sent["ad_personalization"]) == ("granted", "denied")
     await page.evaluate("choose('denied')")
     await page.click("button")
     assert (await site.arrived(2)).fields.keys() & IDENTIFIERS == set()
@@ -619,7 +622,7 @@ async def test_a_browser_without_storage_forwards_all_the_same(site, page):
     assert (await site.arrived()).fields["utm_source"] == "fb"
 
 
-async def test_a_page_that_loads_it_twice_tells_everything_once(site, page):
+async def test_a_page_that_loads_it_twice_forwards_everything_once(site, page):
     site.page("/", LINK.replace("<a", '<a target="_blank"') + FORM.replace("/to", "/stay"), scripts=["/outbox.js"])
     await page.goto(site.address(utm_source="fb"))
     async with other_tab(page):

@@ -288,8 +288,8 @@ async def test_another_company_s_funnel_by_its_file_alone(spine, command, tmp_pa
     )
     await command("dispatch", "--drain")
     await until(lambda: len(spine.sandbox.ledger.arrivals) == 6)
-    told = {(arrival.target, arrival.event_name, arrival.event_id) for arrival in spine.sandbox.ledger.arrivals}
-    assert told == {
+    arrivals = {(arrival.target, arrival.event_name, arrival.event_id) for arrival in spine.sandbox.ledger.arrivals}
+    assert arrivals == {
         ("1111111111", "Schedule", "tasting"),
         ("2222222222", "TastingBooked", "tasting"),
         ("G-BAKERY1234", "book_tasting", "tasting"),
@@ -311,5 +311,5 @@ async def test_another_company_s_funnel_by_its_file_alone(spine, command, tmp_pa
     assert {receipts[event, name] for event in ("tasting", "cake") for name in ("ads", "franchise", "web")} == {
         ("delivered", None)
     }
-    # The owner's own destinations stay in the table and are told nothing.
+    # The owner's own destinations stay in the table and get nothing.
     assert receipts["tasting", "meta"] == receipts["tasting", "ga4"] == ("skipped", "no route")

@@ -40,8 +40,8 @@ class Server:
         return sum(text in line for line in self.lines)
 
     async def address(self):
-        await until(lambda: self.said("forms are served") or self.process.returncode is not None)
-        return json.loads(next(line for line in self.lines if "forms are served" in line))["address"]
+        await until(lambda: self.said("serving forms") or self.process.returncode is not None)
+        return json.loads(next(line for line in self.lines if "serving forms" in line))["address"]
 
     async def ended(self):
         code = await asyncio.wait_for(self.process.wait(), 25)

@@ -248,7 +248,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(ahead=st.integers(0, 1))
     def requeue(self, ahead):
         before = self.model.now + timedelta(seconds=ahead)
-        everything = {"reason": None, "destination": None, "name": None, "limit": 1000}
+        everything = {"reason": None, "destination": None, "step": None, "limit": 1000}
         rows = self.run("requeue_dead_letters", before=before, destination_after=0, event_after=0, **everything)
         assert (rows[0][0] if rows else 0) == self.model.requeue(before)
 

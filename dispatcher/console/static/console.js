@@ -1,77 +1,77 @@
-// Keeps a page up to date: asks for its live part every few seconds and changes what differs, where it stands, so that
-// focus, selection and what was opened stay. Without this script the link "Refresh" does the same.
+// Keeps a page up to date: fetches its live part every few seconds and patches the differences in place, so that focus,
+// selection and opened details stay. Without this script, the link "Refresh" does the same.
 "use strict";
 
 const page = document.body.dataset;
 const live = document.getElementById("live");
 const pulse = document.getElementById("pulse");
 const hold = document.getElementById("hold");
-const said = document.getElementById("said");
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const announcement = document.getElementById("announcement");
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 let held = false;
 
-async function ask() {
-  // Without an end, a connection that died silently would leave old figures "Live" for as long as TCP waits.
+async function fetchLive() {
+  // Without a timeout, a dead connection would leave old figures marked "Live" for as long as TCP waits.
   const signal = AbortSignal.timeout(20_000);
   return fetch(location.href, { headers: { "X-Outbox-Live": "1" }, redirect: "error", cache: "no-store", signal });
 }
 
 async function update() {
-  const response = await ask();
+  const response = await fetchLive();
   if (response.status === 401) return location.reload();
   if (!response.ok) throw new Error(response.statusText);
   const fresh = document.createElement("template");
-  fresh.innerHTML = await response.text(); // made and escaped by our own server
+  fresh.innerHTML = await response.text(); // rendered and escaped by our own server
   if (held) return;
-  change(live, fresh.content);
-  say();
+  patchChildren(live, fresh.content);
+  announce();
 }
 
-// Brings the children of `there` to what they are in `fresh`, changing as little as can be.
-function change(there, fresh) {
-  let at = there.firstChild;
-  for (const wanted of [...fresh.childNodes]) {
-    while (at?.nodeType === Node.TEXT_NODE && wanted.nodeType !== Node.TEXT_NODE) at = drop(at);
-    const known = wanted.id && [...there.children].find((child) => child.id === wanted.id);
-    if (known) {
-      if (known !== at) there.insertBefore(known, at);
-      same(known, wanted);
-      at = known.nextSibling;
-    } else if (at && !at.id && !wanted.id && at.nodeName === wanted.nodeName) {
-      same(at, wanted);
+// Makes the children of `current` equal to those of `fresh`, with as few changes as possible.
+function patchChildren(current, fresh) {
+  let at = current.firstChild;
+  for (const target of [...fresh.childNodes]) {
+    while (at?.nodeType === Node.TEXT_NODE && target.nodeType !== Node.TEXT_NODE) at = removeNode(at);
+    const match = target.id && [...current.children].find((child) => child.id === target.id);
+    if (match) {
+      if (match !== at) current.insertBefore(match, at);
+      patch(match, target);
+      at = match.nextSibling;
+    } else if (at && !at.id && !target.id && at.nodeName === target.nodeName) {
+      patch(at, target);
       at = at.nextSibling;
     } else {
-      there.insertBefore(document.importNode(wanted, true), at);
+      current.insertBefore(document.importNode(target, true), at);
     }
   }
-  while (at) at = drop(at);
+  while (at) at = removeNode(at);
 }
 
-function drop(gone) {
-  const next = gone.nextSibling;
-  gone.remove();
+function removeNode(node) {
+  const next = node.nextSibling;
+  node.remove();
   return next;
 }
 
-function same(there, wanted) {
-  if (there.nodeType !== Node.ELEMENT_NODE) {
-    if (there.nodeValue !== wanted.nodeValue) there.nodeValue = wanted.nodeValue;
+function patch(current, target) {
+  if (current.nodeType !== Node.ELEMENT_NODE) {
+    if (current.nodeValue !== target.nodeValue) current.nodeValue = target.nodeValue;
     return;
   }
-  for (const { name } of [...there.attributes]) {
-    if (!wanted.hasAttribute(name) && name !== "open") there.removeAttribute(name);
+  for (const { name } of [...current.attributes]) {
+    if (!target.hasAttribute(name) && name !== "open") current.removeAttribute(name);
   }
-  for (const { name, value } of wanted.attributes) {
-    if (there.getAttribute(name) !== value) there.setAttribute(name, value);
+  for (const { name, value } of target.attributes) {
+    if (current.getAttribute(name) !== value) current.setAttribute(name, value);
   }
-  change(there, wanted);
+  patchChildren(current, target);
 }
 
-// Tells a screen reader when the state of things has changed, not when a number has.
-function say() {
-  const news = live.querySelector("[data-say]")?.dataset.say ?? "";
-  if (news !== page.said) said.textContent = page.said === undefined ? "" : news;
-  page.said = news;
+// Announces to screen readers that the situation has changed, but not every changed number.
+function announce() {
+  const news = live.querySelector("[data-announce]")?.dataset.announce ?? "";
+  if (news !== page.announced) announcement.textContent = page.announced === undefined ? "" : news;
+  page.announced = news;
 }
 
 async function watch() {
@@ -81,20 +81,20 @@ async function watch() {
       pulse.textContent = "Live";
       pulse.classList.remove("away");
     } catch {
-      pulse.textContent = "Not up to date, trying again";
+      pulse.textContent = "Out of date, retrying";
       pulse.classList.add("away");
     }
   }
-  // Who wants less movement gets fewer changes.
-  setTimeout(watch, page.live * 1000 * (calm.matches ? 4 : 1));
+  // Viewers who prefer reduced motion get fewer updates.
+  setTimeout(watch, page.live * 1000 * (reducedMotion.matches ? 4 : 1));
 }
 
-// A page that could not be shown is tried again until it can.
+// Reloads an error page as soon as the page itself is available.
 async function retry() {
   try {
-    if (!document.hidden && (await ask()).ok) return location.reload();
+    if (!document.hidden && (await fetchLive()).ok) return location.reload();
   } catch {
-    // still away
+    // not available yet
   }
   setTimeout(retry, page.retry * 1000);
 }
@@ -106,7 +106,7 @@ if (page.live && pulse) {
     pulse.hidden = held;
   });
   pulse.hidden = hold.hidden = false;
-  say();
+  announce();
   setTimeout(watch, page.live * 1000);
 } else if (page.retry) {
   setTimeout(retry, page.retry * 1000);

@@ -1,6 +1,6 @@
--- What is still pending of one event: by destination, when it is due (NULL: it is being sent), without a destination: it
--- waits for intake. Looks at the first :most deliveries of each destination only: there is no index by event, which
--- every settlement would have to keep. Relies on intake_pkey, delivery_pkey.
+-- The pending deliveries of one event: destination, revision and due time (NULL: being sent). A row without a destination
+-- means that the event is waiting for intake. Searches only the first :most deliveries of each destination: there is no
+-- index by event, because every settlement would have to maintain it. Relies on intake_pkey, delivery_pkey.
 SELECT NULL AS name, NULL::smallint AS revision, NULL::timestamptz AS due_at
 FROM outbox.intake WHERE event_id = %(id)s
 UNION ALL

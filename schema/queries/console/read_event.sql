@@ -1,4 +1,4 @@
--- One event as its page shows it: times, keys, notes, and of the details what is no text of anybody's: the amount.
+-- One event for its page: times, keys, notes, and of the details only the amount, which is never free text.
 -- Relies on event_pkey.
 SELECT id, occurred_at, recorded_at, name, event_id, handl_id, lead_id, account_id,
        details ->> 'value', details ->> 'currency', notes

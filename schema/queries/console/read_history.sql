@@ -1,4 +1,4 @@
--- All that became of one event, in the order of time: revisions that were decided, attempts, receipts.
+-- The history of one event in order of time: revisions, attempts, receipts.
 -- Relies on revision_pkey, attempt_pkey, receipt_pkey.
 SELECT history.kind, history.at, destination.name, history.revision, history.number, history.outcome, history.reason,
        history.status, history.code, history.subcode, history.trace, history.sent

@@ -1,7 +1,7 @@
--- How far some events are at each destination that their step is told to, and at any other that has a receipt of them:
--- the newest revision, and how it ended (no outcome: it is pending). Relies on revision_pkey, receipt_pkey; looks in no queue.
--- The limits make each look-up one of its own: PostgreSQL, which thinks that a table of two destinations that it has not
--- counted yet holds hundreds, would else read all receipts at once.
+-- The state of some events at each destination that their step has a route to, and at any other with a receipt for them:
+-- the newest revision and its outcome (none: pending). Reads no queue. Relies on revision_pkey, receipt_pkey.
+-- The LIMIT forces a look-up for each row. Without it PostgreSQL, which assumes hundreds of rows in a table of two
+-- destinations that it has not analysed yet, would read all receipts at once.
 SELECT event.id, destination.name, coalesce(decided.revision, 0), ended.outcome, ended.reason
 FROM outbox.event
 CROSS JOIN outbox.destination

@@ -1,5 +1,5 @@
--- How far one event is at each destination: its newest revision, the receipt of it if it has ended, and when the first
--- attempt was sent whose outcome nobody knows. Relies on revision_pkey, receipt_pkey, attempt_pkey; looks in no queue.
+-- The progress of one event at each destination: its newest revision, that revision's receipt if it has ended, and the
+-- time of the first attempt with an unknown outcome. Reads no queue. Relies on revision_pkey, receipt_pkey, attempt_pkey.
 SELECT destination.name, coalesce(decided.revision, 0), ended.outcome, ended.reason, ended.at, unknown.at
 FROM outbox.destination
 CROSS JOIN LATERAL (

@@ -1,4 +1,4 @@
--- Returns the open dead letters by group; :reason, :destination and :name may be NULL (any).
+-- Returns the open dead letters by group; :reason, :destination and :step may be NULL (any).
 SELECT destination.name, event.name, receipt.reason, receipt.code, receipt.subcode, count(*),
        min(receipt.at), max(receipt.at), min(event.id)
 FROM outbox.receipt
@@ -7,7 +7,7 @@ JOIN outbox.destination ON destination.id = receipt.destination
 WHERE receipt.outcome = 'failed' AND event.notes IS DISTINCT FROM '{erased}'
   AND (%(reason)s::text IS NULL OR receipt.reason = %(reason)s)
   AND (%(destination)s::text IS NULL OR destination.name = %(destination)s)
-  AND (%(name)s::text IS NULL OR event.name = %(name)s)
+  AND (%(step)s::text IS NULL OR event.name = %(step)s)
   AND NOT EXISTS (
       SELECT FROM outbox.revision
       WHERE revision.event_id = receipt.event_id AND revision.destination = receipt.destination

@@ -17,7 +17,7 @@ WITH shared AS (
       AND event.notes IS DISTINCT FROM '{erased}'
       AND (%(reason)s::text IS NULL OR receipt.reason = %(reason)s)
       AND (%(destination)s::text IS NULL OR destination.name = %(destination)s)
-      AND (%(name)s::text IS NULL OR event.name = %(name)s)
+      AND (%(step)s::text IS NULL OR event.name = %(step)s)
       AND NOT EXISTS (
           SELECT FROM outbox.revision
           WHERE revision.event_id = receipt.event_id AND revision.destination = receipt.destination

@@ -1,4 +1,5 @@
--- How the last day went: by destination, outcome and reason. Relies on delivery_count_pkey, which begins with the minute.
+-- The outcomes of the last day by destination, outcome and reason.
+-- Relies on delivery_count_pkey, which begins with the minute.
 SELECT destination.name, outcome, delivery_count.reason, sum(count)::bigint
 FROM outbox.delivery_count JOIN outbox.destination ON destination.id = delivery_count.destination
 WHERE minute > outbox.clock() - interval '1 day'

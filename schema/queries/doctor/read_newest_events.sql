@@ -1,5 +1,5 @@
--- What the newest events carry and lack, by step: counts only, never a value. Relies on event_pkey: walks its newest
--- :limit entries.
+-- How many of the newest :limit events of each step have or lack what matters: counts only, never values.
+-- Relies on event_pkey, of which it reads the newest :limit entries.
 SELECT name, count(*),
        count(*) FILTER (WHERE handl_id IS NULL AND lead_id IS NULL AND account_id IS NULL) AS keyless,
        count(*) FILTER (WHERE sealed -> 'meta' ? 'em') AS email,

@@ -1,4 +1,4 @@
--- Which roles are missing, and what this user may not do that a dispatcher must.
+-- The roles that do not exist, and the rights that a dispatcher needs and this user lacks.
 SELECT ARRAY(SELECT name FROM unnest(ARRAY['outbox_recorder', 'outbox_dispatcher', 'outbox_reader']) AS name
              WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)),
        ARRAY(SELECT format('%%s on %%s', lower(needed), relname) FROM pg_class,

@@ -1,4 +1,4 @@
--- What the doctor asks of the server: version, clocks, whether it takes writes, vacuum, and what it costs to be woken.
+-- The server's version and clocks, whether it is a standby, autovacuum, connections, and whether commits notify.
 SELECT current_setting('server_version_num')::int, clock_timestamp(), outbox.clock() - now(), pg_is_in_recovery(),
        current_setting('autovacuum')::boolean,
        ARRAY(SELECT relname::text FROM pg_class WHERE relnamespace = 'outbox'::regnamespace

@@ -1,4 +1,4 @@
-"""What holds for every command: help with exit codes, tables on a terminal, plain text and JSON elsewhere, completion."""
+"""What every command has: help with exit codes, tables on a terminal, plain text and JSON elsewhere, completion."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def commands(group, path=()):
 COMMANDS = dict(commands(typer.main.get_command(app)))
 
 
-def test_every_command_says_what_it_does_and_each_option_what_it_is_for():
+def test_every_command_and_every_option_has_a_help_text():
     for path, command in COMMANDS.items():
         assert command.help, path
         for parameter in command.params:
@@ -37,14 +37,14 @@ def test_every_command_says_what_it_does_and_each_option_what_it_is_for():
                 assert parameter.help, (path, parameter.name)
 
 
-def test_the_help_tells_the_exit_codes():
+def test_the_help_lists_the_exit_codes():
     _, out, _ = run({}, "--help")
     assert "Exit codes: 0 done; 1 something went wrong" in out
     assert "Exit code 1" in run({}, "doctor", "--help")[1]
 
 
 @pytest.mark.parametrize("command", LISTINGS, ids=" ".join)
-async def test_every_listing_is_plain_where_it_is_piped_and_has_json(outbox, spine, command):
+async def test_every_listing_is_plain_text_in_a_pipe_and_has_json(outbox, spine, command):
     spine.record(name="lead_submitted", event_id="one", lead_id="1", person={"email": "ada@example.com"})
     spine.record(name="subscription_purchased", event_id="two", lead_id="1")
     await spine.drain()
@@ -65,19 +65,19 @@ async def test_a_listing_is_a_table_on_a_terminal(outbox, spine):
     assert "[red]two[/red]" in shown, "what was recorded is not read as markup"
 
 
-def test_a_wrong_call_and_a_wrong_setting_exit_2():
+def test_a_usage_error_and_a_configuration_error_exit_2():
     assert run({}, "nothing")[0] == 2
     assert run({}, "destination", "pause")[0] == 2
     code, _, errors = run({"OUTBOX_LEASE_SECONDS": "soon"}, "destination", "list")
     assert (code, "OUTBOX_LEASE_SECONDS" in errors) == (2, True)
 
 
-def test_a_database_that_is_away_exits_1():
+def test_an_unavailable_database_exits_1():
     code, _, errors = run({"OUTBOX_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}, "dead", "list")
     assert (code, "check OUTBOX_DATABASE_URL" in errors) == (1, True)
 
 
-def test_a_user_who_may_not_is_told_what_is_missing(connection, database_url):
+def test_a_database_user_without_rights_gets_the_missing_grant(connection, database_url):
     connection.execute("CREATE ROLE outbox_nobody_test LOGIN PASSWORD 'x'")
     try:
         _, _, host = database_url.partition("@")
@@ -87,8 +87,8 @@ def test_a_user_who_may_not_is_told_what_is_missing(connection, database_url):
     assert (code, "GRANT outbox_dispatcher" in errors) == (1, True)
 
 
-def test_the_shell_completes_what_the_installer_wrote(tmp_path):
-    """As a person does: install, open a new bash, type, press Tab."""
+def test_shell_completion_works_once_installed(tmp_path):
+    """Do what a person does: install, open a new bash, type, press Tab."""
     environment = {
         "PATH": f"{OUTBOX.parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path), "SHELL": "/bin/bash",
     }  # fmt: skip
@@ -108,4 +108,4 @@ def test_the_shell_completes_what_the_installer_wrote(tmp_path):
 
     assert completed("outbox", "des") == ["destination"]
     assert completed("outbox", "destination", "pause", "me") == ["meta"]
-    assert completed("outbox", "destination", "pause", "meta", "--event", "lead") == ["lead_submitted"]
+    assert completed("outbox", "destination", "pause", "meta", "--step", "lead") == ["lead_submitted"]

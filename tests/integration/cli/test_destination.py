@@ -1,4 +1,4 @@
-"""`outbox destination`: what each destination is told, and switching it on and off."""
+"""`outbox destination`: lists destinations and their steps, and changes their state."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def test_destinations_are_listed_with_their_steps(outbox):
     assert any(line.split() == ["meta", "lead_submitted", "Lead", "enabled"] for line in out.splitlines())
 
 
-async def test_what_a_running_dispatcher_finds_is_listed(outbox, spine):
+async def test_the_state_that_a_dispatcher_reports_is_listed(outbox, spine):
     spine.connection.execute(
         """
         INSERT INTO outbox.destination_state (destination, holder, state, reason, since, seen_at)
@@ -40,7 +40,7 @@ async def test_what_a_running_dispatcher_finds_is_listed(outbox, spine):
     assert (await listed(outbox))["ga4"]["state"] is None
 
 
-async def test_a_refused_token_is_said(spine):
+async def test_a_refused_token_is_listed(spine):
     spine.connection.execute(
         """
         INSERT INTO outbox.destination_state (destination, holder, state, reason, since, seen_at)
@@ -53,12 +53,12 @@ async def test_a_refused_token_is_said(spine):
 
 
 @pytest.mark.parametrize(
-    ("verb", "said", "paused", "enabled"),
+    ("verb", "state", "paused", "enabled"),
     [("pause", "paused", True, True), ("disable", "disabled", False, False)],
 )
-async def test_a_switch_is_thrown_and_taken_back(outbox, verb, said, paused, enabled):
-    code, out, _ = await outbox("destination", verb, "meta", "--event", "lead_submitted")
-    assert (code, out.startswith(f"lead_submitted at meta: {said}, ")) == (0, True)
+async def test_a_destination_or_step_is_changed_and_changed_back(outbox, verb, state, paused, enabled):
+    code, out, _ = await outbox("destination", verb, "meta", "--step", "lead_submitted")
+    assert (code, out.startswith(f"lead_submitted at meta: {state}; ")) == (0, True)
     steps = {step["step"]: step for step in (await listed(outbox))["meta"]["steps"]}
     assert (steps["lead_submitted"]["paused"], steps["lead_submitted"]["enabled"]) == (paused, enabled)
     assert (await outbox("destination", verb, "ga4"))[0] == 0
@@ -70,9 +70,9 @@ async def test_a_switch_is_thrown_and_taken_back(outbox, verb, said, paused, ena
     assert (found["paused"], found["enabled"]) == (False, True)
 
 
-async def test_what_is_not_there_is_named_with_what_is(outbox):
+async def test_an_unknown_name_is_refused_with_the_valid_names(outbox):
     code, _, errors = await outbox("destination", "pause", "mata")
     assert (code, errors) == (2, "outbox: there is no destination of that name; there are ga4, meta\n")
-    code, _, errors = await outbox("destination", "pause", "meta", "--event", "signed_in")
+    code, _, errors = await outbox("destination", "pause", "meta", "--step", "signed_in")
     assert code == 2
-    assert "it is told of account_created" in errors
+    assert "it has routes for account_created" in errors

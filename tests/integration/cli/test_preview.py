@@ -1,11 +1,11 @@
-"""`outbox preview`: the payload on the screen, with where each field comes from."""
+"""`outbox preview`: the payload on the screen, with the source of each field."""
 
 from __future__ import annotations
 
 import json
 
 
-async def test_the_payload_is_shown_with_where_each_field_comes_from(outbox, spine):
+async def test_the_payload_is_shown_with_the_source_of_each_field(outbox, spine):
     spine.record(name="lead_submitted", event_id="one", lead_id="L1", person={"email": "ada@example.com"})
     code, out, _ = await outbox("preview", "one")
     assert code == 0
@@ -24,7 +24,7 @@ async def test_it_says_why_nothing_would_be_sent(outbox, spine):
     assert "meta: failed: insufficient identity" in out
 
 
-async def test_json_has_every_event_of_that_id(outbox, spine):
+async def test_json_contains_every_event_with_that_id(outbox, spine):
     spine.record(name="lead_submitted", event_id="both", lead_id="L1")
     spine.record(name="email_verified", event_id="both", lead_id="L1")
     code, out, _ = await outbox("preview", "both", "--json")
@@ -37,7 +37,7 @@ async def test_json_has_every_event_of_that_id(outbox, spine):
     ]
 
 
-async def test_an_event_that_is_not_there_is_said_by_the_exit_code(outbox):
+async def test_an_unknown_event_exits_1(outbox):
     code, out, errors = await outbox("preview", "nobody")
     assert (code, out) == (1, "")
     assert "there is no such event" in errors

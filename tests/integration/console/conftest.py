@@ -9,7 +9,7 @@ from tests.support.console_site import TOKEN, serving
 
 @pytest.fixture
 async def local(database_url, settings):
-    """A client at the machine itself, where no token is set."""
+    """A client on the same machine, where no token is set."""
     async with serving(database_url, settings) as site:
         yield site
 

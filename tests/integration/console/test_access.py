@@ -1,4 +1,4 @@
-"""Who may look, who may act, and what every page is sent with."""
+"""Who may view the console, who may act, and the headers of every page."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def paused(spine):
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_without_a_token_whoever_sits_at_the_machine_may_look(local, path):
+async def test_without_a_token_local_users_may_view_pages(local, path):
     assert (await local.get(path)).status == 200
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8080", "[::1]:9100", "LOCALHOST:1"])
-async def test_without_a_token_every_name_of_the_machine_is_taken(local, host):
+async def test_without_a_token_every_loopback_host_name_is_accepted(local, host):
     assert (await local.get("/", Host=host)).status == 200
 
 
@@ -49,13 +49,13 @@ async def test_without_a_token_every_name_of_the_machine_is_taken(local, host):
     ],
     ids=str,
 )
-async def test_without_a_token_nobody_looks_from_elsewhere_through_a_name_or_a_proxy(local, headers):
+async def test_without_a_token_nobody_gets_in_through_a_public_name_or_a_proxy(local, headers):
     page = await local.get("/events", **headers)
     assert page.status == 403
     assert "OUTBOX_CONSOLE_TOKEN" in page.text
 
 
-async def test_without_a_token_nobody_acts_and_the_page_says_what_to_set(local, spine):
+async def test_without_a_token_nobody_may_act_and_the_page_says_what_to_set(local, spine):
     assert "OUTBOX_CONSOLE_TOKEN" in (await local.get("/destinations")).text
     refused = await local.post("/destinations", PAUSE)
     assert (refused.status, NO_ACTIONS in refused.text) == (403, True)
@@ -69,7 +69,7 @@ async def test_with_a_token_every_page_asks_for_it(stranger, path):
     assert "Token" in page.text
 
 
-async def test_the_cookie_proves_the_token_and_does_not_hold_it(stranger):
+async def test_the_cookie_proves_the_token_without_containing_it(stranger):
     answer = await stranger.sign_in()
     assert (answer.status, answer.headers["Location"]) == (303, "/events")
     cookie = answer.cookies[COOKIE]
@@ -81,7 +81,7 @@ async def test_the_cookie_proves_the_token_and_does_not_hold_it(stranger):
     assert (await stranger.get("/events")).status == 401
 
 
-async def test_behind_https_the_cookie_is_for_https_alone(stranger):
+async def test_behind_https_the_cookie_is_secure(stranger):
     answer = await stranger.post("/sign-in", {"token": TOKEN}, **{"X-Forwarded-Proto": "https"})
     assert answer.cookies[COOKIE]["secure"]
 
@@ -94,16 +94,16 @@ async def test_a_bearer_needs_no_cookie(stranger, spine):
     assert (await stranger.get("/", Authorization="Bearer wrong")).status == 401
 
 
-async def test_a_session_that_is_forged_over_or_of_another_token_is_none(site, database_url, settings):
+async def test_a_session_that_is_forged_expired_or_of_another_token_is_refused(site, database_url, settings):
     (cookie,) = site.http.cookie_jar
     session, _, proof = cookie.value.rpartition(".")
     name, _, expires = session.partition(".")
-    over = int(time.time()) - 1
+    past = int(time.time()) - 1
     async with serving(database_url, settings, token="another token") as other:
         site.http.cookie_jar.clear()
         for value in (
             f"{name}.{int(expires) + 1}.{proof}",
-            f"{name}.{over}.{proof}",
+            f"{name}.{past}.{proof}",
             f"{session}.{'0' * 64}",
             f"..{proof}",
             "",
@@ -114,13 +114,13 @@ async def test_a_session_that_is_forged_over_or_of_another_token_is_none(site, d
         assert (await other.get("/", Cookie=f"{COOKIE}={cookie.value}")).status == 401
 
 
-async def test_sign_in_leads_only_to_our_own_pages(stranger):
+async def test_sign_in_redirects_only_to_our_own_pages(stranger):
     for path in ("https://evil.example/", "//evil.example", "/\\evil.example", "/forms/lead", "javascript:alert(1)"):
         answer = await stranger.post("/sign-in", {"token": TOKEN, "next": path})
         assert answer.headers["Location"] == "/"
 
 
-async def test_guessing_is_slowed_down_and_harms_nobody_who_is_in(site):
+async def test_guessing_is_slowed_down_and_does_not_affect_sessions(site):
     statuses = [(await site.post("/sign-in", {"token": f"guess {n}"})).status for n in range(6)]
     assert statuses == [401] * 5 + [429]
     right = await site.post("/sign-in", {"token": TOKEN})
@@ -129,14 +129,14 @@ async def test_guessing_is_slowed_down_and_harms_nobody_who_is_in(site):
     assert (await site.get("/")).status == 200
 
 
-async def test_guessing_leaves_a_trace_and_neither_the_token_nor_who_it_was(stranger):
+async def test_guessing_is_logged_without_the_token_or_the_address(stranger):
     with capture_logs() as logs:
         for number in range(2):
             await stranger.post("/sign-in", {"token": f"guess-{number}"}, **{"X-Outbox-Live": "1"})
         await stranger.get("/", Authorization="Bearer guess-2", **{"X-Outbox-Live": "1"})
-    wrong = [entry for entry in logs if entry["event"] == "a wrong token for the console"]
+    wrong = [entry for entry in logs if entry["event"] == "wrong console token"]
     assert [(entry["log_level"], entry["times"]) for entry in wrong] == [("warning", 1), ("warning", 2), ("warning", 3)]
-    # A page that keeps itself up to date asks by GET; nobody hides a guess behind its header.
+    # Pages update themselves by GET, so the header of an update cannot hide a guess from the log.
     assert [entry["route"] for entry in logs if entry["event"] == "request"] == ["/sign-in"] * 2
     assert "guess-" not in str(logs)
     assert "127.0.0.1" not in str(logs)
@@ -153,7 +153,7 @@ async def test_guessing_leaves_a_trace_and_neither_the_token_nor_who_it_was(stra
         ({"csrf": None}, {"Sec-Fetch-Site": "same-site"}),
     ],
 )
-async def test_an_action_comes_from_a_page_of_this_session_or_is_refused(site, spine, form, headers):
+async def test_an_action_from_elsewhere_than_a_page_of_this_session_is_refused(site, spine, form, headers):
     if "csrf" in form and form["csrf"] is None:
         form = {"csrf": await site.csrf()}
     refused = await site.post("/destinations", PAUSE | form, **headers)
@@ -161,7 +161,7 @@ async def test_an_action_comes_from_a_page_of_this_session_or_is_refused(site, s
     assert not paused(spine)
 
 
-async def test_the_form_of_one_session_is_of_no_use_in_another(site, spine):
+async def test_the_form_of_one_session_is_refused_in_another(site, spine):
     csrf = await site.csrf()
     await site.sign_in()
     assert (await site.post("/destinations", PAUSE | {"csrf": csrf})).status == 403
@@ -192,7 +192,7 @@ async def test_an_action_is_logged_with_its_session_and_no_secret(site):
 @pytest.mark.parametrize(
     "path", [*PAGES, "/events/9", "/console/console.js", "/console/console.css", "/console/icon.svg"]
 )
-async def test_every_answer_keeps_to_itself_and_runs_nothing_inline(site, path):
+async def test_every_page_has_its_security_headers_and_nothing_inline(site, path):
     page = await site.get(path)
     assert page.headers["Content-Security-Policy"] == POLICY
     assert page.headers["Cache-Control"] == "no-store"
@@ -213,7 +213,7 @@ async def test_a_page_that_may_post_forms_may_not_read_the_console(database_url,
             ]
 
 
-async def test_a_form_of_any_other_kind_or_size_is_refused(site):
+async def test_a_form_of_another_content_type_or_too_large_is_refused(site):
     async with site.http.post("/people", json={"by": "account"}) as answer:
         assert answer.status == 415
     assert (await site.post("/people", {"value": "x" * 20_000})).status == 413

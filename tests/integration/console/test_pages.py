@@ -1,4 +1,4 @@
-"""What each page shows of what was recorded, and what it never shows."""
+"""What each page shows of the recorded events, and what it never shows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ago(**time):
 
 @pytest.fixture
 async def ada(spine):
-    """A lead that was delivered, then enriched by an account, and what is still owed; give the lead's number."""
+    """A lead that was delivered and then enriched by an account; its event number."""
     lead = spine.record(
         name="lead_submitted",
         event_id="the-lead",
@@ -41,26 +41,26 @@ async def ada(spine):
     return lead
 
 
-async def test_the_list_shows_the_newest_first_and_what_became_of_each(site, spine, ada):
+async def test_the_list_shows_the_newest_first_with_their_deliveries(site, spine, ada):
     spine.record(name="subscription_purchased", event_id="no value", account_id="A1")
     await spine.drain()
     spine.record(name="trial_started", event_id="to come", account_id="A1")
     page = await site.get("/events")
     assert re.findall(r'href="/events/(\d+)"', page.html) == [str(ada + 3), str(ada + 2), str(ada + 1), str(ada)]
-    assert "Meta: owed" in page.text
+    assert "Meta: pending" in page.text
     assert "Meta: failed, missing value" in page.text
     assert "Meta: delivered again" in page.text
 
 
-async def test_the_list_is_turned_over_and_narrowed_to_one_step(site, spine):
+async def test_the_list_has_older_pages_and_is_filtered_by_step(site, spine):
     for number in range(60):
         spine.record(name="lead_submitted" if number % 2 else "demo_requested", event_id=f"e{number}")
     first = await site.get("/events")
     older = await site.get(re.search(r'href="(/events\?before=\d+)"', first.html)[1])
     assert len(set(re.findall(r"<code>(e\d+)</code>", first.html + older.html))) == 60
-    narrowed = await site.get("/events?name=demo_requested")
-    assert set(re.findall(r"<code>e(\d+)</code>", narrowed.html)) == {str(number) for number in range(0, 60, 2)}
-    for query in ("before=x", "before=-1", f"before={'9' * 40}", "name=nobody", "name=%00"):
+    filtered = await site.get("/events?step=demo_requested")
+    assert set(re.findall(r"<code>e(\d+)</code>", filtered.html)) == {str(number) for number in range(0, 60, 2)}
+    for query in ("before=x", "before=-1", f"before={'9' * 40}", "step=nobody", "step=%00"):
         assert (await site.get(f"/events?{query}")).status == 200
 
 
@@ -81,7 +81,7 @@ async def test_the_list_is_turned_over_and_narrowed_to_one_step(site, spine):
         ("99999999999999999", set()),
     ],
 )
-async def test_events_are_found_by_whatever_they_carry(site, ada, text, found):
+async def test_events_are_found_by_every_key_that_they_carry(site, ada, text, found):
     page = await site.post("/events", {"text": text.format(lead=ada)})
     assert page.status == 200
     assert set(re.findall(r"<code>(the-\w+)</code>", page.html)) == found
@@ -89,52 +89,52 @@ async def test_events_are_found_by_whatever_they_carry(site, ada, text, found):
 
 
 @pytest.mark.usefixtures("ada")
-async def test_an_address_that_was_looked_for_is_nowhere_afterwards(site, spine):
+async def test_an_e_mail_address_that_was_searched_for_is_not_kept_anywhere(site, spine):
     spine.record(name="demo_requested", event_id="raw", person={"email": "raw@example.com"})
     with capture_logs() as logs:
         for path, field in (("/events", {"text": ADA["email"]}), ("/people", {"by": "email", "value": ADA["email"]})):
             page = await site.post(path, field)
             assert "the-account" in page.html or "account created" in page.text
-            for told in (
+            for text in (
                 ADA["email"],
                 sha256(ADA["email"].encode()).hexdigest(),
                 sha256(ADA["email"].encode()).hexdigest()[:8],
             ):
-                assert told not in page.html
+                assert text not in page.html
         assert "raw" in (await site.post("/events", {"text": "raw@example.com"})).text
     assert logs
     assert "example.com" not in str(logs)
 
 
-async def test_one_event_tells_its_way_and_what_each_destination_was_told(site, ada):
+async def test_an_event_s_page_shows_its_timeline_and_what_was_sent(site, ada):
     page = await site.get(f"/events/{ada}")
-    for told in (
-        "Happened", "Recorded by the CRM", "Delivered to Meta", "Delivered to GA4", "Account A1 signed in on its browser",
-        "A merge told more of the person", "Delivered to Meta again", "HTTP 200", "trace",
+    for text in (
+        "Occurred", "Recorded by the CRM", "Delivered to Meta", "Delivered to GA4", "Account A1 signed in on its browser",
+        "A merge added data about the person", "Delivered to Meta again", "HTTP 200", "trace",
     ):  # fmt: skip
-        assert told in page.text
-    order = [page.text.index(told) for told in ("Recorded by the CRM", "Delivered to Meta", "Delivered to Meta again")]
+        assert text in page.text
+    order = [page.text.index(text) for text in ("Recorded by the CRM", "Delivered to Meta", "Delivered to Meta again")]
     assert order == sorted(order)
     matrix = page.html[page.html.index("matrix") :]
     (em,) = re.findall(r"<tr><th scope=\"row\"><code>em</code></th>(.*?)</tr>", matrix, re.DOTALL)
     assert re.findall(r'unseen">(sent|not sent)<', em) == ["not sent", "not sent", "sent"]
     assert '"event_name": "Lead"' in page.text
-    assert "As it would be built now" in page.text
+    assert "What would be sent now" in page.text
 
 
-async def test_one_event_tells_what_went_wrong_and_what_is_still_to_come(site, spine):
+async def test_an_event_s_page_shows_failed_attempts_and_what_is_pending(site, spine):
     spine.faults("meta", rates={"http_503": 1.0})
     row = spine.record(name="lead_submitted", handl_id="H1", lead_id="L1", visitor=BROWSER)
     waiting = await site.get(f"/events/{row}")
-    assert "Waits for intake" in waiting.text
+    assert "Waiting for intake" in waiting.text
     await spine.drain()
     page = await site.get(f"/events/{row}")
-    assert "Try 1: Meta did not take it" in page.text
-    assert re.search(r"Owed to Meta; the next try is due 20\d\d-", page.text)
+    assert "Attempt 1: Meta did not accept it" in page.text
+    assert re.search(r"Pending for Meta; next attempt due 20\d\d-", page.text)
     assert "Delivered to GA4" in page.text
 
 
-async def test_what_identifies_a_person_is_shortened_also_where_an_account_is_an_address(site, spine):
+async def test_identifiers_are_shortened_even_if_an_account_is_an_e_mail_address(site, spine):
     browser = {
         **BROWSER,
         "fbc": "fb.1.1700000000000.IwAR0clickclick",
@@ -153,7 +153,7 @@ async def test_what_identifies_a_person_is_shortened_also_where_an_account_is_an
     ]
     assert "account ad…" in pages[0].text
     assert "https://www.example.com/lead" in pages[0].text
-    assert "Account ad… had signed in on its browser" in pages[1].text
+    assert "Account ad… had already signed in on its browser" in pages[1].text
     assert "lead submitted #" in pages[2].text
     assert "account ad… account gr…" in pages[3].text
     shown = ("H7", "https://www.example.com/lead", *(word for word in BROWSER.values() if word == "Mozilla/5.0 (X11)"))
@@ -166,14 +166,14 @@ async def test_what_identifies_a_person_is_shortened_also_where_an_account_is_an
 
 
 @pytest.mark.parametrize("number", ["1", "999999999999999999", "0"])
-async def test_an_event_that_is_not_there_is_said_so(site, number):
+async def test_an_unknown_event_is_not_found(site, number):
     page = await site.get(f"/events/{number}")
     assert page.status == 404
     assert "no such page" in page.text
 
 
 @pytest.mark.usefixtures("ada")
-async def test_people_are_shown_by_name_and_time_never_by_value(site):
+async def test_people_are_shown_with_names_and_times_never_values(site):
     for by, value in (("account", "A1"), ("lead", "L1"), ("handl", "H1"), ("email", ADA["email"])):
         page = await site.post("/people", {"by": by, "value": value})
         assert {"account", "handlID", "lead", "email", "phone", "first name", "fbp", "ip"} <= set(
@@ -181,21 +181,21 @@ async def test_people_are_shown_by_name_and_time_never_by_value(site):
         )
         for secret in (*ADA.values(), *BROWSER.values()):
             assert secret in {"GB", "Ada"} or secret not in page.html
-    assert "Nothing is known of them" in (await site.post("/people", {"by": "lead", "value": "L9"})).text
+    assert "No match" in (await site.post("/people", {"by": "lead", "value": "L9"})).text
     for odd in ({}, {"by": "nobody", "value": "x"}, {"value": ""}):
         assert (await site.post("/people", odd)).status == 200
 
 
-async def test_a_browser_of_several_persons_names_nobody_and_leads_on(site, spine):
+async def test_a_browser_of_several_people_offers_their_accounts(site, spine):
     for account in ("A1", "A2"):
         spine.record(name="signed_in", account_id=account, handl_id="H")
     await spine.drain()
     page = await site.post("/people", {"by": "handl", "value": "H"})
-    assert "names nobody" in page.text
+    assert "Several people match" in page.text
     assert "account A1 account A2" in page.text
 
 
-async def test_dead_letters_stand_by_reason_in_plain_words_with_what_to_do(site, spine):
+async def test_dead_letters_are_grouped_by_reason_with_what_to_do(site, spine):
     for number in range(3):
         spine.record(name="subscription_purchased", event_id=f"p{number}", account_id=f"A{number}")
     await spine.drain()
@@ -206,13 +206,13 @@ async def test_dead_letters_stand_by_reason_in_plain_words_with_what_to_do(site,
     assert "Meta: missing value" in page.text
     assert "Record value and currency with this step" in page.text
     assert "nothing brings these back" in page.text
-    # What cannot live again is offered no requeue.
+    # A reason for which a requeue cannot help has no button.
     assert page.text.count("Requeue all 2") == 1
     assert page.text.count("Requeue all 3") == 1
     assert "window closed" not in re.findall(r'name="reason" value="([^"]*)"', page.html)
 
 
-async def test_all_of_a_reason_or_one_are_requeued_and_the_history_stays(site, spine):
+async def test_one_or_all_of_a_reason_are_requeued_and_the_history_stays(site, spine):
     for number in range(3):
         spine.record(name="subscription_purchased", event_id=f"p{number}", account_id=f"A{number}")
     await spine.drain()
@@ -231,21 +231,19 @@ async def test_all_of_a_reason_or_one_are_requeued_and_the_history_stays(site, s
         "SELECT revision, outcome FROM outbox.receipt WHERE destination = 1 ORDER BY revision, event_id"
     ).fetchall()
     assert rows == [(0, "failed")] * 3 + [(1, "delivered")] * 3
-    assert "Requeued: owed once more" in (await site.get("/events/1")).text
+    assert "Requeued: to be sent again" in (await site.get("/events/1")).text
     for odd in ({}, {"event": "x", "destination": "meta"}, {"event": "9" * 30, "destination": "meta"}):
         assert (await site.act("/dead/requeue", odd)).status == 404
 
 
-async def test_a_requeue_that_is_cut_off_says_how_many_it_owed_and_leaves_the_rest_for_the_next(
-    site, spine, monkeypatch
-):
+async def test_a_requeue_that_runs_out_of_time_reports_how_many_and_leaves_the_rest(site, spine, monkeypatch):
     for number in range(3):
         spine.record(name="subscription_purchased", event_id=f"p{number}", account_id=f"A{number}")
     await spine.drain()
     monkeypatch.setattr(dead_letters, "REQUEUE_BATCH", 1)
     monkeypatch.setattr(dead, "REQUEUE_SECONDS", 1.0)
     with psycopg.connect(spine.database_url) as other:
-        # Somebody holds the second of them up.
+        # Another transaction blocks the second one.
         other.execute(
             "INSERT INTO outbox.revision (event_id, destination, revision, reason) VALUES (2, 1, 1, 'requeued')"
         )
@@ -258,27 +256,27 @@ async def test_a_requeue_that_is_cut_off_says_how_many_it_owed_and_leaves_the_re
     assert rest.headers["Location"] == "/dead?requeued=2"
 
 
-async def test_destinations_and_steps_are_paused_and_switched_off_and_on_again(site, spine):
-    def switches(table, where):
+async def test_destinations_and_steps_are_paused_resumed_disabled_and_enabled(site, spine):
+    def state(table, where):
         return spine.connection.execute(f"SELECT enabled, paused FROM outbox.{table} WHERE {where}").fetchone()
 
-    for what, after in (
+    for action, after in (
         ("pause", (True, True)),
         ("resume", (True, False)),
         ("disable", (False, False)),
         ("enable", (True, False)),
     ):
-        done = await site.act("/destinations", {"destination": "ga4", "action": what})
-        assert done.headers["Location"] == f"/destinations?done={what}"
-        assert switches("destination", "name = 'ga4'") == after
-        assert "Dispatchers heed it" in (await site.get(f"/destinations?done={what}")).text
-        await site.act("/destinations", {"destination": "meta", "step": "lead_submitted", "action": what})
-        assert switches("route", "destination = 1 AND step = 'lead_submitted'") == after
+        done = await site.act("/destinations", {"destination": "ga4", "action": action})
+        assert done.headers["Location"] == f"/destinations?done={action}"
+        assert state("destination", "name = 'ga4'") == after
+        assert "Dispatchers apply this" in (await site.get(f"/destinations?done={action}")).text
+        await site.act("/destinations", {"destination": "meta", "step": "lead_submitted", "action": action})
+        assert state("route", "destination = 1 AND step = 'lead_submitted'") == after
     for odd in ({"destination": "nobody", "action": "pause"}, {"destination": "meta", "action": "drop"}, {}):
         assert (await site.act("/destinations", odd)).status == 404
 
 
-async def test_match_quality_stands_beside_meta_s_own_score_with_what_would_help(site, spine):
+async def test_match_quality_is_shown_beside_meta_s_own_score_with_what_would_help(site, spine):
     today = datetime.now(UTC).date()
     for back in range(3):
         for field, events in (("", 100), ("em", 90 - 10 * back), ("client_user_agent", 100)):
@@ -290,7 +288,7 @@ async def test_match_quality_stands_beside_meta_s_own_score_with_what_would_help
     page = await site.get("/quality?days=7")
     assert "Email 80 %" in page.text
     assert "of 10, our estimate" in page.text
-    assert "own score is not shown: Meta has no score yet" in page.text
+    assert "own score is not available: Meta has no score yet" in page.text
     assert "What would help most: lead submitted (Lead)" in page.text
     assert "How the estimate is computed" in page.text
     assert "<polyline" in page.html
@@ -298,7 +296,7 @@ async def test_match_quality_stands_beside_meta_s_own_score_with_what_would_help
         assert (await site.get(f"/quality?days={days}")).status == 200
 
 
-async def test_whatever_a_writer_recorded_is_shown_as_text(site, spine):
+async def test_recorded_text_is_never_rendered_as_markup(site, spine):
     row = spine.record(
         name="lead_submitted",
         event_id=HOSTILE,
@@ -317,7 +315,7 @@ async def test_whatever_a_writer_recorded_is_shown_as_text(site, spine):
     assert all("&lt;img src=x" in page.html for page in pages[:2])
 
 
-async def test_an_open_page_asks_for_its_live_part_alone_and_is_not_logged_each_time(site, spine):
+async def test_an_open_page_fetches_only_its_live_part_and_this_is_not_logged(site, spine):
     spine.record(name="lead_submitted", event_id="new")
     with capture_logs() as logs:
         part = await site.get("/events", **{"X-Outbox-Live": "1"})
@@ -327,7 +325,7 @@ async def test_an_open_page_asks_for_its_live_part_alone_and_is_not_logged_each_
     assert logs == []
 
 
-async def test_a_database_that_is_away_is_said_calmly(settings):
+async def test_an_unavailable_database_gets_an_error_page(settings):
     async with serving("postgresql://nobody@127.0.0.1:1/none", settings, token=TOKEN) as site:
         await site.sign_in()
         page = await site.get("/")
@@ -336,7 +334,7 @@ async def test_a_database_that_is_away_is_said_calmly(settings):
     assert page.headers["Retry-After"] == "5"
 
 
-async def test_a_database_that_was_not_migrated_or_may_not_be_read_is_said_with_what_to_do(
+async def test_a_database_without_schema_or_rights_gets_an_error_page_with_what_to_do(
     empty_database, database_url, settings, spine
 ):
     async with serving(empty_database, settings, token=TOKEN) as site:

@@ -1,4 +1,4 @@
-"""No page looks through the log or the persons as a whole, however large they are."""
+"""No page reads the whole log or all persons, however large they are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dispatcher.database.queries import load
 from tests.support.plans import FILL, IDS, walk
 
 DAY = {"since": timedelta(days=1)}
-DEAD = {"reason": None, "destination": None, "name": None}
+DEAD = {"reason": None, "destination": None, "step": None}
 
 # Query → its parameters.
 STATEMENTS = {
@@ -26,7 +26,7 @@ STATEMENTS = {
     "list_dead_letter_examples": {"destination": "meta", "reason": "missing value", "limit": 5},
     "requeue_dead_letters": DEAD | {"before": "2030-01-01", "limit": 5000, "destination_after": 0, "event_after": 0},
     "requeue_dead_letter": {"event": 7, "destination": "meta"},
-    "list_newest_events": {"before": 90_000, "name": "lead_submitted", "most": 1000, "limit": 50},
+    "list_newest_events": {"before": 90_000, "step": "lead_submitted", "most": 1000, "limit": 50},
     "list_events": {"ids": IDS},
     "find_events_by_key": {"keys": ["a2"], "key_limit": 200, "limit": 50},
     "find_events": {"text": "x", "id": 7},

@@ -32,7 +32,7 @@ async def test_dead_letters_are_listed_in_groups_with_what_to_do(outbox):
     assert code == 0
     assert "Record value and currency with this step" in listed
     code, listed, _ = await outbox("dead", "list", "--json")
-    groups = {(group["destination"], group["name"], group["reason"]): group["count"] for group in json.loads(listed)}
+    groups = {(group["destination"], group["step"], group["reason"]): group["count"] for group in json.loads(listed)}
     assert groups == {
         ("meta", "subscription_purchased", "missing value"): 2,
         ("ga4", "subscription_purchased", "missing value"): 2,
@@ -61,7 +61,7 @@ async def test_requeue_makes_them_pending_again_and_keeps_their_history(spine, o
         "SELECT revision, outcome, reason FROM outbox.receipt WHERE event_id = 1 AND destination = 1 ORDER BY revision"
     ).fetchall()
     assert rows == [(0, "failed", "missing value"), (1, "delivered", None)]
-    _, listed, _ = await outbox("dead", "list", "--json", "--name", "subscription_purchased")
+    _, listed, _ = await outbox("dead", "list", "--json", "--step", "subscription_purchased")
     assert [(group["destination"], group["count"]) for group in json.loads(listed)] == [("ga4", 2)]
 
 

@@ -311,7 +311,7 @@ async def test_it_asks_first_on_a_terminal_and_shows_only_counts(spine, outbox):
     )
     code, printed, _ = await outbox("erase", "--lead", f"L{MARK}", answer="n\n")
     assert code == 1
-    assert "1 events, 1 handlIDs, 1 leads, 1 traits, 1 deliveries still owed" in printed
+    assert "1 events, 1 handlIDs, 1 leads, 1 traits, 1 pending deliveries" in printed
     assert MARK not in printed
     assert spine.count("erasure") == 0
     code, printed, errors = await outbox("erase", "--lead", f"L{MARK}", answer="y\n")
@@ -325,7 +325,7 @@ async def test_without_a_terminal_it_requires_yes(spine, outbox):
     assert (await outbox("erase", "--email", "a@b.co"))[0] == 2
     assert spine.count("erasure") == 0
     assert (await outbox("erase", "--email", "A@B.co", "--yes"))[:2] == (0, "erased: 1 events\n")
-    assert (await outbox("erase", "--email", "a@b.co", "--yes"))[:2] == (0, "nothing is known of them\n")
+    assert (await outbox("erase", "--email", "a@b.co", "--yes"))[:2] == (0, "no match\n")
 
 
 # Against the identity graph over the whole log, on random logs

@@ -117,7 +117,7 @@ async def test_gmail_is_one_mailbox_with_and_without_dots(profile, spine):
 
 
 async def test_no_match_is_not_an_error(profile, outbox):
-    assert await outbox("person", "--lead", "L1") == (0, "nothing is known of them\n", "")
+    assert await outbox("person", "--lead", "L1") == (0, "no match\n", "")
     assert ids(await profile(email="no address")) == ids(await profile(account="A9")) == []
 
 
@@ -144,7 +144,7 @@ async def test_a_shared_browser_is_ambiguous_and_each_account_keeps_its_own_even
         assert ids(await profile(account="A1")) == ["first", "in A1", "of A1"]
         assert ids(await profile(account="A2")) == ["in A2", "of A2"]
     code, _, errors = await outbox("person", "--handl", "H")
-    assert (code, errors) == (2, "outbox: several persons have used this handl; name an account: A1, A2\n")
+    assert (code, errors) == (2, "outbox: several people have used this handl; choose an account: A1, A2\n")
 
 
 async def test_a_person_who_never_signed_in_is_found_by_every_connected_key(profile, spine):

@@ -54,7 +54,7 @@ async def site(shared_database_url, config):
 
 @pytest.fixture
 def log(shared_database_url):
-    """The log, which is empty."""
+    """The log, emptied."""
     with psycopg.connect(shared_database_url, autocommit=True) as connection:
         connection.execute("TRUNCATE outbox.event, outbox.intake, outbox.raw")
         yield Log(connection)

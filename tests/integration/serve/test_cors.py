@@ -1,4 +1,4 @@
-"""Which pages may post, and which may read the answer."""
+"""Which pages may post, and which may read the response."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import pytest
 from tests.support.form_site import EVIL, LEAD, OURS, serving
 
 
-async def test_a_page_of_ours_may_ask_post_and_read(site, log):
-    asked = {"Origin": OURS, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
-    async with site.http.options("/forms/plain", headers=asked) as answer:
+async def test_a_listed_page_may_preflight_post_and_read(site, log):
+    headers = {
+        "Origin": OURS,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    async with site.http.options("/forms/plain", headers=headers) as answer:
         assert answer.status == 204
         assert answer.headers["Access-Control-Allow-Origin"] == OURS
         assert answer.headers["Access-Control-Allow-Methods"] == "POST"
@@ -22,7 +26,7 @@ async def test_a_page_of_ours_may_ask_post_and_read(site, log):
     assert len(log.events()) == 1
 
 
-async def test_a_page_of_ours_may_read_why_it_was_refused(site):
+async def test_a_listed_page_may_read_why_it_was_refused(site):
     for form, sent in (("nope", LEAD), ("strict", {}), ("plain", [])):
         status, headers, _ = await site.post(form, json=sent, headers={"Origin": OURS})
         assert status in {400, 404, 422}
@@ -43,7 +47,7 @@ async def test_a_page_of_ours_may_read_why_it_was_refused(site):
         "http://[::1",
     ],
 )
-async def test_another_s_page_may_do_nothing(site, log, origin):
+async def test_a_page_of_another_origin_may_do_nothing(site, log, origin):
     async with site.http.options("/forms/plain", headers={"Origin": origin}) as answer:
         assert answer.status == 403
         assert "Access-Control-Allow-Origin" not in answer.headers
@@ -53,7 +57,7 @@ async def test_another_s_page_may_do_nothing(site, log, origin):
 
 
 @pytest.mark.parametrize("origin", [None, "null", "own"])
-async def test_a_form_on_our_own_host_or_one_that_hides_its_address_is_taken(site, log, origin):
+async def test_a_form_on_our_own_host_or_one_that_hides_its_address_is_accepted(site, log, origin):
     headers = {"Origin": site.address if origin == "own" else origin} if origin else {}
     status, sent, _ = await site.post("plain", data=LEAD, headers=headers)
     assert (status, "Access-Control-Allow-Origin" in sent) == (204, False)

@@ -1,4 +1,4 @@
-"""The database behind the forms: broken, unprepared, slow to end."""
+"""The database behind the forms: broken connections, missing schema or rights, shutdown."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def test_connections_that_broke_while_idle_lose_nothing(site, log):
     assert len(log.events()) == 20
 
 
-async def test_a_step_that_the_database_does_not_know_yet_may_be_sent_again(shared_database_url, tmp_path):
+async def test_a_step_that_is_not_in_the_database_yet_gets_a_503(shared_database_url, tmp_path):
     path = tmp_path / "outbox.toml"
     path.write_text('[steps.won]\n[forms.f]\nstep = "won"')
     with structlog.testing.capture_logs() as logs:
@@ -39,11 +39,11 @@ async def test_a_step_that_the_database_does_not_know_yet_may_be_sent_again(shar
     assert any("name: not a step of the funnel" in str(line) for line in logs)
 
 
-async def test_a_database_that_was_not_migrated_says_so(empty_database):
+async def test_a_database_without_a_schema_is_not_ready(empty_database):
     async with serving(empty_database) as site:
         assert (await site.post("demo", data=LEAD))[0] == 503
         _, ready = await site.get("/readyz")
-        assert ready["reasons"] == ["the database was not migrated; run `outbox migrate`"]
+        assert ready["reasons"] == ["the database schema is missing; run `outbox migrate`"]
 
 
 async def test_the_recorder_s_role_is_enough(shared_database_url, log):
@@ -56,22 +56,22 @@ async def test_the_recorder_s_role_is_enough(shared_database_url, log):
     assert len(log.events()) == 1
 
 
-async def test_a_user_without_a_grant_is_told_which(shared_database_url, log):
+async def test_a_user_without_rights_gets_the_missing_grant(shared_database_url, log):
     log.connection.execute("DROP ROLE IF EXISTS nobody_at_all")
     log.connection.execute("CREATE ROLE nobody_at_all LOGIN PASSWORD 'x'")
     url = URL(shared_database_url).with_user("nobody_at_all").with_password("x")
     async with serving(str(url)) as site:
         assert (await site.post("demo", data=LEAD))[0] == 503
         _, ready = await site.get("/readyz")
-        assert ready["reasons"] == ["the database's user may not record; GRANT outbox_recorder to it"]
+        assert ready["reasons"] == ["the database user may not record conversions; GRANT outbox_recorder to it"]
 
 
-async def test_what_was_begun_is_answered_before_the_server_stops(shared_database_url, log, config):
+async def test_open_requests_are_answered_before_the_server_stops(shared_database_url, log, config):
     running = serve.running(Settings(), shared_database_url, config)
     address = URL(await running.__aenter__())
     waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'outbox-serve'"
     with psycopg.connect(shared_database_url) as other:
-        # Another transaction records the same: ours waits for it to end.
+        # Another transaction records the same conversion, so ours waits for it.
         other.execute("""SELECT outbox.record('{"name": "lead_submitted", "event_id": "shared"}')""")
         posted = asyncio.create_task(status_of(address / "forms/plain", LEAD | {"fb_event_id": "shared"}))
         await until(lambda: log.connection.execute(waiting).fetchone())

@@ -1,4 +1,4 @@
-"""Forms over real HTTP: what each kind leaves in the log, and what it is answered with."""
+"""Forms over real HTTP: what is recorded for each kind, and the response."""
 
 from __future__ import annotations
 
@@ -71,26 +71,26 @@ async def test_a_form_s_own_names_values_and_defaults(site, log):
 
 
 @pytest.mark.parametrize(("worth", "value"), [("99.5", 99.5), ("a lot", 25), ("inf", 25), ("", 25)])
-async def test_a_value_that_is_none_does_not_take_the_place_of_the_form_s(site, log, worth, value):
+async def test_an_invalid_value_does_not_replace_the_form_s_own(site, log, worth, value):
     await site.post("strict", data={"work-mail": "a@example.com", "who": "Ada", "worth": worth})
     assert log.events("details")[0]["value"] == value
 
 
 @pytest.mark.parametrize(
-    ("ticked", "said"), [("on", "granted"), ("yes", "granted"), ("off", "denied"), ("?", "denied")]
+    ("ticked", "state"), [("on", "granted"), ("yes", "granted"), ("off", "denied"), ("?", "denied")]
 )
-async def test_a_form_s_own_checkbox_is_the_consent(site, log, ticked, said):
+async def test_a_form_s_own_checkbox_is_the_consent(site, log, ticked, state):
     await site.post("strict", data={"work-mail": "a@example.com", "who": "Ada", "may-advertise": ticked})
-    assert log.events("consent") == [{"ad_user_data": said, "ad_personalization": said}]
+    assert log.events("consent") == [{"ad_user_data": state, "ad_personalization": state}]
 
 
-async def test_keys_and_values_are_not_taken_from_a_visitor_unless_a_form_says_so(site, log):
+async def test_keys_and_values_are_accepted_only_if_the_form_s_configuration_allows_it(site, log):
     sent = {"account_id": "1", "lead_id": "2", "value": "9999", "currency": "USD", "order_id": "3"}
     await site.post("plain", data=LEAD | sent)
     assert log.events("account_id", "lead_id", "details") == [(None, None, {"form": "plain"})]
 
 
-async def test_cookies_headers_and_the_address_tell_of_the_browser(site, log):
+async def test_browser_data_comes_from_cookies_headers_and_the_address(site, log):
     cookies = "_fbp=fb.1.1700000000000.123; _ga=GA1.1.111.222; _ga_XLHMXGR17M=GS2.1.s1748934661$o1$g0$t1748934661"
     headers = BROWSER | {"Cookie": cookies, "X-Forwarded-For": "203.0.113.9, 10.0.0.1"}
     await site.post("plain?utm_medium=cpc", data={"fb_event_id": "e"}, headers=headers)
@@ -105,26 +105,26 @@ async def test_cookies_headers_and_the_address_tell_of_the_browser(site, log):
     assert campaign == {"medium": "cpc"}
 
 
-async def test_a_page_says_where_it_is_when_its_referer_does_not(site, log):
+async def test_page_url_gives_the_page_that_the_referer_hides(site, log):
     page = f"{OURS}/landing?utm_source=google&fbclid=IwAR1"
     await site.post("plain", json=LEAD | {"page_url": page}, headers={"Referer": f"{OURS}/"})
     ((visitor, campaign),) = log.events("visitor", "campaign")
     assert (visitor["url"], visitor["fbclid"], campaign) == (page, "IwAR1", {"source": "google"})
 
 
-async def test_a_header_that_nobody_trusts_is_not_believed(shared_database_url, log):
+async def test_a_forwarding_header_from_an_untrusted_peer_is_ignored(shared_database_url, log):
     nobody = Config(serve=Serve(trusted_proxies=()))
     async with serving(shared_database_url, nobody) as site:
         await site.post("demo", data=LEAD, headers={"X-Forwarded-For": "203.0.113.9"})
     assert log.events("visitor")[0]["ip"] == "127.0.0.1"
 
 
-async def test_a_national_number_is_dialled_in_the_configured_region(site, log):
+async def test_a_national_number_belongs_to_the_configured_region(site, log):
     await site.post("plain", data={"phone": "96 123 456"})
     assert set(log.events("sealed")[0]["meta"]) == {"ph"}
 
 
-# What it is answered with
+# The response
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ async def test_a_national_number_is_dialled_in_the_configured_region(site, log):
         ({"Accept": "application/json"}, 200),
     ],
 )
-async def test_a_browser_is_sent_on_and_a_script_is_told_where(site, headers, status):
+async def test_a_browser_is_redirected_and_a_script_gets_the_address(site, headers, status):
     answered, sent, answer = await site.post("thanks", data=LEAD | {"fb_event_id": "e"}, headers=headers)
     assert answered == status
     if status == 303:
@@ -164,18 +164,18 @@ async def test_a_browser_is_sent_on_and_a_script_is_told_where(site, headers, st
         ],
     ],
 )  # fmt: skip
-async def test_only_our_own_pages_follow(site, asked, follows):
+async def test_redirects_lead_only_to_allowed_pages(site, asked, follows):
     status, headers, _ = await site.post("thanks", data=LEAD | {"redirect": asked})
     assert (status, headers["Location"]) == (303, follows)
     assert "X-Evil" not in headers
 
 
-async def test_a_form_without_a_page_of_its_own_follows_only_where_it_may(site):
+async def test_a_form_without_a_redirect_of_its_own_ignores_a_foreign_one(site):
     status, headers, _ = await site.post("plain", data=LEAD | {"redirect": EVIL})
     assert (status, "Location" in headers) == (204, False)
 
 
-async def test_who_falls_into_the_honeypot_is_thanked_and_not_recorded(site, log):
+async def test_a_filled_honeypot_gets_a_normal_response_and_records_nothing(site, log):
     status, _, answer = await site.post("plain", json=LEAD | {"_gotcha": "http://spam.example"})
     assert status == 200
     assert uuid.UUID(answer["event_id"])
@@ -185,14 +185,14 @@ async def test_who_falls_into_the_honeypot_is_thanked_and_not_recorded(site, log
     assert log.events() == []
 
 
-async def test_what_is_required_is_named_where_it_is_missing(site, log):
+async def test_missing_required_fields_are_named(site, log):
     status, _, answer = await site.post("strict", data={"work-mail": "pa55 word", "who": " "})
-    assert (status, answer["fields"]) == (422, {"work-mail": "no e-mail address", "who": "missing"})
+    assert (status, answer["fields"]) == (422, {"work-mail": "not an e-mail address", "who": "missing"})
     assert "pa55" not in str(answer)
     assert log.events() == []
 
 
-async def test_an_optional_value_that_cannot_be_is_left_out_and_noted(site, log):
+async def test_an_invalid_optional_value_is_left_out_and_noted(site, log):
     assert (await site.post("plain", data={"email": "no address", "phone": "1"}))[0] == 204
     ((sealed, notes),) = log.events("sealed", "notes")
     assert sealed["meta"] == {}
@@ -213,7 +213,7 @@ async def test_an_optional_value_that_cannot_be_is_left_out_and_noted(site, log)
         ("GET", "/readyz", 200),
     ],
 )
-async def test_what_there_is_and_what_there_is_not(site, method, path, status):
+async def test_existing_and_missing_routes(site, method, path, status):
     async with site.http.request(method, path) as answer:
         assert answer.status == status
         if status >= 400:
@@ -222,7 +222,7 @@ async def test_what_there_is_and_what_there_is_not(site, method, path, status):
             assert answer.headers["Allow"] == "OPTIONS,POST"
 
 
-async def test_a_connection_is_kept_for_the_next_request(site):
+async def test_a_connection_is_kept_alive(site):
     url = URL(site.address)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The picture of the last hour stays within its frame and says what it shows."""
+"""The chart of the last hour stays within its frame and describes what it shows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COUNTS = st.lists(
 
 
 @given(COUNTS)
-def test_every_bar_lies_in_the_frame_and_what_happened_is_seen(minutes):
+def test_every_bar_is_within_the_frame_and_visible(minutes):
     drawn = chart(minutes, "Meta")
     for bar in drawn.bars:
         assert 0 <= bar.x <= bar.x + bar.width <= WIDTH
@@ -30,7 +30,7 @@ def test_every_bar_lies_in_the_frame_and_what_happened_is_seen(minutes):
     assert len(drawn.bars) == sum(bool(m.delivered) + bool(m.failed) + bool(m.failed_attempts) for m in minutes)
 
 
-def test_it_says_what_it_shows():
+def test_it_describes_what_it_shows():
     minutes = by_minute([], NOW)
     minutes[3].delivered, minutes[4].failed, minutes[5].failed_attempts = 1200, 2, 3
     drawn = chart(minutes, "GA4")

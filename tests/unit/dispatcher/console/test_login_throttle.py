@@ -1,8 +1,8 @@
-"""Guessing costs ever more time, a mistyped token none."""
+"""Guessing takes longer and longer; a mistyped token costs nothing."""
 
 from __future__ import annotations
 
-from dispatcher.console.login_throttle import FORGOTTEN_SECONDS, FREE, LONGEST_SECONDS, MOST_PEERS, LoginThrottle
+from dispatcher.console.login_throttle import FORGOTTEN_SECONDS, FREE, LONGEST_SECONDS, MAX_PEERS, LoginThrottle
 
 
 class Time:
@@ -12,35 +12,35 @@ class Time:
         return self.now
 
 
-def test_a_few_cost_nothing_and_each_further_one_twice_as_much():
+def test_a_few_wrong_tokens_cost_nothing_and_each_further_one_doubles_the_wait():
     time = Time()
-    wrong = LoginThrottle(time)
+    throttle = LoginThrottle(time)
     waits = []
     for _ in range(FREE + 9):
-        time.now += wrong.wait("a")
-        wrong.note("a")
-        waits.append(wrong.wait("a"))
+        time.now += throttle.wait("a")
+        throttle.record("a")
+        waits.append(throttle.wait("a"))
     assert waits[: FREE - 1] == [0.0] * (FREE - 1)
     assert waits[FREE - 1 :] == [1, 2, 4, 8, 16, 32, *[LONGEST_SECONDS] * 4]
-    assert wrong.wait("b") == 0.0
+    assert throttle.wait("b") == 0.0
 
 
-def test_who_was_right_or_long_away_begins_anew():
+def test_a_right_token_or_a_long_time_resets_the_wait():
     time = Time()
-    wrong = LoginThrottle(time)
+    throttle = LoginThrottle(time)
     for _ in range(FREE):
-        wrong.note("a")
-    wrong.forget("a")
-    assert wrong.wait("a") == 0.0
+        throttle.record("a")
+    throttle.forget("a")
+    assert throttle.wait("a") == 0.0
     for _ in range(FREE):
-        wrong.note("a")
+        throttle.record("a")
     time.now += FORGOTTEN_SECONDS + 1
-    wrong.note("a")
-    assert wrong.wait("a") == 0.0
+    throttle.record("a")
+    assert throttle.wait("a") == 0.0
 
 
-def test_no_more_peers_are_remembered_than_fit():
-    wrong = LoginThrottle(Time())
-    for number in range(MOST_PEERS + 10):
-        wrong.note(str(number))
-    assert len(wrong._peers) == MOST_PEERS
+def test_the_number_of_remembered_peers_is_bounded():
+    throttle = LoginThrottle(Time())
+    for number in range(MAX_PEERS + 10):
+        throttle.record(str(number))
+    assert len(throttle._peers) == MAX_PEERS

@@ -1,4 +1,4 @@
-"""What fields mean: names in one field, the first of several, and what is not kept."""
+"""How fields are mapped: names in one field, the first of several, and what is dropped."""
 
 from __future__ import annotations
 
@@ -38,30 +38,32 @@ def test_a_name_is_split(text, names):
 
 
 @given(wild_text)
-def test_whatever_the_name_nothing_is_made_up(text):
+def test_no_part_of_a_name_is_invented(text):
     for name in split_name(text):
         assert name is None or set(name.split()) <= set(text.replace(",", " ").split())
 
 
-def test_fields_of_their_own_go_before_a_name_in_one():
-    told = understand(Form(name="f"), {"name": ["A. Lovelace"], "first_name": ["Ada"]})
-    assert told.traits == {"first_name": "Ada", "last_name": "Lovelace"}
+def test_separate_name_fields_win_over_a_full_name():
+    submission = understand(Form(name="f"), {"name": ["A. Lovelace"], "first_name": ["Ada"]})
+    assert submission.traits == {"first_name": "Ada", "last_name": "Lovelace"}
 
 
-def test_the_first_of_several_that_mean_the_same_counts():
-    told = understand(Form(name="f"), {"email": ["a@example.com", "b@example.com"], "work_email": ["c@example.com"]})
-    assert told.traits == {"email": "a@example.com"}
+def test_of_several_fields_with_the_same_meaning_the_first_counts():
+    submission = understand(
+        Form(name="f"), {"email": ["a@example.com", "b@example.com"], "work_email": ["c@example.com"]}
+    )
+    assert submission.traits == {"email": "a@example.com"}
 
 
-def test_what_nobody_gave_a_meaning_is_not_kept():
-    told = understand(Form(name="f"), {"message": ["my card is 4111"], "password": ["x"], "price": ["1"]})
-    assert (told.traits, told.keys, told.details) == ({}, {}, {"form": "f"})
-    assert told.person() is None
+def test_a_field_without_a_meaning_is_dropped():
+    submission = understand(Form(name="f"), {"message": ["my card is 4111"], "password": ["x"], "price": ["1"]})
+    assert (submission.traits, submission.keys, submission.details) == ({}, {}, {"form": "f"})
+    assert submission.person() is None
 
 
-def test_a_form_s_name_cannot_be_overwritten_by_its_defaults():
+def test_a_form_s_name_is_not_overwritten_by_its_defaults():
     assert understand(Form(name="f", details={"form": "g"}), {}).details == {"form": "f"}
 
 
-def test_nothing_of_a_person_is_printed():
+def test_personal_data_is_not_in_the_repr():
     assert "ada" not in repr(understand(Form(name="f"), {"email": ["ada@example.com"], "company": ["ada"]}))
