@@ -45,7 +45,7 @@ class Campaign:
                 object.__setattr__(self, name, _check(value, name, []))
 
     def to_json(self) -> dict[str, str]:
-        """Give what is known, under the names that `outbox.record` takes."""
+        """Return what is known, under the names that `outbox.record` takes."""
         return {name: value for name in _NAMES if (value := getattr(self, name)) is not None}
 
     def __repr__(self) -> str:
@@ -59,7 +59,7 @@ Values = Mapping[str, Sequence[object]]
 
 
 def read_campaign(origins: Sequence[Values], cookies: Values, notes: list[str]) -> Campaign | None:
-    """Give the campaign that a request tells, or None.
+    """Return the campaign that a request tells, or None.
 
     `origins` are the request's parameters, the most telling first. The utm values all come from the first origin that
     has any, else from `cookies` (the HandL UTM Grabber keeps each utm parameter in a cookie of its name): the source of

@@ -31,7 +31,7 @@ Network = IPv4Network | IPv6Network
 
 
 def parse_ip(text: str) -> str | None:
-    """Give an IP address in its usual form, or None: without brackets, port and zone, and IPv4 out of `::ffff:`."""
+    """Return an IP address in its usual form, or None: without brackets, port and zone, and IPv4 out of `::ffff:`."""
     address = _address(text)
     return str(address) if address else None
 
@@ -44,7 +44,7 @@ def client_ip(
     trusted_proxies: Sequence[str] = TRUSTED_PROXIES,
     ip_headers: Sequence[str] = IP_HEADERS,
 ) -> str | None:
-    """Give the visitor's address. `headers` have lower-case names; `remote` is the connection's own address, or empty.
+    """Return the visitor's address. `headers` have lower-case names; `remote` is the connection's own address, or empty.
 
     None where only trusted proxies are seen: a proxy's address, sent for every visitor, is worse than none.
     """
@@ -69,7 +69,7 @@ def client_ip(
 
 
 def _visitor(header: str, networks: Iterable[Network]) -> Address | str | None:
-    """Give the rightmost address that is no proxy's, None if there is none, or what is wrong with the header."""
+    """Return the rightmost address that is no proxy's, None if there is none, or what is wrong with the header."""
     if len(header) > _MAX_READ:
         header = header[-_MAX_READ:].partition(",")[2]
     for hop in reversed(header.split(",")):

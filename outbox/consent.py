@@ -19,7 +19,7 @@ _MEANING = {"granted": "granted", "true": "granted", "denied": "denied", "false"
 
 
 def read_consent(consent: object, notes: list[str]) -> dict[str, str] | None:
-    """Give `{"ad_user_data": "granted" | "denied", "ad_personalization": …}` with what is said, or None.
+    """Return `{"ad_user_data": "granted" | "denied", "ad_personalization": …}` with what is said, or None.
 
     A value may be Google's word in any case, or a boolean. One that is there and cannot be understood is taken as
     denied: somebody meant to say something, and a mistake must not become a permission.

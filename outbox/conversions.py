@@ -45,7 +45,7 @@ class Conversion:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def all_details(self) -> dict[str, Any]:
-        """Give `details` and this step's own fields (form, value, …) as one mapping; the step's own fields win."""
+        """Return `details` and this step's own fields (form, value, …) as one mapping; the step's own fields win."""
         step: Any = type(self)  # mypy doubts that a class with a `__hash__` of its own can be hashed itself
         own = {name: value for name in _own_fields(step) if (value := getattr(self, name)) is not None}
         return {**(self.details or {}), **own}

@@ -156,7 +156,7 @@ _ISO_3166_2 = re.compile(r"([A-Za-z]{2})-([A-Za-z0-9]{1,3})")
 
 
 def country_code(text: str) -> str:
-    """Give the alpha-2 code, in lower case, of a country given as code (alpha-2 or -3) or English or own name."""
+    """Return the alpha-2 code, in lower case, of a country given as code (alpha-2 or -3) or English or own name."""
     countries = _countries()
     code = countries.get(text.lower()) or countries.get(_key(text))
     if not code:
@@ -165,7 +165,7 @@ def country_code(text: str) -> str:
 
 
 def state(text: str, country: str | None) -> str:
-    """Give the two-letter code in the US and Canada; elsewhere lower case, no punctuation, no spaces, accents kept.
+    """Return the two-letter code in the US and Canada; elsewhere lower case, no punctuation, no spaces, accents kept.
 
     `country` is the lower-case alpha-2 code. Codes as in ISO 3166-2 ("US-CA") lose the country. Codes of digits, as
     of French departments, stay as they are.

@@ -41,7 +41,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def encode(conversion: Conversion, *, region: str | None = None) -> bytes:
-    """Give `conversion` as UTF-8 JSON, sealed; `region` is the default region of national phone numbers (alpha-2)."""
+    """Return `conversion` as UTF-8 JSON, sealed; `region` is the default region of national phone numbers (alpha-2)."""
     if not isinstance(conversion, Conversion):
         raise ConversionError("conversion", f"expected an outbox conversion, got {type(conversion).__name__}")
     name = conversion.name
@@ -81,7 +81,7 @@ def encode(conversion: Conversion, *, region: str | None = None) -> bytes:
 
 
 def encode_all(conversions: Sequence[Conversion], *, region: str | None = None) -> bytes:
-    """Give `conversions` as one JSON array, for `outbox.record_many`."""
+    """Return `conversions` as one JSON array, for `outbox.record_many`."""
     return b"[" + b",".join(encode(conversion, region=region) for conversion in conversions) + b"]"
 
 
@@ -100,7 +100,7 @@ def _occurred_at(at: datetime | None) -> str | None:
 
 
 def _key(field: str, value: Any, notes: list[str]) -> str | None:
-    """Give an id as text. The SQL function shortens an `event_id` that is too long, and leaves out other such ids."""
+    """Return an id as text. The SQL function shortens an `event_id` that is too long, and leaves out other such ids."""
     if value is None or value == "":
         return None
     if _is_plain(value, MAX_KEY):
@@ -128,12 +128,12 @@ def _text(value: str, field: str, notes: list[str], limit: int | None = None) ->
 
 
 def _is_plain(value: Any, limit: int) -> TypeGuard[str]:
-    """Tell whether a value is text that can stay as it is; nearly all are."""
+    """Return whether a value is text that can stay as it is; nearly all are."""
     return type(value) is str and len(value) <= limit and value.isascii() and "\0" not in value
 
 
 def clean(value: Any, field: str, notes: list[str], depth: int = MAX_DEPTH) -> Any:
-    """Give `value` as JSON that PostgreSQL can store, of bounded size; what is left out is noted under `field`."""
+    """Return `value` as JSON that PostgreSQL can store, of bounded size; what is left out is noted under `field`."""
     for kinds, convert in _CONVERTERS:
         if isinstance(value, kinds):
             return convert(value, field, notes, depth)

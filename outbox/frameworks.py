@@ -42,23 +42,23 @@ class Options(TypedDict, total=False):
 
 
 def visitor_from_aiohttp(request: Any, **options: Unpack[Options]) -> Visitor:
-    """Give the visitor of an `aiohttp.web.Request`."""
+    """Return the visitor of an `aiohttp.web.Request`."""
     return _visitor(request.headers, request.rel_url.raw_query_string, request.remote, options)
 
 
 def visitor_from_starlette(request: Any, **options: Unpack[Options]) -> Visitor:
-    """Give the visitor of a `starlette.requests.Request`, which is also FastAPI's."""
+    """Return the visitor of a `starlette.requests.Request`, which is also FastAPI's."""
     client = request.client
     return _visitor(request.headers, request.scope["query_string"], client.host if client else None, options)
 
 
 def visitor_from_flask(request: Any, **options: Unpack[Options]) -> Visitor:
-    """Give the visitor of a `flask.Request`."""
+    """Return the visitor of a `flask.Request`."""
     return _visitor(request.headers, request.query_string, request.remote_addr, options)
 
 
 def visitor_from_django(request: Any, **options: Unpack[Options]) -> Visitor:
-    """Give the visitor of a `django.http.HttpRequest` (WSGI or ASGI)."""
+    """Return the visitor of a `django.http.HttpRequest` (WSGI or ASGI)."""
     meta = request.META
     return _visitor(request.headers, meta.get("QUERY_STRING", ""), meta.get("REMOTE_ADDR"), options)
 

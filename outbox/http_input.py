@@ -25,7 +25,7 @@ _PLACEHOLDERS = frozenset({"undefined", "null", "none", "nan", "(not set)", "[ob
 
 
 def read_headers(headers: object) -> dict[str, str]:
-    """Give the headers by their lower-case names; those of one name are joined, as RFC 9110 (5.3) joins them."""
+    """Return the headers by their lower-case names; those of one name are joined, as RFC 9110 (5.3) joins them."""
     lines: dict[str, list[str]] = {}
     for name, value in _items(headers):
         if (text := as_text(value)) and len(name) <= MAX_NAME:
@@ -34,7 +34,7 @@ def read_headers(headers: object) -> dict[str, str]:
 
 
 def read_cookies(cookies: object, header: str, notes: list[str]) -> Values:
-    """Give the cookies out of a mapping, or out of the text of the Cookie header if there is none.
+    """Return the cookies out of a mapping, or out of the text of the Cookie header if there is none.
 
     A browser may send several of one name (of a domain and its parent): all are kept, in its order.
     """
@@ -51,7 +51,7 @@ def read_cookies(cookies: object, header: str, notes: list[str]) -> Values:
 
 
 def read_query(query: object, notes: list[str]) -> Values:
-    """Give the parameters out of a mapping (whose values may be lists) or out of a query string."""
+    """Return the parameters out of a mapping (whose values may be lists) or out of a query string."""
     values: Values = {}
     if isinstance(query, str):
         text = _as_sent(_beginning(query.removeprefix("?"), "&", "query", notes))
@@ -64,7 +64,7 @@ def read_query(query: object, notes: list[str]) -> Values:
 
 
 def as_text(value: object) -> str:
-    """Give a text, whole number or boolean as text, anything else as nothing."""
+    """Return a text, whole number or boolean as text, anything else as nothing."""
     if isinstance(value, str):
         return str(value)
     if isinstance(value, bool):
@@ -73,7 +73,7 @@ def as_text(value: object) -> str:
 
 
 def printable(text: str, limit: int) -> str:
-    """Give at most `limit` characters of `text` without its control characters and lone surrogates."""
+    """Return at most `limit` characters of `text` without its control characters and lone surrogates."""
     text = text[: 2 * limit]
     if not text.isprintable():
         text = "".join(char if char.isprintable() else " " * char.isspace() for char in text)
@@ -81,7 +81,7 @@ def printable(text: str, limit: int) -> str:
 
 
 def is_placeholder(text: str) -> bool:
-    """Say whether a script wrote `text` where it had no value: `undefined` as an id would make all visitors one."""
+    """Return whether a script wrote `text` where it had no value: `undefined` as an id would make all visitors one."""
     return len(text) <= 20 and text.lower() in _PLACEHOLDERS
 
 
@@ -90,7 +90,7 @@ _ALL_ITEMS = ("multi_items", "lists", "items")
 
 
 def _items(mapping: object) -> Iterator[tuple[str, object]]:
-    """Give the entries of a mapping, the several values of a name (of a multi-mapping, or in a list) one by one."""
+    """Return the entries of a mapping, the several values of a name (of a multi-mapping, or in a list) one by one."""
     items = next((found for name in _ALL_ITEMS if callable(found := getattr(mapping, name, None))), None)
     for key, value in islice(items(), MAX_NAMES) if items else ():
         if isinstance(key, str):
@@ -99,7 +99,7 @@ def _items(mapping: object) -> Iterator[tuple[str, object]]:
 
 
 def _as_sent(text: str) -> str:
-    """Give what a browser wrote, UTF-8, however a framework turned its bytes into text.
+    """Return what a browser wrote, UTF-8, however a framework turned its bytes into text.
 
     WSGI (PEP 3333) and Starlette pass them on as if they were Latin-1; aiohttp escapes what is no UTF-8. What is none is
     taken for Latin-1, which old clients write.

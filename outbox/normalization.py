@@ -45,7 +45,7 @@ def cleaned(text: str) -> str:
 
 
 def squeezed(text: str) -> str:
-    """Give letters, digits and accents only, in lower case; `""` if nothing remains."""
+    """Return letters, digits and accents only, in lower case; `""` if nothing remains."""
     text = text.lower()
     if text.isascii():
         return text if text.isalnum() else text.encode().translate(None, _ASCII_BUT_LETTERS_AND_DIGITS).decode()
@@ -69,7 +69,7 @@ _GMAIL = ("@gmail.com", "@googlemail.com")
 
 
 def email_for_meta(text: str) -> str:
-    """Give the address in lower case; dots and +tag stay, at Gmail too."""
+    """Return the address in lower case; dots and +tag stay, at Gmail too."""
     address = text.lower()
     if not address.isascii():
         address = unicodedata.normalize("NFC", address)
@@ -81,7 +81,7 @@ def email_for_meta(text: str) -> str:
 
 
 def email_for_google(address: str) -> str:
-    """Give an address that is in Meta's form without the dots before the @ if it is Gmail's; the +tag stays."""
+    """Return an address that is in Meta's form without the dots before the @ if it is Gmail's; the +tag stays."""
     if address.endswith(_GMAIL):
         local, _, domain = address.partition("@")
         if not (local := local.replace(".", "")):
@@ -91,7 +91,7 @@ def email_for_google(address: str) -> str:
 
 
 def name(text: str) -> str:
-    """Give a first or last name, or a city, in lower case: no punctuation, no spaces, accents kept.
+    """Return a first or last name, or a city, in lower case: no punctuation, no spaces, accents kept.
 
     Meta's page says "no punctuation" and is silent about spaces, and Meta's own libraries disagree: the parameter
     builder removes both, as the Pixel in the browser does, while the business SDK keeps both. We do what the Pixel
@@ -124,7 +124,7 @@ _POSTAL_DIGITS: dict[str | None, int] = {
 
 
 def postal_code(text: str, country: str | None) -> str:
-    """Give a postal code in lower case: no space, no dash; five digits in the US, all of it in the UK (Meta: "m11ae").
+    """Return a postal code in lower case: no space, no dash; five digits in the US, all of it in the UK (Meta: "m11ae").
 
     Without a country, 12345-6789 is read as a US ZIP code.
     """
@@ -153,7 +153,7 @@ _YEARS = range(1900, 2101)
 
 
 def date_of_birth(text: str) -> str:
-    """Give YYYYMMDD, of that, of ISO 8601, or of day, month and a four-digit year if it is clear which is which.
+    """Return YYYYMMDD, of that, of ISO 8601, or of day, month and a four-digit year if it is clear which is which.
 
     The numbers decide, not the separator: 16.2.1997 and 2/16/1997 are clear, 03/04/1990 and 03.04.1990 are not.
     """
@@ -193,7 +193,7 @@ _GENDERS = {
 
 
 def gender(text: str) -> str:
-    """Give `f` or `m`; Meta knows no other."""
+    """Return `f` or `m`; Meta knows no other."""
     initial = _GENDERS.get(text.lower()) or _GENDERS.get(squeezed(text))
     if not initial:
         raise LeftOut("neither of the two that Meta knows")

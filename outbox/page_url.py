@@ -40,7 +40,7 @@ _SAFE = "%/:@!$&'()*+,;=~-._?[]"
 
 
 def clean_url(text: str) -> str | None:
-    """Give an absolute http(s) address without credentials, fragment and telling parameters, or None if it is none.
+    """Return an absolute http(s) address without credentials, fragment and telling parameters, or None if it is none.
 
     At most 1000 characters: of a longer one, the parameters that fit. Cleaning twice changes nothing more.
     """
@@ -65,7 +65,7 @@ def _clean(text: str) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _clean_page(page: str) -> str | None:
-    """Give an address without its query, cleaned."""
+    """Return an address without its query, cleaned."""
     split = _split(page)
     if split is None:
         return None
@@ -76,12 +76,12 @@ def _clean_page(page: str) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _clean_pair(pair: str) -> str:
-    """Give a parameter as it may be told; an empty text if it may not."""
+    """Return a parameter as it may be told; an empty text if it may not."""
     return "" if not pair or _is_telling(pair) else quote(pair, safe=_SAFE)
 
 
 def query_of(text: str, *, host: str | None = None) -> str:
-    """Give the query string of an address, if it is on `host` (any, if None); its port does not matter."""
+    """Return the query string of an address, if it is on `host` (any, if None); its port does not matter."""
     split = _split(_readable(text))
     if split is None or (host is not None and split[0].hostname != _host_name(host)):
         return ""
@@ -89,12 +89,12 @@ def query_of(text: str, *, host: str | None = None) -> str:
 
 
 def holds_email(text: str) -> bool:
-    """Say whether something in `text` looks like an e-mail address."""
+    """Return whether something in `text` looks like an e-mail address."""
     return "@" in text and _EMAIL.search(text) is not None
 
 
 def _readable(text: str) -> str:
-    """Give the address without control characters, and no more of it than is read."""
+    """Return the address without control characters, and no more of it than is read."""
     text = text.strip()
     if len(text) > _MAX_READ:
         beginning = text[:_MAX_READ]
@@ -103,7 +103,7 @@ def _readable(text: str) -> str:
 
 
 def _split(text: str) -> tuple[SplitResult, str] | None:
-    """Give the parts of an absolute http(s) address, and its origin in canonical form."""
+    """Return the parts of an absolute http(s) address, and its origin in canonical form."""
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
@@ -126,7 +126,7 @@ def _host_name(host: str) -> str | None:
 
 
 def _clean_segment(segment: str) -> str:
-    """Give a segment of a path without telling matrix parameters (`;jsessionid=…`); a telling one is blotted out."""
+    """Return a segment of a path without telling matrix parameters (`;jsessionid=…`); a telling one is blotted out."""
     name, *matrix = segment.split(";")
     plain = unquote(unquote(name))
     if holds_email(plain) or _holds_token(plain):
@@ -135,7 +135,7 @@ def _clean_segment(segment: str) -> str:
 
 
 def _is_telling(pair: str) -> bool:
-    """Say whether a parameter, still encoded, tells a secret or who somebody is."""
+    """Return whether a parameter, still encoded, tells a secret or who somebody is."""
     raw_name, _, raw_value = pair.partition("=")
     name, value = unquote(unquote_plus(raw_name)), unquote(unquote_plus(raw_value))
     if holds_email(name) or holds_email(value) or _is_nested_telling(value):
@@ -146,7 +146,7 @@ def _is_telling(pair: str) -> bool:
 
 
 def _is_nested_telling(value: str) -> bool:
-    """Say whether a value is itself an address, or a list of parameters, with a telling name in it."""
+    """Return whether a value is itself an address, or a list of parameters, with a telling name in it."""
     inner = re.split("[?&;#]", value)
     return any(_is_telling_name(name) for name, equals, _ in (pair.partition("=") for pair in inner) if equals)
 
@@ -159,14 +159,14 @@ def _is_telling_name(name: str) -> bool:
 
 
 def _holds_token(text: str) -> bool:
-    """Say whether a JWT, a digest or a long random word is in `text`."""
+    """Return whether a JWT, a digest or a long random word is in `text`."""
     if _JWT_OR_DIGEST.search(text):
         return True
     return any(all(kind.search(word) for kind in _KINDS) for word in _LONG_WORD.findall(text))
 
 
 def _is_phone(text: str) -> bool:
-    """Say whether `text` could be a phone number: 7 digits with signs between them, or 10 without; 15 at most."""
+    """Return whether `text` could be a phone number: 7 digits with signs between them, or 10 without; 15 at most."""
     text = text.strip()
     if not _PHONE.fullmatch(text):
         return False

@@ -26,7 +26,7 @@ _AFTER_NUMBER = re.compile(r"(?<=\d)\s*[^\d\s()./-].*", re.DOTALL)  # an extensi
 
 
 def e164(text: str, region: str | None) -> str:
-    """Give `+` and digits, Google's form; Meta's is the same without the `+`. No extension.
+    """Return `+` and digits, Google's form; Meta's is the same without the `+`. No extension.
 
     `region` (alpha-2, either case) is where a number that does not begin with `+` or `00` is dialled. Without it a
     national number cannot be used: as Meta says, a number without its country code matches nobody.
@@ -61,7 +61,7 @@ class _Reading(NamedTuple):
 
 
 def _readings(text: str, region: str | None) -> Iterator[_Reading]:
-    """Give the ways to read a text, the most likely first."""
+    """Return the ways to read a text, the most likely first."""
     if "+" in text:
         yield _Reading(text, None)
         return
@@ -86,7 +86,7 @@ def _readings(text: str, region: str | None) -> Iterator[_Reading]:
 
 
 def _read(reading: _Reading) -> tuple[str | None, bool]:
-    """Give the number in E.164 if it is possible, and whether it is valid."""
+    """Return the number in E.164 if it is possible, and whether it is valid."""
     try:
         number = phonenumbers.parse(reading.text, reading.region)
     except NumberParseException:
@@ -109,7 +109,7 @@ class _Plan(NamedTuple):
 
 
 def _plain_international(text: str) -> str | None:
-    """Give what `_read` would for `+`, digits and the usual separators, several times faster; None if in doubt.
+    """Return what `_read` would for `+`, digits and the usual separators, several times faster; None if in doubt.
 
     In doubt is a number that may carry a trunk prefix, such as +49 (0)30…, because removing it takes judgement, and one
     that may be a single digit over and over.
@@ -131,7 +131,7 @@ def _plain_international(text: str) -> str | None:
 
 @lru_cache(maxsize=2048)  # more than there are texts of up to three digits
 def _plan(beginning: str) -> _Plan | None:
-    """Give the plan of the calling code with which a number begins: of none can another one be the beginning."""
+    """Return the plan of the calling code with which a number begins: of none can another one be the beginning."""
     plans = (_plan_of(beginning[:length]) for length in (1, 2, 3))
     return next(filter(None, plans), None)
 

@@ -25,7 +25,7 @@ _MANY = "SELECT outbox.record_many({}::jsonb)"
 
 
 def phone_region() -> str | None:
-    """Give `OUTBOX_PHONE_REGION`: the region (ISO 3166-1 alpha-2) of phone numbers that name no country."""
+    """Return `OUTBOX_PHONE_REGION`: the region (ISO 3166-1 alpha-2) of phone numbers that name no country."""
     return os.environ.get("OUTBOX_PHONE_REGION", "").strip().upper() or None
 
 

@@ -54,7 +54,7 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Give the shape that `outbox.record` takes as `sealed`; the notes are the event's own."""
+        """Return the shape that `outbox.record` takes as `sealed`; the notes are the event's own."""
         return {"meta": self.meta, "google": self.google, "country": self.country}
 
     def __repr__(self) -> str:
@@ -125,7 +125,7 @@ _MISNAMED = {
 
 
 def _values(person: object, notes: list[str]) -> tuple[object, ...]:
-    """Give a person's values in the order of `_FIELDS`; note what a mapping holds beside them."""
+    """Return a person's values in the order of `_FIELDS`; note what a mapping holds beside them."""
     if isinstance(person, Person):
         return _values_of_person(person)
     if not isinstance(person, Mapping):
@@ -163,7 +163,7 @@ _MAY_BE_NUMBERS = frozenset({"phone", "postal_code", "date_of_birth"})
 
 
 def _text(field: str, value: object) -> str:
-    """Give what stands for text as text."""
+    """Return what stands for text as text."""
     if isinstance(value, str):
         if len(text := str.__str__(value)) > _LONGEST:  # a subclass may say what it likes about itself
             raise LeftOut("too long")
@@ -249,7 +249,7 @@ _OTHER_HASH = re.compile(r"(?=.*[0-9])(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-F
 
 
 def _already_hashed(draft: _Draft, field: str, text: str) -> str | None:
-    """Give the hash, with its appendix, if the text is one that can be used; what goes to Google goes into the draft."""
+    """Return the hash, with its appendix, if the text is one that can be used; what goes to Google goes into the draft."""
     match = _SHA_256.fullmatch(text)
     if not match:
         if _OTHER_HASH.fullmatch(text):

@@ -111,7 +111,7 @@ class Visitor:
         consent: Mapping[str, Any] | None = None,
         now: datetime | None = None,
     ) -> Self:
-        """Give the visitor of one HTTP request. Never raises for what is in the request, and costs microseconds.
+        """Return the visitor of one HTTP request. Never raises for what is in the request, and costs microseconds.
 
         `cookies` absent: the header `Cookie` is read. `query` is a mapping (values may be lists) or a query string,
         `form` the fields of the form that was sent; of both, only the parameters above are looked at.
@@ -150,7 +150,7 @@ class Visitor:
         )
 
     def to_json(self) -> dict[str, str]:
-        """Give the `visitor` object that `outbox.record` takes: only what is known, and `fbclid_at` in ISO 8601."""
+        """Return the `visitor` object that `outbox.record` takes: only what is known, and `fbclid_at` in ISO 8601."""
         known = {name: value for name in _JSON if (value := getattr(self, name)) is not None}
         if self.fbclid and self.fbclid_at:
             known["fbclid_at"] = self.fbclid_at.isoformat(timespec="milliseconds")
@@ -170,12 +170,12 @@ _SHOWN = ("campaign", "consent", "notes")
 
 
 def _find(names: Iterable[str], *origins: Values) -> list[str]:
-    """Give all values of `names`, origin by origin."""
+    """Return all values of `names`, origin by origin."""
     return [value for origin in origins for name in names for value in origin.get(name, ())]
 
 
 def _first(name: str, values: Iterable[object], notes: list[str]) -> str | None:
-    """Give the first of `values` that is well-formed as the field `name`; what comes before it is noted."""
+    """Return the first of `values` that is well-formed as the field `name`; what comes before it is noted."""
     rule, problem = _RULES[name]
     for value in values:
         text = as_text(value).strip()
@@ -188,7 +188,7 @@ def _first(name: str, values: Iterable[object], notes: list[str]) -> str | None:
 
 
 def _click(origins: Sequence[Values], jar: Values, now: datetime, notes: list[str]) -> dict[str, Any]:
-    """Give `fbc`, or the `fbclid` of a click that no fbc holds yet.
+    """Return `fbc`, or the `fbclid` of a click that no fbc holds yet.
 
     A click in the address is newer than what the cookie holds, unless it is the very same: then the cookie knows when
     it was first seen. The HandL UTM Grabber's cookie does not know.
@@ -208,7 +208,7 @@ def _holds(fbc: str, fbclid: str) -> bool:
 
 
 def _session(origins: Sequence[Values], jar: Values, stream: str | None, notes: list[str]) -> str | None:
-    """Give the session of `stream`; without one named, of the only stream that there is."""
+    """Return the session of `stream`; without one named, of the only stream that there is."""
     if stream and isinstance(stream, str):
         found = _first("ga_session_id", _find((parse.ga_stream_cookie(stream),), jar), notes)
     else:
@@ -221,7 +221,7 @@ def _session(origins: Sequence[Values], jar: Values, stream: str | None, notes: 
 
 
 def _forwarded_consent(origins: Iterable[Values], notes: list[str]) -> dict[str, str] | None:
-    """Give the consent that the first origin tells which tells any."""
+    """Return the consent that the first origin tells which tells any."""
     for origin in origins:
         said = {signal: values[0] for signal in SIGNALS if (values := origin.get(signal))}
         if consent := read_consent(said, notes):

@@ -67,7 +67,7 @@ def _missing(jar: Mapping[str, str], query: Mapping[str, str], stream: str) -> d
 
 
 def forward(request: web.Request, place: str, event_id: str | None = None) -> str:
-    """Give the query that a landing page appends to the address behind a call to action at `place`.
+    """Return the query that a landing page appends to the address behind a call to action at `place`.
 
     `event_id` is what browser and server share; each conversion has its own. Meta knows a conversion by event_name and
     event_id, and several forms are a `Lead` there: had they the same id, all but the first would be dropped.
@@ -86,7 +86,7 @@ def forward(request: web.Request, place: str, event_id: str | None = None) -> st
 
 
 def visitor(request: web.Request, *, url: str | None = None) -> outbox.Visitor:
-    """Give the visitor, as any CRM would: all that this needs of aiohttp is the request's plain values."""
+    """Return the visitor, as any CRM would: all that this needs of aiohttp is the request's plain values."""
     headers = dict(request.headers)
     if not _is_public(request.remote) and "X-Forwarded-For" not in request.headers:
         headers["X-Forwarded-For"] = OUTSIDE

@@ -46,7 +46,7 @@ class Contact(MappedAsDataclass, repr=False, kw_only=True):
     country: Mapped[str] = mapped_column(default="")
 
     def person(self) -> outbox.Person:
-        """Give the person as the outbox takes them."""
+        """Return the person as the outbox takes them."""
         return outbox.Person(
             email=self.email,
             first_name=self.first_name,
@@ -105,22 +105,22 @@ async def create_tables(engine: AsyncEngine) -> None:
 
 
 async def newest_lead(session: AsyncSession, handl_id: str | None) -> Lead | None:
-    """Give the last lead of a browser."""
+    """Return the last lead of a browser."""
     return await session.scalar(select(Lead).where(Lead.handl_id == handl_id).order_by(Lead.at.desc()).limit(1))
 
 
 async def newest_account(session: AsyncSession, handl_id: str | None) -> Account | None:
-    """Give the last account that was made in a browser."""
+    """Return the last account that was made in a browser."""
     return await session.scalar(
         select(Account).where(Account.handl_id == handl_id).order_by(Account.at.desc()).limit(1)
     )
 
 
 async def newest_order(session: AsyncSession, account_id: str) -> Order | None:
-    """Give the last order of an account."""
+    """Return the last order of an account."""
     return await session.scalar(select(Order).where(Order.account_id == account_id).order_by(Order.at.desc()).limit(1))
 
 
 async def account_by_email(session: AsyncSession, email: str) -> Account | None:
-    """Give the account of an address, locked, so that two logins at once are not both the first."""
+    """Return the account of an address, locked, so that two logins at once are not both the first."""
     return await session.scalar(select(Account).where(Account.email == email.lower()).with_for_update())

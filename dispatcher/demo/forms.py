@@ -35,7 +35,7 @@ class Answers:
 
 @cache
 def countries() -> tuple[tuple[str, str], ...]:
-    """Give all countries, code and name, by name."""
+    """Return all countries, code and name, by name."""
     return tuple(sorted(((one.alpha_2, one.name) for one in pycountry.countries), key=lambda pair: pair[1]))
 
 

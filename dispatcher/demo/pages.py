@@ -68,21 +68,21 @@ def redirect(address: str) -> web.Response:
 
 
 def handl_id(request: web.Request) -> str | None:
-    """Give the visitor's handlID, if the browser sent one."""
+    """Return the visitor's handlID, if the browser sent one."""
     return request.cookies.get("handlID") or None
 
 
 def account_id(request: web.Request) -> str | None:
-    """Give the account that is signed in."""
+    """Return the account that is signed in."""
     return request.app[SITE].logins.get(request.cookies.get(SESSION, ""))
 
 
 async def account(request: web.Request, session: AsyncSession) -> Account | None:
-    """Give the account that is signed in, locked until the end of the transaction."""
+    """Return the account that is signed in, locked until the end of the transaction."""
     signed_in = account_id(request)
     return await session.get(Account, signed_in, with_for_update=True) if signed_in else None
 
 
 def sandbox_url(request: web.Request) -> str:
-    """Give the sandbox's page, as this browser reaches it."""
+    """Return the sandbox's page, as this browser reaches it."""
     return str(request.url.origin().with_port(request.app[SITE].sandbox_port))

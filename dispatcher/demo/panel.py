@@ -51,7 +51,7 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 async def recorded(session: AsyncSession, handl_id: str | None) -> list[Recorded]:
-    """Give what was recorded of a browser, newest first."""
+    """Return what was recorded of a browser, newest first."""
     found: dict[int, Recorded] = {}
     rows: Any = await session.execute(_RECORDED, {"handl_id": handl_id, "shown": SHOWN})
     for id_, step, event_id, destination, outcome, reason in rows:

@@ -52,7 +52,7 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 async def arrived(ledger: Ledger, visit: ConsoleRequest) -> list[Proof]:
-    """Give the proofs, as soon as everything arrived everywhere, or when patience ends."""
+    """Return the proofs, as soon as everything arrived everywhere, or when patience ends."""
     deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while True:
         found = proofs(ledger, visit)
@@ -62,7 +62,7 @@ async def arrived(ledger: Ledger, visit: ConsoleRequest) -> list[Proof]:
 
 
 def proofs(ledger: Ledger, visit: ConsoleRequest) -> list[Proof]:
-    """Give what has arrived by now of each conversion."""
+    """Return what has arrived by now of each conversion."""
     return [_proof(ledger, recorded) for recorded in visit.recorded]
 
 
@@ -76,7 +76,7 @@ def _proof(ledger: Ledger, recorded: Recorded) -> Proof:
 
 
 def objections(visit: ConsoleRequest, found: Sequence[Proof], ledger: Ledger) -> Iterator[str]:
-    """Give what is not as it should be, a sentence each."""
+    """Return what is not as it should be, a sentence each."""
     steps = tuple(recorded.step for recorded in visit.recorded)
     if steps != STEPS:
         yield f"The log holds {', '.join(steps) or 'nothing'} of this visit; expected {', '.join(STEPS)}."
@@ -148,7 +148,7 @@ def _user_data(arrivals: Sequence[Arrival]) -> dict[str, Any]:
 
 
 def _ga4_person(arrivals: Sequence[Arrival]) -> dict[str, Any]:
-    """Give what GA4 was told of the person, in one mapping."""
+    """Return what GA4 was told of the person, in one mapping."""
     if not arrivals:
         return {}
     envelope: dict[str, Any] = msgspec.json.decode(arrivals[0].envelope)

@@ -17,7 +17,7 @@ PATHS = ("/", "/ledger", "/ledger/requests", "/ledger/summary")
 
 
 async def leaks(database_url: str, sandbox: str, logs: str, needles: Mapping[str, str]) -> tuple[list[str], int]:
-    """Give where one of `needles` (what it is called → its text) was found, a sentence each, and in how many places it was looked for."""
+    """Return where one of `needles` (what it is called → its text) was found, a sentence each, and in how many places it was looked for."""
     haystacks: dict[str, str] = {"the demo's log": logs}
     with psycopg.connect(database_url, autocommit=True) as connection:
         haystacks |= _tables(connection, SCHEMA)
@@ -39,7 +39,7 @@ async def leaks(database_url: str, sandbox: str, logs: str, needles: Mapping[str
 
 
 def _tables(connection: psycopg.Connection, schema: str) -> dict[str, str]:
-    """Give all rows of all tables of a schema, as text."""
+    """Return all rows of all tables of a schema, as text."""
     names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", (schema,)).fetchall()
     tables: dict[str, str] = {}
     for (name,) in names:
@@ -51,7 +51,7 @@ def _tables(connection: psycopg.Connection, schema: str) -> dict[str, str]:
 
 
 def _server_log(connection: psycopg.Connection) -> str:
-    """Give the embedded server's log, which lies beside its data."""
+    """Return the embedded server's log, which lies beside its data."""
     row = connection.execute("SHOW data_directory").fetchone()
     assert row
     return (Path(row[0]).parent / "postgres.log").read_text("utf-8", "replace")

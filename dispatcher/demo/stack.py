@@ -119,7 +119,7 @@ async def serve(
 
 
 def heed_signals() -> asyncio.Event:
-    """Give what is set by Ctrl-C, SIGTERM, or a terminal that closes; from now on none of them ends the process.
+    """Return what is set by Ctrl-C, SIGTERM, or a terminal that closes; from now on none of them ends the process.
 
     So one that comes while the database is being started, which blocks, is heeded as soon as it is there, and one that
     is sent again and again interrupts nothing that is being stopped.
@@ -144,7 +144,7 @@ async def until(stop: asyncio.Event, *tasks: asyncio.Task[Any]) -> None:
 
 
 def choose_port(host: str, asked: int | None, default: int, option: str) -> int:
-    """Give the port that was asked for, else the default, or 0 (any free one) if that is taken."""
+    """Return the port that was asked for, else the default, or 0 (any free one) if that is taken."""
     port = default if asked is None else asked
     try:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
@@ -169,7 +169,7 @@ async def _dispatching(dispatcher: daemon.Daemon) -> AsyncIterator[asyncio.Task[
 
 @contextmanager
 def _database(server_url: str) -> Iterator[str]:
-    """Give the address of a new database; drop it in the end, and first what a killed demo left behind."""
+    """Return the address of a new database; drop it in the end, and first what a killed demo left behind."""
     name = _PREFIX + token_hex(6)
     url = f"{server_url.rsplit('/', 1)[0]}/{name}"
     with psycopg.connect(server_url, autocommit=True) as server:

@@ -107,7 +107,7 @@ class _Browser:
 
 
 def _link(page: str, name: str) -> str:
-    """Give the address of the link that is marked `data-link="name"`."""
+    """Return the address of the link that is marked `data-link="name"`."""
     found = re.search(rf'<a [^>]*href="([^"]*)" data-link="{name}"', page)
     if found is None:
         raise StoryError(f"a page lacks its link {name!r}")

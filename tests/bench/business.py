@@ -74,7 +74,7 @@ WAYS = {"record": _record, "pgqueuer": _on_psycopg, "pgqueuer on asyncpg": _on_a
 
 
 def install(url: str) -> None:
-    """Give a database the CRM's table, and pgqueuer's."""
+    """Return a database the CRM's table, and pgqueuer's."""
     from pgqueuer import PsycopgDriver, Queries
 
     async def peer() -> None:

@@ -123,7 +123,7 @@ def owe_intake(connection: psycopg.Connection[Any]) -> None:
 
 
 def settle(url: str, count: int) -> None:
-    """Give a database a past: `count` events of ten days ago, with receipts at both destinations and what is known of them.
+    """Return a database a past: `count` events of ten days ago, with receipts at both destinations and what is known of them.
 
     It is copied from the events that are there, under other ids and of other persons; what those owe stays owed.
     """

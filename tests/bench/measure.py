@@ -31,7 +31,7 @@ class Goal:
     shape: str = "x"
 
     def holds(self, value: float) -> bool:
-        """Tell whether a value is as promised."""
+        """Return whether a value is as promised."""
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
 

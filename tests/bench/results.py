@@ -86,7 +86,7 @@ def _versions() -> dict[str, str]:
 
 
 def is_well(found: dict[str, Any]) -> bool:
-    """Tell whether every measurement went to its end and every goal was met."""
+    """Return whether every measurement went to its end and every goal was met."""
     return all(not one["failed"] and all(goal["met"] for goal in one["goals"]) for one in found["measurements"])
 
 

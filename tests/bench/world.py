@@ -93,7 +93,7 @@ class World:
 
     @contextmanager
     def database(self, template: str = "template1") -> Iterator[str]:
-        """Give the address of a copy of a template; it goes afterwards."""
+        """Return the address of a copy of a template; it goes afterwards."""
         name = f"bench_{next(self._numbers)}"
         self.copy(template, name)
         try:
@@ -126,7 +126,7 @@ class World:
         return self.template(f"taken_in_{events}", self.recorded(events), lambda url: processes.take_in(self, url))
 
     def template(self, name: str, source: str, make: Callable[[str], object]) -> str:
-        """Give the name of a database that is made of a copy of `source` once, when it is first asked for."""
+        """Return the name of a database that is made of a copy of `source` once, when it is first asked for."""
         if name not in self._made:
             self.say(f"  preparing a database: {name}")
             self.copy(source, name)

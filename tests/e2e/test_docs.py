@@ -170,7 +170,7 @@ def run_shell(world, block):
 
 
 def is_setting(word):
-    """Tell whether a word sets a variable, of those there are."""
+    """Return whether a word sets a variable, of those there are."""
     name, sets, _ = word.partition("=")
     return bool(sets) and name in {setting.metadata["variable"] for setting in fields(Settings)}
 

@@ -21,7 +21,7 @@ async def inbox():
 
 
 def alerts(inbox):
-    """Give what was told of alerts; the time of the daily reports may come meanwhile."""
+    """Return what was told of alerts; the time of the daily reports may come meanwhile."""
     return [(title, body) for title, body in inbox.mail if title in {ATTENTION, ALL_CLEAR}]
 
 
@@ -30,7 +30,7 @@ def titles(inbox):
 
 
 def scraped(dispatcher):
-    """Give the text of the metrics."""
+    """Return the text of the metrics."""
     with urllib.request.urlopen(dispatcher.address() + "/metrics", timeout=10) as answer:
         return answer.read().decode()
 

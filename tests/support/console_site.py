@@ -37,7 +37,7 @@ class Site:
         self.address = address
 
     async def get(self, path: str, **headers: str) -> Page:
-        """Give a page."""
+        """Return a page."""
         async with self.http.get(path, headers=headers, allow_redirects=False) as answer:
             return Page(answer, await answer.text())
 
@@ -56,7 +56,7 @@ class Site:
         return await self.post(path, {"csrf": await self.csrf(), **form}, **headers)
 
     async def csrf(self) -> str:
-        """Give what the forms of this session carry."""
+        """Return what the forms of this session carry."""
         found = re.search(r'name="csrf" value="(\w+)"', (await self.get("/people")).html)
         return found[1] if found else ""
 

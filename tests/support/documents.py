@@ -32,7 +32,7 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """Give the fenced blocks of a page, in their order."""
+    """Return the fenced blocks of a page, in their order."""
     text = page.read_text(encoding="utf-8")
     return [
         Block(
@@ -46,7 +46,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def commands(block: Block) -> list[list[str]]:
-    """Give the commands of a shell block as words, without comments."""
+    """Return the commands of a shell block as words, without comments."""
     lines = block.text.replace("\\\n", " ").splitlines()
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 

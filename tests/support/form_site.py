@@ -20,7 +20,7 @@ LEAD = {"email": "ada@example.com", "first_name": "Ada", "phone": "+44 20 7946 0
 
 
 def multipart(*fields: Any) -> aiohttp.FormData:
-    """Give a multipart form of (name, value) pairs, and of mappings that say more of a field."""
+    """Return a multipart form of (name, value) pairs, and of mappings that say more of a field."""
     form = aiohttp.FormData()
     for field in fields:
         form.add_field(**field) if isinstance(field, dict) else form.add_field(*field)
@@ -42,7 +42,7 @@ class Site:
             return answer.status, answer.headers, json.loads(text) if text else None
 
     async def get(self, path: str) -> tuple[int, Any]:
-        """Give status and answer of a JSON page."""
+        """Return status and answer of a JSON page."""
         async with self.http.get(path) as answer:
             return answer.status, await answer.json()
 
@@ -75,7 +75,7 @@ class Log:
         self.connection = connection
 
     def events(self, *columns: str) -> list[Any]:
-        """Give the columns of all events, in order; of one column (by default `event_id`) its values."""
+        """Return the columns of all events, in order; of one column (by default `event_id`) its values."""
         rows = self.connection.execute(
             f"SELECT {', '.join(columns or ('event_id',))} FROM outbox.event ORDER BY id"
         ).fetchall()

@@ -18,7 +18,7 @@ class Inbox:
     mail: list[tuple[str, str]] = field(default_factory=list)
 
     def titles(self) -> list[str]:
-        """Give the titles of what arrived."""
+        """Return the titles of what arrived."""
         return [title for title, _ in self.mail]
 
     async def take(self, request: web.Request) -> web.Response:
@@ -31,7 +31,7 @@ class Inbox:
 
 @asynccontextmanager
 async def open_inbox() -> AsyncIterator[Inbox]:
-    """Give an inbox that listens; its address holds a secret."""
+    """Return an inbox that listens; its address holds a secret."""
     inbox = Inbox()
     app = web.Application()
     app.router.add_post("/{tail:.*}", inbox.take)

@@ -49,7 +49,7 @@ class Spine:
         self.sandbox.faults[destination].follow(Plan(**plan))
 
     def attempts(self, destination: str) -> list[tuple[str, str | None]]:
-        """Give outcome and reason of all attempts at a destination, in order."""
+        """Return outcome and reason of all attempts at a destination, in order."""
         return self.connection.execute(
             """
             SELECT outcome, reason FROM outbox.attempt JOIN outbox.destination ON id = destination
@@ -59,11 +59,11 @@ class Spine:
         ).fetchall()
 
     def arrivals(self, destination: str) -> list[Arrival]:
-        """Give what arrived at a destination."""
+        """Return what arrived at a destination."""
         return [arrival for arrival in self.sandbox.ledger.arrivals if arrival.destination == destination]
 
     def receipts(self) -> dict[tuple[str, str], tuple[str, str | None]]:
-        """Give outcome and reason by event name (of the log) and destination, revision 0."""
+        """Return outcome and reason by event name (of the log) and destination, revision 0."""
         rows = self.connection.execute(
             """
             SELECT event.event_id, destination.name, receipt.outcome, receipt.reason

@@ -37,7 +37,7 @@ _numbers = count(1)
 def signed(
     event: dict[str, Any] | bytes, *, secret: str = SECRET, age: float = 0, scheme: str = "v1"
 ) -> tuple[bytes, str]:
-    """Give an event as Stripe sends it, and the header Stripe-Signature, made `age` seconds ago."""
+    """Return an event as Stripe sends it, and the header Stripe-Signature, made `age` seconds ago."""
     payload = event if isinstance(event, bytes) else json.dumps(event, indent=2, ensure_ascii=False).encode()
     at = int(time.time() - age)
     mac = hmac.new(secret.encode(), str(at).encode() + b"." + payload, sha256).hexdigest()

@@ -30,7 +30,7 @@ def log(connection):
 
 
 def summary(connection):
-    """Give name, order and value of what is in the log, in minor units."""
+    """Return name, order and value of what is in the log, in minor units."""
     rows = connection.execute(
         "SELECT name, details ->> 'order_id', details ->> 'value' FROM outbox.event ORDER BY 1, 2, 3"
     )

@@ -69,7 +69,7 @@ class Crm:
         self.transactions = {writer: list(transactions(self.plan, writer)) for writer in ("sql", "python")}
 
     def conversions(self, *, rolled_back: bool = False) -> dict[str, str]:
-        """Give event id and name of everything that was, or was not, to be kept."""
+        """Return event id and name of everything that was, or was not, to be kept."""
         return {
             conversion.event_id: conversion.name
             for made in self.transactions.values()

@@ -100,10 +100,10 @@ def blows(plan: Plan) -> list[Blow]:
 
 
 def faults(weather: dict[str, dict[str, Any]], seed: int) -> dict[str, dict[str, Any]]:
-    """Give a weather as the sandbox takes it; an empty one is calm."""
+    """Return a weather as the sandbox takes it; an empty one is calm."""
     return {name: {"seed": seed, **always, **weather.get(name, {})} for name, always in ALWAYS.items()}
 
 
 def is_rejected(event_id: str) -> bool:
-    """Tell whether Meta refuses this event whenever it comes."""
+    """Return whether Meta refuses this event whenever it comes."""
     return crc32(event_id.encode()) % REJECTED_OF == 0

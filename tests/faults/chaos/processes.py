@@ -25,7 +25,7 @@ OUTBOX = Path(sys.executable).with_name("outbox")
 
 
 def postgres(folder: Path, plan: Plan) -> embedded_postgres.Server:
-    """Give a server whose address stays the same, whenever it is started."""
+    """Return a server whose address stays the same, whenever it is started."""
     home = folder / "postgres"
     home.mkdir(mode=0o755)
     return embedded_postgres.Server(home, options={} if plan.fsync else {"fsync": "off"}, port=settled_port())

@@ -214,5 +214,5 @@ class Run:
 
 
 def is_awake(state: dict[str, Any]) -> bool:
-    """Tell whether a destination that runs was asked for work just now."""
+    """Return whether a destination that runs was asked for work just now."""
     return state["last_claim_seconds"] is not None and state["last_claim_seconds"] < CLAIMED_SECONDS

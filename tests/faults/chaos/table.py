@@ -33,7 +33,7 @@ BLOWS = {
 
 
 def tables(seen: Evidence, promises: Sequence[Promise]) -> str:
-    """Give all tables, one after the other."""
+    """Return all tables, one after the other."""
     return "\n\n".join([_summary(seen), _blows(seen), _faults(seen), _promises(promises)])
 
 

@@ -43,23 +43,23 @@ def verdict(seen: Evidence) -> list[Promise]:
 
 
 def ga4_doubles(seen: Evidence) -> tuple[int, int]:
-    """Give how often GA4 took an event again: and counted it, and dropped it (a purchase, by its transaction_id)."""
+    """Return how often GA4 took an event again: and counted it, and dropped it (a purchase, by its transaction_id)."""
     taken = [seen.ledger[event, "ga4"] for event in seen.kept if (event, "ga4") in seen.ledger]
     return sum(counted - 1 for _, counted in taken), sum(received - counted for received, counted in taken)
 
 
 def meta_repeats(seen: Evidence) -> int:
-    """Give how many repeats Meta dropped, beside the re-sends that are meant to be."""
+    """Return how many repeats Meta dropped, beside the re-sends that are meant to be."""
     return sum(max(0, _taken(seen, (event, "meta")) - 1 - seen.revisions[event, "meta"]) for event in seen.kept)
 
 
 def uncertain(seen: Evidence, place: Place) -> int:
-    """Give how many attempts of unknown outcome are in the log."""
+    """Return how many attempts of unknown outcome are in the log."""
     return sum(attempt.outcome == "uncertain" for attempt in seen.attempts.get(place, ()))
 
 
 def _taken(seen: Evidence, place: Place) -> int:
-    """Give how often a destination took an event, counted or not; a refused one never."""
+    """Return how often a destination took an event, counted or not; a refused one never."""
     if place[1] == "meta" and is_rejected(place[0]):
         return 0
     return seen.ledger.get(place, (0, 0))[0]

@@ -51,7 +51,7 @@ def person_of(connection, number):
 
 
 def rows(connection):
-    """Give how many rows each table holds, of those that hold any but the words."""
+    """Return how many rows each table holds, of those that hold any but the words."""
     tables = connection.execute(
         """
         SELECT nspname || '.' || relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -64,7 +64,7 @@ def rows(connection):
 
 
 def nested(levels):
-    """Give an object of so many levels, as text: no encoder of Python's goes deep enough."""
+    """Return an object of so many levels, as text: no encoder of Python's goes deep enough."""
     return '{"a":' * levels + "1" + "}" * levels
 
 

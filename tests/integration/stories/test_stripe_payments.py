@@ -36,7 +36,7 @@ def hashed(key):
 
 
 def arrived(spine, destination, name):
-    """Give the events of a name that arrived at a destination, each valid there."""
+    """Return the events of a name that arrived at a destination, each valid there."""
     arrivals = [arrival for arrival in spine.arrivals(destination) if arrival.event_name == name]
     assert [arrival.problems for arrival in arrivals if arrival.problems] == []
     return arrivals

@@ -41,5 +41,5 @@ asgi = ASGIHandler()
 
 
 def request(environ: dict[str, Any]) -> HttpRequest:
-    """Give Django's request of a WSGI environment."""
+    """Return Django's request of a WSGI environment."""
     return WSGIRequest(environ)

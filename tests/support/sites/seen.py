@@ -18,7 +18,7 @@ def expect(**given: Any) -> None:
 
 
 def options() -> dict[str, Any]:
-    """Give the options of the request that is handled."""
+    """Return the options of the request that is handled."""
     return dict(_options)
 
 
@@ -28,5 +28,5 @@ def remember(visitor: Visitor) -> None:
 
 
 def seen() -> list[Visitor]:
-    """Give what handlers saw since the last `expect`."""
+    """Return what handlers saw since the last `expect`."""
     return list(_visitors)

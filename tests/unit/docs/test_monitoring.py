@@ -30,7 +30,7 @@ EXPRESSIONS = {rule["alert"]: rule["expr"] for rule in ALERTS} | {
 
 
 def series():
-    """Give each series that is exposed, with its labels."""
+    """Return each series that is exposed, with its labels."""
     found = {name: set(gauge.labels) for name, gauge in GAUGES.items()}
     found["outbox_delivered_latency_seconds_bucket"] = {"destination", "le"}
     for metric, names in REGISTRY._collector_to_names.items():
@@ -47,7 +47,7 @@ SERIES = series()
 
 
 def walk(node):
-    """Give a parsed expression and all within it."""
+    """Return a parsed expression and all within it."""
     yield node
     for name in ("expr", "lhs", "rhs", "param"):
         if (child := getattr(node, name, None)) is not None:
