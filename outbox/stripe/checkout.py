@@ -39,14 +39,14 @@ def checkout_metadata(
         rules.account_key: account,
         rules.handl_key: parse_id(handl_id.strip()) or "" if handl_id else "",
     }
-    known = {key: value for key, value in given.items() if is_opaque(value)}
+    valid = {key: value for key, value in given.items() if is_opaque(value)}
     named = {rules.product_key: product} if product and is_opaque(product) else {}
     parameters: dict[str, Any] = {}
-    if known or named:
-        parameters["metadata"] = {**known, **named}
-    if known:
-        parameters[_ALSO[mode]] = {"metadata": known}
+    if valid or named:
+        parameters["metadata"] = {**valid, **named}
+    if valid:
+        parameters[_ALSO[mode]] = {"metadata": valid}
     reference = {"account_id": rules.account_key, "handl_id": rules.handl_key}.get(rules.client_reference, "")
-    if 0 < len(known.get(reference, "")) <= MAX_REFERENCE:
-        parameters["client_reference_id"] = known[reference]
+    if 0 < len(valid.get(reference, "")) <= MAX_REFERENCE:
+        parameters["client_reference_id"] = valid[reference]
     return parameters

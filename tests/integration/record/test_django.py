@@ -126,7 +126,7 @@ def test_a_structural_mistake_that_the_database_finds_ends_the_inner_atomic_only
 
 def test_the_wrapper_itself_and_a_connection_not_opened_yet_are_refused_with_a_sentence():
     for given in (connection, None):
-        with pytest.raises(outbox.ConnectionTypeError, match="is no SQLAlchemy Session"):
+        with pytest.raises(outbox.ConnectionTypeError, match="is neither a SQLAlchemy Session"):
             outbox.record(given, outbox.LeadSubmitted())
 
 

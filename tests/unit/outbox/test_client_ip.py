@@ -88,10 +88,15 @@ def test_a_proxy_that_passes_a_visitors_own_cloudflare_header_on_is_told_to_be_w
 @pytest.mark.parametrize(
     ("remote", "headers", "trusted", "note"),
     [
-        ("127.0.0.1", {}, TRUSTED_PROXIES, "ip: only trusted proxies' addresses were seen, left out"),
-        ("127.0.0.1", {"x-forwarded-for": "<x>"}, TRUSTED_PROXIES, "ip: x-forwarded-for holds what is no IP address"),
-        ("<x>", {}, TRUSTED_PROXIES, "ip: the connection's address is no IP address, left out"),
-        (VISITOR, {}, ("10.0.0.0/8", "<x>"), "trusted_proxies: what is no network was passed over"),
+        ("127.0.0.1", {}, TRUSTED_PROXIES, "ip: only addresses of trusted proxies were found, left out"),
+        (
+            "127.0.0.1",
+            {"x-forwarded-for": "<x>"},
+            TRUSTED_PROXIES,
+            "ip: x-forwarded-for holds something that is not an IP address",
+        ),
+        ("<x>", {}, TRUSTED_PROXIES, "ip: the connection's address is not an IP address, left out"),
+        (VISITOR, {}, ("10.0.0.0/8", "<x>"), "trusted_proxies: an entry that is not a network was ignored"),
     ],
 )
 def test_what_is_wrong_is_noted_without_the_value(remote, headers, trusted, note):

@@ -191,7 +191,7 @@ def test_an_address_with_a_space_in_it_goes_to_google_only():
     sealed = seal({"email": "john smith@example.com"})
 
     assert not sealed.meta
-    assert sealed.notes == ("person.email: an address with a space in it, which is none to Meta, left out",)
+    assert sealed.notes == ("person.email: an address with a space, which is not valid at Meta, left out",)
 
 
 def test_a_gmail_address_of_dots_alone_is_none():

@@ -131,7 +131,7 @@ def test_handlid_is_known_by_its_spellings(name):
 def test_an_event_id_that_a_script_failed_to_fill_in_is_no_event_id(value):
     visitor = seen(query={"fb_event_id": value})
     assert visitor.event_id is None
-    assert visitor.notes == ("event_id: no identifier, left out",)
+    assert visitor.notes == ("event_id: not an identifier, left out",)
 
 
 PAGE = "https://crm.example/form?fb_event_id=1&utm_source=a&token=x"
@@ -312,7 +312,7 @@ def test_the_constructor_leaves_out_what_is_malformed_and_notes_it():
     assert (visitor.handl_id, visitor.campaign) == ("1432", None)
     assert visitor.notes == (
         "fbp: not of the form fb.<n>.<ms>.<id>, left out",
-        "url: no absolute http(s) address, left out",
+        "url: not an absolute http(s) URL, left out",
         "consent ad_user_data: neither granted nor denied, taken as denied",
     )
 
