@@ -24,7 +24,7 @@ from dispatcher.database import embedded_postgres
 from dispatcher.demo import DemoError, proof, running, search, stack
 from dispatcher.demo.panel import Recorded, State
 from dispatcher.demo.story import RAW, STEPS, VISITOR, ConsoleRequest, visit
-from dispatcher.sandbox.ledger import NOTHING, Ledger, Offer
+from dispatcher.sandbox.ledger import NOTHING, Ledger, ParsedEvent
 
 OUTBOX = Path(sys.executable).with_name("outbox")
 FREE_PORTS = ("--port", "0", "--sandbox-port", "0", "--console-port", "0")
@@ -311,15 +311,15 @@ async def test_the_proof_objects_to_what_is_missing_doubled_or_wrong():
     ledger = Ledger()
     seen = ConsoleRequest("shared", [Recorded(1, "lead_submitted", "other", [State("meta", "pending", "", "")])])
     request = ledger.open("meta", "pixel", 0.0, "")
-    ledger.take(request, [Offer("Lead", "other", NOTHING), Offer("Lead", "other", NOTHING)], NOTHING)
+    ledger.record(request, [ParsedEvent("Lead", "other", NOTHING), ParsedEvent("Lead", "other", NOTHING)], NOTHING)
     assert "at meta" not in "\n".join(
         proof.objections(seen, proof.proofs(ledger, seen), ledger)
     )  # a re-send is welcome
-    ledger.take(ledger.open("meta", "pixel", 49 * 3600.0, ""), [Offer("Lead", "other", NOTHING)], NOTHING)
+    ledger.record(ledger.open("meta", "pixel", 49 * 3600.0, ""), [ParsedEvent("Lead", "other", NOTHING)], NOTHING)
     request = ledger.open("ga4", "stream", 0.0, "")
-    ledger.take(
+    ledger.record(
         request,
-        [Offer("generate_lead", "other", NOTHING), Offer("generate_lead", "other", NOTHING)],
+        [ParsedEvent("generate_lead", "other", NOTHING), ParsedEvent("generate_lead", "other", NOTHING)],
         NOTHING,
     )
     sentences = "\n".join(proof.objections(seen, proof.proofs(ledger, seen), ledger))

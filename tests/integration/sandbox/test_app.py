@@ -1,4 +1,4 @@
-"""The sandbox over HTTP, as a dispatcher, a test or the demo meets it."""
+"""The sandbox over HTTP, as a dispatcher, a test or the demo uses it."""
 
 import asyncio
 import gzip
@@ -332,7 +332,7 @@ async def test_user_data_without_events_is_recorded_as_enrichment(http, sandbox)
     [arrival] = sandbox.ledger.arrivals
     assert (arrival.kind, arrival.event_name, arrival.event_id) == ("enrichment", "(user data)", "account-7")
     assert (arrival.verdict, arrival.problems) == ("counted", [])
-    assert (arrival.event, arrival.around) == (None, content)
+    assert (arrival.event, arrival.shared) == (None, content)
 
 
 async def test_the_debug_endpoint_tells_its_messages_and_records_nothing(http, sandbox):

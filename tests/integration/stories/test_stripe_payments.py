@@ -59,7 +59,7 @@ async def test_a_purchase_arrives_with_its_worth_and_with_the_browser_of_the_lan
     parameters = purchase.event["params"]
     assert (parameters["transaction_id"], parameters["value"], parameters["currency"]) == (INVOICE, 29.9, "EUR")
     assert parameters["items"][0]["item_name"] == "ENCY CAM"
-    assert (purchase.around["client_id"], purchase.around["user_id"]) == ("123.456", "42")
+    assert (purchase.shared["client_id"], purchase.shared["user_id"]) == ("123.456", "42")
 
 
 async def test_a_renewal_of_which_stripe_knows_the_customer_only_is_sent_for_the_account(spine, stripe):
@@ -74,7 +74,7 @@ async def test_a_renewal_of_which_stripe_knows_the_customer_only_is_sent_for_the
     assert hashed("42") in subscribe.event["user_data"]["external_id"]
     assert subscribe.event["user_data"]["em"] == [hashed("ada.lovelace@example.com")]  # lent by the session
     [purchase] = arrived(spine, "ga4", "purchase")
-    assert (purchase.around["user_id"], purchase.event["params"]["transaction_id"]) == ("42", INVOICE)
+    assert (purchase.shared["user_id"], purchase.event["params"]["transaction_id"]) == ("42", INVOICE)
 
 
 async def test_a_purchase_that_came_before_its_session_is_sent_again_with_the_account(spine):

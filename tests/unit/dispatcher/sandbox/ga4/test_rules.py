@@ -1,4 +1,4 @@
-"""GA4's documented rules, a row each: what a request is changed into, and which validation messages it gets then."""
+"""GA4's documented rules, a row each: a changed request, and the validation messages it gets."""
 
 from hashlib import sha256
 
@@ -14,7 +14,7 @@ EMPTY = sha256(b"").hexdigest()
 
 
 def body(**changes):
-    """A valid request; a change to None takes the field away, `consent__ad_user_data=…` reaches inside."""
+    """A valid request; a change to None removes the field, `consent__ad_user_data=…` reaches inside."""
     whole = {
         "client_id": "1234567890.1700000000",
         "user_id": "account-7",
