@@ -38,14 +38,14 @@ def demo(
     ] = None,
 ) -> None:
     """Run everything on this machine: a CRM site, its database, the dispatcher, its console, a sandbox of Meta and GA4."""
-    # Its CRM brings SQLAlchemy, which no other command needs.
+    # Only the demo's CRM needs SQLAlchemy.
     from sqlalchemy.exc import OperationalError  # noqa: PLC0415
 
     from dispatcher import demo as demo_site  # noqa: PLC0415
 
-    logs.configure(level=logging.WARNING)  # the pages show what goes on
+    logs.configure(level=logging.WARNING)  # the pages show what is happening
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that has no ✅ shows something else
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot print ✅ prints a replacement
     try:
         if once:
             console = Console(width=max(100, shutil.get_terminal_size().columns))
@@ -64,7 +64,7 @@ def demo(
 
 
 def _announce(running: demo_site.Demo) -> None:
-    typer.echo(f"The site of a small CRM:  {running.site}")
-    typer.echo(f"What arrived:             {running.sandbox.url}")
-    typer.echo(f"The console:              {running.console}")
-    typer.echo("Fill in a form on the first, and see it arrive on the second. Ctrl-C stops everything.")
+    typer.echo(f"CRM site:  {running.site}")
+    typer.echo(f"Sandbox:   {running.sandbox.url}")
+    typer.echo(f"Console:   {running.console}")
+    typer.echo("Fill in a form on the CRM site and watch it arrive in the sandbox. Ctrl-C stops everything.")
