@@ -36,7 +36,7 @@ class Spine:
         async with daemon.running(self.settings, self.database_url) as running:
             return await running.drain()
 
-    async def drain_until_nothing_is_owed(self, **step: float) -> None:
+    async def drain_until_nothing_is_pending(self, **step: float) -> None:
         """Drain, and while something is owed, move the clock on by `step` and drain again."""
         for _ in range(100):
             if not await self.drain():
