@@ -74,7 +74,7 @@ async def test_one_alert_and_one_all_clear(spine, dispatch, inbox, clock):
     assert await asyncio.to_thread(second.wait) == 0
     anew = start()
     (third,) = (dispatcher for dispatcher in dispatchers if dispatcher not in {first, second})
-    await until(lambda: third.said("elected") or anew.said("elected"))
+    await until(lambda: third.logged("elected") or anew.logged("elected"))
     await eventually_scraped(
         anew, 'outbox_destination_state{destination="meta",state="halted"} 1.0', "outbox_dispatchers 2.0"
     )

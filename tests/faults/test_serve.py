@@ -36,11 +36,11 @@ class Server:
         async for line in self.process.stderr:
             self.lines.append(line.decode())
 
-    def said(self, text):
+    def logged(self, text):
         return sum(text in line for line in self.lines)
 
     async def address(self):
-        await until(lambda: self.said("forms are served") or self.process.returncode is not None)
+        await until(lambda: self.logged("forms are served") or self.process.returncode is not None)
         return json.loads(next(line for line in self.lines if "forms are served" in line))["address"]
 
     async def ended(self):
@@ -105,7 +105,7 @@ async def test_a_database_that_is_away_is_said_at_once_and_used_again_when_it_is
     async with http.get(f"{address}/readyz") as ready:
         assert await ready.json() == {"ready": True, "reasons": []}
     assert events(url) == 2
-    assert (server.said("database away"), server.said("database back")) == (1, 1)
+    assert (server.logged("database away"), server.logged("database back")) == (1, 1)
 
 
 async def test_a_database_that_is_away_at_the_start_is_no_reason_not_to_serve(own_server, start, http):
@@ -129,13 +129,13 @@ async def test_a_signal_ends_it_with_0_and_open_connections_do_not_keep_it(datab
     server.process.send_signal(number)
     assert await server.ended() == 0
     assert events(database_url) == 1
-    assert not server.said("Traceback")
+    assert not server.logged("Traceback")
 
 
 async def test_a_database_that_was_not_migrated_is_refused_with_what_to_do(empty_database, start):
     server = await start(empty_database)
     assert await server.ended() == 2
-    assert server.said("run `outbox migrate`")
+    assert server.logged("run `outbox migrate`")
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate", "dispatch", "dispatch --drain"])
@@ -159,4 +159,4 @@ async def test_a_port_that_is_taken_is_said(database_url, start):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = await start(database_url, "--port", str(taken.getsockname()[1]))
         assert await server.ended() == 1
-    assert server.said("cannot listen on 127.0.0.1")
+    assert server.logged("cannot listen on 127.0.0.1")

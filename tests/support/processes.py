@@ -38,13 +38,13 @@ class Dispatcher:
         self.lines.extend(self.process.stderr)
         self.process.stderr.close()
 
-    def said(self, text: str) -> int:
+    def logged(self, text: str) -> int:
         """How many log lines hold `text`."""
         return sum(text in line for line in list(self.lines))
 
     def address(self) -> str:
         """Where its health is served."""
-        wait_until(lambda: self.said("health is served"))
+        wait_until(lambda: self.logged("health is served"))
         line = next(line for line in self.lines if "health is served" in line)
         return json.loads(line)["address"]
 
