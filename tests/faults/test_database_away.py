@@ -1,4 +1,4 @@
-"""The database goes away and comes back: the daemon waits, says so once, and carries on by itself."""
+"""The database becomes unavailable and returns: the daemon waits, logs it once, and continues by itself."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def stop(dispatcher):
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
-async def test_a_restart_is_waited_for_and_said_once(own_server, dispatch, sandbox, mode):
+async def test_a_restart_is_waited_for_and_logged_once(own_server, dispatch, sandbox, mode):
     dispatcher = dispatch(own_server.url, "--port", "0")
     url = own_server.url
     record(url, "before")
@@ -105,7 +105,7 @@ async def test_a_stop_while_the_database_is_away_ends_in_time(own_server, dispat
     await stop(dispatcher)
 
 
-async def test_a_dropped_listening_connection_is_made_anew(own_server, dispatch, sandbox):
+async def test_a_dropped_listening_connection_is_replaced(own_server, dispatch, sandbox):
     with psycopg.connect(own_server.url, autocommit=True) as connection:
         connection.execute("ALTER TABLE outbox.event ENABLE TRIGGER event_notify")
         dispatcher = dispatch(own_server.url)

@@ -1,4 +1,4 @@
-"""Whatever a writer puts into the log: an error or a note, never a stuck queue, and its neighbour is delivered."""
+"""Hostile input from a writer: an error or a note, never a stuck queue, and other events are delivered."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def found(text):
         "hang_after_accept",
     ],
 )
-async def test_a_dispatcher_says_nothing_of_them_whatever_fails(spine, dispatch, fault):
+async def test_a_dispatcher_logs_none_of_them_whatever_fails(spine, dispatch, fault):
     record(spine.connection)
     spine.record(
         name="lead_submitted",

@@ -1,4 +1,4 @@
-"""`outbox serve` as a process: mistakes at the start, a database that goes away, and the end."""
+"""`outbox serve` as a process: errors at the start, an unavailable database, and the shutdown."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Server:
 
 @pytest.fixture
 async def start(tmp_path):
-    """Start `outbox serve` in a folder of its own."""
+    """Start `outbox serve` in its own folder."""
     started = []
 
     async def start(database_url, *arguments, **environment):
@@ -83,7 +83,7 @@ def events(url):
         return connection.execute("SELECT count(*) FROM outbox.event").fetchone()[0]
 
 
-async def test_a_database_that_is_away_is_said_at_once_and_used_again_when_it_is_back(own_server, start, http):
+async def test_an_unavailable_database_is_reported_at_once_and_used_again_when_it_is_back(own_server, start, http):
     url = own_server.url
     server = await start(url)
     address = await server.address()
@@ -99,7 +99,7 @@ async def test_a_database_that_is_away_is_said_at_once_and_used_again_when_it_is
         assert (ready.status, healthy.status) == (503, 200)
         assert (await ready.json())["reasons"] == ["the database does not answer"]
     await asyncio.to_thread(own_server.start)
-    for _ in range(2):  # the page tries again, and once too often
+    for _ in range(2):  # the page retries, once more than necessary
         async with http.post(form, data=LEAD | {"fb_event_id": "later"}) as answer:
             assert answer.status == 204
     async with http.get(f"{address}/readyz") as ready:
@@ -108,7 +108,7 @@ async def test_a_database_that_is_away_is_said_at_once_and_used_again_when_it_is
     assert (server.logged("database away"), server.logged("database back")) == (1, 1)
 
 
-async def test_a_database_that_is_away_at_the_start_is_no_reason_not_to_serve(own_server, start, http):
+async def test_a_database_that_is_unavailable_at_the_start_does_not_prevent_serving(own_server, start, http):
     url = own_server.url
     await asyncio.to_thread(own_server.stop)
     server = await start(url)
@@ -139,7 +139,7 @@ async def test_a_database_that_was_not_migrated_is_refused_with_what_to_do(empty
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate", "dispatch", "dispatch --drain"])
-async def test_a_mistake_in_the_file_is_told_before_anything_is_done(database_url, tmp_path, command):
+async def test_an_error_in_the_file_is_reported_before_anything_is_done(database_url, tmp_path, command):
     path = tmp_path / "funnel.toml"
     path.write_text("[steps.won]\nto.meta = 'Lead'\n[forms.f]\nstep = 'no_such_step'\n")
     process = await asyncio.create_subprocess_exec(
@@ -155,7 +155,7 @@ async def test_a_mistake_in_the_file_is_told_before_anything_is_done(database_ur
         assert connection.execute("SELECT count(*) FROM outbox.step WHERE name = 'won'").fetchone() == (0,)
 
 
-async def test_a_port_that_is_taken_is_said(database_url, start):
+async def test_a_port_that_is_in_use_is_reported(database_url, start):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = await start(database_url, "--port", str(taken.getsockname()[1]))
         assert await server.ended() == 1

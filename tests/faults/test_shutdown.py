@@ -1,4 +1,4 @@
-"""SIGTERM settles what is in flight and gives the rest back; a second signal, or SIGKILL, loses nothing either."""
+"""SIGTERM settles what is in flight and gives the rest back; neither a second signal nor SIGKILL loses anything."""
 
 from __future__ import annotations
 
