@@ -266,7 +266,7 @@ async def test_what_was_typed_is_shown_as_text(demo, browser):
     await page.close()
 
 
-async def test_a_form_that_is_wrong_says_so_keeps_what_was_typed_and_records_nothing(demo, http):
+async def test_an_invalid_form_shows_errors_keeps_what_was_typed_and_records_nothing(demo, http):
     answer = await http.post("/forms/lead-form-ds25", data={**PERSON, "email": "nonsense", "country": "XX"})
     text = await answer.text()
     assert answer.status == 422

@@ -64,7 +64,7 @@ async def hit(http, name="generate_lead", **params):
         return response.status
 
 
-async def test_an_empty_sandbox_says_how_to_point_a_dispatcher_here(page, sandbox):
+async def test_an_empty_sandbox_shows_how_to_point_a_dispatcher_here(page, sandbox):
     await page.goto("/")
     await expect(page.get_by_role("heading", name="Nothing has arrived yet")).to_be_visible()
     await expect(page.locator("pre")).to_contain_text(f"META_CAPI_BASE_URL={sandbox.url}")
@@ -94,7 +94,7 @@ async def test_events_appear_by_themselves_newest_first_and_field_by_field(page,
     await expect(page.locator("[data-total='ga4.counted']")).to_have_text("1")
 
 
-async def test_what_is_invalid_says_why_and_the_payload_can_be_opened(page, http):
+async def test_an_invalid_event_shows_why_and_the_payload_can_be_opened(page, http):
     assert await lead(http, user_data={"em": [DIGEST], "fbc": "AbCdEf", "client_user_agent": "Mozilla/5.0"}) == 400
     await hit(http, ga_event_id="e-1")
     await page.goto("/")

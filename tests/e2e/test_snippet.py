@@ -54,14 +54,14 @@ class Arrival:
     visitor: outbox.Visitor
 
     @property
-    def told(self):
-        """Parameters and fields."""
+    def received(self):
+        """The parameters and fields together."""
         return self.query | self.fields
 
 
 @dataclass
 class Site:
-    """Pages under any name of this machine, and what arrived at `/to` and `/stay` (after which the page stays)."""
+    """Pages under any host name of this machine, and the requests to `/to` and `/stay` (after which the page stays open)."""
 
     port: int = 0
     pages: dict[str, str] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Site:
         return f"http://{host}:{self.port}{path}" + (f"?{urlencode(query)}" if query else "")
 
     def page(self, path, body, options="", scripts=()):
-        """Put up a page with the snippet."""
+        """Add a page with the snippet."""
         more = "".join(f'<script src="{script}" defer></script>' for script in scripts)
         self.pages[path] = (
             f'<!doctype html><link rel="icon" href="data:,"><script src="/outbox.js" defer {options}></script>{more}{body}'
@@ -93,7 +93,7 @@ class Site:
             html = self.pages[request.path]
             return web.Response(text=html, content_type="text/html", headers={"Content-Security-Policy": policy})
         if request.path not in {"/to", "/stay"}:
-            return web.Response(status=204)  # the browser asks for an icon by itself
+            return web.Response(status=204)  # the browser requests an icon by itself
         form = await request.post()
         visitor = outbox.visitor_from_aiohttp(request, form=form)
         fields = dict(form)
@@ -119,7 +119,7 @@ async def site():
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(shared_browser):
-    """A page that must not complain: no error, no violation of its policy."""
+    """A page without errors and violations of its policy."""
     context = await shared_browser.new_context()
     complaints = []
     context.on("console", lambda message: complaints.append(message.text))
@@ -138,7 +138,7 @@ async def give_cookies(page, site, cookies, host="landing.localhost"):
 
 @asynccontextmanager
 async def other_tab(page):
-    """Wait until what is done here has opened another tab, and that is done with loading."""
+    """Wait until the block has opened another tab, and that tab has loaded."""
     async with page.context.expect_page() as opened:
         yield
     await (await opened.value).wait_for_load_state()
@@ -154,17 +154,17 @@ def is_uuid4(text):
 @pytest.mark.parametrize(
     "body", [LINK, FORM, FORM.replace('"post"', '"get" data-fb-loc="hero"')], ids=["a", "post", "get"]
 )
-async def test_everything_that_the_landing_page_knows_is_told(site, page, body):
+async def test_everything_that_the_landing_page_knows_is_forwarded(site, page, body):
     site.page("/", body)
     await give_cookies(page, site, COOKIES)
     await page.goto(site.address(**UTM, fbclid=FBCLID), referer="https://l.facebook.com/l.php?u=secret")
     await page.click("b, button")
     arrival = await site.arrived()
-    told = dict(arrival.told)
-    assert is_uuid4(told.pop("fb_event_id"))
+    received = dict(arrival.received)
+    assert is_uuid4(received.pop("fb_event_id"))
     for own in ("keep", "email", "fb_loc"):
-        told.pop(own, None)
-    assert told == {
+        received.pop(own, None)
+    assert received == {
         **UTM,
         "fbclid": FBCLID,
         "fbc": FBC,
@@ -227,8 +227,8 @@ async def test_cookies_are_understood_in_all_their_forms(site, page, cookies, op
     await give_cookies(page, site, cookies)
     await page.goto(site.address())
     await page.click("button")
-    told = (await site.arrived()).fields
-    assert {name: told[name] for name in told.keys() & IDENTIFIERS} == expected
+    received = (await site.arrived()).fields
+    assert {name: received[name] for name in received.keys() & IDENTIFIERS} == expected
 
 
 async def test_a_newer_click_is_not_hidden_by_the_cookie_of_an_older(site, page):
@@ -237,10 +237,10 @@ async def test_a_newer_click_is_not_hidden_by_the_cookie_of_an_older(site, page)
     await page.goto(site.address(fbclid="IwAR-newer"))
     loaded = await page.evaluate("performance.timeOrigin")
     await page.click("button")
-    told = (await site.arrived()).fields
-    assert told["fbclid"] == "IwAR-newer"
-    assert re.fullmatch(r"fb\.1\.\d{13}\.IwAR-newer", told["fbc"])
-    assert abs(int(told["fbc"].split(".")[2]) - loaded) < 10_000
+    received = (await site.arrived()).fields
+    assert received["fbclid"] == "IwAR-newer"
+    assert re.fullmatch(r"fb\.1\.\d{13}\.IwAR-newer", received["fbc"])
+    assert abs(int(received["fbc"].split(".")[2]) - loaded) < 10_000
 
 
 async def test_what_was_forwarded_to_this_page_goes_on_before_its_own_cookies(site, page):
@@ -249,19 +249,19 @@ async def test_what_was_forwarded_to_this_page_goes_on_before_its_own_cookies(si
     await give_cookies(page, site, COOKIES)
     await page.goto(site.address(**forwarded, fbclid=FBCLID, ga_client_id="9.9"))
     await page.click("button")
-    told = (await site.arrived()).fields
-    assert forwarded.items() <= told.items()
-    assert told["ga_client_id"] == "286403989.1366364567"  # of this one the cookie comes first, as on the server
+    received = (await site.arrived()).fields
+    assert forwarded.items() <= received.items()
+    assert received["ga_client_id"] == "286403989.1366364567"  # here the cookie takes precedence, as on the server
 
 
-# To whom
+# Hosts
 
 
 HOSTS = 'data-hosts="crm.localhost, partner.localhost"'
 
 
 @pytest.mark.parametrize(
-    ("host", "options", "is_told"),
+    ("host", "options", "is_forwarded"),
     [
         ("landing.localhost", "", True),
         ("crm.localhost", "", False),
@@ -271,7 +271,7 @@ HOSTS = 'data-hosts="crm.localhost, partner.localhost"'
         ("localhost", HOSTS, False),
     ],
 )
-async def test_only_the_own_host_and_those_named_are_told(site, page, host, options, is_told):
+async def test_only_the_own_host_and_those_named_receive_anything(site, page, host, options, is_forwarded):
     to = site.address("/stay", host)
     site.page(
         "/",
@@ -284,7 +284,10 @@ async def test_only_the_own_host_and_those_named_are_told(site, page, host, opti
         await page.click(f"text={kind}")
         arrival = await site.arrived(count)
         assert arrival.host == host
-        assert ("fb_event_id" in arrival.told, arrival.told.get("utm_source") == "fb") == (is_told, is_told), kind
+        assert ("fb_event_id" in arrival.received, arrival.received.get("utm_source") == "fb") == (
+            is_forwarded,
+            is_forwarded,
+        ), kind
 
 
 async def test_nothing_goes_from_https_to_http(page):
@@ -323,7 +326,7 @@ async def test_links_that_are_not_marked_and_searches_stay_as_they_are(site, pag
     site.page("/", body)
     await page.goto(site.address(utm_source="fb"))
     await page.click("a, button")
-    assert (await site.arrived()).told.keys() <= {"q"}
+    assert (await site.arrived()).received.keys() <= {"q"}
 
 
 async def test_the_site_may_say_itself_which_they_are(site, page):
@@ -338,7 +341,7 @@ async def test_the_site_may_say_itself_which_they_are(site, page):
     assert (await site.arrived(2)).fields.keys() == {"email"}
 
 
-# What the page has already
+# Existing fields and parameters
 
 
 async def test_fields_that_the_page_has_are_not_overwritten_and_empty_hidden_ones_are_filled(site, page):
@@ -357,7 +360,7 @@ async def test_fields_that_the_page_has_are_not_overwritten_and_empty_hidden_one
     assert (arrival.fields["fbp"], arrival.fields["fb_loc"], arrival.fields["fbc"]) == (FBP, "", "")
     assert "handlID" not in arrival.fields
     assert arrival.visitor.handl_id == "of-the-action"
-    assert await page.evaluate("document.querySelectorAll('input').length") == 0  # the answer's page
+    assert await page.evaluate("document.querySelectorAll('input').length") == 0  # the page of the response
 
 
 async def test_the_page_itself_is_not_changed(site, page):
@@ -388,11 +391,11 @@ async def test_the_campaign_of_a_link_or_form_is_not_mixed_with_the_visitors(sit
     await page.goto(site.address(utm_medium="cpc", utm_campaign="spring"))
     await page.click("a, button")
     arrival = await site.arrived()
-    assert {name: value for name, value in arrival.told.items() if "utm" in name} == {"utm_source": "newsletter"}
-    assert (arrival.told["fbp"], arrival.told["handlID"]) == ("fb.1.1.1", "1432")
+    assert {name: value for name, value in arrival.received.items() if "utm" in name} == {"utm_source": "newsletter"}
+    assert (arrival.received["fbp"], arrival.received["handlID"]) == ("fb.1.1.1", "1432")
 
 
-# However it is sent
+# Ways to submit
 
 
 ADDED = """
@@ -407,7 +410,7 @@ async def test_forms_and_links_that_are_added_later(site, page, selector):
     await page.goto(site.address(utm_source="fb"))
     await page.evaluate(ADDED)
     await page.click(selector)
-    assert (await site.arrived()).told["utm_source"] == "fb"
+    assert (await site.arrived()).received["utm_source"] == "fb"
 
 
 @pytest.mark.parametrize("script", ["form.submit()", "form.requestSubmit()"])
@@ -521,20 +524,20 @@ document.addEventListener("submit", (event) => sent.push(new FormData(event.targ
         await page.click("a")
     await page.click("button")
     await site.arrived(2)
-    assert await page.evaluate("sent") == [arrival.told["fb_event_id"] for arrival in site.arrivals]
+    assert await page.evaluate("sent") == [arrival.received["fb_event_id"] for arrival in site.arrivals]
 
 
-async def test_where_no_id_can_be_made_none_is_told(site, page):
+async def test_where_no_id_can_be_made_none_is_forwarded(site, page):
     await page.add_init_script("delete Crypto.prototype.randomUUID")
     site.page("/", FORM)
     await page.goto(site.address(utm_source="fb"))
     await page.click("button")
-    told = (await site.arrived()).fields
-    assert "fb_event_id" not in told
-    assert told["utm_source"] == "fb"
+    received = (await site.arrived()).fields
+    assert "fb_event_id" not in received
+    assert received["utm_source"] == "fb"
 
 
-# What is remembered, and what consent allows
+# The stored visit, and consent
 
 
 GRANTED = 'data-consent="granted"'
@@ -556,11 +559,11 @@ async def test_with_consent_the_visit_is_remembered_from_page_to_page(site, page
     seen_at = (await page.evaluate("JSON.parse(sessionStorage.getItem('outbox'))"))["at"]
     await page.goto(site.address("/plain"))
     await page.click("button")
-    told = (await site.arrived()).fields
-    assert (told["utm_source"], told.get("utm_medium")) == (source, "cpc" if source == "first" else None)
-    assert told["document_referrer"] == ("https://a.example/" if source == "first" else "https://b.example/")
-    assert told["fbc"] == f"fb.1.{seen_at}.{FBCLID}"  # the newest click, whichever touch counts
-    assert (told["ad_user_data"], told["ad_personalization"]) == ("granted", "granted")
+    received = (await site.arrived()).fields
+    assert (received["utm_source"], received.get("utm_medium")) == (source, "cpc" if source == "first" else None)
+    assert received["document_referrer"] == ("https://a.example/" if source == "first" else "https://b.example/")
+    assert received["fbc"] == f"fb.1.{seen_at}.{FBCLID}"  # the newest click, whichever touch counts
+    assert (received["ad_user_data"], received["ad_personalization"]) == ("granted", "granted")
 
 
 @pytest.mark.parametrize("options", ["", 'data-consent="denied"'])
@@ -574,7 +577,7 @@ async def test_without_consent_nothing_is_stored(site, page, options):
     assert "utm_source" not in (await site.arrived()).fields
 
 
-async def test_consent_that_is_denied_keeps_the_identifiers_here_and_is_told(site, page):
+async def test_consent_that_is_denied_keeps_the_identifiers_here_and_is_forwarded(site, page):
     site.page("/", FORM, 'data-consent="denied"')
     await give_cookies(page, site, COOKIES)
     await page.goto(site.address(utm_source="fb", fbclid=FBCLID))
@@ -596,13 +599,13 @@ window.choose = (word) => { choice = {ad_storage: word, ad_user_data: word, ad_p
     await page.goto(site.address(utm_source="fb", fbclid=FBCLID))
     assert await kept(page) is None
     await page.evaluate("choose('granted')")
-    await page.goto(site.address("/plain"))  # kept when the page was left
+    await page.goto(site.address("/plain"))  # stored when the page was left
     assert "fb" in await kept(page)
     await page.evaluate("choose('granted')")
     await page.click("button")
-    told = (await site.arrived(1)).fields
-    assert (told["utm_source"], told["fbclid"]) == ("fb", FBCLID)
-    assert (told["ad_user_data"], told["ad_personalization"]) == ("granted", "denied")
+    received = (await site.arrived(1)).fields
+    assert (received["utm_source"], received["fbclid"]) == ("fb", FBCLID)
+    assert (received["ad_user_data"], received["ad_personalization"]) == ("granted", "denied")
     await page.evaluate("choose('denied')")
     await page.click("button")
     assert (await site.arrived(2)).fields.keys() & IDENTIFIERS == set()
@@ -619,7 +622,7 @@ async def test_a_browser_without_storage_forwards_all_the_same(site, page):
     assert (await site.arrived()).fields["utm_source"] == "fb"
 
 
-async def test_a_page_that_loads_it_twice_tells_everything_once(site, page):
+async def test_a_page_that_loads_it_twice_forwards_everything_once(site, page):
     site.page("/", LINK.replace("<a", '<a target="_blank"') + FORM.replace("/to", "/stay"), scripts=["/outbox.js"])
     await page.goto(site.address(utm_source="fb"))
     async with other_tab(page):

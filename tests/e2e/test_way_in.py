@@ -24,7 +24,7 @@ from tests.support.waiting import until
 
 OUTBOX = Path(sys.executable).with_name("outbox")
 PERSON = {"email": "Ada.Lovelace@Example.com", "name": "Ada Lovelace", "phone": "+44 20 7946 0958", "country": "GB"}
-IP = "203.0.113.42"  # as the proxy in front of a site tells it
+IP = "203.0.113.42"  # as reported by the proxy in front of a site
 FBCLID = "IwAR0abc_DEF-123"
 NOW = int(time.time())
 COOKIES = {
@@ -138,7 +138,7 @@ def command(spine, tmp_path):
 
 @pytest.fixture
 async def page(browser):
-    """A browser behind a proxy that tells where it is."""
+    """A browser behind a proxy that reports its address."""
     context = await browser.new_context(extra_http_headers={"X-Forwarded-For": IP})
     page = await context.new_page()
     yield page
@@ -288,8 +288,8 @@ async def test_another_company_s_funnel_by_its_file_alone(spine, command, tmp_pa
     )
     await command("dispatch", "--drain")
     await until(lambda: len(spine.sandbox.ledger.arrivals) == 6)
-    told = {(arrival.target, arrival.event_name, arrival.event_id) for arrival in spine.sandbox.ledger.arrivals}
-    assert told == {
+    sent = {(arrival.target, arrival.event_name, arrival.event_id) for arrival in spine.sandbox.ledger.arrivals}
+    assert sent == {
         ("1111111111", "Schedule", "tasting"),
         ("2222222222", "TastingBooked", "tasting"),
         ("G-BAKERY1234", "book_tasting", "tasting"),
@@ -311,5 +311,5 @@ async def test_another_company_s_funnel_by_its_file_alone(spine, command, tmp_pa
     assert {receipts[event, name] for event in ("tasting", "cake") for name in ("ads", "franchise", "web")} == {
         ("delivered", None)
     }
-    # The owner's own destinations stay in the table and are told nothing.
+    # The owner's own destinations stay in the table and get nothing.
     assert receipts["tasting", "meta"] == receipts["tasting", "ga4"] == ("skipped", "no route")

@@ -20,7 +20,7 @@ async def test_every_promise_holds_under_every_disruption():
     assert len(seen.kept) == PLAN.events
 
 
-def test_the_same_seed_draws_the_same_blows():
+def test_the_same_seed_draws_the_same_disruptions():
     assert disruptions(PLAN) == disruptions(PLAN)
     assert {disruption.kind for disruption in disruptions(Plan(seconds=1))} == {
         disruption.kind for disruption in disruptions(PLAN)

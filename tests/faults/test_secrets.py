@@ -1,4 +1,4 @@
-"""People's data and secrets are in no log at any level, no error, no trace of a failure, no repr."""
+"""Personal data and secrets are in no log at any level, no error, no traceback and no repr."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def record(connection):
     return conversion
 
 
-def found(text):
-    return [word for word in (*PERSONAL, *SECRETS) if word in text]
+def found(output):
+    return [text for text in (*PERSONAL, *SECRETS) if text in output]
 
 
 @pytest.mark.parametrize(

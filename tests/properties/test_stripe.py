@@ -1,4 +1,4 @@
-"""Stripe: whatever is in an event, reading it raises nothing, and what it gives can be written into the log."""
+"""Stripe: reading any event raises nothing, and the result can be written into the log."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int
 
 @st.composite
 def broken_events(draw: st.DrawFn) -> Any:
-    """One of Stripe's events, with something else in a few places, or nothing."""
+    """Draw one of Stripe's events with a few values replaced or removed."""
     event = copy.deepcopy(draw(st.sampled_from(EVENTS)))
     for _ in range(draw(st.integers(1, 4))):
         *way, last = draw(st.sampled_from([place for place in places(event) if place]))
@@ -64,7 +64,7 @@ def broken_events(draw: st.DrawFn) -> Any:
 
 
 @given(broken_events())
-def test_a_broken_event_raises_nothing_and_what_it_gives_can_be_stored(event):
+def test_a_broken_event_raises_nothing_and_the_result_can_be_stored(event):
     for rules in (Rules(trials=True), Rules(client_reference="handl_id")):
         reading = read_event(event, rules)
         if reading:

@@ -1,4 +1,4 @@
-"""Recording under Django: `outbox.record` on the connection that Django holds lives and dies with `transaction.atomic`."""
+"""Recording under Django: `outbox.record` on Django's connection commits and rolls back with `transaction.atomic`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 import outbox
 from tests.support.sites import django_site
 
-assert django_site  # which sets Django up
+assert django_site  # importing it sets up Django
 
 
 class Lead(models.Model):

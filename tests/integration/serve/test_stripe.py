@@ -1,4 +1,4 @@
-"""`POST /stripe/webhook`: signed for real; what each answer means to Stripe."""
+"""`POST /stripe/webhook`: really signed; the meaning of each response for Stripe."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_while_the_database_is_not_ready_stripe_is_asked_to_come_back(empt
         assert (await deliver(site, *signed(NEW.invoice_paid())))[0] == 503
 
 
-async def test_the_configuration_says_how_stripe_is_read(shared_database_url, log, tmp_path):
+async def test_the_configuration_controls_how_stripe_is_read(shared_database_url, log, tmp_path):
     path = tmp_path / "outbox.toml"
     path.write_text('[stripe]\naccount_key = "crm"')
     async with serving(shared_database_url, load(path, {}), stripe_secret=Secret(SECRET)) as site:

@@ -1,4 +1,4 @@
-"""The form in which each field is hashed, whichever way people write it, and what is left out."""
+"""The normal form of each field, for every common spelling, and what is left out."""
 # ruff: noqa: RUF001 - other alphabets are what is tested
 
 from datetime import UTC, date, datetime

@@ -1,4 +1,4 @@
-"""Which invoice or Checkout Session counts for what, in the shapes of Stripe's old and new API versions."""
+"""Which invoice or Checkout Session counts as what, in the shapes of Stripe's old and new API versions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def names(conversions):
 # Invoices
 
 
-def test_a_new_subscription_is_a_purchase_with_all_that_the_invoice_tells(stripe):
+def test_a_new_subscription_is_a_purchase_with_all_data_of_the_invoice(stripe):
     event = stripe.invoice_paid(metadata={"account_id": "42", "handl_id": "h-1"})
     assert conversions_of(event) == [
         outbox.SubscriptionPurchased(
@@ -97,14 +97,14 @@ def test_a_manual_invoice_counts_if_it_was_charged_itself_and_is_no_receipt(stri
         assert observed(event) is None
 
 
-def test_a_renewal_says_nothing_of_who_sits_at_the_browser_today(stripe):
+def test_a_renewal_does_not_identify_the_browser(stripe):
     event = stripe.invoice_paid(reason="subscription_cycle", metadata={"account_id": "42", "handl_id": "h-1"})
     [renewal] = conversions_of(event)
     assert (renewal.account_id, renewal.lead_id, renewal.handl_id) == ("42", CUSTOMER, None)
     [unknown] = conversions_of(
         stripe.invoice_paid(reason="subscription_cycle", customer=None, metadata={"handl_id": "h"})
     )
-    assert unknown.handl_id == "h"  # the only thing that is known
+    assert unknown.handl_id == "h"  # the only key
 
 
 def test_metadata_of_the_invoice_goes_before_the_subscription_s_and_that_before_a_line_s(stripe):
@@ -130,7 +130,7 @@ def test_an_opaque_id_that_is_none_is_left_out(stripe, handl_id):
     assert purchase.handl_id is None
 
 
-def test_whoever_is_not_told_is_nobody(stripe):
+def test_an_invoice_without_customer_data_has_no_person(stripe):
     [purchase] = conversions_of(stripe.invoice_paid(buyer=NOBODY, customer=None))
     assert (purchase.person, purchase.account_id, purchase.lead_id) == (None, None, None)
     [purchase] = conversions_of(stripe.invoice_paid(buyer={**NOBODY, "name": "ENCY"}))
@@ -151,7 +151,7 @@ def test_the_product_is_named_as_the_line_describes_it(stripe, description, prod
     assert conversions_of(event)[0].product == product
 
 
-def test_a_proration_names_its_price_where_that_is_told_else_the_product_of_the_metadata():
+def test_a_proration_names_its_price_if_present_else_the_product_of_the_metadata():
     period = (BEGAN, BEGAN + MONTH)
     for stripe, product in ((OLD, "monthly-eu"), (NEW, "Pro")):
         lines = [
@@ -169,7 +169,7 @@ def test_the_product_of_the_line_that_costs_most_counts(stripe):
     assert conversions_of(stripe.invoice_paid(lines=lines))[0].product == "Machine"
 
 
-def test_an_invoice_whose_payment_time_is_not_told_happened_when_the_event_did(stripe):
+def test_an_invoice_without_a_payment_time_happened_at_the_time_of_the_event(stripe):
     event = stripe.invoice_paid(status_transitions=None)
     assert conversions_of(event)[0].occurred_at == datetime.fromtimestamp(BEGAN + 2, UTC)
 
@@ -186,7 +186,7 @@ def test_subscriptions_are_found_where_each_version_keeps_them(stripe):
     assert conversions_of(expanded) == conversions_of(event)
 
 
-def test_what_paid_an_invoice_is_remembered_as_far_as_the_version_tells():
+def test_what_paid_an_invoice_is_remembered_as_far_as_the_version_has_it():
     assert observed(OLD.invoice_paid()) == Observed(
         at=BEGAN + 1, customer=CUSTOMER, payments=(PAYMENT,), order_id=INVOICE
     )
@@ -245,7 +245,7 @@ def test_the_first_payment_after_a_trial_is_the_purchase(stripe, reason):
         ),
     ],
 )
-def test_a_cycle_is_the_first_payment_only_if_it_follows_on_free_time_of_the_beginning(
+def test_a_cycle_is_the_first_payment_only_if_it_follows_a_free_period_at_the_beginning(
     stripe, case, starts_at, free, step
 ):
     event = stripe.invoice_paid(reason="subscription_cycle", period=(starts_at, starts_at + MONTH))
@@ -350,7 +350,7 @@ def test_what_the_buyer_saw_goes_along_and_the_value_stays_in_the_price_s_curren
     }  # fmt: skip
 
 
-def test_a_subscription_s_session_counts_for_nothing_but_says_who_pays(stripe):
+def test_a_subscription_s_session_is_no_conversion_but_ties_the_payer(stripe):
     event = stripe.checkout("subscription", reference="42", metadata={"handl_id": "h-1"})
     assert conversions_of(event) == [
         outbox.Conversion(
@@ -371,7 +371,7 @@ def test_a_subscription_s_session_counts_for_nothing_but_says_who_pays(stripe):
     ("holds", "account_id", "handl_id"),
     [("account_id", "ref", None), ("handl_id", None, "ref"), ("neither", None, None)],
 )
-def test_a_client_reference_is_what_the_crm_says(stripe, holds, account_id, handl_id):
+def test_a_client_reference_is_read_as_configured(stripe, holds, account_id, handl_id):
     [payment] = conversions_of(stripe.checkout(reference="ref"), rules=Rules(client_reference=holds))
     assert (payment.account_id, payment.handl_id) == (account_id, handl_id)
     metadata = {"account_id": "42", "handl_id": "h-1"}
@@ -379,7 +379,7 @@ def test_a_client_reference_is_what_the_crm_says(stripe, holds, account_id, hand
     assert (payment.account_id, payment.handl_id) == ("42", "h-1")
 
 
-def test_a_customer_s_account_is_told_when_it_is_new(stripe):
+def test_a_customer_s_account_is_recorded_when_it_is_new(stripe):
     [tie] = conversions_of(stripe.customer(metadata={"account_id": "42"}))
     assert (tie.name, tie.account_id, tie.lead_id) == ("signed_in", "42", CUSTOMER)
     assert tie.person == PERSON
@@ -396,7 +396,7 @@ def test_a_customer_s_account_is_told_when_it_is_new(stripe):
 
 
 @pytest.mark.parametrize("kind", ["payment_intent.succeeded", "invoice.finalized", "charge.succeeded", "a.new.one", ""])
-def test_other_events_say_nothing(stripe, kind):
+def test_other_events_count_for_nothing(stripe, kind):
     event = stripe.invoice_paid(kind=kind)
     assert read_event(event, Rules()) is None
     assert conversions_of(event) == []

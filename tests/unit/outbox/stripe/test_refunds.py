@@ -43,7 +43,7 @@ def test_a_partial_refund_is_what_the_event_adds_under_the_original_order(stripe
     )
 
 
-def test_what_is_told_of_a_refund_names_nobody(stripe):
+def test_a_refund_observed_holds_no_personal_data(stripe):
     event = stripe.charge_refunded(2990, 990)
     observed = read_event(event, Rules()).observed
     kept = Refund(event_id=f"{CHARGE}:2990", at=AT, currency="EUR", customer=CUSTOMER)
@@ -57,19 +57,19 @@ def test_what_is_told_of_a_refund_names_nobody(stripe):
 @pytest.mark.parametrize(
     ("case", "event", "order_id"),
     [
-        ("its invoice, as charges told before basil", OLD.charge_refunded(10), INVOICE),
+        ("its invoice, as in charges before basil", OLD.charge_refunded(10), INVOICE),
         ("a payment without an invoice", OLD.charge_refunded(10, of=None), PAYMENT),
         (
             "a payment of before there were PaymentIntents",
             OLD.charge_refunded(10, of=None, payment_intent=None),
             CHARGE,
         ),
-        ("nothing: the charge no longer tells", NEW.charge_refunded(10), None),
+        ("nothing: no longer in the charge", NEW.charge_refunded(10), None),
         ("a payment that carries our metadata has no invoice", NEW.charge_refunded(10, metadata=OURS), PAYMENT),
         ("nor had it before", OLD.charge_refunded(10, metadata=OURS), PAYMENT),
     ],
 )
-def test_the_order_as_the_charge_tells_it(case, event, order_id):
+def test_the_order_in_the_charge(case, event, order_id):
     assert step(event).order_id == order_id, case
 
 
@@ -86,7 +86,7 @@ def test_a_refund_that_adds_nothing_counts_for_nothing(stripe):
     [
         NEW.charge_refunded(0),
         NEW.charge_refunded(2990, 2990),
-        NEW.charge_refunded(2990, captured=False),  # an authorisation given up
+        NEW.charge_refunded(2990, captured=False),  # a cancelled authorisation
         NEW.charge_refunded(2990, currency=None),
         NEW.charge_refunded(2990, id=None),
     ],
@@ -95,7 +95,7 @@ def test_where_nothing_went_back_nothing_counts(event):
     assert read_event(event, Rules()) is None
 
 
-def test_what_was_before_is_nothing_where_it_is_not_told(stripe):
+def test_the_amount_before_is_zero_where_it_is_absent(stripe):
     assert (step(stripe.charge_refunded(2990, None)).before, step(stripe.charge_refunded(2990, None)).after) == (
         0,
         2990,
@@ -108,7 +108,7 @@ def test_the_time_is_the_newest_refund_s_where_the_charge_lists_them():
     assert refund.occurred_at == datetime.fromtimestamp(AT - 5, UTC)
 
 
-def test_a_guest_s_refund_says_who_they_are_and_others_are_known_by_their_keys(stripe):
+def test_a_guest_s_refund_carries_the_person_and_others_carry_their_keys(stripe):
     state = State(order_id=PAYMENT, added=2990)
     [refund] = conversions_of(stripe.charge_refunded(2990, customer=None), state)
     assert refund.person.email == "Ada.Lovelace@Example.com"
@@ -129,7 +129,7 @@ def test_a_guest_s_refund_carries_the_only_key_that_is_known():
     ("event", "order_id"),
     [(OLD.invoice_paid(), INVOICE), (NEW.invoice_payment_paid(), INVOICE), (NEW.checkout(), PAYMENT)],
 )
-def test_the_event_that_tells_the_order_releases_what_waited(event, order_id):
+def test_the_event_that_names_the_order_releases_what_waited(event, order_id):
     waiting = Refund(event_id=f"{CHARGE}:500", at=AT, currency="JPY", customer=CUSTOMER, account_id="42", amount=500)
     refund = conversions_of(event, State(order_id=order_id, released=[waiting]))[-1]
     assert refund == outbox.SubscriptionRefunded(
@@ -138,7 +138,7 @@ def test_the_event_that_tells_the_order_releases_what_waited(event, order_id):
     )  # fmt: skip
 
 
-def test_what_the_database_answers_is_understood():
+def test_the_database_s_result_is_understood():
     answer = '{"free": [[1, 2, true]], "order_id": null, "added": 7, "released": [{"event_id": "c:1", "at": 3, "currency": "EUR", "amount": 4}]}'
     state = read(answer)
     assert (state.added, state.order_id, state.free[0].opens, state.released[0].amount) == (7, None, True, 4)

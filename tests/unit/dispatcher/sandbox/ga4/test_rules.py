@@ -207,7 +207,7 @@ def test_user_data_without_events_is_a_valid_request():
     assert messages(body(events=[])) == []
 
 
-def test_a_stale_timestamp_is_told_only_under_enforced_recommendations():
+def test_a_stale_timestamp_is_reported_only_under_enforced_recommendations():
     stale = body(timestamp_micros=MICROS - 73 * HOUR)
     assert messages(stale, enforce=True) == [("timestamp_micros", INVALID)]
     assert messages(stale, enforce=False) == []
