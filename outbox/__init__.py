@@ -1,4 +1,4 @@
-"""Conversions of a CRM, written in its own transaction: what a CRM imports, complete in itself. It never sends.
+"""Record a CRM's conversions in its own transaction. A CRM imports this package only; it never sends anything.
 
 import outbox
 

@@ -1,6 +1,6 @@
-"""The campaign that brought a visitor: utm parameters, and where on the landing page the visitor came from.
+"""The campaign that brought a visitor: utm parameters, and the place on the landing page where the visitor clicked.
 
-Usage: `outbox.Campaign(source="facebook", medium="cpc", fb_loc="hero")`; `Visitor.from_request` reads one by itself.
+Usage: `outbox.Campaign(source="facebook", medium="cpc", fb_loc="hero")`; `Visitor.from_request` reads it automatically.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from outbox.http_input import as_text, is_placeholder, printable
 from outbox.page_url import holds_email
 
-MAX_TEXT = 256  # characters; GA4 takes 100, and cuts when it is sent
+MAX_TEXT = 256  # characters; for GA4 the text is cut to 100 when it is sent
 
 _UTM = {
     "source": "utm_source",
@@ -27,8 +27,8 @@ _LANDING = ("fb_source", "fb_loc")  # the landing page's host, and the place on 
 class Campaign:
     """Where a visitor came from, each a short text or None.
 
-    The constructor never raises for a value: control characters are taken out, long texts cut at 256 characters, and
-    what holds an e-mail address, as links in newsletters do, or is only `undefined`, is left out.
+    The constructor never raises for a value. It removes control characters and cuts texts at 256 characters. It leaves
+    out a value that holds an e-mail address, as links in newsletters do, or that is only a placeholder (`undefined`).
     """
 
     source: str | None = None
@@ -45,11 +45,11 @@ class Campaign:
                 object.__setattr__(self, name, _check(value, name, []))
 
     def to_json(self) -> dict[str, str]:
-        """Give what is known, under the names that `outbox.record` takes."""
+        """Return the fields that are set, under the names that `outbox.record` takes."""
         return {name: value for name in _NAMES if (value := getattr(self, name)) is not None}
 
     def __repr__(self) -> str:
-        """Show what is known."""
+        """Show the fields that are set."""
         return f"Campaign({', '.join(f'{name}={value!r}' for name, value in self.to_json().items())})"
 
 
@@ -59,9 +59,9 @@ Values = Mapping[str, Sequence[object]]
 
 
 def read_campaign(origins: Sequence[Values], cookies: Values, notes: list[str]) -> Campaign | None:
-    """Give the campaign that a request tells, or None.
+    """Return the campaign in a request, or None.
 
-    `origins` are the request's parameters, the most telling first. The utm values all come from the first origin that
+    `origins` are the request's parameters, the most reliable first. The utm values all come from the first origin that
     has any, else from `cookies` (the HandL UTM Grabber keeps each utm parameter in a cookie of its name): the source of
     one click is never joined with the medium of another.
     """

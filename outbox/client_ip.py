@@ -1,14 +1,14 @@
 """The visitor's IP address, behind proxies. Pure.
 
-A header is only text that whoever connects may write, so it counts for as much as the address it came from: it is read
-only if the connection's own address is a trusted proxy's. `X-Forwarded-For` is a list to which each proxy appends the
-address it was called from; read from the right, the first address that is no trusted proxy's is the visitor's, and
-what stands left of it is the visitor's own claim.
+Anyone who connects can write any header, so a header is only as trustworthy as the connection: it is read only if the
+connection's own address belongs to a trusted proxy. `X-Forwarded-For` is a list to which each proxy appends the address
+that called it. Read from the right, the first address that does not belong to a trusted proxy is the visitor's; anything
+left of it was written by the visitor.
 
-Trusted by default are the loopback and private networks, where a reverse proxy or a tunnel of one's own stands.
-Cloudflare's public networks are not among them, as they change: an origin that Cloudflare reaches directly names them
-(https://www.cloudflare.com/ips/) beside the default. A proxy that is trusted must overwrite or remove a
-`CF-Connecting-IP` that a visitor sends; where one does not, leave that header out of `ip_headers`.
+By default the loopback and private networks are trusted, where one's own reverse proxy or tunnel runs. Cloudflare's
+public networks are not among them, because they change: an origin that Cloudflare reaches directly must list them
+(https://www.cloudflare.com/ips/) in addition to the default. A trusted proxy must overwrite or remove a
+`CF-Connecting-IP` that a visitor sends; if it does not, leave that header out of `ip_headers`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from itertools import islice
 
 TRUSTED_PROXIES = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
-IP_HEADERS = ("cf-connecting-ip", "x-forwarded-for")  # the first that tells an address counts
+IP_HEADERS = ("cf-connecting-ip", "x-forwarded-for")  # the first that holds an address is used
 
 _MAX_READ = 4_096  # characters of a header, from the right
 _MAX_NETWORKS = 1_000
@@ -31,7 +31,7 @@ Network = IPv4Network | IPv6Network
 
 
 def parse_ip(text: str) -> str | None:
-    """Give an IP address in its usual form, or None: without brackets, port and zone, and IPv4 out of `::ffff:`."""
+    """Return an IP address in canonical form, or None. Brackets, port and zone are removed, `::ffff:` becomes IPv4."""
     address = _address(text)
     return str(address) if address else None
 
@@ -44,17 +44,18 @@ def client_ip(
     trusted_proxies: Sequence[str] = TRUSTED_PROXIES,
     ip_headers: Sequence[str] = IP_HEADERS,
 ) -> str | None:
-    """Give the visitor's address. `headers` have lower-case names; `remote` is the connection's own address, or empty.
+    """Return the visitor's address. `headers` have lower-case names; `remote` is the connection's own address, or empty.
 
-    None where only trusted proxies are seen: a proxy's address, sent for every visitor, is worse than none.
+    Return None if all addresses belong to trusted proxies: a proxy's address, sent for every visitor, is worse than
+    none.
     """
     networks = _networks(_texts(trusted_proxies))
     if len(networks) < len(_texts(trusted_proxies)):
-        notes.append("trusted_proxies: what is no network was passed over")
+        notes.append("trusted_proxies: an entry that is not a network was ignored")
     connected = _address(remote)
     if connected is None:
         if remote:
-            notes.append("ip: the connection's address is no IP address, left out")
+            notes.append("ip: the connection's address is not an IP address, left out")
         return None
     if not _within(connected, networks):
         return str(connected)
@@ -64,19 +65,19 @@ def client_ip(
             notes.append(f"ip: {name.lower()} {found}")
         elif found:
             return str(found)
-    notes.append("ip: only trusted proxies' addresses were seen, left out")
+    notes.append("ip: only addresses of trusted proxies were found, left out")
     return None
 
 
 def _visitor(header: str, networks: Iterable[Network]) -> Address | str | None:
-    """Give the rightmost address that is no proxy's, None if there is none, or what is wrong with the header."""
+    """Return the rightmost address that is not a proxy's, None if there is none, or a text saying what is wrong."""
     if len(header) > _MAX_READ:
         header = header[-_MAX_READ:].partition(",")[2]
     for hop in reversed(header.split(",")):
         if text := hop.strip():
             address = _address(text)
             if address is None:
-                return "holds what is no IP address, left out"
+                return "holds something that is not an IP address, left out"
             if not _within(address, networks):
                 return address
     return None

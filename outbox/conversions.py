@@ -1,9 +1,9 @@
-"""Typed conversions: one class a funnel step.
+"""Typed conversions: one class per funnel step.
 
 Usage: `outbox.LeadSubmitted(lead_id=lead.id, form="lead-form-ds25", person=outbox.Person(email=…), visitor=visitor)`.
-A step of another company's funnel, which has no class here, is written `outbox.Conversion(name="demo_booked", …)`.
+For a step that has no class here, as in another company's funnel, use `outbox.Conversion(name="demo_booked", …)`.
 
-Constructors never raise for a value: what cannot be used is left out and noted when the conversion is recorded.
+Constructors never raise for a value: one that cannot be used is left out and noted when the conversion is recorded.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Key = str | int
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Conversion:
-    """Something that happened, to be told to every destination.
+    """A funnel step that happened, to be sent to every destination.
 
-    `event_id` is shared with the browser; without one the visitor's (`fb_event_id`) is taken, else a new UUID. The same
-    (`name`, `event_id`) a second time is the same conversion. `occurred_at` is aware; absent: the time of the
-    transaction. `handl_id`, `lead_id` and `account_id` say whom it is about. `details` is anything else worth telling.
+    `event_id` is shared with the browser; without one the visitor's (`fb_event_id`) is used, else a new UUID. The same
+    (`name`, `event_id`) a second time is the same conversion. `occurred_at` is an aware datetime, by default the time of
+    the transaction. `handl_id`, `lead_id` and `account_id` identify the person. `details` is any further data.
     """
 
     name: str
@@ -45,13 +45,13 @@ class Conversion:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def all_details(self) -> dict[str, Any]:
-        """Give `details` and this step's own fields (form, value, …) as one mapping; the step's own fields win."""
+        """Return `details` and this step's own fields (form, value, …) as one mapping; the step's own fields win."""
         step: Any = type(self)  # mypy doubts that a class with a `__hash__` of its own can be hashed itself
         own = {name: value for name in _own_fields(step) if (value := getattr(self, name)) is not None}
         return {**(self.details or {}), **own}
 
     def __repr__(self) -> str:
-        """Show the step and its id; nothing of a person."""
+        """Show the step and its id, but no personal data."""
         return f"{type(self).__name__}(name={self.name!r}, event_id={self.event_id!r})"
 
 
@@ -65,7 +65,7 @@ def _own_fields(step: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class LeadSubmitted(Conversion):
-    """A lead form was sent. `form` names the form, `product` what it is about; value in `currency` (ISO 4217)."""
+    """A lead form was submitted. `form` names the form, `product` its subject; value in `currency` (ISO 4217)."""
 
     name: str = field(default="lead_submitted", init=False)
     form: str | None = None
@@ -85,7 +85,7 @@ class TrialDownloaded(Conversion):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class AccountCreated(Conversion):
-    """An account came to be; its browser (handlID) and leads are one person with it from here on."""
+    """An account was created. Its browser (handlID) and leads belong to the same person from here on."""
 
     name: str = field(default="account_created", init=False)
     account_id: Key
@@ -105,7 +105,7 @@ class TrialStarted(Conversion):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class _Payment(Conversion):
-    """Money moved: `value` in `currency` (ISO 4217) under `order_id`, which no other payment shares."""
+    """A payment of `value` in `currency` (ISO 4217) under `order_id`, which no other payment shares."""
 
     name: str
     value: Amount
@@ -124,7 +124,7 @@ class SubscriptionPurchased(_Payment):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SubscriptionRenewed(_Payment):
-    """A further period was paid, without the customer being there; `order_id` is the invoice's."""
+    """A further period was paid, without the customer being present; `order_id` is the invoice's."""
 
     name: str = field(default="subscription_renewed", init=False)
 
@@ -138,14 +138,14 @@ class SubscriptionUpgraded(_Payment):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SubscriptionRefunded(_Payment):
-    """Money went back: `value` is what was returned (positive), `order_id` the original payment's."""
+    """A refund: `value` is the amount returned (positive), `order_id` that of the original payment."""
 
     name: str = field(default="subscription_refunded", init=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class DemoRequested(Conversion):
-    """A conference, demo, dealer or quote form; `content_category` says which (absent: conference)."""
+    """A conference, demo, dealer or quote form; `content_category` is which of them (by default conference)."""
 
     name: str = field(default="demo_requested", init=False)
     form: str | None = None
@@ -164,7 +164,7 @@ class EmailVerified(Conversion):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SignedIn(Conversion):
-    """Somebody signed in: ties the browser to the account. No destination is told."""
+    """Someone signed in: ties the browser to the account. It is sent to no destination."""
 
     name: str = field(default="signed_in", init=False)
     account_id: Key

@@ -1,6 +1,6 @@
-"""What Meta's and Google's cookies hold, and the parameters that carry the same values. Pure.
+"""The identifiers in Meta's and Google's cookies, and in the parameters that carry the same values. Pure.
 
-Each function takes the text of a cookie or parameter and gives the identifier in it, or None where there is none.
+Each function takes the text of a cookie or parameter and returns the identifier in it, or None.
 
     _fbp, fbp        fb.<subdomain index>.<created, ms>.<random>[.<appendix>]
     _fbc, fbc        fb.<subdomain index>.<click first seen, ms>.<fbclid>[.<appendix>]
@@ -8,8 +8,8 @@ Each function takes the text of a cookie or parameter and gives the identifier i
     _ga_<stream>     GS1.<depth>.<session id>.<number>.<engaged>.<last seen>.…
                      GS2.<depth>.s<session id>$o<number>$g<engaged>$t<last seen>$…   in any order, since May 2025
 
-Meta documents its two (Conversions API, "fbp and fbc parameters"); the appendix of 2 or 8 characters is what its own
-parameter builder adds, and belongs to the value. Google documents the form of neither of its cookies.
+Meta documents its two (Conversions API, "fbp and fbc parameters"); its own parameter builder adds an appendix of 2 or 8
+characters, which belongs to the value. Google documents the form of neither of its cookies.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ _SESSION_ID = re.compile(r"[0-9]{1,20}")
 
 
 def parse_fbp(text: str) -> str | None:
-    """Give Meta's browser id, appendix and all."""
+    """Return Meta's browser id, including the appendix."""
     return text if len(text) <= MAX_ID and _META.fullmatch(text) else None
 
 
 def parse_fbc(text: str) -> str | None:
-    """Give Meta's click id in the form that the Conversions API takes, appendix and all."""
+    """Return Meta's click id in the form that the Conversions API takes, including the appendix."""
     return text if fbclid_of(text) else None
 
 
 def parse_fbclid(text: str) -> str | None:
-    """Give the click id as the advertisement's link carried it. Its case matters: it is never altered."""
+    """Return the click id as the advertisement's link carried it. It is case-sensitive and never altered."""
     return text if len(text) <= MAX_CLICK_ID and _CLICK_ID.fullmatch(text) else None
 
 
 def fbclid_of(fbc: str) -> str | None:
-    """Give the fbclid that is inside `fbc`."""
+    """Return the fbclid that is inside `fbc`."""
     match = _META.fullmatch(fbc) if len(fbc) <= MAX_CLICK_ID + MAX_ID else None
     return parse_fbclid(match[1]) if match else None
 
 
 def fbc_from_fbclid(fbclid: str, first_seen_ms: int) -> str | None:
-    """Give `fb.1.<first_seen_ms>.<fbclid>`, or None if that would not be an fbc.
+    """Return `fb.1.<first_seen_ms>.<fbclid>`, or None if that would not be an fbc.
 
-    `first_seen_ms` is the Unix time, in milliseconds, when this fbclid was first seen. It must stay the same however
-    often the value is made, or Meta sees another click each time. A server that has no cookie writes index 1.
+    `first_seen_ms` is the Unix time, in milliseconds, when this fbclid was first seen. It must be the same every time the
+    value is built, or Meta sees another click each time. A server that has no cookie writes index 1.
     """
     if not 0 < first_seen_ms < 10**15 or parse_fbclid(fbclid) is None:
         return None
@@ -64,20 +64,20 @@ def fbc_from_fbclid(fbclid: str, first_seen_ms: int) -> str | None:
 
 
 def parse_id(text: str) -> str | None:
-    """Give an identifier of the site's own (`fb_event_id`, handlID): no spaces, braces, quotes or `@`."""
+    """Return one of the site's own identifiers (`fb_event_id`, handlID): no spaces, braces, quotes or `@`."""
     return text if len(text) <= MAX_ID and _ID.fullmatch(text) else None
 
 
 def parse_ga_client_id(text: str) -> str | None:
-    """Give GA4's client id: two numbers, an AMP page's, or a UUID, out of a `_ga` cookie or by itself."""
+    """Return GA4's client id: two numbers, an AMP page's, or a UUID, out of a `_ga` cookie or by itself."""
     match = _GA_CLIENT.fullmatch(text) if len(text) <= MAX_ID else None
     return match[1] if match else None
 
 
 def parse_ga_session_id(text: str) -> str | None:
-    """Give GA4's session id, the Unix second at which the session began, out of a GS1 or GS2 cookie or by itself.
+    """Return GA4's session id, the Unix second at which the session began, out of a GS1 or GS2 cookie or by itself.
 
-    `s1748934661$o208$…` is understood as well: what a landing page forwards that takes a GS2 cookie for a GS1 one.
+    `s1748934661$o208$…` is accepted as well: a landing page forwards it if it reads a GS2 cookie as a GS1 one.
     """
     if len(text) > MAX_ID:
         return None
@@ -93,5 +93,5 @@ def parse_ga_session_id(text: str) -> str | None:
 
 
 def ga_stream_cookie(stream: str) -> str:
-    """Give the name of a stream's session cookie: `G-XLHMXGR17M` keeps its sessions in `_ga_XLHMXGR17M`."""
+    """Return the name of a stream's session cookie: `G-XLHMXGR17M` keeps its sessions in `_ga_XLHMXGR17M`."""
     return "_ga_" + stream.removeprefix("_ga_").removeprefix("G-")

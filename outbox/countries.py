@@ -1,7 +1,7 @@
-"""Countries and states, as people write them, to the codes that Meta wants.
+"""Countries and states as people write them, converted to the codes that Meta expects.
 
 Meta, "Customer Information Parameters": a country is its ISO 3166-1 alpha-2 code; a state of the US its two-letter
-code, any other its name. For Canada the parameter builder gives the code of the province, and so do we.
+code, any other its name. For Canada this uses the code of the province, as Meta's parameter builder does.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ _US_STATES = {
     "virginislands": "vi",
     "washingtondc": "dc",
 }
-_US_CODES = frozenset(_US_STATES.values()) | {"aa", "ae", "ap"}  # and the armed forces, which get post as in a state
+_US_CODES = frozenset(_US_STATES.values()) | {"aa", "ae", "ap"}  # the last three: armed forces addresses
 
 _PROVINCES = {
     "alberta": "ab",
@@ -146,7 +146,7 @@ _PROVINCES = {
     "yukon": "yt",
 }
 
-# Which names stand for a code: in their own country, or where no country is given.
+# Names that stand for a code: in their own country, or where no country is given.
 _CODES_OF_STATES: dict[str | None, dict[str, str]] = {
     "us": _US_STATES,
     "ca": _PROVINCES,
@@ -156,7 +156,7 @@ _ISO_3166_2 = re.compile(r"([A-Za-z]{2})-([A-Za-z0-9]{1,3})")
 
 
 def country_code(text: str) -> str:
-    """Give the alpha-2 code, in lower case, of a country given as code (alpha-2 or -3) or English or own name."""
+    """Return the alpha-2 code, in lower case, of a country given as a code (alpha-2 or -3) or by its English or native name."""
     countries = _countries()
     code = countries.get(text.lower()) or countries.get(_key(text))
     if not code:
@@ -165,7 +165,7 @@ def country_code(text: str) -> str:
 
 
 def state(text: str, country: str | None) -> str:
-    """Give the two-letter code in the US and Canada; elsewhere lower case, no punctuation, no spaces, accents kept.
+    """Return the two-letter code in the US and Canada; elsewhere lower case, no punctuation, no spaces, accents kept.
 
     `country` is the lower-case alpha-2 code. Codes as in ISO 3166-2 ("US-CA") lose the country. Codes of digits, as
     of French departments, stay as they are.
@@ -177,7 +177,7 @@ def state(text: str, country: str | None) -> str:
     if country == "us" and form not in _US_CODES:
         raise LeftOut("not a US state")
     if not form:
-        raise LeftOut("no letter or digit in it")
+        raise LeftOut("contains no letter or digit")
     return form
 
 
@@ -198,6 +198,6 @@ def _countries() -> dict[str, str]:
 
 
 def _key(text: str) -> str:
-    """How names of countries are compared: letters only, without accents, "and" and "the"."""
+    """Return a country's name in the form for comparison: letters only, without accents, "and" and "the"."""
     words = re.findall(r"[^\W\d_]+", unicodedata.normalize("NFKD", text.lower()))
     return "".join(word for word in words if word not in ("and", "the"))

@@ -1,7 +1,7 @@
-"""A conversion as the JSON that the SQL function `outbox.record` takes. Pure; raw personal data ends here.
+"""Encode a conversion as the JSON that the SQL function `outbox.record` takes. Pure; raw personal data ends here.
 
-What PostgreSQL or a destination could not take (NUL, a lone surrogate, NaN, a nest without end) is left out and noted,
-so that it never fails the CRM's transaction. A structural mistake raises `ConversionError`, which names the field.
+A value that PostgreSQL or a destination could not take (NUL, a lone surrogate, NaN, endless nesting) is left out and
+noted, so that it never fails the CRM's transaction. A structural mistake raises `ConversionError`, which names the field.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from outbox.errors import ConversionError
 from outbox.sealing import seal
 from outbox.visitor import Visitor
 
-MAX_KEY = 256  # characters of an id; GA4's user_id takes no more (destinations.md 2.2), an index row not much more
+MAX_KEY = 256  # characters of an id: the limit of GA4's user_id (destinations.md 2.2); an index row takes not much more
 MAX_TEXT = 2000  # characters of a text in details; GA4 cuts at 100, Meta names no limit
 MAX_ITEMS = 200  # entries of a list or mapping in details; GA4's limit on items
 MAX_DEPTH = 4  # `items` needs two levels
@@ -41,7 +41,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def encode(conversion: Conversion, *, region: str | None = None) -> bytes:
-    """Give `conversion` as UTF-8 JSON, sealed; `region` is the default region of national phone numbers (alpha-2)."""
+    """Return `conversion` as UTF-8 JSON, sealed; `region` is the default region of national phone numbers (alpha-2)."""
     if not isinstance(conversion, Conversion):
         raise ConversionError("conversion", f"expected an outbox conversion, got {type(conversion).__name__}")
     name = conversion.name
@@ -65,7 +65,7 @@ def encode(conversion: Conversion, *, region: str | None = None) -> bytes:
     campaign = conversion.campaign or (visitor and visitor.campaign)
     consent = read_consent(conversion.consent, notes) or (visitor and visitor.consent)
     if campaign:
-        event["campaign"] = campaign.to_json() or None  # of this and of a visitor the constructors made sure
+        event["campaign"] = campaign.to_json() or None  # both constructors have checked their values
     if consent:
         event["consent"] = consent
     if visitor:
@@ -81,7 +81,7 @@ def encode(conversion: Conversion, *, region: str | None = None) -> bytes:
 
 
 def encode_all(conversions: Sequence[Conversion], *, region: str | None = None) -> bytes:
-    """Give `conversions` as one JSON array, for `outbox.record_many`."""
+    """Return `conversions` as one JSON array, for `outbox.record_many`."""
     return b"[" + b",".join(encode(conversion, region=region) for conversion in conversions) + b"]"
 
 
@@ -100,7 +100,7 @@ def _occurred_at(at: datetime | None) -> str | None:
 
 
 def _key(field: str, value: Any, notes: list[str]) -> str | None:
-    """Give an id as text. The SQL function shortens an `event_id` that is too long, and leaves out other such ids."""
+    """Return an id as text. The SQL function shortens an `event_id` that is too long, and leaves out other long ids."""
     if value is None or value == "":
         return None
     if _is_plain(value, MAX_KEY):
@@ -115,7 +115,7 @@ def _key(field: str, value: Any, notes: list[str]) -> str | None:
 
 
 def _text(value: str, field: str, notes: list[str], limit: int | None = None) -> str:
-    if type(value) is not str:  # of a subclass (a framework's safe string, say) the text alone
+    if type(value) is not str:  # a subclass, such as a framework's safe string: only its text
         value = str.__str__(value)
     if not value.isascii() or "\0" in value:
         value, removed = _UNSTORABLE.subn("", value)
@@ -128,24 +128,24 @@ def _text(value: str, field: str, notes: list[str], limit: int | None = None) ->
 
 
 def _is_plain(value: Any, limit: int) -> TypeGuard[str]:
-    """Tell whether a value is text that can stay as it is; nearly all are."""
+    """Return whether a value is text that needs no change, as nearly all are."""
     return type(value) is str and len(value) <= limit and value.isascii() and "\0" not in value
 
 
 def clean(value: Any, field: str, notes: list[str], depth: int = MAX_DEPTH) -> Any:
-    """Give `value` as JSON that PostgreSQL can store, of bounded size; what is left out is noted under `field`."""
+    """Return `value` as JSON that PostgreSQL can store, of bounded size; what is left out is noted under `field`."""
     for kinds, convert in _CONVERTERS:
         if isinstance(value, kinds):
             return convert(value, field, notes, depth)
-    notes.append(f"{field}: {type(value).__name__} is no JSON value, left out")
+    notes.append(f"{field}: {type(value).__name__} is not a JSON value, left out")
     return None
 
 
 def _clean_number(value: Any, field: str, notes: list[str], depth: int) -> Any:  # noqa: ARG001 - one signature for all
     for kind, in_range in _NUMBERS:
         if isinstance(value, kind) and in_range(value):
-            return kind(value)  # of a subclass (NumPy's float64, say) the number alone
-    notes.append(f"{field}: not a finite number of sensible size, left out")
+            return kind(value)  # a subclass, such as NumPy's float64: only its number
+    notes.append(f"{field}: not a finite number of reasonable size, left out")
     return None
 
 

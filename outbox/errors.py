@@ -1,9 +1,9 @@
-"""What can be wrong with a call. An error names the field and says what to do; it never quotes a value.
+"""The errors of this package. An error names the field and says what to do; it never quotes a value.
 
 OutboxError
-├── ConversionError   the conversion itself cannot be written as it is
-├── ConnectionTypeError   what was given to `record` is no connection that it knows
-└── SignatureError   what claims to come from Stripe does not, or cannot be shown to
+├── ConversionError       the conversion has a structural mistake
+├── ConnectionTypeError   `record` does not support this type of connection
+└── SignatureError        the webhook is not proven to come from Stripe
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class ConversionError(OutboxError, ValueError):
 
 
 class ConnectionTypeError(OutboxError, TypeError):
-    """`record` was given something that is no database connection that it knows."""
+    """`record` was given an object that is not one of the supported database connections."""
 
 
 class SignatureError(OutboxError, ValueError):
-    """A webhook's signature does not prove that Stripe sent it just now: answer 400, and do nothing else."""
+    """A webhook's signature does not prove that Stripe has just sent it: answer 400, and do nothing else."""

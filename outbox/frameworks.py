@@ -1,4 +1,4 @@
-"""The visitor of a framework's own request object: `Visitor.from_request`, given what each framework has of it.
+"""Read the visitor from a framework's own request object: one function per framework for `Visitor.from_request`.
 
     visitor = outbox.visitor_from_django(request, form=request.POST)
 
@@ -9,12 +9,12 @@
 | Flask              | `outbox.visitor_from_flask(request, form=request.form)`                  |
 | Django             | `outbox.visitor_from_django(request, form=request.POST)`                 |
 
-The body is never read here: whether it is a form, JSON or a file, and when, is the handler's to say. `form` is what the
-handler has read of it, if that may carry parameters (the hidden fields `fb_event_id`, `fbp`, … of a landing page); a
-mapping out of JSON will do. The other options are those of `Visitor.from_request`.
+The body is never read here: the handler decides whether it is a form, JSON or a file, and when to read it. `form` is what
+the handler has read, if it may carry parameters (the hidden fields `fb_event_id`, `fbp`, … of a landing page); a mapping
+from JSON works too. The other options are those of `Visitor.from_request`.
 
-No framework is imported. All four give the same visitor for the same request, as query string and cookies are read from
-what was sent, not from what a framework made of it.
+No framework is imported. All four return the same visitor for the same request, because they read the query string and
+cookies as sent, not as parsed by the framework.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class Options(TypedDict, total=False):
-    """What `Visitor.from_request` takes beside the request itself; `remote` in place of the connection's address."""
+    """The further options of `Visitor.from_request`; `remote` replaces the connection's address."""
 
     form: Mapping[str, Any] | None
     remote: str
@@ -42,29 +42,29 @@ class Options(TypedDict, total=False):
 
 
 def visitor_from_aiohttp(request: Any, **options: Unpack[Options]) -> Visitor:
-    """Give the visitor of an `aiohttp.web.Request`."""
+    """Return the visitor of an `aiohttp.web.Request`."""
     return _visitor(request.headers, request.rel_url.raw_query_string, request.remote, options)
 
 
 def visitor_from_starlette(request: Any, **options: Unpack[Options]) -> Visitor:
-    """Give the visitor of a `starlette.requests.Request`, which is also FastAPI's."""
+    """Return the visitor of a `starlette.requests.Request`, which is also FastAPI's."""
     client = request.client
     return _visitor(request.headers, request.scope["query_string"], client.host if client else None, options)
 
 
 def visitor_from_flask(request: Any, **options: Unpack[Options]) -> Visitor:
-    """Give the visitor of a `flask.Request`."""
+    """Return the visitor of a `flask.Request`."""
     return _visitor(request.headers, request.query_string, request.remote_addr, options)
 
 
 def visitor_from_django(request: Any, **options: Unpack[Options]) -> Visitor:
-    """Give the visitor of a `django.http.HttpRequest` (WSGI or ASGI)."""
+    """Return the visitor of a `django.http.HttpRequest` (WSGI or ASGI)."""
     meta = request.META
     return _visitor(request.headers, meta.get("QUERY_STRING", ""), meta.get("REMOTE_ADDR"), options)
 
 
 def _visitor(headers: Mapping[str, str], query: str | bytes, remote: str | None, options: Options) -> Visitor:
-    # A connection without an address is a Unix socket's: whoever speaks there is a proxy on this machine.
+    # A connection without an address is a Unix socket: the peer is a proxy on this machine.
     options.setdefault("remote", remote or LOOPBACK)
     return Visitor.from_request(
         headers=headers, query=query.decode("latin-1") if isinstance(query, bytes) else query, **options

@@ -1,7 +1,7 @@
-"""One HTTP request, of any framework, as plain values: headers, cookies and parameters. Pure, of bounded cost.
+"""One HTTP request, from any framework, as plain values: headers, cookies and parameters. Pure, with bounded cost.
 
-Whatever the mappings hold, nothing here raises: what is no text is passed over, and of what is longer than anything
-genuine only the beginning is read.
+Nothing here raises, whatever the mappings hold: values that are not text are ignored, and of overlong input only the
+beginning is read.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ MAX_VALUES = 8  # values of one name
 
 Values = dict[str, list[str]]
 
-# What scripts write where they have no value.
+# Texts that scripts write when they have no value.
 _PLACEHOLDERS = frozenset({"undefined", "null", "none", "nan", "(not set)", "[object object]", "n/a"})
 
 
 def read_headers(headers: object) -> dict[str, str]:
-    """Give the headers by their lower-case names; those of one name are joined, as RFC 9110 (5.3) joins them."""
+    """Return the headers by their lower-case names; several of one name are joined as in RFC 9110 (5.3)."""
     lines: dict[str, list[str]] = {}
     for name, value in _items(headers):
         if (text := as_text(value)) and len(name) <= MAX_NAME:
@@ -34,9 +34,9 @@ def read_headers(headers: object) -> dict[str, str]:
 
 
 def read_cookies(cookies: object, header: str, notes: list[str]) -> Values:
-    """Give the cookies out of a mapping, or out of the text of the Cookie header if there is none.
+    """Return the cookies from a mapping, or from the text of the Cookie header if there is no mapping.
 
-    A browser may send several of one name (of a domain and its parent): all are kept, in its order.
+    A browser may send several of one name (of a domain and its parent): all are kept, in the order sent.
     """
     pairs: Iterable[tuple[str, object]]
     if cookies is None or isinstance(cookies, str):
@@ -51,7 +51,7 @@ def read_cookies(cookies: object, header: str, notes: list[str]) -> Values:
 
 
 def read_query(query: object, notes: list[str]) -> Values:
-    """Give the parameters out of a mapping (whose values may be lists) or out of a query string."""
+    """Return the parameters from a mapping (whose values may be lists) or from a query string."""
     values: Values = {}
     if isinstance(query, str):
         text = _as_sent(_beginning(query.removeprefix("?"), "&", "query", notes))
@@ -64,7 +64,7 @@ def read_query(query: object, notes: list[str]) -> Values:
 
 
 def as_text(value: object) -> str:
-    """Give a text, whole number or boolean as text, anything else as nothing."""
+    """Return a text, whole number or boolean as text, and an empty text for anything else."""
     if isinstance(value, str):
         return str(value)
     if isinstance(value, bool):
@@ -73,7 +73,7 @@ def as_text(value: object) -> str:
 
 
 def printable(text: str, limit: int) -> str:
-    """Give at most `limit` characters of `text` without its control characters and lone surrogates."""
+    """Return at most `limit` characters of `text` without its control characters and lone surrogates."""
     text = text[: 2 * limit]
     if not text.isprintable():
         text = "".join(char if char.isprintable() else " " * char.isspace() for char in text)
@@ -81,16 +81,16 @@ def printable(text: str, limit: int) -> str:
 
 
 def is_placeholder(text: str) -> bool:
-    """Say whether a script wrote `text` where it had no value: `undefined` as an id would make all visitors one."""
+    """Return whether `text` is a script's placeholder for no value: `undefined` as an id would merge all visitors."""
     return len(text) <= 20 and text.lower() in _PLACEHOLDERS
 
 
-# How a framework's mapping gives all values of a name: Starlette; Werkzeug and Django; aiohttp, as a plain one does.
+# The method that returns all values of a name: in Starlette; in Werkzeug and Django; in aiohttp and plain mappings.
 _ALL_ITEMS = ("multi_items", "lists", "items")
 
 
 def _items(mapping: object) -> Iterator[tuple[str, object]]:
-    """Give the entries of a mapping, the several values of a name (of a multi-mapping, or in a list) one by one."""
+    """Return the entries of a mapping; several values of a name (in a multi-mapping or a list) come one by one."""
     items = next((found for name in _ALL_ITEMS if callable(found := getattr(mapping, name, None))), None)
     for key, value in islice(items(), MAX_NAMES) if items else ():
         if isinstance(key, str):
@@ -99,10 +99,10 @@ def _items(mapping: object) -> Iterator[tuple[str, object]]:
 
 
 def _as_sent(text: str) -> str:
-    """Give what a browser wrote, UTF-8, however a framework turned its bytes into text.
+    """Return the text that a browser sent as UTF-8, however a framework decoded its bytes.
 
-    WSGI (PEP 3333) and Starlette pass them on as if they were Latin-1; aiohttp escapes what is no UTF-8. What is none is
-    taken for Latin-1, which old clients write.
+    WSGI (PEP 3333) and Starlette decode them as Latin-1; aiohttp escapes bytes that are not UTF-8. Such bytes are read as
+    Latin-1, which old clients write.
     """
     if text.isascii():
         return text
@@ -132,7 +132,7 @@ def _beginning(text: str, separator: str, what: str, notes: list[str]) -> str:
 
 
 def _cookie_text(text: str) -> str:
-    """Undo what scripts do to a cookie's value: quotes, and percent-encoding as js-cookie applies it."""
+    """Remove quotes from a cookie's value, and percent-encoding as js-cookie applies it."""
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] == '"':
         text = text[1:-1]

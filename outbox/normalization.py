@@ -1,9 +1,9 @@
 """The form in which each field of a person is hashed.
 
-Every function here takes text that `cleaned` gave and returns the normal form, never an empty one, or raises
+Every function here takes text that `cleaned` returned and returns the normal form, never an empty one, or raises
 `LeftOut`. Meta and Google disagree about e-mail addresses and phone numbers, so each has its own form there. The
 rules are those of Meta's page "Customer Information Parameters" (9 January 2026) and of Google's page "Send
-user-provided data" for the Measurement Protocol. Where a page is silent, the comment says what decided.
+user-provided data" for the Measurement Protocol. Where a page says nothing, a comment gives the reason for the choice.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import unicodedata
 from datetime import date
 
 
-class LeftOut(Exception):  # noqa: N818 - nothing went wrong: this says why a value is not used
-    """Why a value is left out: words of ours, never any part of the value."""
+class LeftOut(Exception):  # noqa: N818 - not an error: it says why a value is not used
+    """The reason why a value is left out, as a fixed text that never contains any part of the value."""
 
 
-# What a keyboard or a web page puts into a text without its being meant. Beyond that the text stays as it is, in NFC.
+# Characters that a keyboard or a web page adds without anybody intending it. Otherwise the text is only brought into NFC.
 _ZEROS = (0x0660, 0x06F0, 0x0966, 0x09E6, 0x0E50)  # Arabic, Persian, Devanagari, Bengali, Thai
 _UNMEANT: dict[int, str | None] = {
     **{0xFEE0 + code: chr(code) for code in range(0x21, 0x7F)},  # full-width letters, digits and signs
@@ -26,7 +26,7 @@ _UNMEANT: dict[int, str | None] = {
     **dict.fromkeys([*range(0x2010, 0x2016), 0x2212], "-"),  # dashes, minus
     **dict.fromkeys([0x02BB, 0x02BC], "'"),  # letters that serve as apostrophes in Hawaiian and Ukrainian
     0x3002: ".",  # ideographic full stop
-    # What nobody sees: soft hyphen, joiners, zero-width and bidirectional marks, variation selectors, byte order mark.
+    # Invisible: soft hyphen, joiners, zero-width and bidirectional marks, variation selectors, byte order mark.
     **dict.fromkeys([0x00AD, 0x034F, 0x061C, 0x180E, 0xFEFF, *range(0xFE00, 0xFE10)]),
     **dict.fromkeys([*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)]),
 }
@@ -36,7 +36,7 @@ _ASCII_BUT_LETTERS_AND_DIGITS = bytes(code for code in range(0x80) if not chr(co
 
 
 def cleaned(text: str) -> str:
-    """Trim, bring into NFC, take out what nobody meant to type; `""` if nothing remains."""
+    """Return the text trimmed, in NFC and without unintended characters; `""` if nothing remains."""
     if text.isascii():
         return text.strip()
     if _ANY_UNMEANT.search(text):
@@ -45,7 +45,7 @@ def cleaned(text: str) -> str:
 
 
 def squeezed(text: str) -> str:
-    """Give letters, digits and accents only, in lower case; `""` if nothing remains."""
+    """Return only the letters, digits and accents, in lower case; `""` if nothing remains."""
     text = text.lower()
     if text.isascii():
         return text if text.isalnum() else text.encode().translate(None, _ASCII_BUT_LETTERS_AND_DIGITS).decode()
@@ -55,8 +55,8 @@ def squeezed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-# RFC 5322 without quoted parts, RFC 6531 for other scripts: each class says which of ASCII may not stand there. Dots may
-# stand anywhere before the @: Japanese carriers gave out such addresses. A top-level domain begins with a letter, which
+# RFC 5322 without quoted parts, RFC 6531 for other scripts: each class lists the ASCII characters that are not allowed. Dots
+# may stand anywhere before the @: Japanese carriers issued such addresses. A top-level domain begins with a letter, which
 # leaves out IP addresses.
 _ADDRESS = re.compile(
     r"""[^\x00-\x20\x7f"(),:;<>@\[\\\]]{1,64}@
@@ -69,7 +69,7 @@ _GMAIL = ("@gmail.com", "@googlemail.com")
 
 
 def email_for_meta(text: str) -> str:
-    """Give the address in lower case; dots and +tag stay, at Gmail too."""
+    """Return the address in lower case; dots and +tag are kept, at Gmail too."""
     address = text.lower()
     if not address.isascii():
         address = unicodedata.normalize("NFC", address)
@@ -81,7 +81,7 @@ def email_for_meta(text: str) -> str:
 
 
 def email_for_google(address: str) -> str:
-    """Give an address that is in Meta's form without the dots before the @ if it is Gmail's; the +tag stays."""
+    """Return an address in Google's form, given Meta's: a Gmail address loses the dots before the @; a +tag is kept."""
     if address.endswith(_GMAIL):
         local, _, domain = address.partition("@")
         if not (local := local.replace(".", "")):
@@ -91,19 +91,19 @@ def email_for_google(address: str) -> str:
 
 
 def name(text: str) -> str:
-    """Give a first or last name, or a city, in lower case: no punctuation, no spaces, accents kept.
+    """Return a first or last name, or a city, in lower case: no punctuation, no spaces, accents kept.
 
-    Meta's page says "no punctuation" and is silent about spaces, and Meta's own libraries disagree: the parameter
-    builder removes both, as the Pixel in the browser does, while the business SDK keeps both. We do what the Pixel
-    does, since Meta asks for the same values from both sides. Accents stay, as in the page's own example "valéry"; of
-    a city Meta allows them, though the builder drops them.
+    Meta's page says "no punctuation" and nothing about spaces, and Meta's own libraries disagree: the parameter builder
+    removes both, as the Pixel in the browser does, while the business SDK keeps both. This follows the Pixel, since Meta
+    asks for the same values from both sides. Accents are kept, as in the page's own example "valéry"; in a city Meta
+    allows them, though the builder drops them.
     """
     form = text.lower()
     if form.isalpha() and form.isascii():
         return form
     form = squeezed(text)
     if not (form.isalpha() or any(map(str.isalpha, form))):
-        raise LeftOut("no letter in it")
+        raise LeftOut("contains no letter")
     return form
 
 
@@ -111,8 +111,8 @@ _ZIP = re.compile(r"[0-9]{5}(?:[- ]?[0-9]{4})?")
 _ZIP_PLUS_4 = re.compile(r"[0-9]{5}[- ][0-9]{4}")
 _ZIP_COUNTRIES = frozenset({"us", "as", "fm", "gu", "mh", "mp", "pr", "pw", "um", "vi"})
 
-# Countries whose postal codes are this many digits and may begin with zeros, which spreadsheets and numeric columns
-# lose (Universal Postal Union, "Postal addressing systems").
+# Number of digits in postal codes that may begin with zeros, which spreadsheets and numeric columns lose, by country
+# (Universal Postal Union, "Postal addressing systems").
 _POSTAL_DIGITS: dict[str | None, int] = {
     **dict.fromkeys(_ZIP_COUNTRIES, 5),
     **dict.fromkeys(["de", "ee", "es", "fi", "fr", "it", "kr", "lt", "mx", "my", "pl", "tr", "ua"], 5),
@@ -124,7 +124,7 @@ _POSTAL_DIGITS: dict[str | None, int] = {
 
 
 def postal_code(text: str, country: str | None) -> str:
-    """Give a postal code in lower case: no space, no dash; five digits in the US, all of it in the UK (Meta: "m11ae").
+    """Return a postal code in lower case: no space, no dash; five digits in the US, all of it in the UK (Meta: "m11ae").
 
     Without a country, 12345-6789 is read as a US ZIP code.
     """
@@ -145,23 +145,23 @@ def postal_code(text: str, country: str | None) -> str:
     return form
 
 
-# ISO 8601 may have the time after it, either form a remark in brackets. A year of birth is "from 1900 to current year"
-# at Meta; there is no clock here, and a year to come matches nobody.
+# A time may follow an ISO 8601 date, and a remark in brackets either form. A year of birth is "from 1900 to current year"
+# at Meta; this module has no clock, and a future year matches nobody.
 _COMPACT_DATE = re.compile(r"([0-9]{8})T")
 _DATE = re.compile(r"([0-9]{1,4})[-/.\s]{1,2}([0-9]{1,2})[-/.\s]{1,2}([0-9]{1,4})(?:[T\s(].*)?", re.DOTALL)
 _YEARS = range(1900, 2101)
 
 
 def date_of_birth(text: str) -> str:
-    """Give YYYYMMDD, of that, of ISO 8601, or of day, month and a four-digit year if it is clear which is which.
+    """Return YYYYMMDD, given that, ISO 8601, or day, month and a four-digit year in an unambiguous order.
 
-    The numbers decide, not the separator: 16.2.1997 and 2/16/1997 are clear, 03/04/1990 and 03.04.1990 are not.
+    The numbers decide, not the separator: 16.2.1997 and 2/16/1997 are unambiguous, 03/04/1990 and 03.04.1990 are not.
     """
     compact = text if len(text) == 8 and text.isdecimal() else _compact(text)
     try:
         year = date.fromisoformat(compact).year
     except ValueError:
-        raise LeftOut("no such day") from None
+        raise LeftOut("no such date") from None
     if year not in _YEARS:
         raise LeftOut("not a year of birth")
     return compact
@@ -182,7 +182,7 @@ def _compact(text: str) -> str:
     elif int(second) > 12 or int(first) == int(second):
         year, month, day = third, first, second
     else:
-        raise LeftOut("day and month cannot be told apart")
+        raise LeftOut("day and month are ambiguous")
     return f"{year}{month:0>2}{day:0>2}"
 
 
@@ -193,8 +193,8 @@ _GENDERS = {
 
 
 def gender(text: str) -> str:
-    """Give `f` or `m`; Meta knows no other."""
+    """Return `f` or `m`, the only values that Meta accepts."""
     initial = _GENDERS.get(text.lower()) or _GENDERS.get(squeezed(text))
     if not initial:
-        raise LeftOut("neither of the two that Meta knows")
+        raise LeftOut("neither of the two values that Meta accepts")
     return initial

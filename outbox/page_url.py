@@ -1,8 +1,9 @@
-"""Addresses of pages, as they may be told to others: without secrets and without what is known of a person. Pure.
+"""Page URLs in a form that may be sent to destinations: without secrets and without personal data. Pure.
 
-Destinations get the page of an event. Its address may carry what they must not have: the token of a password reset,
-the code of a login, the e-mail address that a newsletter put into its links. GA4 forbids personal data in any field.
-So parameters go whose names say so, or whose values look like it; those of advertising stay, and the rest unaltered.
+Destinations receive the page of an event. Its URL may carry things that they must not have: the token of a password
+reset, a login code, the e-mail address that a newsletter put into its links. GA4 forbids personal data in any field. So
+parameters are removed whose names indicate such data, or whose values look like it. Advertising parameters and all
+others are kept unaltered.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from urllib.parse import SplitResult, quote, unquote, unquote_plus, urlsplit
 MAX_URL = 1_000  # characters; GA4 takes no longer page_location
 _MAX_READ = 8_192
 
-# Parameters of advertising and of the landing pages: kept, unless an e-mail address or a token is in them.
+# Parameters of advertising and of the landing pages: kept, unless they hold an e-mail address or a token.
 _ADVERTISING = re.compile(
     r"utm_\w+|fbclid|gclid|gbraid|wbraid|dclid|msclkid|ttclid|twclid|li_fat_id|fb_event_id|fb_source|fb_loc|fbp|fbc"
 )
-# In any part of a name …
-_TELLING_PART = re.compile(
+# Parameter names that indicate a secret or personal data: these in any part of a name …
+_SENSITIVE_PART = re.compile(
     "token|passw|secret|session|mail|phone|mobile|auth|apikey|signature|credential|birth|firstname|lastname|surname"
     "|fullname|username|nickname|address|postcode|postal|jsessionid|phpsessid"
 )
-# … or a whole word of it: `promo_code`, `user[name]`, `firstName`, but not `keyword`.
-_TELLING_WORD = re.compile(
+# … or these as a whole word of it: `promo_code`, `user[name]`, `firstName`, but not `keyword`.
+_SENSITIVE_WORD = re.compile(
     "key|code|pass|pwd|pw|pin|otp|sid|sess|jwt|sig|hash|nonce|state|ticket|invite|magic|login|user|name|fname|lname"
     "|tel|cell|whatsapp|msisdn|street|city|zip|dob|gender|ip|ssn|iban|card|cvc|cvv|passport|eid"
 )
@@ -40,14 +41,14 @@ _SAFE = "%/:@!$&'()*+,;=~-._?[]"
 
 
 def clean_url(text: str) -> str | None:
-    """Give an absolute http(s) address without credentials, fragment and telling parameters, or None if it is none.
+    """Return an absolute http(s) URL without credentials, fragment and sensitive parameters, or None if it is not one.
 
-    At most 1000 characters: of a longer one, the parameters that fit. Cleaning twice changes nothing more.
+    The result has at most 1000 characters: parameters that do not fit are dropped. Cleaning is idempotent.
     """
     return _clean(_readable(text))
 
 
-# A site has few pages, and most parameters come again and again. What is remembered is no longer than what is read.
+# A site has few pages, and most parameters recur. Each cached key is at most _MAX_READ characters long.
 @lru_cache(maxsize=1024)
 def _clean(text: str) -> str | None:
     page, _, query = text.partition("#")[0].partition("?")
@@ -65,7 +66,7 @@ def _clean(text: str) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _clean_page(page: str) -> str | None:
-    """Give an address without its query, cleaned."""
+    """Return a cleaned URL, given one without its query."""
     split = _split(page)
     if split is None:
         return None
@@ -76,12 +77,12 @@ def _clean_page(page: str) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _clean_pair(pair: str) -> str:
-    """Give a parameter as it may be told; an empty text if it may not."""
-    return "" if not pair or _is_telling(pair) else quote(pair, safe=_SAFE)
+    """Return a parameter, encoded, or an empty text if it must not be sent."""
+    return "" if not pair or _is_sensitive(pair) else quote(pair, safe=_SAFE)
 
 
 def query_of(text: str, *, host: str | None = None) -> str:
-    """Give the query string of an address, if it is on `host` (any, if None); its port does not matter."""
+    """Return the query string of a URL if it is on `host` (any if None); its port is ignored."""
     split = _split(_readable(text))
     if split is None or (host is not None and split[0].hostname != _host_name(host)):
         return ""
@@ -89,12 +90,12 @@ def query_of(text: str, *, host: str | None = None) -> str:
 
 
 def holds_email(text: str) -> bool:
-    """Say whether something in `text` looks like an e-mail address."""
+    """Return whether `text` contains something that looks like an e-mail address."""
     return "@" in text and _EMAIL.search(text) is not None
 
 
 def _readable(text: str) -> str:
-    """Give the address without control characters, and no more of it than is read."""
+    """Return the URL without control characters, cut at `_MAX_READ`."""
     text = text.strip()
     if len(text) > _MAX_READ:
         beginning = text[:_MAX_READ]
@@ -103,7 +104,7 @@ def _readable(text: str) -> str:
 
 
 def _split(text: str) -> tuple[SplitResult, str] | None:
-    """Give the parts of an absolute http(s) address, and its origin in canonical form."""
+    """Return the parts of an absolute http(s) URL, and its origin in canonical form."""
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
@@ -126,47 +127,47 @@ def _host_name(host: str) -> str | None:
 
 
 def _clean_segment(segment: str) -> str:
-    """Give a segment of a path without telling matrix parameters (`;jsessionid=…`); a telling one is blotted out."""
+    """Return a path segment without sensitive matrix parameters (`;jsessionid=…`); a sensitive one becomes `-`."""
     name, *matrix = segment.split(";")
     plain = unquote(unquote(name))
     if holds_email(plain) or _holds_token(plain):
         name = "-"
-    return ";".join([name, *(pair for pair in matrix if not _is_telling(pair))])
+    return ";".join([name, *(pair for pair in matrix if not _is_sensitive(pair))])
 
 
-def _is_telling(pair: str) -> bool:
-    """Say whether a parameter, still encoded, tells a secret or who somebody is."""
+def _is_sensitive(pair: str) -> bool:
+    """Return whether a parameter, still encoded, holds a secret or personal data."""
     raw_name, _, raw_value = pair.partition("=")
     name, value = unquote(unquote_plus(raw_name)), unquote(unquote_plus(raw_value))
-    if holds_email(name) or holds_email(value) or _is_nested_telling(value):
+    if holds_email(name) or holds_email(value) or _is_nested_sensitive(value):
         return True
     if _ADVERTISING.fullmatch(name):
         return value.startswith("eyJ")
-    return _is_telling_name(name) or _holds_token(value) or _is_phone(value) or _is_phone(name)
+    return _is_sensitive_name(name) or _holds_token(value) or _is_phone(value) or _is_phone(name)
 
 
-def _is_nested_telling(value: str) -> bool:
-    """Say whether a value is itself an address, or a list of parameters, with a telling name in it."""
+def _is_nested_sensitive(value: str) -> bool:
+    """Return whether a value is itself a URL or a list of parameters with a sensitive name in it."""
     inner = re.split("[?&;#]", value)
-    return any(_is_telling_name(name) for name, equals, _ in (pair.partition("=") for pair in inner) if equals)
+    return any(_is_sensitive_name(name) for name, equals, _ in (pair.partition("=") for pair in inner) if equals)
 
 
-def _is_telling_name(name: str) -> bool:
+def _is_sensitive_name(name: str) -> bool:
     if len(name) > 100:
         return True
-    words = re.split(r"[^a-z0-9]+", _CAMEL.sub("_", name).lower())
-    return _TELLING_PART.search("".join(words)) is not None or any(map(_TELLING_WORD.fullmatch, words))
+    parts = re.split(r"[^a-z0-9]+", _CAMEL.sub("_", name).lower())
+    return _SENSITIVE_PART.search("".join(parts)) is not None or any(map(_SENSITIVE_WORD.fullmatch, parts))
 
 
 def _holds_token(text: str) -> bool:
-    """Say whether a JWT, a digest or a long random word is in `text`."""
+    """Return whether `text` contains a JWT, a digest or a long random word."""
     if _JWT_OR_DIGEST.search(text):
         return True
     return any(all(kind.search(word) for kind in _KINDS) for word in _LONG_WORD.findall(text))
 
 
 def _is_phone(text: str) -> bool:
-    """Say whether `text` could be a phone number: 7 digits with signs between them, or 10 without; 15 at most."""
+    """Return whether `text` could be a phone number: 7 digits with signs between them, or 10 without; 15 at most."""
     text = text.strip()
     if not _PHONE.fullmatch(text):
         return False

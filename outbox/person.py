@@ -1,4 +1,4 @@
-"""A person as a CRM knows them, on the way to being sealed."""
+"""A person as a CRM knows them, before sealing."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import msgspec
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a conversion is about; every field is optional, and any spelling that people use will do.
+    """The person that a conversion is about. Every field is optional, in any common spelling.
 
-    `country` says how a national phone number, a state and a postal code are to be read, so it is worth giving.
-    `date_of_birth` is a date, or text of which it is clear what is day and what is month. A value that is hashed
-    already (SHA-256) is passed on as it is. Nothing is checked here: what cannot be used is left out when the person
-    is sealed, and noted, so that a bad value never fails the business transaction.
+    `country` determines how a national phone number, a state and a postal code are read, so it is worth setting.
+    `date_of_birth` is a date, or text in which day and month are unambiguous. A value that is already hashed (SHA-256)
+    is passed on unchanged. Nothing is checked here: an unusable value is left out and noted when the person is sealed,
+    so that it never fails the business transaction.
 
-    What is printed of a person (`repr`, `str`, `format`, rich) is only which fields are set.
+    Printing a person (`repr`, `str`, `format`, rich) shows only which fields are set.
     """
 
     email: str | None = None

@@ -1,8 +1,8 @@
-"""Phone numbers, read as phonenumbers (Google's libphonenumber) reads them.
+"""Phone numbers in E.164, read with phonenumbers (Google's libphonenumber).
 
-A number is used if it is *possible*: its calling code exists and it has a length that numbers there have. It need not
-be *valid* (lie in a range known to be in use), because ranges open faster than libraries are updated, and the hash of
-a number that nobody has matches nobody. Where a text can be read in more than one way, a valid reading goes first.
+A number is used if it is *possible*: its calling code exists and its length occurs there. It need not be *valid* (lie in
+a range known to be in use), because ranges open faster than libraries are updated, and the hash of a number that nobody
+has matches nobody. Where a text can be read in more than one way, a valid reading takes precedence.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 _SEPARATORS = b" ().-"
 _DIALLED_AFTER_PLUS = re.compile(r"\+\s*00")  # "+001 616…", "+0049…"
 _REGION_BEFORE = re.compile(r"([A-Z]{2})\s(?=[(\d])")  # "US (650)555-1212"
-_AFTER_NUMBER = re.compile(r"(?<=\d)\s*[^\d\s()./-].*", re.DOTALL)  # an extension, or words
+_AFTER_NUMBER = re.compile(r"(?<=\d)\s*[^\d\s()./-].*", re.DOTALL)  # an extension, or text
 
 
 def e164(text: str, region: str | None) -> str:
-    """Give `+` and digits, Google's form; Meta's is the same without the `+`. No extension.
+    """Return `+` and digits, Google's form; Meta's is the same without the `+`. No extension.
 
-    `region` (alpha-2, either case) is where a number that does not begin with `+` or `00` is dialled. Without it a
-    national number cannot be used: as Meta says, a number without its country code matches nobody.
+    `region` (alpha-2, either case) is where a number without `+` or `00` is dialled. Without it a national number cannot
+    be used: according to Meta, a number without its country code matches nobody.
     """
     if text[0] == "+" and text.isascii() and (number := _plain_international(text)):
         return number
@@ -50,7 +50,7 @@ def e164(text: str, region: str | None) -> str:
     if possible:
         return possible
     if region is None and "+" not in text and not text.startswith("00"):
-        raise LeftOut("a national number, and no country or region to read it by")
+        raise LeftOut("a national number, and neither country nor region is known")
     raise LeftOut("not a possible number")
 
 
@@ -61,24 +61,24 @@ class _Reading(NamedTuple):
 
 
 def _readings(text: str, region: str | None) -> Iterator[_Reading]:
-    """Give the ways to read a text, the most likely first."""
+    """Return the ways to read a text, the most likely first."""
     if "+" in text:
         yield _Reading(text, None)
         return
     digits = re.sub(r"\D", "", _AFTER_NUMBER.sub("", text))
     if digits.startswith("00"):
-        yield _Reading(text, region, only_if_valid=True)  # it may dial abroad in the region's own way
+        yield _Reading(text, region, only_if_valid=True)  # 00 may also be the region's own prefix for calls abroad
         yield _Reading(f"+{digits.lstrip('0')}", None)
         return
     if region is None:
         return
     metadata = PhoneMetadata.metadata_for_region(region)
     calling_code, trunk = (str(metadata.country_code), metadata.national_prefix) if metadata else ("", None)
-    # German numbers may be so long that 4915112345678 passes for a national one; at home it would begin with 0.
+    # German numbers may be so long that 4915112345678 could be a national one; but a national one would begin with 0.
     if trunk and digits.startswith(calling_code) and not digits.startswith(trunk):
         yield _Reading(f"+{digits}", None, only_if_valid=True)
     yield _Reading(text, region)
-    # Not as it is dialled, but clear: "01(650)123-4567" in the US, and numbers of elsewhere that lack their plus.
+    # Not dialled this way, but unambiguous: "01(650)123-4567" in the US, and foreign numbers that lack their plus.
     if digits.startswith(f"0{calling_code}"):
         yield _Reading(f"+{digits[1:]}", None)
     if not digits.startswith("0"):
@@ -86,12 +86,12 @@ def _readings(text: str, region: str | None) -> Iterator[_Reading]:
 
 
 def _read(reading: _Reading) -> tuple[str | None, bool]:
-    """Give the number in E.164 if it is possible, and whether it is valid."""
+    """Return the number in E.164 if it is possible, and whether it is valid."""
     try:
         number = phonenumbers.parse(reading.text, reading.region)
     except NumberParseException:
         return None, False
-    # One that is possible only within its own area lacks the area code.
+    # A number that is possible only within its own area lacks the area code.
     if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
         return None, False
     valid = phonenumbers.is_valid_number(number)
@@ -101,18 +101,18 @@ def _read(reading: _Reading) -> tuple[str | None, bool]:
 
 
 class _Plan(NamedTuple):
-    """How numbers under one calling code look."""
+    """The form of the numbers under one calling code."""
 
-    start: int  # of what follows the calling code
-    lengths: frozenset[int]  # of that
-    trunk: re.Pattern[str] | None  # what may stand before it at home, and does not belong to the number
+    start: int  # where the national number starts
+    lengths: frozenset[int]  # of the national number
+    trunk: re.Pattern[str] | None  # prefix for calls within the country, not part of the number
 
 
 def _plain_international(text: str) -> str | None:
-    """Give what `_read` would for `+`, digits and the usual separators, several times faster; None if in doubt.
+    """Return the result of `_read` for `+`, digits and the usual separators, several times faster; None if in doubt.
 
-    In doubt is a number that may carry a trunk prefix, such as +49 (0)30…, because removing it takes judgement, and one
-    that may be a single digit over and over.
+    In doubt are numbers that may carry a trunk prefix, such as +49 (0)30…, because removing it takes judgement, and
+    numbers that may be one repeated digit.
     """
     digits = text[1:]
     if not digits.isdecimal():
@@ -129,9 +129,9 @@ def _plain_international(text: str) -> str | None:
     return f"+{digits}"
 
 
-@lru_cache(maxsize=2048)  # more than there are texts of up to three digits
+@lru_cache(maxsize=2048)  # more than there are texts of one to three digits
 def _plan(beginning: str) -> _Plan | None:
-    """Give the plan of the calling code with which a number begins: of none can another one be the beginning."""
+    """Return the plan of the calling code with which a number begins. No calling code is a prefix of another."""
     plans = (_plan_of(beginning[:length]) for length in (1, 2, 3))
     return next(filter(None, plans), None)
 

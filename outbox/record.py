@@ -1,12 +1,12 @@
-"""Writing conversions: one call, inside the CRM's own transaction.
+"""Record conversions: one call, inside the CRM's own transaction.
 
     with Session.begin() as session:
         session.add(lead)
         outbox.record(session, outbox.LeadSubmitted(lead_id=lead.id, person=outbox.Person(email=…)))
 
-One statement, `SELECT outbox.record(…)`, on the connection that is given; if the transaction rolls back, nothing was
-recorded. Persons are sealed before anything reaches the database. Of this package nothing is imported beside it; of
-SQLAlchemy and psycopg only what the caller has imported already.
+It runs one statement, `SELECT outbox.record(…)`, on the given connection; if the transaction rolls back, nothing is
+recorded. Persons are sealed before anything reaches the database. SQLAlchemy and psycopg are used only if the caller has
+already imported them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MANY = "SELECT outbox.record_many({}::jsonb)"
 
 
 def phone_region() -> str | None:
-    """Give `OUTBOX_PHONE_REGION`: the region (ISO 3166-1 alpha-2) of phone numbers that name no country."""
+    """Return `OUTBOX_PHONE_REGION`: the region (ISO 3166-1 alpha-2) of phone numbers without a country code."""
     return os.environ.get("OUTBOX_PHONE_REGION", "").strip().upper() or None
 
 
@@ -37,13 +37,13 @@ def record(connection: Any, conversions: Conversion | Iterable[Conversion], *, r
     """Record one conversion, or many, in the transaction of `connection`.
 
     `connection` is a SQLAlchemy Session, Connection, AsyncSession or AsyncConnection, or a psycopg Connection or
-    AsyncConnection (Django: `django.db.connection.connection`); of the asynchronous ones the result is awaited.
-    `region` is the region of national phone numbers, by default `OUTBOX_PHONE_REGION`.
+    AsyncConnection (Django: `django.db.connection.connection`); with an asynchronous one, await the result. `region` is
+    the region of national phone numbers, by default `OUTBOX_PHONE_REGION`.
 
-    Returns the row id (`outbox.event.id`, int), or a list of them in the order given. A (`name`, `event_id`) that is
-    recorded already changes nothing and gives the first row's id.
+    Return the row id (`outbox.event.id`, int), or a list of them in the order given. A (`name`, `event_id`) that is
+    already recorded changes nothing and returns the first row's id.
 
-    Raises `ConversionError` (a structural mistake, with the field), `ConnectionTypeError`, or the driver's own error.
+    Raise `ConversionError` (a structural mistake, with the field), `ConnectionTypeError`, or the driver's own error.
     """
     region = region or phone_region()
     if isinstance(conversions, Conversion):
@@ -52,11 +52,11 @@ def record(connection: Any, conversions: Conversion | Iterable[Conversion], *, r
 
 
 def execute(connection: Any, statement: str, event: bytes) -> Any:
-    """Run `statement`, whose `{}` is the only parameter, and give its only value; to be awaited where `record` is."""
+    """Run `statement`, whose `{}` is the only parameter, and return its only value; await it where `record` is."""
     text = event.decode()
     if psycopg := sys.modules.get("psycopg"):
         if isinstance(connection, psycopg.Connection):
-            # A cursor of our own: the connection's may be of a kind that writes parameters otherwise.
+            # Not connection.cursor(): its class may use another parameter style.
             with psycopg.Cursor(connection, row_factory=psycopg.rows.tuple_row) as cursor:
                 return cursor.execute(statement.format("%s"), (text,)).fetchone()[0]
         if isinstance(connection, psycopg.AsyncConnection):
@@ -67,7 +67,7 @@ def execute(connection: Any, statement: str, event: bytes) -> Any:
         from sqlalchemy import text as sql  # noqa: PLC0415
         from sqlalchemy.orm import Session, scoped_session  # noqa: PLC0415
 
-        # Without a type of its own the parameter stays text for every driver; PostgreSQL casts it.
+        # The parameter has no type of its own, so that it is text for every driver; PostgreSQL casts it.
         clause = sql(statement.format("CAST(:event AS text)")).bindparams(bindparam("event", text))
         if isinstance(connection, Connection | Session | scoped_session):
             return connection.execute(clause).scalar_one()
@@ -77,8 +77,8 @@ def execute(connection: Any, statement: str, event: bytes) -> Any:
             if isinstance(connection, AsyncConnection | AsyncSession | async_scoped_session):
                 return _sqlalchemy_async(connection, clause)
     raise ConnectionTypeError(
-        f"connection: {type(connection).__name__} is no SQLAlchemy Session, Connection, AsyncSession or "
-        "AsyncConnection and no psycopg Connection or AsyncConnection"
+        f"connection: {type(connection).__name__} is neither a SQLAlchemy Session, Connection, AsyncSession or "
+        "AsyncConnection nor a psycopg Connection or AsyncConnection"
     )
 
 

@@ -1,16 +1,16 @@
-"""Sealing: a person's values are brought into normal form and hashed, and the values themselves forgotten.
+"""Sealing: normalize and hash a person's values, and forget the values themselves.
 
     sealed = seal(Person(email="Ann.Lee@gmail.com", phone="020 7946 0958", country="UK"))
     sealed.meta["em"], sealed.google["sha256_email_address"], sealed.country
 
 A hash is SHA-256 over the UTF-8 of the normal form (`outbox.normalization`, `outbox.phone_numbers`, `outbox.countries`),
 as 64 lower-case hexadecimal digits. Meta and Google hash different forms of e-mail addresses and phone numbers. Google
-gets nothing else: names and addresses are not sent there.
+gets only these two: names and addresses are not sent there.
 
-A value that is such a hash already goes to Meta as it is, with the appendix that Meta's parameter builder adds if it
-has one. To Google an e-mail hash goes too, without the appendix: both hash the trimmed lower-case address, except at
-Gmail with dots, where Google finds nobody. A phone hash does not: with the `+` it would not be Meta's, without it not
-Google's. Other hashes (MD5, SHA-1) are of no use to either and are left out.
+A value that is already such a hash goes to Meta unchanged, with the appendix of Meta's parameter builder if it has one. An
+e-mail hash goes to Google too, without the appendix: both hash the trimmed lower-case address, except for Gmail addresses
+with dots, where Google finds no match. A phone hash does not: with the `+` it would not be Meta's form, without it not
+Google's. Neither can use other hashes (MD5, SHA-1); they are left out.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from outbox.phone_numbers import e164
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):
-    """What remains of a person: hashes, the country, and what was left out and why.
+    """A sealed person: hashes, the country, and notes on what was left out and why.
 
     `meta` holds Meta's keys of `user_data` (em, ph, fn, ln, ct, st, zp, country, db, ge), `google` GA4's
-    (sha256_email_address, sha256_phone_number); every value is a list of hashes with something in it. `country` is the
+    (sha256_email_address, sha256_phone_number); every value is a non-empty list of hashes. `country` is the
     lower-case alpha-2 code. `notes` never hold a value.
     """
 
@@ -54,7 +54,7 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Give the shape that `outbox.record` takes as `sealed`; the notes are the event's own."""
+        """Return the shape that `outbox.record` takes as `sealed`; the notes are the event's own."""
         return {"meta": self.meta, "google": self.google, "country": self.country}
 
     def __repr__(self) -> str:
@@ -70,12 +70,12 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def seal(person: Person | Mapping[str, object], *, region: str | None = None) -> Sealed:
-    """Seal a person, given as such or as a mapping with the same fields.
+    """Seal a `Person`, or a mapping with the same fields.
 
-    `region` (alpha-2) is where national phone numbers are dialled if the person has no country. If they have one that
-    we do not know, such a number is left out rather than read as somebody else's.
+    `region` (alpha-2) is where national phone numbers are dialled if the person has no country. If the country is
+    unknown to us, such a number is left out rather than read as somebody else's.
 
-    Never raises. What cannot be used is left out and noted; what is missing, None or blank is not worth a note.
+    Never raises. A value that cannot be used is left out and noted; missing, None or blank values are not noted.
     """
     draft = _Draft(region)
     try:
@@ -88,7 +88,7 @@ def seal(person: Person | Mapping[str, object], *, region: str | None = None) ->
         if value is None:
             continue
         try:
-            # Nearly always, so without a detour.
+            # The usual case, on a fast path.
             if type(value) is str and len(value) < _SHORTEST_HASH and value.isascii():
                 if text := value.strip():
                     meta[key] = [read(draft, text)]
@@ -97,13 +97,13 @@ def seal(person: Person | Mapping[str, object], *, region: str | None = None) ->
                 meta[key] = [already or read(draft, text)]
         except LeftOut as why:
             draft.notes.append(f"person.{field}: {why}, left out")
-        except Exception:  # noqa: BLE001 - a value may run any code, likewise
+        except Exception:  # noqa: BLE001 - a value may run any code, too
             draft.notes.append(f"person.{field}: cannot be read, left out")
     return draft.sealed()
 
 
-# Names that other systems have for our fields, so that a note can say which is meant. Names that are not in this table
-# are only counted: a name that nobody expected may itself be personal data.
+# Names of our fields in other systems, so that a note can suggest the right one. Names that are not in this table are
+# only counted: an unexpected name may itself be personal data.
 _MISNAMED = {
     "birthday": "date_of_birth",
     "country_code": "country",
@@ -125,7 +125,7 @@ _MISNAMED = {
 
 
 def _values(person: object, notes: list[str]) -> tuple[object, ...]:
-    """Give a person's values in the order of `_FIELDS`; note what a mapping holds beside them."""
+    """Return a person's values in the order of `_FIELDS`; note the unknown keys of a mapping."""
     if isinstance(person, Person):
         return _values_of_person(person)
     if not isinstance(person, Mapping):
@@ -141,7 +141,7 @@ def _values(person: object, notes: list[str]) -> tuple[object, ...]:
 
 
 class _Draft:
-    """A seal in the making."""
+    """The parts of a `Sealed` under construction."""
 
     __slots__ = ("country", "google", "meta", "notes", "region")
 
@@ -157,15 +157,15 @@ class _Draft:
 
 
 _SHORTEST_HASH = 32  # characters of an MD5
-_LONGEST = 512  # characters; no value that could match anybody is longer, and all that follows is quick within it
+_LONGEST = 512  # characters; no value that could match anybody is longer, and normalizing stays fast up to here
 _LARGEST = 10**15  # E.164 numbers have up to 15 digits
 _MAY_BE_NUMBERS = frozenset({"phone", "postal_code", "date_of_birth"})
 
 
 def _text(field: str, value: object) -> str:
-    """Give what stands for text as text."""
+    """Return a value that may stand for text as text."""
     if isinstance(value, str):
-        if len(text := str.__str__(value)) > _LONGEST:  # a subclass may say what it likes about itself
+        if len(text := str.__str__(value)) > _LONGEST:  # a subclass may override __str__ and __len__
             raise LeftOut("too long")
         return text
     if field in _MAY_BE_NUMBERS and isinstance(value, int) and not isinstance(value, bool):
@@ -181,12 +181,12 @@ def _hash(normal_form: str) -> str:
     return sha256(normal_form.encode()).hexdigest()
 
 
-# Countries, states and genders are the same few again and again, and say nothing of a person by themselves.
+# Countries, states and genders are few and recur, and by themselves identify nobody.
 _hash_of_code = lru_cache(maxsize=512)(_hash)
 
 
 def _country(draft: _Draft, text: str) -> str:
-    draft.region = None  # a country that we cannot read is still another than the default
+    draft.region = None  # a country that we cannot read is still not the default region
     draft.country, digest = _country_of(text)
     draft.region = draft.country
     return digest
@@ -199,13 +199,13 @@ def _country_of(text: str) -> tuple[str, str]:
 
 
 def _email(draft: _Draft, text: str) -> str:
-    has_space = " " in text  # Google's rule is to take them out; Meta's is to trim, and an address has no space in it
+    has_space = " " in text  # Google's rule removes spaces; Meta's only trims, and no valid address contains one
     for_meta = email_for_meta(text.replace(" ", "") if has_space else text)
     for_google = email_for_google(for_meta)
     digest = _hash(for_google)
     draft.google["sha256_email_address"] = [digest]
     if has_space:
-        raise LeftOut("an address with a space in it, which is none to Meta")
+        raise LeftOut("an address with a space, which is not valid at Meta")
     return digest if for_meta == for_google else _hash(for_meta)
 
 
@@ -223,8 +223,8 @@ def _postal_code(draft: _Draft, text: str) -> str:
     return _hash(postal_code(text, draft.country))
 
 
-# A person's fields, Meta's key for each, and how the hash for Meta is made. Country first: phone number, state and
-# postal code are read by it.
+# A person's fields, Meta's key for each, and the function that makes the hash for Meta. Country comes first: phone number,
+# state and postal code depend on it.
 _FIELDS: tuple[tuple[str, str, Callable[[_Draft, str], str]], ...] = (
     ("country", "country", _country),
     ("email", "em", _email),
@@ -244,12 +244,12 @@ _values_of_person = attrgetter(*_NAMES)
 # Meta's parameter builder appends 8 characters, formerly 2 (its Constants: APPENDIX_LENGTH_V2, _V1); their case counts.
 _SHA_256 = re.compile(r"([0-9A-Fa-f]{64})((?:\.[A-Za-z0-9_-]{2}(?:[A-Za-z0-9_-]{6})?)?)")
 _OF_NOTHING = sha256(b"").hexdigest()
-# MD5, SHA-1, SHA-512. One without any digit is rather a name, if a strange one.
+# MD5, SHA-1, SHA-512. Such a text without any digit is more likely a name.
 _OTHER_HASH = re.compile(r"(?=.*[0-9])(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{128})")
 
 
 def _already_hashed(draft: _Draft, field: str, text: str) -> str | None:
-    """Give the hash, with its appendix, if the text is one that can be used; what goes to Google goes into the draft."""
+    """Return the text's hash with its appendix if it is a usable hash, else None. Google's goes into the draft."""
     match = _SHA_256.fullmatch(text)
     if not match:
         if _OTHER_HASH.fullmatch(text):

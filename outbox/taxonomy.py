@@ -1,7 +1,7 @@
-"""The funnel: what each conversion is called at each destination.
+"""The funnel: the name of each conversion at each destination.
 
-One table that a person can read and hold against the destinations' own lists. It seeds the tables `outbox.step` and
-`outbox.mapping`; another company's funnel replaces it by configuration, not by code.
+One table that a person can compare with the destinations' own lists. It seeds the tables `outbox.step` and
+`outbox.route`; another company's funnel replaces it by configuration, not by code.
 
 Standard names at Meta: the Pixel reference (AddPaymentInfo … ViewContent); there is none for a refund, a renewal or a
 verified e-mail, so those are custom events. At GA4: `generate_lead`, `sign_up`, `purchase`, `refund` and
@@ -16,7 +16,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What one step is called at one destination, with the parameters that always go along."""
+    """The name of one step at one destination, with the parameters that are always sent with it."""
 
     event_name: str
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -27,9 +27,9 @@ class Step:
     """One funnel step.
 
     `targets` maps a destination's name to its target; a destination that is not in it gets nothing (`skipped: no
-    mapping`). `action_source` fixes Meta's action_source where the step decides it. `browser_pair` says that the
-    browser sends the very same event (same event_name and event_id). `value` and `currency` stand in where the event
-    has none (owner's spec 4.4: a form's lead is worth `leadValueEstimate || 0` EUR).
+    route`). `action_source` fixes Meta's action_source where the step decides it. `browser_pair` means that the browser
+    sends the same event (same event_name and event_id). `value` and `currency` are the defaults where the event has
+    none (owner's spec 4.4: a form's lead is worth `leadValueEstimate || 0` EUR).
     """
 
     name: str
@@ -60,5 +60,5 @@ FUNNEL: tuple[Step, ...] = (
     _step("subscription_refunded", "Refund", "refund"),
     _step("demo_requested", "Lead", "generate_lead", category="conference", value=0, currency="EUR"),
     _step("email_verified", "EmailVerified", "email_verified"),
-    Step(name="signed_in"),  # ties a browser to an account; nobody is told of it
+    Step(name="signed_in"),  # ties a browser to an account; sent to no destination
 )

@@ -1,4 +1,4 @@
-"""The browser that a conversion comes from: what one HTTP request tells of it.
+"""The browser that a conversion comes from, as read from one HTTP request.
 
     visitor = outbox.Visitor.from_request(headers=…, cookies=…, query=…, remote=…)      # any framework
 
@@ -7,19 +7,19 @@
 | `ip`            | headers of trusted proxies, else `remote` (see `outbox.client_ip`)                          |
 | `user_agent`    | header `User-Agent`                                                                         |
 | `fbp`           | parameter `fbp`, cookie `_fbp`                                                              |
-| `fbc`           | parameter `fbc`, cookie `_fbc`; neither, if the parameter `fbclid` tells of another click   |
+| `fbc`           | parameter `fbc`, cookie `_fbc`; neither, if the parameter `fbclid` holds another click      |
 | `fbclid`        | only without `fbc`: parameter `fbclid`, cookie `fbclid` (HandL UTM Grabber)                 |
 | `ga_client_id`  | cookie `_ga`, parameter `ga_client_id`                                                      |
 | `ga_session_id` | cookie `_ga_<stream>`, parameter `ga_session_id`                                            |
-| `url`           | the argument `url`, else header `Referer`: a form is sent from the page that it stands on   |
+| `url`           | the argument `url`, else header `Referer`: a form is submitted from the page that it is on  |
 | `referrer`      | parameter `document_referrer`, `page_referrer`, `referrer`; `Referer` if `url` is given     |
 | `event_id`      | parameter `fb_event_id`                                                                     |
 | `handl_id`      | parameter `handlID`, `handl_id`, `handlid`, then a cookie of one of these names             |
 | `campaign`      | parameters `utm_*`, else cookies `utm_*`; parameters `fb_source`, `fb_loc`                  |
 | `consent`       | the argument `consent`, else parameters, else cookies `ad_user_data`, `ad_personalization`  |
 
-Parameters are the fields of `form`, then those of `query`, then those in the address of the page: the argument `url`, or
-a `Referer` on the request's own host, as a form's own address often still carries what the landing page forwarded.
+Parameters are the fields of `form`, then those of `query`, then those in the URL of the page: the argument `url`, or a
+`Referer` on the request's own host, because a form page's URL often still carries what the landing page forwarded.
 """
 
 from __future__ import annotations
@@ -43,29 +43,29 @@ REFERRER_NAMES = ("document_referrer", "page_referrer", "referrer")
 
 Rule = Callable[[str], str | None]
 
-# Each identifier: how it is read, and what is wrong where it cannot be.
+# For each identifier, its parser and the note if the parser rejects it.
 _RULES: dict[str, tuple[Rule, str]] = {
-    "ip": (parse_ip, "no IP address"),
-    "user_agent": (lambda text: printable(text, MAX_USER_AGENT), "nothing printable"),
+    "ip": (parse_ip, "not an IP address"),
+    "user_agent": (lambda text: printable(text, MAX_USER_AGENT), "not printable"),
     "fbp": (parse.parse_fbp, "not of the form fb.<n>.<ms>.<id>"),
     "fbc": (parse.parse_fbc, "not of the form fb.<n>.<ms>.<fbclid>"),
-    "fbclid": (parse.parse_fbclid, "no click id"),
+    "fbclid": (parse.parse_fbclid, "not a click id"),
     "ga_client_id": (parse.parse_ga_client_id, "no client id in it"),
     "ga_session_id": (parse.parse_ga_session_id, "no session id in it"),
-    "url": (clean_url, "no absolute http(s) address"),
-    "referrer": (clean_url, "no absolute http(s) address"),
-    "event_id": (parse.parse_id, "no identifier"),
-    "handl_id": (parse.parse_id, "no identifier"),
+    "url": (clean_url, "not an absolute http(s) URL"),
+    "referrer": (clean_url, "not an absolute http(s) URL"),
+    "event_id": (parse.parse_id, "not an identifier"),
+    "handl_id": (parse.parse_id, "not an identifier"),
 }
 _JSON = ("ip", "user_agent", "fbp", "fbc", "fbclid", "ga_client_id", "ga_session_id", "url", "referrer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Visitor:
-    """A browser, as one request showed it. Everything is optional; whatever is set is well-formed.
+    """A browser, as seen in one request. Every field is optional; a field that is set is well-formed.
 
-    The constructor never raises for a value: one that is malformed is left out, and `notes` says which and why, never
-    quoting it. `fbclid_at` is when that click was first seen, where known (aware; naive is taken as UTC).
+    The constructor never raises for a value: a malformed one is left out, and `notes` says which and why, without
+    quoting it. `fbclid_at` is when that click was first seen, if known (aware; naive is taken as UTC).
     """
 
     ip: str | None = None
@@ -111,14 +111,14 @@ class Visitor:
         consent: Mapping[str, Any] | None = None,
         now: datetime | None = None,
     ) -> Self:
-        """Give the visitor of one HTTP request. Never raises for what is in the request, and costs microseconds.
+        """Return the visitor of one HTTP request. Never raises for what is in the request, and costs microseconds.
 
-        `cookies` absent: the header `Cookie` is read. `query` is a mapping (values may be lists) or a query string,
-        `form` the fields of the form that was sent; of both, only the parameters above are looked at.
-        `remote` is the address of the connection; of a Unix socket, give that of the proxy behind it ("127.0.0.1").
-        `url` is the page where the event happened, if it is not the `Referer`. `trusted_proxies` are networks, and
-        `ip_headers` the headers that those proxies are known to set, the first to count first. `ga_stream` is the
-        measurement id ("G-…") whose session counts. `now` is when a click that is seen for the first time was seen.
+        Without `cookies`, the header `Cookie` is read. `query` is a mapping (values may be lists) or a query string,
+        `form` the fields of the submitted form; only the parameters listed above are read from either. `remote` is the
+        address of the connection; for a Unix socket, pass that of the proxy behind it ("127.0.0.1"). `url` is the page
+        where the event happened, if it is not the `Referer`. `trusted_proxies` are networks, and `ip_headers` the headers
+        that those proxies are known to set, in order of precedence. `ga_stream` is the measurement id ("G-…") whose
+        session is used. `now` is the time of a click that is seen for the first time.
         """
         notes: list[str] = []
         sent = read_headers(headers)
@@ -150,32 +150,34 @@ class Visitor:
         )
 
     def to_json(self) -> dict[str, str]:
-        """Give the `visitor` object that `outbox.record` takes: only what is known, and `fbclid_at` in ISO 8601."""
-        known = {name: value for name in _JSON if (value := getattr(self, name)) is not None}
+        """Return the `visitor` object that `outbox.record` takes: only what is set, with `fbclid_at` in ISO 8601."""
+        present = {name: value for name in _JSON if (value := getattr(self, name)) is not None}
         if self.fbclid and self.fbclid_at:
-            known["fbclid_at"] = self.fbclid_at.isoformat(timespec="milliseconds")
-        return known
+            present["fbclid_at"] = self.fbclid_at.isoformat(timespec="milliseconds")
+        return present
 
     def __repr__(self) -> str:
-        """Show what is set, and of values only those that say nothing of a person."""
+        """Show which fields are set, and the values of those that hold no personal data."""
         hidden = [f"{f.name}=…" for f in fields(self) if f.name not in _SHOWN and getattr(self, f.name) is not None]
         shown = [f"{name}={value!r}" for name in _SHOWN if (value := getattr(self, name))]
         return f"Visitor({', '.join(hidden + shown)})"
 
     def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)  # the only way into a frozen record, used while it is made
+        object.__setattr__(
+            self, name, value
+        )  # the only way to set a field of a frozen dataclass, used in __post_init__
 
 
 _SHOWN = ("campaign", "consent", "notes")
 
 
 def _find(names: Iterable[str], *origins: Values) -> list[str]:
-    """Give all values of `names`, origin by origin."""
+    """Return all values of `names`, origin by origin."""
     return [value for origin in origins for name in names for value in origin.get(name, ())]
 
 
 def _first(name: str, values: Iterable[object], notes: list[str]) -> str | None:
-    """Give the first of `values` that is well-formed as the field `name`; what comes before it is noted."""
+    """Return the first of `values` that is well-formed for the field `name`; note the malformed ones before it."""
     rule, problem = _RULES[name]
     for value in values:
         text = as_text(value).strip()
@@ -188,14 +190,16 @@ def _first(name: str, values: Iterable[object], notes: list[str]) -> str | None:
 
 
 def _click(origins: Sequence[Values], jar: Values, now: datetime, notes: list[str]) -> dict[str, Any]:
-    """Give `fbc`, or the `fbclid` of a click that no fbc holds yet.
+    """Return `fbc`, or the `fbclid` of a click that no fbc holds yet.
 
-    A click in the address is newer than what the cookie holds, unless it is the very same: then the cookie knows when
-    it was first seen. The HandL UTM Grabber's cookie does not know.
+    A click in the URL is newer than the one in the cookie, unless they are the same: then the cookie holds the time when
+    it was first seen. The HandL UTM Grabber's cookie holds no time.
     """
     clicked = _first("fbclid", _find(("fbclid",), *origins), notes)
-    known = [*_find(("fbc",), *origins), *_find(("_fbc",), jar)]
-    fbc = next((fbc for fbc in known if clicked and _holds(fbc, clicked)), None) or _first("fbc", known, notes)
+    candidates = [*_find(("fbc",), *origins), *_find(("_fbc",), jar)]
+    fbc = next((fbc for fbc in candidates if clicked and _holds(fbc, clicked)), None) or _first(
+        "fbc", candidates, notes
+    )
     if clicked and not (fbc and _holds(fbc, clicked)):
         return {"fbclid": clicked, "fbclid_at": now}
     if fbc:
@@ -208,7 +212,7 @@ def _holds(fbc: str, fbclid: str) -> bool:
 
 
 def _session(origins: Sequence[Values], jar: Values, stream: str | None, notes: list[str]) -> str | None:
-    """Give the session of `stream`; without one named, of the only stream that there is."""
+    """Return the session of `stream`, or of the only stream if none is named."""
     if stream and isinstance(stream, str):
         found = _first("ga_session_id", _find((parse.ga_stream_cookie(stream),), jar), notes)
     else:
@@ -221,10 +225,10 @@ def _session(origins: Sequence[Values], jar: Values, stream: str | None, notes: 
 
 
 def _forwarded_consent(origins: Iterable[Values], notes: list[str]) -> dict[str, str] | None:
-    """Give the consent that the first origin tells which tells any."""
+    """Return the consent from the first origin that states any."""
     for origin in origins:
-        said = {signal: values[0] for signal in SIGNALS if (values := origin.get(signal))}
-        if consent := read_consent(said, notes):
+        stated = {signal: values[0] for signal in SIGNALS if (values := origin.get(signal))}
+        if consent := read_consent(stated, notes):
             return consent
     return None
 

@@ -1,4 +1,4 @@
-"""`outbox demo`: runs everything on this machine."""
+"""`outbox demo`: everything on this machine."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     *,
-    once: Annotated[bool, typer.Option("--once", help="Simulate one visit, print what arrived, and exit.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Make one visit, print what arrived, and exit.")] = False,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option(help="Port of the site. Default: 8080, or any free port if it is taken.")
+        int | None, typer.Option(help="Port of the site; by default 8080, or any free one if that is taken.")
     ] = None,
     sandbox_port: Annotated[
-        int | None, typer.Option(help="Port of the sandbox. Default: 8090, or any free port if it is taken.")
+        int | None, typer.Option(help="Port of the sandbox; by default 8090, or any free one if that is taken.")
     ] = None,
     console_port: Annotated[
-        int | None, typer.Option(help="Port of the console. Default: 8070, or any free port if it is taken.")
+        int | None, typer.Option(help="Port of the console; by default 8070, or any free one if that is taken.")
     ] = None,
 ) -> None:
-    """Run everything on this machine: a CRM site, its database, the dispatcher, the console, a sandbox of Meta and GA4."""
-    # The demo's CRM needs SQLAlchemy, which no other command needs.
+    """Run everything on this machine: a CRM site, its database, the dispatcher, its console, a sandbox of Meta and GA4."""
+    # Only the demo's CRM needs SQLAlchemy.
     from sqlalchemy.exc import OperationalError  # noqa: PLC0415
 
     from dispatcher import demo as demo_site  # noqa: PLC0415
 
-    logs.configure(level=logging.WARNING)  # the pages show what happens
+    logs.configure(level=logging.WARNING)  # the pages show what is happening
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # for terminals that cannot print ✅
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot print ✅ prints a replacement
     try:
         if once:
             console = Console(width=max(100, shutil.get_terminal_size().columns))
@@ -64,7 +64,7 @@ def demo(
 
 
 def _announce(running: demo_site.Demo) -> None:
-    typer.echo(f"The site of a small CRM:  {running.site}")
-    typer.echo(f"What arrived:             {running.sandbox.url}")
-    typer.echo(f"The console:              {running.console}")
-    typer.echo("Fill in a form on the first page and watch it arrive on the second. Ctrl-C stops everything.")
+    typer.echo(f"CRM site:  {running.site}")
+    typer.echo(f"Sandbox:   {running.sandbox.url}")
+    typer.echo(f"Console:   {running.console}")
+    typer.echo("Fill in a form on the CRM site and watch it arrive in the sandbox. Ctrl-C stops everything.")

@@ -1,4 +1,4 @@
-"""Everything on this machine: a small CRM site, the database, the sandbox of Meta and GA4, and the dispatcher.
+"""The demo on one machine: a small CRM site, the database, the sandbox of Meta and GA4, and the dispatcher.
 
     async with running(Path(".outbox/demo")) as demo:      # demo.site, demo.sandbox.url, …
 
@@ -6,8 +6,8 @@
 |---|---|
 | `crm` | the CRM's own tables: leads, accounts, orders |
 | `leads`, `accounts` | the site's handlers: each writes its row and its conversion in one transaction |
-| `browser` | what the scripts of a real page do in the browser: cookies, and the forwarding of a landing page |
-| `forms`, `pages`, `panel` | reading a form, rendering a page, and what each page shows of what was recorded |
+| `browser` | the work of a real page's scripts in the browser: cookies, and forwarding from a landing page |
+| `forms`, `pages`, `panel` | reading a form, rendering a page, and the list of recorded conversions on each page |
 | `site`, `stack` | the site as a server; all parts together, from start to stop |
 | `once` | `outbox demo --once`: a visit (`story`), what arrived (`proof`), what leaked (`search`) |
 """

@@ -1,4 +1,4 @@
-"""The site of an account: sign-up, sign-in, the verified address, the purchase. Written as in `leads`."""
+"""The pages of an account: sign-up, sign-in, address verification, purchase. Written like `leads`."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ def add_routes(app: web.Application) -> None:
 
 
 async def sign_up_page(request: web.Request) -> web.Response:
-    """Show the form, with what this browser's last lead told already."""
+    """Show the form, filled in from this browser's last lead."""
     async with request.app[SITE].sessions() as session:
         lead = await crm.newest_lead(session, handl_id(request))
-    known = {one.name: getattr(lead, one.name) for one in forms.SIGN_UP} if lead else {}
-    return await page(request, "form.html", answers=Answers(known), note="", **_SIGN_UP)
+    prefilled = {one.name: getattr(lead, one.name) for one in forms.SIGN_UP} if lead else {}
+    return await page(request, "form.html", answers=Answers(prefilled), note="", **_SIGN_UP)
 
 
 async def sign_up(request: web.Request) -> web.Response:
-    """Create the account; from here on this browser and its leads are one person with it."""
+    """Create the account. From here on this browser and its leads belong to the same person."""
     answers = await forms.read(request, forms.SIGN_UP)
     if not answers.errors:
         answers.values["email"] = answers.values["email"].lower()
@@ -88,42 +88,42 @@ async def sign_up(request: web.Request) -> web.Response:
 
 
 async def sign_in_page(request: web.Request) -> web.Response:
-    """Show the form, with the address of the account that this browser made."""
+    """Show the form, with the e-mail address of the account that was created in this browser."""
     note = (
-        "Your account is there. Sign in for the first time to start your trial." if "welcome" in request.query else ""
+        "Your account is ready. Sign in for the first time to start your trial." if "welcome" in request.query else ""
     )
     async with request.app[SITE].sessions() as session:
-        known = await crm.newest_account(session, handl_id(request))
-    answers = Answers({"email": known.email} if known else {})
+        found = await crm.newest_account(session, handl_id(request))
+    answers = Answers({"email": found.email} if found else {})
     return await page(request, "form.html", answers=answers, note=note, **_SIGN_IN)
 
 
 async def sign_in(request: web.Request) -> web.Response:
-    """Sign somebody in: the first time their trial starts, later it only says whose browser this is."""
+    """Sign in. The first time the trial starts; later it only ties the browser to the account."""
     answers = await forms.read(request, forms.SIGN_IN)
     async with request.app[SITE].sessions.begin() as session:
-        known = None if answers.errors else await crm.account_by_email(session, answers.values["email"])
-        if known:
-            if known.first_login_at is None:
-                known.first_login_at = datetime.now(UTC)
+        found = None if answers.errors else await crm.account_by_email(session, answers.values["email"])
+        if found:
+            if found.first_login_at is None:
+                found.first_login_at = datetime.now(UTC)
                 conversion: outbox.Conversion = outbox.TrialStarted(
-                    account_id=known.id, product=PRODUCT, person=known.person(), visitor=visitor(request)
+                    account_id=found.id, product=PRODUCT, person=found.person(), visitor=visitor(request)
                 )
             else:
-                conversion = outbox.SignedIn(account_id=known.id, person=known.person(), visitor=visitor(request))
+                conversion = outbox.SignedIn(account_id=found.id, person=found.person(), visitor=visitor(request))
             await outbox.record(session, conversion, region=request.app[SITE].region)
-    if not known:
+    if not found:
         answers.errors.setdefault("email", "There is no account with this address.")
         return await page(request, "form.html", status=422, answers=answers, note="", **_SIGN_IN)
     session_id = token_urlsafe()
-    request.app[SITE].logins[session_id] = known.id
+    request.app[SITE].logins[session_id] = found.id
     response = redirect("/account")
     response.set_cookie(SESSION, session_id, httponly=True, samesite="Lax")
     return response
 
 
 async def sign_out(request: web.Request) -> web.Response:
-    """Forget who is signed in."""
+    """Sign out."""
     request.app[SITE].logins.pop(request.cookies.get(SESSION, ""), None)
     response = redirect("/")
     response.del_cookie(SESSION)
@@ -133,27 +133,27 @@ async def sign_out(request: web.Request) -> web.Response:
 async def account_page(request: web.Request) -> web.Response:
     """Show the account, with the mail that a real CRM would have sent."""
     async with request.app[SITE].sessions() as session:
-        known = await account(request, session)
-        if known is None:
+        current = await account(request, session)
+        if current is None:
             return redirect("/sign-in")
-        order = await crm.newest_order(session, known.id)
+        order = await crm.newest_order(session, current.id)
     plan = PLANS[order.plan][0] if order else None
-    return await page(request, "account.html", account=known, order=order, plan=plan)
+    return await page(request, "account.html", account=current, order=order, plan=plan)
 
 
 async def verify(request: web.Request) -> web.Response:
-    """Believe an address whose link was opened; opening it again changes nothing."""
+    """Mark the e-mail address as verified when its link is opened. Opening it again changes nothing."""
     token = request.query.get("token", "")
     async with request.app[SITE].sessions.begin() as session:
-        known = await session.scalar(select(Account).where(Account.token == token).with_for_update())
-        if known is None:
+        found = await session.scalar(select(Account).where(Account.token == token).with_for_update())
+        if found is None:
             return await page(
-                request, "message.html", status=404, title="This link is not valid", words="Perhaps it was cut short."
+                request, "message.html", status=404, title="This link is not valid", text="It may be incomplete."
             )
-        if known.verified_at is None:
-            known.verified_at = datetime.now(UTC)
+        if found.verified_at is None:
+            found.verified_at = datetime.now(UTC)
             conversion = outbox.EmailVerified(
-                account_id=known.id, person=known.person(), visitor=visitor(request, url=str(request.url))
+                account_id=found.id, person=found.person(), visitor=visitor(request, url=str(request.url))
             )
             await outbox.record(session, conversion, region=request.app[SITE].region)
     return redirect("/account")
@@ -162,10 +162,10 @@ async def verify(request: web.Request) -> web.Response:
 async def purchase_page(request: web.Request) -> web.Response:
     """Show the plans."""
     async with request.app[SITE].sessions() as session:
-        known = await account(request, session)
-    if known is None:
+        current = await account(request, session)
+    if current is None:
         return redirect("/sign-in")
-    answers = Answers({"city": known.city, "postal_code": known.postal_code, "plan": "team"})
+    answers = Answers({"city": current.city, "postal_code": current.postal_code, "plan": "team"})
     return await page(request, "purchase.html", answers=answers, plans=PLANS, fields=forms.BILLING)
 
 
@@ -176,20 +176,20 @@ async def purchase(request: web.Request) -> web.Response:
     if plan not in PLANS:
         return redirect("/purchase")
     async with request.app[SITE].sessions.begin() as session:
-        known = await account(request, session)
-        if known is None:
+        current = await account(request, session)
+        if current is None:
             return redirect("/sign-in")
-        known.city = answers.values["city"] or known.city
-        known.postal_code = answers.values["postal_code"] or known.postal_code
-        order = Order(account_id=known.id, plan=plan, amount=PLANS[plan][1], currency=CURRENCY)
+        current.city = answers.values["city"] or current.city
+        current.postal_code = answers.values["postal_code"] or current.postal_code
+        order = Order(account_id=current.id, plan=plan, amount=PLANS[plan][1], currency=CURRENCY)
         session.add(order)
         conversion = outbox.SubscriptionPurchased(
-            account_id=known.id,
+            account_id=current.id,
             value=order.amount,
             currency=order.currency,
             order_id=order.id,
             product=f"{PRODUCT}-{plan}",
-            person=known.person(),
+            person=current.person(),
             visitor=visitor(request),
         )
         await outbox.record(session, conversion, region=request.app[SITE].region)

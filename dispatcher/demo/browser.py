@@ -1,4 +1,4 @@
-"""The browser's part, played by the server: what the scripts of a real page do, without loading any of them.
+"""The browser's part, done by the server: the work of a real page's scripts, without loading any of them.
 
 | cookie         | set on a real page by | holds                                              |
 |----------------|-----------------------|----------------------------------------------------|
@@ -9,7 +9,7 @@
 | `handlID`      | HandL UTM Grabber     | the visitor                                        |
 | `utm_…`        | HandL UTM Grabber     | the campaign of the last visit that had one        |
 
-The landing page's click listener (owner's spec, 4.6) is played by `forward`, the proxy in front of a CRM by `visitor`.
+`forward` replaces the landing page's click listener (owner's spec, 4.6), `visitor` the proxy in front of a CRM.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from outbox import cookies
 DAYS_90 = 90 * 24 * 3600
 UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
 OUTSIDE = "203.0.113.42"
-"""Where a visitor on loopback comes from: an address for documentation (RFC 5737), as a proxy would report one."""
+"""The address of a visitor on loopback: one for documentation (RFC 5737), in the form that a proxy would report."""
 
 JAR = web.RequestKey("JAR", dict[str, str])
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -38,7 +38,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def set_cookies(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Set what a real page's scripts would have set; `request[JAR]` is what the browser then holds."""
+    """Set the cookies that a real page's scripts would set; `request[JAR]` is what the browser holds afterwards."""
     fresh = _missing(request.cookies, request.query, request.app[SITE].stream)
     request[JAR] = {**request.cookies, **fresh}
     response = await handler(request)
@@ -67,13 +67,13 @@ def _missing(jar: Mapping[str, str], query: Mapping[str, str], stream: str) -> d
 
 
 def forward(request: web.Request, place: str, event_id: str | None = None) -> str:
-    """Give the query that a landing page appends to the address behind a call to action at `place`.
+    """Return the query that a landing page appends to the link of a call to action at `place`.
 
-    `event_id` is what browser and server share; each conversion has its own. Meta knows a conversion by event_name and
-    event_id, and several forms are a `Lead` there: had they the same id, all but the first would be dropped.
+    Browser and server share the `event_id`; each conversion has its own. Meta identifies a conversion by event_name and
+    event_id, and several forms are a `Lead` there: with the same id, all but the first would be dropped.
     """
     jar = request[JAR]
-    known = {
+    parameters = {
         "fb_event_id": event_id or str(uuid4()),
         "fbp": jar.get("_fbp"),
         "fbc": jar.get("_fbc"),
@@ -82,11 +82,11 @@ def forward(request: web.Request, place: str, event_id: str | None = None) -> st
         "fb_loc": place,
         **{name: request.query.get(name) for name in UTM},
     }
-    return urlencode({name: value for name, value in known.items() if value})
+    return urlencode({name: value for name, value in parameters.items() if value})
 
 
 def visitor(request: web.Request, *, url: str | None = None) -> outbox.Visitor:
-    """Give the visitor, as any CRM would: all that this needs of aiohttp is the request's plain values."""
+    """Return the visitor, as any CRM would. It needs only the request's plain values, not aiohttp."""
     headers = dict(request.headers)
     if not _is_public(request.remote) and "X-Forwarded-For" not in request.headers:
         headers["X-Forwarded-For"] = OUTSIDE

@@ -1,6 +1,6 @@
-"""The CRM's own tables, in a PostgreSQL schema of its own beside the outbox's: what a handler writes with a conversion.
+"""The CRM's own tables, in their own PostgreSQL schema: the rows that a handler writes together with a conversion.
 
-Raw personal data lies here, as it does in any CRM, and nowhere else.
+Raw personal data is stored here, as in any CRM, and nowhere else.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def _id() -> str:
 
 
 class Base(MappedAsDataclass, DeclarativeBase, repr=False, kw_only=True):
-    """A row of the CRM. Ids are made here, so that a conversion can name its row before either is written."""
+    """A row of the CRM. Its id is generated here, so that a conversion can refer to the row before either is written."""
 
     metadata = MetaData(schema=SCHEMA)
 
 
 class Contact(MappedAsDataclass, repr=False, kw_only=True):
-    """What a form asks of a person."""
+    """The personal data in a form."""
 
     email: Mapped[str]
     first_name: Mapped[str]
@@ -46,7 +46,7 @@ class Contact(MappedAsDataclass, repr=False, kw_only=True):
     country: Mapped[str] = mapped_column(default="")
 
     def person(self) -> outbox.Person:
-        """Give the person as the outbox takes them."""
+        """Return the person as the outbox takes them."""
         return outbox.Person(
             email=self.email,
             first_name=self.first_name,
@@ -59,7 +59,7 @@ class Contact(MappedAsDataclass, repr=False, kw_only=True):
 
 
 class Lead(Contact, Base):
-    """Somebody who left their details in a form."""
+    """A person who submitted a form."""
 
     __tablename__ = "crm_lead"
 
@@ -71,7 +71,7 @@ class Lead(Contact, Base):
 
 
 class Account(Contact, Base):
-    """Somebody who may sign in. `token` is in the link of the mail that asks them to verify their address."""
+    """A person who can sign in. `token` is part of the link in the verification mail."""
 
     __tablename__ = "crm_account"
 
@@ -85,7 +85,7 @@ class Account(Contact, Base):
 
 
 class Order(Base):
-    """A subscription that was paid."""
+    """A paid subscription."""
 
     __tablename__ = "crm_order"
 
@@ -98,29 +98,29 @@ class Order(Base):
 
 
 async def create_tables(engine: AsyncEngine) -> None:
-    """Make the CRM's schema and tables."""
+    """Create the CRM's schema and tables."""
     async with engine.begin() as connection:
         await connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
         await connection.run_sync(Base.metadata.create_all)
 
 
 async def newest_lead(session: AsyncSession, handl_id: str | None) -> Lead | None:
-    """Give the last lead of a browser."""
+    """Return the last lead of a browser."""
     return await session.scalar(select(Lead).where(Lead.handl_id == handl_id).order_by(Lead.at.desc()).limit(1))
 
 
 async def newest_account(session: AsyncSession, handl_id: str | None) -> Account | None:
-    """Give the last account that was made in a browser."""
+    """Return the last account created in a browser."""
     return await session.scalar(
         select(Account).where(Account.handl_id == handl_id).order_by(Account.at.desc()).limit(1)
     )
 
 
 async def newest_order(session: AsyncSession, account_id: str) -> Order | None:
-    """Give the last order of an account."""
+    """Return the last order of an account."""
     return await session.scalar(select(Order).where(Order.account_id == account_id).order_by(Order.at.desc()).limit(1))
 
 
 async def account_by_email(session: AsyncSession, email: str) -> Account | None:
-    """Give the account of an address, locked, so that two logins at once are not both the first."""
+    """Return the account of an e-mail address, locked, so that of two concurrent logins only one is the first."""
     return await session.scalar(select(Account).where(Account.email == email.lower()).with_for_update())

@@ -1,4 +1,4 @@
-"""The forms of the site: what each asks, and what was written into it."""
+"""The forms of the site: their fields, and the submitted answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Field:
 
 @dataclass(slots=True)
 class Answers:
-    """What was written, by the names of the fields, and what is wrong with it."""
+    """The submitted values and errors, by the names of the fields."""
 
     values: dict[str, str] = field(default_factory=dict, repr=False)
     errors: dict[str, str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Answers:
 
 @cache
 def countries() -> tuple[tuple[str, str], ...]:
-    """Give all countries, code and name, by name."""
+    """Return the code and name of all countries, sorted by name."""
     return tuple(sorted(((one.alpha_2, one.name) for one in pycountry.countries), key=lambda pair: pair[1]))
 
 
@@ -82,7 +82,7 @@ BILLING = (CITY, POSTAL_CODE)
 
 
 async def read(request: web.Request, fields: tuple[Field, ...]) -> Answers:
-    """Read a form that was sent; what is wrong is said of the field, and never quoted."""
+    """Read a submitted form. An error names the problem with a field and never quotes its value."""
     sent = await request.post()
     answers = Answers()
     for one in fields:

@@ -1,6 +1,6 @@
-"""The site before an account: landing page, lead form, conference form, trial download, and the page that thanks.
+"""The pages before an account: landing page, lead form, conference form, trial download, thank-you page.
 
-Every handler that writes does it like this: the CRM's row and the conversion in one transaction. Both are there, or
+Every handler that writes does so in this way: the CRM's row and the conversion in one transaction. Both are committed or
 neither is; nothing is sent here, and nothing waits for a destination.
 """
 
@@ -47,7 +47,7 @@ def add_routes(app: web.Application) -> None:
 
 
 async def landing(request: web.Request) -> web.Response:
-    """Show the landing page, whose calls to action forward what brought the visitor here."""
+    """Show the landing page, whose calls to action forward the campaign and browser parameters."""
     shared = request.query.get("fb_event_id")
     return await page(
         request,
@@ -61,12 +61,12 @@ async def landing(request: web.Request) -> web.Response:
 
 
 async def form_page(request: web.Request) -> web.Response:
-    """Show a form; what was forwarded to its address stays in its address when it is sent."""
+    """Show a form. It is submitted to its own URL, which keeps the forwarded parameters."""
     return await _form(request, request.match_info["form"], Answers())
 
 
 async def lead_form(request: web.Request) -> web.Response:
-    """Take a lead."""
+    """Record a lead."""
     answers = await forms.read(request, forms.LEAD)
     if answers.errors:
         return await _form(request, LEAD_FORM, answers)
@@ -86,7 +86,7 @@ async def lead_form(request: web.Request) -> web.Response:
 
 
 async def meeting_form(request: web.Request) -> web.Response:
-    """Take a request for a meeting, a demonstration, a quote or a dealership."""
+    """Record a request for a meeting, a demonstration, a quote or a dealership."""
     answers = await forms.read(request, forms.MEETING)
     if answers.errors:
         return await _form(request, MEETING_FORM, answers)
@@ -113,7 +113,7 @@ async def download_page(request: web.Request) -> web.Response:
 
 
 async def download(request: web.Request) -> web.Response:
-    """Hand out the trial. Who is not signed in does not say who they are: the browser is all that is known then."""
+    """Record a download of the trial. Of a visitor who is not signed in, only the browser is known."""
     async with request.app[SITE].sessions.begin() as session:
         conversion = outbox.TrialDownloaded(account_id=account_id(request), product=PRODUCT, visitor=visitor(request))
         await outbox.record(session, conversion, region=request.app[SITE].region)
@@ -123,12 +123,12 @@ async def download(request: web.Request) -> web.Response:
 async def thank_you(request: web.Request) -> web.Response:
     """Thank for a lead, a request or a download."""
     if "download_product" in request.query:
-        title, words = "Your trial is ready", "In a real shop the installer would be on its way to you now."
+        title, text = "Your trial is ready", "In a real shop the installer would be on its way to you now."
     elif request.query.get("form") == MEETING_FORM:
-        title, words = "See you soon", "We have your request, and will suggest a time by tomorrow."
+        title, text = "See you soon", "We have your request, and will suggest a time by tomorrow."
     else:
-        title, words = "Thank you", "We have your request. An engineer will call you within a day."
-    return await page(request, "thank_you.html", title=title, words=words)
+        title, text = "Thank you", "We have your request. An engineer will call you within a day."
+    return await page(request, "thank_you.html", title=title, text=text)
 
 
 async def _form(request: web.Request, form: str, answers: Answers) -> web.Response:

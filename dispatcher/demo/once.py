@@ -1,4 +1,4 @@
-"""`outbox demo --once`: the whole way by itself, and what arrived on one screen."""
+"""`outbox demo --once`: an automatic visit, and what arrived, on one screen."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import structlog
 from rich.console import Console
 
 from dispatcher.demo import proof, search
-from dispatcher.demo.stack import HOME, Demo, heed_signals, running, until
+from dispatcher.demo.stack import HOME, Demo, running, stop_on_signals, until
 from dispatcher.demo.story import RAW, StoryError, visit
 
 
 async def once(console: Console, *, host: str, port: int | None, sandbox_port: int | None, home: Path = HOME) -> bool:
-    """Visit the site, wait for the arrivals, search for leaks, print it all; give whether everything is as promised."""
-    stop = heed_signals()
+    """Visit the site, wait for the arrivals, search for leaks, print it all. Return False if anything went wrong."""
+    stop = stop_on_signals()
     with _collected_logs() as logs:
         async with running(home, host=host, port=port, sandbox_port=sandbox_port, console_port=0) as demo:
             task = asyncio.create_task(_show(console, demo, logs))
@@ -42,7 +42,7 @@ async def _show(console: Console, demo: Demo, logs: io.StringIO) -> bool:
     proofs = await proof.arrived(ledger, seen)
     proof.show(console, proofs)
     console.print()
-    wrong = list(proof.objections(seen, proofs, ledger))
+    wrong = list(proof.problems(seen, proofs, ledger))
     needles = {
         **RAW,
         "META_CAPI_TOKEN": demo.settings.meta_token.reveal(),
@@ -53,7 +53,7 @@ async def _show(console: Console, demo: Demo, logs: io.StringIO) -> bool:
         console.print(f"❌ {sentence}", highlight=False, markup=False)
     if not wrong:
         console.print(
-            f"✅ {len(proofs)} conversions arrived at Meta and at GA4, each counted exactly once and without a problem.\n"
+            f"✅ {len(proofs)} conversions arrived at Meta and at GA4, each counted exactly once, without problems.\n"
             f"✅ The lead carries the event_id of the landing page, {seen.event_id}.",
             highlight=False,
         )
@@ -70,7 +70,7 @@ async def _show(console: Console, demo: Demo, logs: io.StringIO) -> bool:
 
 @contextmanager
 def _collected_logs() -> Iterator[io.StringIO]:
-    """Let all log lines of this process go into a text, which is searched in the end and shown if something is wrong."""
+    """Collect all log lines of this process in a text, which is searched at the end and shown if something is wrong."""
     lines = io.StringIO()
     before = structlog.get_config()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(lines), cache_logger_on_first_use=False)

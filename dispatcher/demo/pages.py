@@ -1,4 +1,4 @@
-"""Rendering: one page, its headers, and what every page has around it."""
+"""Rendering: one page, its headers, and the parts common to all pages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SESSION = "kerf_session"
 
 @dataclass(slots=True, kw_only=True)
 class Site:
-    """What the handlers share. `logins`: who is signed in, by the value of the session cookie."""
+    """The state shared by the handlers. `logins` maps session cookies to accounts."""
 
     sessions: async_sessionmaker[AsyncSession]
     stream: str
@@ -49,7 +49,7 @@ _templates = jinja2.Environment(
 
 
 async def page(request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
-    """Render a template, with the account that is signed in and the panel of what was recorded."""
+    """Render a template, with the signed-in state and the panel of recorded conversions."""
     async with request.app[SITE].sessions() as session:
         shown = await recorded(session, handl_id(request))
     html = _templates.get_template(template).render(
@@ -63,26 +63,26 @@ async def page(request: web.Request, template: str, *, status: int = 200, **valu
 
 
 def redirect(address: str) -> web.Response:
-    """Send the browser on: what was written is not written again when the page is loaded anew."""
+    """Redirect the browser, so that reloading the page does not submit the form again."""
     return web.Response(status=303, headers={**HEADERS, "Location": address})
 
 
 def handl_id(request: web.Request) -> str | None:
-    """Give the visitor's handlID, if the browser sent one."""
+    """Return the visitor's handlID, if the browser sent one."""
     return request.cookies.get("handlID") or None
 
 
 def account_id(request: web.Request) -> str | None:
-    """Give the account that is signed in."""
+    """Return the id of the signed-in account."""
     return request.app[SITE].logins.get(request.cookies.get(SESSION, ""))
 
 
 async def account(request: web.Request, session: AsyncSession) -> Account | None:
-    """Give the account that is signed in, locked until the end of the transaction."""
+    """Return the signed-in account, locked until the end of the transaction."""
     signed_in = account_id(request)
     return await session.get(Account, signed_in, with_for_update=True) if signed_in else None
 
 
 def sandbox_url(request: web.Request) -> str:
-    """Give the sandbox's page, as this browser reaches it."""
+    """Return the URL of the sandbox's page for this browser."""
     return str(request.url.origin().with_port(request.app[SITE].sandbox_port))

@@ -1,6 +1,6 @@
-"""What each page shows of this browser's conversions: what was recorded, and how far each has come.
+"""The panel on each page: this browser's conversions, and their state at each destination.
 
-A CRM that may only record cannot read this; the demo owns its database, and looks into the log and the receipts.
+A CRM that may only record cannot read this; the demo owns its database and reads the log and the receipts.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ _RECORDED = text("""
     ORDER BY event.id DESC, destination.id
 """)
 
-_WORDS = {
+_LABELS = {
     None: ("pending", "on its way"),
     "delivered": ("delivered", "arrived"),
-    "skipped": ("skipped", "not told"),
-    "failed": ("failed", "refused"),
+    "skipped": ("skipped", "skipped"),
+    "failed": ("failed", "failed"),
 }
 
 
 class State(msgspec.Struct, frozen=True):
-    """How far a conversion has come at one destination: `state` is the receipt's outcome, or `owed`."""
+    """The state of a conversion at one destination: `state` is the receipt's outcome, or `pending`."""
 
     destination: str
     state: str
-    words: str
+    label: str
     reason: str
 
 
@@ -51,10 +51,10 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 async def recorded(session: AsyncSession, handl_id: str | None) -> list[Recorded]:
-    """Give what was recorded of a browser, newest first."""
+    """Return the conversions recorded for a browser, newest first."""
     found: dict[int, Recorded] = {}
     rows: Any = await session.execute(_RECORDED, {"handl_id": handl_id, "shown": SHOWN})
     for id_, step, event_id, destination, outcome, reason in rows:
         one = found.setdefault(id_, Recorded(id_, step, event_id, []))
-        one.states.append(State(destination, *_WORDS[outcome], reason or ""))
+        one.states.append(State(destination, *_LABELS[outcome], reason or ""))
     return list(found.values())

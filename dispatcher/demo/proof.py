@@ -1,6 +1,6 @@
-"""What became of a visit: what each destination received of each conversion, set beside what it should have received.
+"""The proof of a visit: what each destination received of each conversion, compared with what it should have received.
 
-Read from the sandbox's ledger, which stands where Meta and Google do, and nowhere else.
+It is read only from the sandbox's ledger, which stands in for Meta and Google.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from rich.console import Console
 from rich.table import Table
 
 from dispatcher.demo.panel import Recorded
-from dispatcher.demo.story import STEPS, ConsoleRequest
+from dispatcher.demo.story import STEPS, Visit
 from dispatcher.sandbox import Arrival, Ledger
 from dispatcher.sandbox.meta.dataset_quality import estimate
 from outbox.taxonomy import FUNNEL
 
-# Meta is sent again what a merge has enriched, and drops it as a repeat; GA4 is sent nothing twice.
-_WELCOME = {"meta": {"counted", "duplicate"}, "ga4": {"counted"}}
+# Events that a merge has enriched are sent to Meta again, which drops them as repeats; GA4 is sent nothing twice.
+_ALLOWED = {"meta": {"counted", "duplicate"}, "ga4": {"counted"}}
 
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 _POLL_SECONDS = 0.05
 _NAMES = {step.name: {name: target.event_name for name, target in step.targets.items()} for step in FUNNEL}
 
@@ -39,21 +39,21 @@ LEGEND = """\
 once                  counted exactly once (+: also sent again, enriched, and dropped as a repeat)
 em ph fn ln ct zp co  e-mail, phone, first and last name, city, postal code, country: hashed
 id fbc fbp ip ua      external_id (account, handlID, lead: hashed), click, browser, address, agent
-cid uid ses           client, user and session, as GA4 knows them
-EMQ                   match quality, of 10, as the sandbox estimates it"""
+cid uid ses           GA4's client, user and session
+EMQ                   match quality out of 10, estimated by the sandbox"""
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """What arrived of one conversion, at each destination; `names` is what it should be called there."""
+    """The arrivals of one conversion at each destination; `names` are its expected event names there."""
 
     recorded: Recorded
     names: dict[str, str]
     arrivals: dict[str, list[Arrival]]
 
 
-async def arrived(ledger: Ledger, visit: ConsoleRequest) -> list[Proof]:
-    """Give the proofs, as soon as everything arrived everywhere, or when patience ends."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+async def arrived(ledger: Ledger, visit: Visit) -> list[Proof]:
+    """Return the proofs as soon as everything has arrived everywhere, or after TIMEOUT_SECONDS."""
+    deadline = asyncio.get_running_loop().time() + TIMEOUT_SECONDS
     while True:
         found = proofs(ledger, visit)
         if all(all(proof.arrivals.values()) for proof in found) or asyncio.get_running_loop().time() > deadline:
@@ -61,8 +61,8 @@ async def arrived(ledger: Ledger, visit: ConsoleRequest) -> list[Proof]:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-def proofs(ledger: Ledger, visit: ConsoleRequest) -> list[Proof]:
-    """Give what has arrived by now of each conversion."""
+def proofs(ledger: Ledger, visit: Visit) -> list[Proof]:
+    """Return what has arrived so far of each conversion."""
     return [_proof(ledger, recorded) for recorded in visit.recorded]
 
 
@@ -75,8 +75,8 @@ def _proof(ledger: Ledger, recorded: Recorded) -> Proof:
     return Proof(recorded, names, arrivals)
 
 
-def objections(visit: ConsoleRequest, found: Sequence[Proof], ledger: Ledger) -> Iterator[str]:
-    """Give what is not as it should be, a sentence each."""
+def problems(visit: Visit, found: Sequence[Proof], ledger: Ledger) -> Iterator[str]:
+    """Yield every deviation from what should have arrived, as a sentence."""
     steps = tuple(recorded.step for recorded in visit.recorded)
     if steps != STEPS:
         yield f"The log holds {', '.join(steps) or 'nothing'} of this visit; expected {', '.join(STEPS)}."
@@ -92,7 +92,7 @@ def objections(visit: ConsoleRequest, found: Sequence[Proof], ledger: Ledger) ->
             if counted != 1:
                 yield f"{where}: counted {counted} times instead of once."
             for arrival in arrivals:
-                if arrival.verdict not in _WELCOME[destination]:
+                if arrival.verdict not in _ALLOWED[destination]:
                     yield f"{where}: {arrival.verdict}."
                 yield from (f"{where}: {problem.field} {problem.why}." for problem in arrival.problems)
     counted = sum(arrival.verdict == "counted" for arrival in ledger.arrivals)
@@ -101,7 +101,7 @@ def objections(visit: ConsoleRequest, found: Sequence[Proof], ledger: Ledger) ->
 
 
 def show(console: Console, found: Sequence[Proof]) -> None:
-    """Print two tables of 100 columns at most: what arrived, and who it says it is about."""
+    """Print two tables of at most 100 columns: what arrived, and the identifiers in it."""
     what = Table("step", "at Meta", "at GA4", "event_id", box=box.SIMPLE, show_edge=False, padding=(0, 1, 0, 0))
     for proof in found:
         what.add_row(proof.recorded.step, proof.names.get("meta"), proof.names.get("ga4"), proof.recorded.event_id)
@@ -148,7 +148,7 @@ def _user_data(arrivals: Sequence[Arrival]) -> dict[str, Any]:
 
 
 def _ga4_person(arrivals: Sequence[Arrival]) -> dict[str, Any]:
-    """Give what GA4 was told of the person, in one mapping."""
+    """Return what GA4 received about the person, in one mapping."""
     if not arrivals:
         return {}
     envelope: dict[str, Any] = msgspec.json.decode(arrivals[0].envelope)

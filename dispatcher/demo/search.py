@@ -1,4 +1,4 @@
-"""Looking for what must not be there: raw personal data and secrets, in everything but the CRM's own tables."""
+"""Search for leaks: raw personal data and secrets anywhere but in the CRM's own tables."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dispatcher.database.tables import SCHEMA
 from dispatcher.demo import crm
 
 PATHS = ("/", "/ledger", "/ledger/requests", "/ledger/summary")
-"""The sandbox's page, and all that its ledger tells."""
+"""The sandbox's page, and everything that its ledger shows."""
 
 
 async def leaks(database_url: str, sandbox: str, logs: str, needles: Mapping[str, str]) -> tuple[list[str], int]:
-    """Give where one of `needles` (what it is called → its text) was found, a sentence each, and in how many places it was looked for."""
+    """Return where any of `needles` (name → text) was found, a sentence each, and how many places were searched."""
     haystacks: dict[str, str] = {"the demo's log": logs}
     with psycopg.connect(database_url, autocommit=True) as connection:
         haystacks |= _tables(connection, SCHEMA)
@@ -39,7 +39,7 @@ async def leaks(database_url: str, sandbox: str, logs: str, needles: Mapping[str
 
 
 def _tables(connection: psycopg.Connection, schema: str) -> dict[str, str]:
-    """Give all rows of all tables of a schema, as text."""
+    """Return all rows of all tables of a schema, as text."""
     names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", (schema,)).fetchall()
     tables: dict[str, str] = {}
     for (name,) in names:
@@ -51,7 +51,7 @@ def _tables(connection: psycopg.Connection, schema: str) -> dict[str, str]:
 
 
 def _server_log(connection: psycopg.Connection) -> str:
-    """Give the embedded server's log, which lies beside its data."""
+    """Return the embedded server's log, which is stored beside its data."""
     row = connection.execute("SHOW data_directory").fetchone()
     assert row
     return (Path(row[0]).parent / "postgres.log").read_text("utf-8", "replace")

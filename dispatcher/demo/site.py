@@ -1,4 +1,4 @@
-"""The site as a server. No request line is logged: a person's data may be in it."""
+"""The site as a server. Request lines are not logged, because they may contain personal data."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def create_app(site: Site) -> web.Application:
 async def running(
     database_url: str, settings: Settings, *, host: str, port: int, sandbox_port: int
 ) -> AsyncIterator[str]:
-    """Run the site in this process while the block lasts; give its address."""
-    # An error of the database must not quote the row that it is about.
+    """Run the site in this process while the block lasts; yield its URL."""
+    # A database error must not quote the row.
     engine = create_async_engine(database_url.replace("://", "+psycopg://", 1), hide_parameters=True)
     await create_tables(engine)
     site = Site(
@@ -71,20 +71,20 @@ async def running(
 
 @web.middleware
 async def _catch(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a mistake with a page; say of it only where it was and of what kind."""
+    """Answer an error with a page; log only its path and type."""
     try:
         return await handler(request)
     except web.HTTPException as error:
         if error.status != web.HTTPNotFound.status_code:
             raise
-        return await page(request, "message.html", status=404, title="Nothing here", words="This page does not exist.")
-    except Exception as error:  # noqa: BLE001 - whatever it was: the visitor gets a page, the log no data
+        return await page(request, "message.html", status=404, title="Page not found", text="This page does not exist.")
+    except Exception as error:  # noqa: BLE001 - after any error the visitor gets a page, and no data is logged
         log.error("a page failed", path=request.path, error=type(error).__name__)
         return web.Response(status=500, text="Something went wrong. Please try again.", headers=HEADERS)
 
 
 async def _recorded(request: web.Request) -> web.Response:
-    """Answer what the panel shows, for its script and for `outbox demo --once`."""
+    """Answer with the content of the panel, for its script and for `outbox demo --once`."""
     async with request.app[SITE].sessions() as session:
         found = await recorded(session, handl_id(request))
     return web.Response(body=msgspec.json.encode(found), content_type="application/json", headers=HEADERS)

@@ -1,7 +1,7 @@
-"""All parts of the demo together: database, sandbox, dispatcher, site; started in this order, stopped in the reverse.
+"""All parts of the demo together: database, sandbox, dispatcher, site; started in this order, stopped in reverse.
 
-Each run has a database of its own on the embedded server, so that two demos side by side do not deliver each other's
-conversions, and each begins with nothing recorded.
+Each run has its own database on the embedded server, so that two concurrent demos do not deliver each other's
+conversions, and each begins empty.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ SITE_PORT = 8080
 SANDBOX_PORT = 8090
 CONSOLE_PORT = 8070
 REGION = "CY"
-"""Where a phone number without a country is dialled (`OUTBOX_PHONE_REGION`)."""
+"""The region of phone numbers without a country code (`OUTBOX_PHONE_REGION`)."""
 
 _PREFIX = "demo_"
 _LOCK = 0x64656D6F  # "demo": an advisory lock of our own
 
 
 class DemoError(RuntimeError):
-    """The demo cannot do what was asked; the message says why, and what to do."""
+    """The demo cannot run as requested; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """A running demo. `dispatcher` ends only when it is told to."""
+    """A running demo. `dispatcher` ends only when it is stopped."""
 
     site: str
     console: str
@@ -66,7 +66,7 @@ async def running(
     sandbox_port: int | None = None,
     console_port: int | None = None,
 ) -> AsyncIterator[Demo]:
-    """Run everything in this process while the block lasts. Ports: None takes the default, or a free one; 0 any."""
+    """Run everything in this process while the block lasts. Ports: None is the default, or a free one; 0 any."""
     port = choose_port(host, port, SITE_PORT, "--port")
     sandbox_port = choose_port(host, sandbox_port, SANDBOX_PORT, "--sandbox-port")
     console_port = choose_port(host, console_port, CONSOLE_PORT, "--console-port")
@@ -111,28 +111,28 @@ async def serve(
     announce: Callable[[Demo], None],
     home: Path = HOME,
 ) -> None:
-    """Run until told to stop."""
-    stop = heed_signals()
+    """Run until a signal stops it."""
+    stop = stop_on_signals()
     async with running(home, host=host, port=port, sandbox_port=sandbox_port, console_port=console_port) as demo:
         announce(demo)
         await until(stop, demo.dispatcher)
 
 
-def heed_signals() -> asyncio.Event:
-    """Give what is set by Ctrl-C, SIGTERM, or a terminal that closes; from now on none of them ends the process.
+def stop_on_signals() -> asyncio.Event:
+    """Return an event that Ctrl-C, SIGTERM or a closed terminal sets; from now on none of them ends the process.
 
-    So one that comes while the database is being started, which blocks, is heeded as soon as it is there, and one that
-    is sent again and again interrupts nothing that is being stopped.
+    A signal during the start of the database, which blocks, takes effect as soon as that is done, and repeated signals
+    do not interrupt the shutdown.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def heed(_number: int, _frame: FrameType | None) -> None:
-        with suppress(RuntimeError):  # the loop is closed, and the process about to end
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        with suppress(RuntimeError):  # the loop is closed, and the process is about to end
             loop.call_soon_threadsafe(stop.set)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, heed)
+        signal.signal(number, handle)
     return stop
 
 
@@ -143,14 +143,14 @@ async def until(stop: asyncio.Event, *tasks: asyncio.Task[Any]) -> None:
     stopped.cancel()
 
 
-def choose_port(host: str, asked: int | None, default: int, option: str) -> int:
-    """Give the port that was asked for, else the default, or 0 (any free one) if that is taken."""
-    port = default if asked is None else asked
+def choose_port(host: str, requested: int | None, default: int, option: str) -> int:
+    """Return the requested port, else the default, or 0 (any free one) if the default is taken."""
+    port = default if requested is None else requested
     try:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
             return port
     except (OSError, OverflowError) as error:
-        if asked is None and getattr(error, "errno", None) == errno.EADDRINUSE:
+        if requested is None and getattr(error, "errno", None) == errno.EADDRINUSE:
             return 0
         raise DemoError(
             f"cannot listen on {host}, port {port}; choose another with {option}, or another --host"
@@ -169,11 +169,11 @@ async def _dispatching(dispatcher: daemon.Daemon) -> AsyncIterator[asyncio.Task[
 
 @contextmanager
 def _database(server_url: str) -> Iterator[str]:
-    """Give the address of a new database; drop it in the end, and first what a killed demo left behind."""
+    """Yield the URL of a new database and drop it at the end. First drop the databases of demos that were killed."""
     name = _PREFIX + token_hex(6)
     url = f"{server_url.rsplit('/', 1)[0]}/{name}"
     with psycopg.connect(server_url, autocommit=True) as server:
-        # Under the lock, as a database is another's leftover only if nobody is connected to it.
+        # Under the lock, because a database counts as left over only while nobody is connected to it.
         server.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         for leftover in _leftovers(server):
             server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(leftover)))

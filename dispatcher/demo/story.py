@@ -1,4 +1,4 @@
-"""One visit, told over HTTP by a client with a cookie jar: from an advertisement's click to a purchase."""
+"""One visit over HTTP by a client with a cookie jar: from the click on an advertisement to a purchase."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from yarl import URL
 from dispatcher.demo.panel import Recorded
 
 STEPS = ("lead_submitted", "account_created", "trial_started", "email_verified", "subscription_purchased")
-"""What the visit has to leave in the log, in this order."""
+"""The conversions that the visit must record, in this order."""
 
 VISITOR = {
     "first_name": "Theodosia",
@@ -31,27 +31,27 @@ RAW = {
     "The phone number": VISITOR["phone"],
     "The phone number, in digits": "96123457",
 }
-"""What must be nowhere but in the CRM's own tables; searched for without regard to case."""
+"""Values that must be nowhere but in the CRM's own tables; the search ignores case."""
 
 _HEADERS = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
-    "X-Forwarded-For": "198.51.100.23",  # as the proxy in front of a site would say
+    "X-Forwarded-For": "198.51.100.23",  # as the proxy in front of a site would report
 }
 _TIMEOUT = aiohttp.ClientTimeout(total=20)
 
 
 class StoryError(RuntimeError):
-    """The visit could not go on; the message says where."""
+    """The visit could not continue; the message says where."""
 
 
-class ConsoleRequest(msgspec.Struct, frozen=True):
-    """What the visit brought with it, and what it left in the log, oldest first."""
+class Visit(msgspec.Struct, frozen=True):
+    """A visit: the event id it came with, and the conversions it recorded, oldest first."""
 
     event_id: str
     recorded: list[Recorded]
 
 
-async def visit(site: str) -> ConsoleRequest:
+async def visit(site: str) -> Visit:
     """Go through the site once."""
     event_id = str(uuid4())
     arrived_by = {
@@ -61,7 +61,7 @@ async def visit(site: str) -> ConsoleRequest:
         "utm_campaign": "spring-launch",
         "fb_event_id": event_id,
     }
-    jar = aiohttp.CookieJar(unsafe=True)  # unsafe: also for an address that is a number
+    jar = aiohttp.CookieJar(unsafe=True)  # unsafe: accept cookies from IP addresses
     async with aiohttp.ClientSession(cookie_jar=jar, headers=_HEADERS, timeout=_TIMEOUT) as session:
         browser = _Browser(session, URL(site))
         landing = await browser.open(f"/?{URL.build(query=arrived_by).raw_query_string}")
@@ -69,16 +69,16 @@ async def visit(site: str) -> ConsoleRequest:
         await browser.send({**VISITOR, **ADDRESS})  # ends on the thank-you page
         await browser.open("/sign-up")
         await browser.send(VISITOR)
-        await browser.send({"email": VISITOR["email"]})  # the sign-in page is where a sign-up ends
+        await browser.send({"email": VISITOR["email"]})  # the sign-up has redirected to the sign-in page
         await browser.open(_link(await browser.open("/account"), "verify"))
         await browser.open("/purchase")
         await browser.send({**ADDRESS, "plan": "team"})
         answer = await browser.open("/recorded")
-    return ConsoleRequest(event_id, msgspec.json.decode(answer, type=list[Recorded])[::-1])
+    return Visit(event_id, msgspec.json.decode(answer, type=list[Recorded])[::-1])
 
 
 class _Browser:
-    """What a browser does beside keeping cookies: it knows its page, and says so in Referer."""
+    """A browser apart from its cookies: it keeps track of its page, and sends it as Referer."""
 
     def __init__(self, session: aiohttp.ClientSession, site: URL) -> None:
         self._session = session
@@ -86,11 +86,11 @@ class _Browser:
         self._referer: dict[str, str] = {}
 
     async def open(self, address: str) -> str:
-        """Follow a link of the present page."""
+        """Follow a link on the current page."""
         return await self._go("GET", self._page.join(URL(address, encoded=True)))
 
     async def send(self, form: Mapping[str, str]) -> str:
-        """Send the form of the present page, which goes to the page's own address."""
+        """Submit the form of the current page to the page's own URL."""
         return await self._go("POST", self._page, form)
 
     async def _go(self, method: str, url: URL, form: Mapping[str, str] | None = None) -> str:
@@ -107,7 +107,7 @@ class _Browser:
 
 
 def _link(page: str, name: str) -> str:
-    """Give the address of the link that is marked `data-link="name"`."""
+    """Return the URL of the link with the attribute `data-link="name"`."""
     found = re.search(rf'<a [^>]*href="([^"]*)" data-link="{name}"', page)
     if found is None:
         raise StoryError(f"a page lacks its link {name!r}")

@@ -1,8 +1,8 @@
-"""A local stand-in for Meta's Conversions API and GA4's Measurement Protocol: what a team points staging at.
+"""A local stand-in for Meta's Conversions API and GA4's Measurement Protocol, for development, tests and staging.
 
-It validates, answers and deduplicates by the destinations' documented rules, written down here a second time on purpose
-and independently of the code that builds payloads: what one gets wrong, the other notices. It shows on a page what
-arrived, and can fail on demand in every way that a destination or a network can.
+It validates, answers and deduplicates by the destinations' documented rules. These are deliberately written a second
+time, independently of the code that builds payloads, so that an error in one is caught by the other. A page shows what
+arrived, and the sandbox can fail on demand in every way that a destination or a network can.
 
     META_CAPI_BASE_URL=http://127.0.0.1:8090  GA4_MP_BASE_URL=http://127.0.0.1:8090   and any token
 
@@ -12,12 +12,12 @@ arrived, and can fail on demand in every way that a destination or a network can
 
 | file | holds |
 |---|---|
-| `meta`, `meta_errors`, `meta_endpoint` | Meta's rules, its error answers, its paths |
-| `ga4`, `ga4_person`, `ga4_endpoint` | GA4's rules (events; the envelope), its paths |
-| `exchange`, `wire`, `faults` | one request from arrival to fate; the transport; faults on demand |
-| `ledger`, `ledger_api` | what arrived and how it is reckoned; the same over HTTP |
-| `page`, `cards`, `quality` | the page; what it shows of one arrival; how well an event identifies a person |
-| `app`, `state`, `problem` | the server; what one sandbox is made of; one thing the rules have against an event |
+| `meta/rules`, `meta/errors`, `meta/endpoint` | Meta's rules, its error responses, its paths |
+| `ga4/rules`, `ga4/person_rules`, `ga4/endpoint` | GA4's rules (events; the envelope), its paths |
+| `exchange`, `wire`, `faults` | one request from arrival to response; the transport; faults on demand |
+| `ledger`, `ledger_api` | what arrived and how it counts; the same over HTTP |
+| `page`, `cards`, `meta/dataset_quality` | the page; one arrival on it; how well an event identifies a person |
+| `app`, `state`, `problem` | the server; the parts of one sandbox; one violation of a documented rule |
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The sandbox as a server: its routes put together, its life from the first request to the last."""
+"""The sandbox as a server: its routes, start and shutdown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHUTDOWN_SECONDS = 2
 
 
 class Options(TypedDict, total=False):
-    """What `create_app` takes, and so `running` and `serve`. None: anything is accepted."""
+    """The options of `create_app`, `running` and `serve`. None: any value is accepted."""
 
     clock: Callable[[], float]
     pixel_ids: Collection[str] | None
@@ -45,7 +45,7 @@ def create_app(
     api_secret: str | None = None,
     keep: int = 10_000,
 ) -> web.Application:
-    """Return the application. `clock` gives Unix seconds; `keep`: of how many events the payload is kept."""
+    """Return the application. `clock` returns Unix seconds; `keep` is the number of events whose payload is kept."""
     app = web.Application(client_max_size=wire.MAX_BODY)
     app[SANDBOX] = Sandbox(clock, Ledger(keep), pixel_ids, token, measurement_ids, api_secret)
     page.add_routes(app)
@@ -58,7 +58,7 @@ def create_app(
 
 @asynccontextmanager
 async def running(host: str = "127.0.0.1", port: int = 0, **options: Unpack[Options]) -> AsyncIterator[Sandbox]:
-    """Run a sandbox in this process while the block lasts; port 0: any free one, which `.url` tells."""
+    """Run a sandbox in this process while the block lasts. Port 0 is any free port; `.url` has the address."""
     app = create_app(**options)
     runner = web.AppRunner(app, access_log=None, logger=_logger(), shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
@@ -77,8 +77,8 @@ async def serve(
     announce: Callable[[str], None] | None = None,
     **options: Unpack[Options],
 ) -> None:
-    """Run until SIGTERM or SIGINT. `announce` is called with the address, once; by default it is printed."""
-    gc.set_threshold(50_000, 20, 20)  # a request of 1000 events is 15,000 containers that all live: do not walk them
+    """Run until SIGTERM or SIGINT. `announce` is called once with the address; by default it is printed."""
+    gc.set_threshold(50_000, 20, 20)  # a request of 1000 events is 15,000 live containers: collect rarely
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     with suppress(NotImplementedError):  # Windows
@@ -95,7 +95,7 @@ def _print(url: str) -> None:
 
 
 async def _stop(app: web.Application) -> None:
-    """Let go of the requests that a fault holds, so that shutting down does not wait for them."""
+    """Release the requests that a fault is holding, so that shutdown does not wait for them."""
     app[SANDBOX].stopping.set()
 
 

@@ -1,4 +1,4 @@
-"""What the page shows of one arrival: a card, made of an arrival alone. Pure; the template only sets it in HTML."""
+"""The card that the page shows for one arrival. Pure; the template only renders it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = 48  # characters of a value; the payload has all of it
 _digest = re.compile(r"[a-f0-9]{64}").match
 _index = re.compile(r"\[\d+\]")
 
-# Where a field lies → what a person calls it. A field that is expected is shown as missing when it is not there.
+# Path of a field → its label. An expected field is shown as missing when it is absent.
 META_EVENT = {
     "event_id": "Event ID",
     "event_time": "Event time",
@@ -68,7 +68,7 @@ VERDICTS = {
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One line of a card: `detail` is the value, shortened, or what is wrong with it."""
+    """One line of a card: `detail` is the shortened value, or the problem with it."""
 
     label: str
     key: str
@@ -77,7 +77,7 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class Card(msgspec.Struct, frozen=True):
-    """One arrival, ready to be shown. `score` is between 0 and 1, `score_text` what is written in its ring."""
+    """One arrival, ready to be shown. `score` is between 0 and 1, `score_text` the text in its ring."""
 
     arrival: Arrival
     title: str
@@ -96,7 +96,7 @@ class Card(msgspec.Struct, frozen=True):
 
 def card(arrival: Arrival) -> Card:
     """Return the card of an arrival."""
-    event, around = _object(arrival.event), _object(arrival.around)
+    event, shared = _object(arrival.event), _object(arrival.shared)
     invalid = {_place(problem.field): problem.why for problem in arrival.problems if problem.fatal}
     groups: list[tuple[str, list[Field]]] = []
     score: float | None = None
@@ -114,10 +114,10 @@ def card(arrival: Arrival) -> Card:
         points = estimate(user_data, wrong) if isinstance(user_data, dict) else 0.0
         score, score_text, score_label = points / 10, f"{points:.1f}", "Match quality, estimate"
     elif arrival.kind != "request":
-        who = _fields(around | event, GA4_WHO, GA4_WHO_MORE, invalid)
+        who = _fields(shared | event, GA4_WHO, GA4_WHO_MORE, invalid)
         groups = [("Who", who)]
         if arrival.kind == "event":
-            groups.append(("What", _fields(around | event, GA4_EVENT, GA4_MORE, invalid)))
+            groups.append(("What", _fields(shared | event, GA4_EVENT, GA4_MORE, invalid)))
         present = sum(field.state == "present" for field in who[: len(GA4_WHO)])
         score, score_text = present / len(GA4_WHO), f"{present}/{len(GA4_WHO)}"
         score_label = "Identifiers present"
@@ -136,7 +136,7 @@ def card(arrival: Arrival) -> Card:
         [problem for problem in arrival.problems if not problem.fatal],
         FAULTS[arrival.fault].does if arrival.fault else "",
         _pretty(arrival.payload),
-        "" if around == {} else _pretty(arrival.envelope),
+        "" if shared == {} else _pretty(arrival.envelope),
     )
 
 
@@ -153,7 +153,7 @@ def _title(arrival: Arrival) -> str:
 
 
 def _place(field: str) -> str:
-    """Return where a problem lies within its event: `events[2].params.items[0].price` is at `params.items`."""
+    """Return the place of a problem within its event: `events[2].params.items[0].price` is at `params.items`."""
     parts = _index.sub("", re.sub(r"^events\[\d+\]\.?", "", field)).split(".")
     return ".".join(parts[:2]) if parts[0] in ("user_data", "custom_data", "params", "consent") else parts[0]
 
@@ -174,7 +174,7 @@ def _fields(
 
 
 def _others(groups: list[tuple[str, list[Field]]], invalid: dict[str, str]) -> list[Field]:
-    """Return the fields that no group shows, if something is wrong with them."""
+    """Return the invalid fields that no group shows."""
     shown = {field.key for _title, fields in groups for field in fields}
     return [
         Field(place.rpartition(".")[2], place, "invalid", why)

@@ -1,9 +1,9 @@
-"""One request with events, from its arrival to its fate, whichever destination it is for.
+"""One request with events, from its arrival to its response, for any destination.
 
                 ┌─ before ──▶ reset
-request ─ fault ┼─ instead ─▶ read ─▶ another answer
-                └─ none, after ─▶ read ─▶ understand ─▶ refuse ─▶ error
-                                                   └──▶ take in ─▶ answer | late | wrong | hang, reset
+request ─ fault ┼─ instead ─▶ read ─▶ another response
+                └─ none, after ─▶ read ─▶ parse ─▶ refuse ─▶ error
+                                              └──▶ record ─▶ response | late | wrong | hang, reset
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import msgspec
 from aiohttp import web
 
 from dispatcher.sandbox import wire
-from dispatcher.sandbox.ledger import NOTHING, Destination, Offer, RequestRecord, Taken
+from dispatcher.sandbox.ledger import NOTHING, Destination, ParsedEvent, Recorded, RequestRecord
 from dispatcher.sandbox.state import SANDBOX, Sandbox
 
 __all__ = ["Endpoint", "RefusedError", "exchange"]
 
-Understood = tuple[list[Offer], msgspec.Raw]
+Parsed = tuple[list[ParsedEvent], msgspec.Raw]
 
 
 class RefusedError(Exception):
-    """The whole request is refused: with which answer and code, and what is to be shown of it."""
+    """The whole request is refused, with this response and code; `shown` are the events to show on the page."""
 
-    def __init__(self, code: str, response: web.Response, shown: list[Offer]) -> None:
+    def __init__(self, code: str, response: web.Response, shown: list[ParsedEvent]) -> None:
         super().__init__(code)
         self.code = code
         self.response = response
@@ -34,27 +34,25 @@ class RefusedError(Exception):
 
 
 class Endpoint(Protocol):
-    """What a destination does in its own way."""
+    """The part of an exchange that differs by destination."""
 
     destination: ClassVar[Destination]
 
     def instead(self, sandbox: Sandbox, record: RequestRecord) -> web.Response | None:
-        """Return the answer of a fault that comes instead of the true one, None if `record.fault` is no such."""
+        """Return the response of an `instead` fault, or None if `record.fault` is not one."""
 
-    def understand(
-        self, request: web.Request, sandbox: Sandbox, record: RequestRecord, body: bytes | None
-    ) -> Understood:
+    def parse(self, request: web.Request, sandbox: Sandbox, record: RequestRecord, body: bytes | None) -> Parsed:
         """Return the events of a body (None: too large) and what they share, or raise RefusedError."""
 
     def accepted(self, record: RequestRecord) -> web.Response:
-        """Return the answer to a request that was taken, `record.fault` being `wrong_received_count` or harmless."""
+        """Return the response to an accepted request; with the fault `wrong_received_count`, a wrong one."""
 
     def garbage(self) -> web.Response:
-        """Return an answer that means nothing."""
+        """Return a meaningless response."""
 
 
 async def exchange(endpoint: Endpoint, request: web.Request, target: str) -> web.StreamResponse:
-    """Answer a request, or do not, as the plan of faults wants it; record what became of it."""
+    """Answer a request, or not, according to the fault plan; record the outcome."""
     sandbox = request.app[SANDBOX]
     faults = sandbox.faults[endpoint.destination]
     plan = faults.plan
@@ -63,7 +61,7 @@ async def exchange(endpoint: Endpoint, request: web.Request, target: str) -> web
         body = await _body(request, record)
         if not record.acknowledged:
             return wire.reset(request)
-        response, taken = _answer(endpoint, request, sandbox, record, body)
+        response, recorded = _answer(endpoint, request, sandbox, record, body)
         if record.fault == "slow":
             await wire.wait(sandbox.stopping, plan.slow_ms / 1000)
         if record.accepted and record.fault == "hang_after_accept":
@@ -71,7 +69,7 @@ async def exchange(endpoint: Endpoint, request: web.Request, target: str) -> web
         if record.accepted and record.fault in ("reset_after_accept", "hang_after_accept"):
             return wire.reset(request)
         if record.accepted and record.acknowledged and not wire.connected(request):
-            sandbox.ledger.lose(record, taken)
+            sandbox.ledger.mark_unacknowledged(record, recorded)
         record.status = response.status
         return response
     finally:
@@ -79,7 +77,7 @@ async def exchange(endpoint: Endpoint, request: web.Request, target: str) -> web
 
 
 async def _body(request: web.Request, record: RequestRecord) -> bytes | None:
-    """Return the body, None if it is too large; or note that there is nobody to answer any more."""
+    """Return the body, or None if it is too large. If the sender is gone, mark the request unacknowledged."""
     if record.fault != "reset_before":
         with suppress(ConnectionError):  # the sender went away before the end of its body
             return await wire.read(request)
@@ -89,17 +87,17 @@ async def _body(request: web.Request, record: RequestRecord) -> bytes | None:
 
 def _answer(
     endpoint: Endpoint, request: web.Request, sandbox: Sandbox, record: RequestRecord, body: bytes | None
-) -> tuple[web.Response, list[Taken]]:
+) -> tuple[web.Response, list[Recorded]]:
     if instead := endpoint.instead(sandbox, record):
         return instead, []
     try:
-        offers, envelope = endpoint.understand(request, sandbox, record, body)
+        parsed_events, envelope = endpoint.parse(request, sandbox, record, body)
     except RefusedError as refused:
         record.error = refused.code
-        sandbox.ledger.take(record, refused.shown, NOTHING)
+        sandbox.ledger.record(record, refused.shown, NOTHING)
         return refused.response, []
     record.accepted = True
-    record.events = len(offers)
+    record.events = len(parsed_events)
     record.acknowledged = record.fault in ("", "slow")
-    taken = sandbox.ledger.take(record, offers, envelope)
-    return (endpoint.garbage() if record.fault == "garbage" else endpoint.accepted(record)), taken
+    recorded = sandbox.ledger.record(record, parsed_events, envelope)
+    return (endpoint.garbage() if record.fault == "garbage" else endpoint.accepted(record)), recorded

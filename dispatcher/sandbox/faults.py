@@ -1,7 +1,7 @@
-"""Faults on demand: what a destination, or the network before it, does to a sender on a bad day.
+"""Faults on demand: failures of a destination, or of the network in between.
 
-A plan per destination, set by `PUT /faults`, says how often each fault happens, or in which order. The choice comes from
-a random generator seeded by the plan, so that the same requests in the same order meet the same faults.
+A plan per destination, set by `PUT /faults`, defines how often each fault happens, or in which order. The choice comes
+from a random generator seeded by the plan, so that the same requests in the same order meet the same faults.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Stage = Literal["before", "instead", "after"]
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One kind of fault. Only those of stage `after` leave the events recorded.
+    """One kind of fault. Only with stage `after` are the events recorded.
 
     before: the connection ends before the body is read. instead: the body is read, nothing is recorded, and another
-    answer comes. after: everything is recorded as usual; then the answer is late, lost or wrong.
+    response is sent. after: everything is recorded as usual; then the response is late, lost or wrong.
     """
 
     stage: Stage
@@ -46,18 +46,18 @@ FAULTS: dict[str, Fault] = {
     "reset_after_accept": Fault("after", "records, then resets the connection instead of answering"),
     "hang_after_accept": Fault("after", "records, then never answers; resets after `hang_seconds`"),
     "garbage": Fault("after", "records, then answers 200 with something that is not JSON"),
-    "wrong_received_count": Fault("after", "records all, then says events_received one less", ("meta",)),
+    "wrong_received_count": Fault("after", "records all, then reports one event too few in events_received", ("meta",)),
     "slow": Fault("after", "records, then answers after `slow_ms`"),
 }
-# What a probe of a halted destination can meet as well.
+# The faults that a probe of a halted destination can meet, too.
 HALTING = ("token_invalid", "permission_denied", "pixel_missing", "version_dead")
 
 
 class Plan(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """What one destination is to do. `script` comes first, one entry a request (`ok`: no fault); then `rates`.
+    """The plan of one destination. `script` comes first, one entry per request (`ok`: no fault); then `rates`.
 
     `reject_event_ids`, `reject_modulo` (n: event ids whose crc32 is a multiple of n): Meta refuses a whole request that
-    holds such an event with 100/2804016, for as long as the plan stands.
+    contains such an event with 100/2804016, as long as the plan is in force.
     """
 
     seed: int = 0
@@ -71,7 +71,7 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     reject_modulo: int = 0
 
     def check(self, destination: Destination) -> None:
-        """Raise ValueError with a sentence if the plan names what `destination` cannot do."""
+        """Raise ValueError, with a sentence, if the plan contains a fault that `destination` does not have."""
         possible = {kind for kind, fault in FAULTS.items() if destination in fault.destinations}
         if unknown := sorted({*self.rates, *self.script} - possible - {"ok"}):
             raise ValueError(f"{destination} has no fault {unknown[0]!r}; it has: {', '.join(sorted(possible))}")
@@ -79,14 +79,14 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
             raise ValueError(f"the rates of {destination} must be at least 0 and add up to at most 1")
 
     def rejects(self, event_id: str) -> bool:
-        """Return whether Meta is to refuse the request that holds this event."""
+        """Return whether Meta must refuse the request that contains this event."""
         if event_id in self.reject_event_ids:
             return True
         return self.reject_modulo > 0 and crc32(event_id.encode()) % self.reject_modulo == 0
 
 
 class Faults:
-    """The faults of one destination: its plan, and how often it was carried out."""
+    """The faults of one destination: its plan, and the number of faults injected."""
 
     def __init__(self, plan: Plan | None = None) -> None:
         self.injected: Counter[str] = Counter()
@@ -94,7 +94,7 @@ class Faults:
         self.follow(plan or Plan())
 
     def follow(self, plan: Plan) -> None:
-        """Follow another plan from its beginning. What was injected so far stays counted."""
+        """Follow another plan from its beginning. The counts of injected faults are kept."""
         self.plan = plan
         self._script = deque(plan.script)
         self._kinds = [*plan.rates, "ok"]
@@ -112,12 +112,12 @@ class Faults:
         return self._count(self._choose(self._random))
 
     def draw_probe(self) -> str:
-        """Return the fault of a probe: only one that halts, only by rates; the script is for requests with events."""
+        """Return the fault of a probe: only halting ones, only by rates; the script is for requests with events."""
         kind = self._choose(self._probes)
         return self._count(kind) if kind in HALTING else ""
 
     def toss(self) -> bool:
-        """Return one of two, from the plan's generator."""
+        """Return True or False at random, from the plan's generator."""
         return self._random.random() < 0.5
 
     def report(self) -> dict[str, Any]:

@@ -1,16 +1,16 @@
-"""What arrived, and how each destination reckons it.
+"""What arrived, and how each destination counts it.
 
-Three things with three lives: *tallies*, one per destination, target, event name and event id, are kept for good (they
-are the deduplication, and the proof at the end of a long run); *arrivals*, with their payloads, and *requests*, with
-what became of their answers, are kept for the newest `keep`.
+Three records with three lifetimes: *counts*, one per destination, target, event name and event id, are kept for good
+(they are the deduplication, and the proof at the end of a long run); of *arrivals*, with their payloads, and *requests*,
+with the outcome of their responses, the newest `keep` are kept.
 
 A verdict is one of
-- `counted`: taken, and it adds to the destination's reports;
-- `duplicate`: taken, and dropped as a repeat. Meta: same event_name and event_id at the same pixel, less than 48 h
+- `counted`: accepted, and it adds to the destination's reports;
+- `duplicate`: accepted, and dropped as a repeat. Meta: same event_name and event_id at the same pixel, less than 48 h
   after the first, which alone is considered; after that it counts again ("Handling Duplicate Pixel and Conversions API
   Events"). GA4: a `purchase` with a transaction_id seen before ("Minimize duplicate key events with transaction IDs";
   the window is not documented, so it has none here);
-- `invalid`: refused (Meta), or taken with a 204 although the rules have something against it (GA4).
+- `invalid`: refused (Meta), or accepted with a 204 although it violates the rules (GA4).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import msgspec
 
 from dispatcher.sandbox.problem import Problem
 
-__all__ = ["Arrival", "Destination", "Ledger", "Offer", "RequestRecord", "Taken", "Tally"]
+__all__ = ["Arrival", "Counts", "Destination", "Ledger", "ParsedEvent", "Recorded", "RequestRecord"]
 
 Destination = Literal["meta", "ga4"]
 Verdict = Literal["counted", "duplicate", "invalid"]
@@ -34,11 +34,11 @@ META_WINDOW = 48 * 3600
 NOTHING = msgspec.Raw(b"null")
 
 
-class Offer(msgspec.Struct, frozen=True, gc=False):
-    """One event as its endpoint understood it, before the ledger gives its verdict.
+class ParsedEvent(msgspec.Struct, frozen=True, gc=False):
+    """One event as parsed by its endpoint, before the ledger adds its verdict.
 
-    `transaction` is what deduplicates instead of the name and the id; `kind` other than `event`: user data without an
-    event, or a request that was refused before any event in it was looked at.
+    `transaction` replaces the name and id for deduplication. A `kind` other than `event` is user data without an event,
+    or a request that was refused before its events were examined.
     """
 
     event_name: str
@@ -50,7 +50,7 @@ class Offer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Arrival(msgspec.Struct, gc=False):
-    """One event that arrived, as the JSON of `GET /ledger` shows it."""
+    """One event that arrived, in the form of `GET /ledger`."""
 
     seq: int
     at: float
@@ -69,20 +69,20 @@ class Arrival(msgspec.Struct, gc=False):
 
     @property
     def event(self) -> Any:
-        """The event as it was sent, decoded; None if there was none."""
+        """The decoded event as it was sent, or None if there was none."""
         return _decoded(self.payload)
 
     @property
-    def around(self) -> Any:
-        """What was sent with the event for the whole request, decoded: client_id, user_data … for GA4."""
+    def shared(self) -> Any:
+        """The decoded fields that were sent for the whole request: client_id, user_data … for GA4."""
         return _decoded(self.envelope)
 
 
 class RequestRecord(msgspec.Struct, gc=False):
-    """One request and what became of its answer.
+    """One request and the outcome of its response.
 
-    `accepted`: its events were taken. `acknowledged`: the sender was told the truth about that; accepted and not
-    acknowledged is what a sender must call uncertain. `status` 0: no answer. `error`: the code of a refusal.
+    `accepted`: its events were recorded. `acknowledged`: the response reported that truthfully; for a sender, an accepted
+    request that is not acknowledged has an unknown outcome. `status` 0: no response. `error`: the code of a refusal.
     """
 
     seq: int
@@ -97,8 +97,8 @@ class RequestRecord(msgspec.Struct, gc=False):
     error: str = ""
 
 
-class Tally(msgspec.Struct, gc=False):
-    """How often one event arrived, how often it counted, how often its sender never learnt that it arrived."""
+class Counts(msgspec.Struct, gc=False):
+    """How often one event arrived, how often it counted, and how often its sender got no acknowledgement."""
 
     received: int = 0
     counted: int = 0
@@ -107,19 +107,19 @@ class Tally(msgspec.Struct, gc=False):
     counted_at: float | None = None
 
 
-Taken = tuple[Arrival, Tally]
-_Tallies = dict[str, dict[str, Tally]]
+Recorded = tuple[Arrival, Counts]
+_CountsByEvent = dict[str, dict[str, Counts]]
 
 
 def _decoded(text: msgspec.Raw) -> Any:
     try:
         return msgspec.json.decode(text)
-    except RecursionError:  # nested as deeply as the request just could be read
+    except RecursionError:  # nested too deeply to decode again
         return None
 
 
 class Ledger:
-    """The memory of a sandbox. Not thread-safe: it belongs to one event loop."""
+    """Everything that a sandbox has recorded. Not thread-safe: it belongs to one event loop."""
 
     def __init__(self, keep: int = 10_000) -> None:
         self.arrivals: deque[Arrival] = deque(maxlen=keep)
@@ -127,13 +127,13 @@ class Ledger:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything, deduplication included. `epoch` tells watchers that sequence numbers began anew."""
+        """Forget everything, including deduplication. A new `epoch` shows that sequence numbers start again."""
         self.epoch = uuid4().hex
         self.arrivals.clear()
         self.requests.clear()
-        self._counters: dict[tuple[Destination, str], _Tallies] = {}
-        self._sums: dict[tuple[Destination, str], Tally] = {}
-        self._transactions: dict[str, dict[str, Tally]] = {}
+        self._counters: dict[tuple[Destination, str], _CountsByEvent] = {}
+        self._sums: dict[tuple[Destination, str], Counts] = {}
+        self._transactions: dict[str, dict[str, Counts]] = {}
         self._arrived = 0
         self._requested = 0
         self._outcomes: Counter[tuple[str, str, int, bool, bool, str]] = Counter()
@@ -148,20 +148,22 @@ class Ledger:
         self._requested += 1
         return RequestRecord(self._requested, at, destination, target, fault)
 
-    def take(self, request: RequestRecord, offers: Sequence[Offer], envelope: msgspec.Raw) -> list[Taken]:
-        """Record the events of `request` in their order, each with its verdict and the `envelope` they share."""
+    def record(
+        self, request: RequestRecord, parsed_events: Sequence[ParsedEvent], envelope: msgspec.Raw
+    ) -> list[Recorded]:
+        """Record the events of `request` in order, each with its verdict and the `envelope` they share."""
         counters = self._counters.setdefault((request.destination, request.target), {})
-        return [self._take(request, offer, envelope, counters) for offer in offers]
+        return [self._record(request, parsed, envelope, counters) for parsed in parsed_events]
 
-    def lose(self, request: RequestRecord, taken: Sequence[Taken]) -> None:
-        """Note that the sender of `request`, which was taken, did not learn that it was."""
+    def mark_unacknowledged(self, request: RequestRecord, recorded: Sequence[Recorded]) -> None:
+        """Record that the sender of the accepted `request` got no acknowledgement."""
         request.acknowledged = False
-        for arrival, tally in taken:
+        for arrival, counts in recorded:
             arrival.acknowledged = False
-            tally.unacknowledged += 1
+            counts.unacknowledged += 1
 
     def close(self, request: RequestRecord) -> None:
-        """End the record of a request, when its fate is known."""
+        """Finish the record of a request when its outcome is known."""
         self.requests.append(request)
         self._outcomes[
             request.destination,
@@ -172,14 +174,16 @@ class Ledger:
             request.error,
         ] += 1
 
-    def _take(self, request: RequestRecord, offer: Offer, envelope: msgspec.Raw, counters: _Tallies) -> Taken:
-        tally = Tally()
+    def _record(
+        self, request: RequestRecord, parsed: ParsedEvent, envelope: msgspec.Raw, counters: _CountsByEvent
+    ) -> Recorded:
+        counts = Counts()
         verdict: Verdict = "invalid"
-        if offer.kind != "request":  # which is no event, so nothing is counted for it
-            tally = counters.setdefault(offer.event_name, {}).setdefault(offer.event_id, tally)
-            verdict = self._reckon(request, offer, tally)
-            self._add(tally, verdict, request)
-            self._add(self._sums.setdefault((request.destination, offer.event_name), Tally()), verdict, request)
+        if parsed.kind != "request":  # a refused request is not an event, so it is not counted
+            counts = counters.setdefault(parsed.event_name, {}).setdefault(parsed.event_id, counts)
+            verdict = self._verdict(request, parsed, counts)
+            self._count(counts, verdict, request)
+            self._count(self._sums.setdefault((request.destination, parsed.event_name), Counts()), verdict, request)
         self._arrived += 1
         arrival = Arrival(
             self._arrived,
@@ -187,23 +191,23 @@ class Ledger:
             request.destination,
             request.target,
             request.seq,
-            offer.kind,
-            offer.event_name,
-            offer.event_id,
+            parsed.kind,
+            parsed.event_name,
+            parsed.event_id,
             verdict,
-            offer.problems,
+            parsed.problems,
             request.fault,
             request.acknowledged,
             envelope,
-            offer.payload,
+            parsed.payload,
         )
         self.arrivals.append(arrival)
-        return arrival, tally
+        return arrival, counts
 
-    def _reckon(self, request: RequestRecord, offer: Offer, tally: Tally) -> Verdict:
-        if any(problem.fatal for problem in offer.problems):
+    def _verdict(self, request: RequestRecord, parsed: ParsedEvent, counts: Counts) -> Verdict:
+        if any(problem.fatal for problem in parsed.problems):
             return "invalid"
-        first = self._first(request, offer, tally)
+        first = self._first(request, parsed, counts)
         if first is not None:
             if first.counted_at is not None and self._repeats(request, first.counted_at):
                 return "duplicate"
@@ -211,21 +215,21 @@ class Ledger:
         return "counted"
 
     @staticmethod
-    def _add(tally: Tally, verdict: Verdict, request: RequestRecord) -> None:
-        tally.received += 1
+    def _count(counts: Counts, verdict: Verdict, request: RequestRecord) -> None:
+        counts.received += 1
         if verdict == "counted":
-            tally.counted += 1
+            counts.counted += 1
         elif verdict == "duplicate":
-            tally.duplicates += 1
+            counts.duplicates += 1
         if not request.acknowledged:
-            tally.unacknowledged += 1
+            counts.unacknowledged += 1
 
-    def _first(self, request: RequestRecord, offer: Offer, tally: Tally) -> Tally | None:
-        """Return what remembers the first of the events that `offer` repeats, or None if nothing deduplicates it."""
+    def _first(self, request: RequestRecord, parsed: ParsedEvent, counts: Counts) -> Counts | None:
+        """Return the counts of the first event that `parsed` may repeat, or None if it is not deduplicated."""
         if request.destination == "meta":
-            return tally if offer.event_id else None
-        if offer.transaction:
-            return self._transactions.setdefault(request.target, {}).setdefault(offer.transaction, Tally())
+            return counts if parsed.event_id else None
+        if parsed.transaction:
+            return self._transactions.setdefault(request.target, {}).setdefault(parsed.transaction, Counts())
         return None
 
     @staticmethod
@@ -236,13 +240,13 @@ class Ledger:
         """Return the arrivals at a destination that are still kept, oldest first."""
         return [arrival for arrival in self.arrivals if arrival.destination == destination]
 
-    def counts(self, target: str | None = None) -> Iterator[tuple[Destination, str, str, Tally]]:
-        """Yield (destination, event name, event id, tally), for each target or only the one named."""
+    def counts(self, target: str | None = None) -> Iterator[tuple[Destination, str, str, Counts]]:
+        """Yield (destination, event name, event id, counts), for all targets or the one named."""
         for (destination, where), counters in list(self._counters.items()):
             if target is None or target == where:
                 for event_name, ids in list(counters.items()):
-                    for event_id, tally in list(ids.items()):
-                        yield destination, event_name, event_id, tally
+                    for event_id, counts in list(ids.items()):
+                        yield destination, event_name, event_id, counts
 
     def summary(self) -> dict[Destination, dict[str, dict[str, int]]]:
         """Return for each destination and event name: received = counted + duplicates + invalid."""
@@ -257,6 +261,6 @@ class Ledger:
         return result
 
     def outcomes(self) -> list[dict[str, str | int | bool]]:
-        """Return how many requests ended in each way."""
+        """Return the number of requests with each outcome."""
         names = ("destination", "fault", "status", "accepted", "acknowledged", "error")
         return [{**dict(zip(names, key, strict=True)), "count": n} for key, n in sorted(self._outcomes.items())]

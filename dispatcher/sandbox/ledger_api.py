@@ -2,11 +2,11 @@
 
 GET /ledger?destination=&after=&limit=   {"meta": [arrival, …], "ga4": […]}, oldest first, of those still kept
 GET /ledger/summary                      {"meta": {event name: {received, counted, duplicates, invalid}}, "ga4": {…}}
-GET /ledger/counts?target=               a line each: [destination, event_name, event_id, received, counted]
-GET /ledger/unacknowledged?target=       a line each: [destination, event_name, event_id, times]
+GET /ledger/counts?target=               lines of [destination, event_name, event_id, received, counted]
+GET /ledger/unacknowledged?target=       lines of [destination, event_name, event_id, times]
 GET /ledger/requests                     {"totals": [{destination, fault, status, …, count}], "latest": [request, …]}
-DELETE /ledger                           forgets everything
-GET /faults, PUT /faults, DELETE /faults the plans and what they did (see `faults`)
+DELETE /ledger                           clears everything
+GET /faults, PUT /faults, DELETE /faults the plans and the faults injected so far (see `faults`)
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ def add_routes(app: web.Application) -> None:
 
 
 async def _arrivals(request: web.Request) -> web.Response:
-    missing_fields = request.query.get("destination")
+    destination = request.query.get("destination")
     after, limit = _number(request, "after", 0), _number(request, "limit", 10_000)
     ledger = request.app[SANDBOX].ledger
     result: dict[Destination, list[Arrival]] = {"meta": [], "ga4": []}
-    chosen = (one for one in ledger.arrivals if one.seq > after and missing_fields in (None, one.destination))
+    chosen = (one for one in ledger.arrivals if one.seq > after and destination in (None, one.destination))
     for arrival in islice(chosen, limit):
         result[arrival.destination].append(arrival)
     return _json(result)
@@ -63,13 +63,13 @@ async def _summary(request: web.Request) -> web.Response:
 async def _counts(request: web.Request) -> web.StreamResponse:
     ledger: Ledger = request.app[SANDBOX].ledger
     rows = ledger.counts(request.query.get("target"))
-    return await _lines(request, ((*key, tally.received, tally.counted) for *key, tally in rows))
+    return await _lines(request, ((*key, counts.received, counts.counted) for *key, counts in rows))
 
 
 async def _unacknowledged(request: web.Request) -> web.StreamResponse:
     ledger: Ledger = request.app[SANDBOX].ledger
     rows = ledger.counts(request.query.get("target"))
-    return await _lines(request, ((*key, tally.unacknowledged) for *key, tally in rows if tally.unacknowledged))
+    return await _lines(request, ((*key, counts.unacknowledged) for *key, counts in rows if counts.unacknowledged))
 
 
 async def _requests(request: web.Request) -> web.Response:
@@ -82,7 +82,7 @@ async def _faults(request: web.Request) -> web.Response:
 
 
 async def _plan(request: web.Request) -> web.Response:
-    """Replace all plans: a destination that is not named has no faults from now on."""
+    """Replace all plans. A destination that is not named has no faults from now on."""
     try:
         plans = msgspec.json.decode(await request.read(), type=dict[Destination, Plan])
         for destination, plan in plans.items():

@@ -1,4 +1,4 @@
-"""The page: what arrived, newest first, as it arrives. Made on the server, so that it reads without JavaScript too."""
+"""The page: live arrivals, newest first. It is rendered on the server, so that it works without JavaScript, too."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def _page(request: web.Request) -> web.Response:
 
 
 async def _updates(request: web.Request) -> web.Response:
-    """Answer `{epoch, last, totals, html}`: what the page does not have yet. Another epoch: load the page again."""
+    """Answer `{epoch, last, totals, html}` with the arrivals since `after`. If `epoch` changed, reload the page."""
     ledger = request.app[SANDBOX].ledger
     after = request.query.get("after", "")
     destination, only = _filter(request)
@@ -92,7 +92,7 @@ def _filter(request: web.Request) -> tuple[str, bool]:
 
 
 def _newest(ledger: Ledger, destination: str, only: bool, after: int) -> list[Arrival]:
-    """Return the newest arrivals that the filter lets through, newest first."""
+    """Return the newest arrivals that match the filter, newest first."""
     found: list[Arrival] = []
     for arrival in reversed(ledger.arrivals):
         if arrival.seq <= after or len(found) == CARDS:

@@ -1,4 +1,4 @@
-"""One thing that a destination's documented rules have against what it was sent."""
+"""One violation of a destination's documented rules."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["Problem"]
 
 
 class Problem(msgspec.Struct, frozen=True, gc=False):
-    """What is wrong, and where; never the value itself, which may be personal data.
+    """The problem and its place; never the value itself, which may be personal data.
 
     `code` is the destination's own: `"100/2804003"` (code/subcode) for Meta, a validationCode such as
-    `"VALUE_REQUIRED"` for GA4. A problem that is not `fatal` is a remark: the destination takes the event all the same.
+    `"VALUE_REQUIRED"` for GA4. A problem that is not `fatal` is a remark: the destination accepts the event anyway.
     """
 
     field: str

@@ -1,4 +1,4 @@
-"""What one sandbox is made of: its clock, its ledger, its faults, and whom it lets in."""
+"""The parts of one sandbox: its clock, its ledger, its faults, and its accepted credentials."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["SANDBOX", "Sandbox", "same_secret"]
 
 @dataclass
 class Sandbox:
-    """A running stand-in. Tests read `url`, `ledger` and `faults`; what is None accepts anything."""
+    """A running sandbox. Tests read `url`, `ledger` and `faults`; a field that is None accepts any value."""
 
     clock: Callable[[], float]
     ledger: Ledger
@@ -31,7 +31,7 @@ class Sandbox:
 
 
 def same_secret(expected: str | None, given: object) -> bool:
-    """Return whether a token or secret lets its bearer in: any that is not empty, if none is expected."""
+    """Return whether a token or secret is valid. If none is expected, any that is not empty is."""
     if not isinstance(given, str) or not given.strip():
         return False
     return expected is None or hmac.compare_digest(expected.encode(), given.strip().encode())

@@ -1,4 +1,4 @@
-"""The transport beneath both destinations: reading bodies that may be hostile, and ending connections rudely."""
+"""The transport beneath both destinations: reading bodies that may be hostile, and resetting connections."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class NotJsonError(Exception):
 
 
 async def read(request: web.Request) -> bytes | None:
-    """Return the body, decompressed, empty if that is impossible; None as soon as it is known to exceed MAX_BODY.
+    """Return the decompressed body, empty if it cannot be decompressed, or None once it exceeds MAX_BODY.
 
-    Raise ConnectionError if the sender went away before its end.
+    Raise ConnectionError if the sender disconnected before its end.
     """
     if (request.content_length or 0) > MAX_BODY:
         return None
@@ -48,7 +48,7 @@ def parse(body: bytes) -> Any:
 
 
 def raw(value: Any) -> msgspec.Raw:
-    """Return a value as compact JSON, which the garbage collector need not walk."""
+    """Return a value as compact JSON, which the garbage collector does not have to traverse."""
     try:
         return msgspec.Raw(_encode(value))
     except (RecursionError, ValueError):
@@ -56,7 +56,7 @@ def raw(value: Any) -> msgspec.Raw:
 
 
 def reset(request: web.Request) -> web.StreamResponse:
-    """End the connection with a TCP reset. What is returned is for aiohttp, which finds nobody to send it to."""
+    """End the connection with a TCP reset. aiohttp needs the returned response but cannot send it."""
     if request.transport is not None:
         connection = request.transport.get_extra_info("socket")
         with suppress(OSError):
@@ -66,7 +66,7 @@ def reset(request: web.Request) -> web.StreamResponse:
 
 
 def connected(request: web.Request) -> bool:
-    """Return whether the sender is still there to be answered, as far as the network has told."""
+    """Return whether the sender is still connected, as far as the network has reported."""
     return request.transport is not None and not request.transport.is_closing()
 
 

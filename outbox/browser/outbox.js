@@ -1,5 +1,5 @@
-// Forwards what brought a visitor here, and which browser it is, to the forms and links that may convert. It sends
-// nothing, and sets no cookie. <script src="/outbox.js" defer data-hosts="crm.example.com"></script>; see docs/browser.md
+// Forwards campaign parameters and browser identifiers to the forms and links that may lead to a conversion. It sends
+// nothing and sets no cookie. <script src="/outbox.js" defer data-hosts="crm.example.com"></script>; see docs/browser.md
 (() => {
   "use strict";
   const options = document.currentScript?.dataset ?? {};
@@ -10,14 +10,14 @@
   const TOUCH = [...UTM, "fb_source", "fb_loc", "document_referrer"];
   const ids = new WeakMap(); // fb_event_id by form or link
   const taken = new Set();
-  let seen = {}; // the first and the last touch; the last fbclid, and when it was first there
+  let seen = {}; // the first and the last touch; the last fbclid, and when it was first seen
   let submitter;
 
   const page = (name) => new URLSearchParams(location.search).get(name);
 
   function consent() {
-    const said = window.outboxConsent ? window.outboxConsent() : options.consent;
-    return Object(said) === said ? said : { ad_storage: said, ad_user_data: said, ad_personalization: said };
+    const state = window.outboxConsent ? window.outboxConsent() : options.consent;
+    return Object(state) === state ? state : { ad_storage: state, ad_user_data: state, ad_personalization: state };
   }
 
   function stored(method, ...text) {
@@ -28,7 +28,7 @@
     }
   }
 
-  // Kept in memory, and while ad_storage is granted in this tab's sessionStorage.
+  // Kept in memory and, while ad_storage is granted, in this tab's sessionStorage.
   function visit() {
     const storage = consent().ad_storage;
     const kept = storage === "granted" ? stored("getItem") : {};
@@ -48,7 +48,7 @@
 
   function browser() {
     const pairs = document.cookie.split("; ").map((pair) => pair.split(/=(.*)/s));
-    const jar = Object.fromEntries(pairs.reverse()); // of two of one name the first counts
+    const jar = Object.fromEntries(pairs.reverse()); // of several with one name the first counts
     const { fbclid, at } = seen;
     const sessions = Object.keys(jar).filter((name) => (options.gaStream ? name === stream : name.startsWith(stream)));
     const session = sessions.length === 1 && /^GS1\.[\d-]+\.(\d+)|[.$]s(\d+)/.exec(jar[sessions[0]]);
@@ -63,7 +63,7 @@
     };
   }
 
-  // A form takes the id of the call to action that led to its page; a second form there is a conversion of its own.
+  // A form uses the id of the call to action that led to its page; a second form there is a separate conversion.
   function eventId(element) {
     if (!ids.has(element)) {
       const shared = element.matches("form") && page("fb_event_id");
@@ -73,7 +73,7 @@
     return ids.get(element);
   }
 
-  // What `url` may be told, but for what is given already; of a campaign all or nothing.
+  // What may be forwarded to `url` and is not there already; utm parameters all or none.
   function missing(element, url, given) {
     const safe = url.protocol === location.protocol || url.protocol === "https:";
     const ours = url.hostname === location.hostname || hosts.some((host) => `.${url.hostname}`.endsWith(`.${host}`));
@@ -96,17 +96,17 @@
   function click(event) {
     const link = event.target.closest?.("a[href]");
     if (!link?.host || !link.matches(chosen) || event.button > 1) return;
-    if (event.detail < 2) ids.delete(link); // a double click is one
+    if (event.detail < 2) ids.delete(link); // a double click counts as one
     const before = link.getAttribute("href");
     const url = new URL(link.href);
     const more = new URLSearchParams(missing(link, url, (name) => url.searchParams.has(name)));
     url.search += (url.search ? "&" : "?") + more;
     if (!`${more}`) return;
     link.href = url;
-    setTimeout(() => link.setAttribute("href", before)); // whoever copies the link does not copy the visitor
+    setTimeout(() => link.setAttribute("href", before)); // so that a copied link carries no visitor data
   }
 
-  // The very fields that are sent, however the form is: nothing is written into the page.
+  // Changes only the submitted data, however the form is sent; nothing is written into the page.
   function fields({ target: form, formData }) {
     if (!form.matches(chosen)) return;
     const button = submitter?.form === form ? submitter : null;

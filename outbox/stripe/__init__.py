@@ -5,11 +5,11 @@
     with Session.begin() as session:
         outbox.stripe.record(session, request.body, request.headers["Stripe-Signature"], secret=WEBHOOK_SECRET)
 
-A handler that the CRM has already, and that has verified the event, calls `record_event(session, event)`. What Checkout
-must be given, so that a payment finds its account and its browser, `checkout_metadata(…)` makes.
+A webhook handler that the CRM has already, and that has verified the event, calls `record_event(session, event)`.
+`checkout_metadata(…)` makes the parameters for Checkout by which a payment finds its account and its browser.
 
 Each object counts once, however often and in whatever order Stripe delivers. Persons are sealed before anything reaches
-the database. `import outbox` alone imports neither this nor the package `stripe`.
+the database. `import outbox` alone imports neither this module nor the package `stripe`.
 """
 
 from outbox.errors import SignatureError
@@ -17,13 +17,13 @@ from outbox.stripe.checkout import checkout_metadata
 from outbox.stripe.events import conversions_of
 from outbox.stripe.recording import Outcome, record, record_event, verified
 from outbox.stripe.rules import Rules
-from outbox.stripe.state import Memory
+from outbox.stripe.state import State
 
 __all__ = [
-    "Memory",
     "Outcome",
     "Rules",
     "SignatureError",
+    "State",
     "checkout_metadata",
     "conversions_of",
     "record",

@@ -22,11 +22,11 @@ THREE_DECIMAL = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 
 
 def decimals(currency: str) -> int:
-    """Say with how many decimals Stripe writes amounts in `currency` (ISO 4217, either case)."""
+    """Return the number of decimals in Stripe's amounts of `currency` (ISO 4217, either case)."""
     code = currency.upper()
     return 0 if code in ZERO_DECIMAL else 3 if code in THREE_DECIMAL else 2
 
 
 def money(amount: int, currency: str) -> Decimal:
-    """Give `amount` minor units as a decimal number: `money(1999, "usd")` is 19.99, `money(500, "jpy")` is 500."""
+    """Return `amount` minor units as a decimal number: `money(1999, "usd")` is 19.99, `money(500, "jpy")` is 500."""
     return Decimal(amount).scaleb(-decimals(currency))

@@ -1,4 +1,4 @@
-"""What to give Stripe Checkout along, so that what it tells later can be put down to an account and a browser."""
+"""Parameters for Stripe Checkout by which its later events can be matched to an account and a browser."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def checkout_metadata(
     product: str | None = None,
     rules: Rules | None = None,
 ) -> dict[str, Any]:
-    """Give the parameters that tell a Checkout Session whose it is.
+    """Return the parameters that tie a Checkout Session to an account and a browser.
 
         stripe.checkout.Session.create(mode="subscription", line_items=…, success_url=…,
             **outbox.stripe.checkout_metadata("subscription", account_id=account.id, handl_id=visitor.handl_id))
 
     `handl_id` is the one opaque id by which the log finds the browser, and with it the click: any id that an earlier
     conversion carried as `handl_id`. `product` names what is bought, for a session of mode `payment`, whose event does
-    not tell. A value that Stripe would not take or should not hold (over 500 characters, an e-mail address, an id that
-    is none) is left out. Do not pass `metadata`, `subscription_data` or `payment_intent_data` beside these parameters;
-    merge them.
+    not include it. A value that Stripe would not take or should not hold (over 500 characters, an e-mail address, a
+    malformed id) is left out. Do not pass `metadata`, `subscription_data` or `payment_intent_data` beside these
+    parameters; merge them.
     """
     rules = rules or Rules()
     account = str(account_id).strip() if account_id is not None else ""
@@ -39,14 +39,14 @@ def checkout_metadata(
         rules.account_key: account,
         rules.handl_key: parse_id(handl_id.strip()) or "" if handl_id else "",
     }
-    known = {key: value for key, value in given.items() if is_opaque(value)}
+    valid = {key: value for key, value in given.items() if is_opaque(value)}
     named = {rules.product_key: product} if product and is_opaque(product) else {}
     parameters: dict[str, Any] = {}
-    if known or named:
-        parameters["metadata"] = {**known, **named}
-    if known:
-        parameters[_ALSO[mode]] = {"metadata": known}
+    if valid or named:
+        parameters["metadata"] = {**valid, **named}
+    if valid:
+        parameters[_ALSO[mode]] = {"metadata": valid}
     reference = {"account_id": rules.account_key, "handl_id": rules.handl_key}.get(rules.client_reference, "")
-    if 0 < len(known.get(reference, "")) <= MAX_REFERENCE:
-        parameters["client_reference_id"] = known[reference]
+    if 0 < len(valid.get(reference, "")) <= MAX_REFERENCE:
+        parameters["client_reference_id"] = valid[reference]
     return parameters

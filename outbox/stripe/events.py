@@ -1,4 +1,4 @@
-"""Which of Stripe's events counts for what. Pure.
+"""Which of Stripe's events counts as which conversion. Pure.
 
 | event                                        | if                                                 | counts as                |
 |----------------------------------------------|----------------------------------------------------|--------------------------|
@@ -12,20 +12,21 @@
 |                                              | `automatic_pending_invoice_item_invoice`           |                          |
 |                                              | `subscription_update`, else                        | `subscription_upgraded`  |
 |                                              | `manual`, and the invoice itself was charged       | `subscription_purchased` |
-|                                              | nothing was paid                                   | nothing, is remembered   |
+|                                              | nothing was paid                                   | nothing; remembered      |
 | `checkout.session.completed`,                | mode `payment`, paid                               | `subscription_purchased` |
-| `checkout.session.async_payment_succeeded`   | mode `subscription`: its invoice counts            | `signed_in`: who it is   |
-| `charge.refunded`                            | money that had been taken went back                | `subscription_refunded`  |
+| `checkout.session.async_payment_succeeded`   | mode `subscription`: its invoice counts            | `signed_in`: ties keys   |
+| `charge.refunded`                            | captured money was refunded                        | `subscription_refunded`  |
 | `customer.subscription.created`, `.updated`  | `trialing`, where trials are switched on           | `trial_started`          |
-|                                              | else, with a trial                                 | nothing, is remembered   |
-| `customer.created`, `.updated`               | its metadata names an account that is new there    | `signed_in`: who it is   |
-| `invoice_payment.paid`                       |                                                    | nothing, is remembered   |
+|                                              | else, with a trial                                 | nothing; remembered      |
+| `customer.created`, `.updated`               | its metadata names an account that is new there    | `signed_in`: ties keys   |
+| `invoice_payment.paid`                       |                                                    | nothing; remembered      |
 | any other                                    |                                                    | nothing                  |
 
 Each object counts once, however often and in whatever order its events come: `event_id` is the invoice's, the Checkout
-Session's, the subscription's or the charge's id, the last with what was refunded of it in all. `order_id` is the invoice,
-or the PaymentIntent of a payment that has none. Times are Stripe's: `status_transitions.paid_at`, the refund's `created`,
-`trial_start`; where an object does not tell (a Session its payment's, a charge its refund's), the event's `created`.
+Session's, the subscription's or the charge's id, the last followed by the total refunded so far. `order_id` is the
+invoice, or the PaymentIntent of a payment without one. Times are Stripe's: `status_transitions.paid_at`, the refund's
+`created`, `trial_start`; where an object lacks one (a Session its payment's, a charge its refund's), the event's
+`created`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from outbox.stripe.payments import checkout_session, invoice_paid, invoice_payme
 from outbox.stripe.reading import Event, Reading, open_envelope
 from outbox.stripe.refunds import charge_refunded
 from outbox.stripe.rules import Rules
-from outbox.stripe.state import Memory
+from outbox.stripe.state import State
 
 READERS: Mapping[str, Callable[[Event, Rules], Reading | None]] = {
     "invoice.paid": invoice_paid,
@@ -56,15 +57,15 @@ READERS: Mapping[str, Callable[[Event, Rules], Reading | None]] = {
 
 
 def read_event(event: Mapping[str, Any], rules: Rules) -> Reading | None:
-    """Read an event; None: it says nothing that counts."""
+    """Read an event. Return None if nothing in it counts."""
     envelope = open_envelope(event)
     reader = READERS.get(envelope.type)
     return reader(envelope, rules) if reader else None
 
 
 def conversions_of(
-    event: Mapping[str, Any], memory: Memory | None = None, rules: Rules | None = None
+    event: Mapping[str, Any], state: State | None = None, rules: Rules | None = None
 ) -> list[Conversion]:
-    """Give the conversions that an event stands for, where `memory` is what is known. Never raises."""
+    """Return the conversions that an event stands for, given the remembered `state`. Never raises."""
     reading = read_event(event, rules or Rules())
-    return reading.conversions(memory or Memory()) if reading else []
+    return reading.conversions(state or State()) if reading else []

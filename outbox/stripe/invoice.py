@@ -1,16 +1,16 @@
-"""An invoice, as any version of Stripe's API writes it. Pure.
+"""An invoice, in the form of any version of Stripe's API. Pure.
 
 | what                    | before 2025-03-31 (basil)         | since                                                       |
 |-------------------------|-----------------------------------|-------------------------------------------------------------|
 | the subscription        | `subscription`                    | `parent.subscription_details.subscription`                  |
 | its metadata, as it was | `subscription_details.metadata`,  | `parent.subscription_details.metadata`                      |
 |                         | from June 2023                    |                                                             |
-| what paid it            | `payment_intent`, else `charge`   | `payments`, which events leave out: `invoice_payment.paid`  |
-|                         |                                   | tells it                                                    |
+| what paid it            | `payment_intent`, else `charge`   | `payments`, which events leave out; `invoice_payment.paid`  |
+|                         |                                   | has it                                                      |
 | a line of the           | `type` is `subscription`          | `parent.type` is `subscription_item_details`                |
 | subscription itself     |                                   |                                                             |
 | a line is a proration   | `proration`                       | `parent.*_details.proration`                                |
-| its price's nickname    | `price.nickname`, `plan.nickname` | not told                                                    |
+| its price's nickname    | `price.nickname`, `plan.nickname` | absent                                                      |
 
 Source: https://docs.stripe.com/changelog/basil; events of 2018-11-08, 2023-10-16, 2025-08-27.basil and 2025-11-17.clover.
 """
@@ -30,7 +30,7 @@ _PRICE = re.compile(r" \([^()]*[0-9][^()]* / [^()]*\)$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line: what of, for which period (seconds since 1970), and how much in minor units."""
+    """One line: the product, the period (seconds since 1970), and the amount in minor units."""
 
     amount: int
     starts_at: int
@@ -43,7 +43,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invoice:
-    """What counts of an invoice. `payments` are PaymentIntents, or charges of before there were any."""
+    """The parts of an invoice that matter here. `payments` are PaymentIntents, or charges from before PaymentIntents."""
 
     id: str | None
     reason: str | None
@@ -59,12 +59,12 @@ class Invoice:
 
     @property
     def starts_at(self) -> int:
-        """The start of the latest period that something was charged for; 0 if nothing was."""
+        """The start of the latest period with a charge; 0 if nothing was charged."""
         return max((line.starts_at for line in self.lines if line.amount > 0), default=0)
 
     @property
     def product(self) -> str | None:
-        """The product of the line that costs most, as far as it is told."""
+        """The product of the most expensive line that names one."""
         lines = sorted(self.lines, key=lambda line: -line.amount)
         return next((line.product for line in lines if line.product), None)
 
@@ -90,7 +90,7 @@ def read_invoice(invoice: Mapping[str, Any]) -> Invoice:
 
 
 def paid_by(payment: Mapping[str, Any]) -> str | None:
-    """Give the PaymentIntent, else the charge, that `payment` (an invoice of old, or an InvoicePayment's) names."""
+    """Return the PaymentIntent, else the charge, that `payment` names (an old invoice, or an InvoicePayment's payment)."""
     return identifier(payment.get("payment_intent")) or identifier(payment.get("charge"))
 
 
@@ -119,10 +119,10 @@ def _read_line(line: Mapping[str, Any]) -> Line:
 
 
 def _product(line: Mapping[str, Any], *, is_proration: bool) -> str | None:
-    """Give the product's name: its own, else the description's without quantity and price, else the price's.
+    """Return the product's name: its own, else the description's without quantity and price, else the price's.
 
     Stripe describes a line as quantity, a multiplication sign, the product's name and, in brackets, its price.
-    What describes a proration ("Remaining time on Pro after 5 May 2026") is another text each time, and no name.
+    The description of a proration ("Remaining time on Pro after 5 May 2026") differs each time and is not a name.
     """
     name = text(inner(line, "price", "product").get("name"))
     described = None if is_proration else text(line.get("description"))

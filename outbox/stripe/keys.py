@@ -1,11 +1,11 @@
-"""Whom one of Stripe's objects is about: the keys by which the log knows persons. Pure.
+"""The person that one of Stripe's objects is about, as the keys of the log. Pure.
 
 - `account_id`: metadata, else a Checkout Session's `client_reference_id` (see `outbox.stripe.rules`).
-- `lead_id`: Stripe's customer. So all that one customer does is one person's, whatever else is known; and as soon as any
-  event names customer and account together, the customer's events without an account belong to it: those before and those
-  after, whichever came first. An account as last seen is thus no state that an event would have to find in time.
-- `handl_id`: the browser, by the one opaque id in metadata. Only where the buyer was there: a renewal says nothing of who
-  sits at that browser today. Where nothing else is known of whom it is about, it goes along all the same.
+- `lead_id`: Stripe's customer, so that all events of one customer belong to one person. As soon as any event names
+  customer and account together, the customer's events without an account belong to that account: earlier and later ones,
+  whichever arrived first. So no event has to look up the customer's current account.
+- `handl_id`: the browser, by the one opaque id in metadata. It is used only for events at which the buyer was present: a
+  renewal does not show who uses that browser today. An event without account and customer carries it anyway.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def keys(
     is_at_browser: bool,
     reference: str | None = None,
 ) -> Keys:
-    """Give account, customer and browser."""
+    """Return account, customer and browser."""
     account = metadata.get(rules.account_key) or (reference if rules.client_reference == "account_id" else None)
     browser = metadata.get(rules.handl_key) or (reference if rules.client_reference == "handl_id" else None)
     goes_along = is_at_browser or not (account or customer)

@@ -1,4 +1,4 @@
-"""Reading values out of Stripe's JSON: of the right type and in bounds, or not there. Pure, and raises for nothing.
+"""Read values out of Stripe's JSON. A value of the wrong type or out of bounds reads as absent. Pure; never raises.
 
 An id may come as such or as the whole object (expanded); an absent object comes as null, or not at all.
 """
@@ -20,47 +20,47 @@ _LARGEST = 2**53  # beyond any amount; what every JSON reader reads exactly
 
 
 def inner(value: Any, *names: str) -> Mapping[str, Any]:
-    """Give the object at the path `names` inside `value`, empty if there is none."""
+    """Return the object at the path `names` inside `value`, empty if there is none."""
     for name in names:
         value = value.get(name) if isinstance(value, Mapping) else None
     return value if isinstance(value, Mapping) else {}
 
 
 def entries(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Give the objects of one of Stripe's lists; the first ten of them are in an event."""
+    """Return the objects of one of Stripe's lists; an event holds the first ten."""
     data = value.get("data") if isinstance(value, Mapping) else None
     return (entry for entry in data if isinstance(entry, Mapping)) if isinstance(data, list) else iter(())
 
 
 def identifier(value: Any) -> str | None:
-    """Give an object's id, whether it comes alone or with its object."""
+    """Return an object's id, given the id or the expanded object."""
     if isinstance(value, Mapping):
         value = value.get("id")
     return value if isinstance(value, str) and value.isprintable() and 0 < len(value) <= MAX_ID else None
 
 
 def whole(value: Any) -> int:
-    """Give a whole number that is not negative; 0 for anything else."""
+    """Return a whole number that is not negative; 0 for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST else 0
 
 
 def moment(seconds: Any) -> datetime | None:
-    """Give one of Stripe's times, in seconds since 1970."""
+    """Return one of Stripe's times, in seconds since 1970."""
     return datetime.fromtimestamp(seconds, UTC) if 0 < whole(seconds) < _LATEST else None
 
 
 def text(value: Any, limit: int = MAX_METADATA) -> str | None:
-    """Give a text in one line, or None if nothing is in it."""
+    """Return a text in one line, or None if it is empty."""
     return printable(value, limit) or None if isinstance(value, str) else None
 
 
 def currency(value: Any) -> str | None:
-    """Give an ISO 4217 code in upper case."""
+    """Return an ISO 4217 code in upper case."""
     return value.upper() if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalpha() else None
 
 
 def metadata(*sources: Any) -> dict[str, str]:
-    """Give the metadata of several objects as one, the first that has a key counts."""
+    """Return the metadata of several objects as one; of several values for a key, the first object's wins."""
     merged: dict[str, str] = {}
     for source in sources:
         for key, value in inner(source).items():
@@ -70,22 +70,23 @@ def metadata(*sources: Any) -> dict[str, str]:
 
 
 def person(details: Mapping[str, Any], prefix: str = "") -> Person | None:
-    """Give whom `details` describe: customer_details, billing_details, a customer, or an invoice's `customer_*` fields.
+    """Return the person in `details`: customer_details, billing_details, a customer, or an invoice's `customer_*` fields.
 
-    Stripe has one name: its first word goes as the first name and its last as the last. A company's matches nobody.
+    Stripe has one name: its first word is used as the first name and its last as the last name. A company's name
+    matches nobody.
     """
     address = inner(details, f"{prefix}address")
-    words = (text(details.get(f"{prefix}name")) or "").split()
+    names = (text(details.get(f"{prefix}name")) or "").split()
     found = {
         "email": text(details.get(f"{prefix}email")),
         "phone": text(details.get(f"{prefix}phone")),
-        "first_name": words[0] if words else None,
-        "last_name": words[-1] if len(words) > 1 else None,
+        "first_name": names[0] if names else None,
+        "last_name": names[-1] if len(names) > 1 else None,
         **{name: text(address.get(name)) for name in ("city", "state", "postal_code", "country")},
     }
     return Person(**found) if any(found.values()) else None
 
 
 def is_opaque(value: str) -> bool:
-    """Tell whether a value may lie in Stripe's metadata: short enough, and no e-mail address."""
+    """Return whether a value may be stored in Stripe's metadata: short enough, and no e-mail address."""
     return 0 < len(value) <= MAX_METADATA and value.isprintable() and not holds_email(value)

@@ -1,4 +1,4 @@
-"""What one of Stripe's events says: the envelope it comes in, and what is read out of it. Pure."""
+"""One of Stripe's events: its envelope, and what is read out of it. Pure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from outbox.conversions import Conversion
 from outbox.person import Person
 from outbox.stripe.keys import Keys
 from outbox.stripe.readers import identifier, inner, moment, text, whole
-from outbox.stripe.state import Memory, Told
+from outbox.stripe.state import Observed, State
 
 ORIGIN = {"origin": "stripe"}
-"""The detail that every conversion from here carries."""
+"""The detail that every conversion from Stripe carries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """An event. `created` in seconds since 1970; `previous` holds what changed in the object, as it was before."""
+    """An event. `created` is in seconds since 1970; `previous` holds the former values of what changed in the object."""
 
     id: str | None
     type: str
@@ -29,14 +29,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What an event counts for, given what is known, and what must be told and asked before that, if anything."""
+    """The conversions of an event as a function of the remembered state, and what to remember of the event first."""
 
-    conversions: Callable[[Memory], list[Conversion]]
-    told: Told | None = None
+    conversions: Callable[[State], list[Conversion]]
+    observed: Observed | None = None
 
 
 def open_envelope(event: Mapping[str, Any]) -> Event:
-    """Give the event inside its envelope."""
+    """Return the event inside its envelope."""
     return Event(
         id=identifier(event.get("id")),
         type=text(event.get("type")) or "",
@@ -46,16 +46,16 @@ def open_envelope(event: Mapping[str, Any]) -> Event:
     )
 
 
-def nothing(_memory: Memory) -> list[Conversion]:
-    """Give no conversions: the event is remembered only."""
+def nothing(_state: State) -> list[Conversion]:
+    """Return no conversions: the event is remembered only."""
     return []
 
 
-def tie(event_id: str, at: int, whom: Keys, *, person: Person | None) -> Reading | None:
-    """Say that the keys `whom` are one person's; where there is one key alone, nothing is said."""
-    if sum(value is not None for value in whom.values()) < 2:
+def tie(event_id: str, at: int, owner: Keys, *, person: Person | None) -> Reading | None:
+    """Return a reading that ties the keys in `owner` to one person, or None if there are fewer than two."""
+    if sum(value is not None for value in owner.values()) < 2:
         return None
     tied = Conversion(
-        name="signed_in", event_id=event_id, occurred_at=moment(at), person=person, details=ORIGIN, **whom
+        name="signed_in", event_id=event_id, occurred_at=moment(at), person=person, details=ORIGIN, **owner
     )
     return Reading(lambda _: [tied])

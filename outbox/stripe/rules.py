@@ -1,4 +1,4 @@
-"""What a CRM decides about its Stripe: under which names it keeps things there, and what counts beside the rule."""
+"""Settings of a CRM's Stripe account: the names of its metadata keys, and what else counts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ class Rules:
     """How Stripe's events are read. The same rules make Checkout's metadata (`outbox.stripe.checkout_metadata`).
 
     `account_key`, `handl_key` and `product_key` are the keys of metadata under which the CRM's account id, the opaque id
-    of the browser (its handlID) and the product's name are kept. `client_reference` says what a Checkout Session's
+    of the browser (its handlID) and the product's name are kept. `client_reference` is what a Checkout Session's
     client_reference_id holds: the account's id, the browser's handlID (as Payment Links can carry it), or neither.
-    `trials`: a subscription's trial counts as `trial_started`. It is off, since the first login is that already.
+    `trials`: a subscription's trial counts as `trial_started`. It is off by default, since the
+    first login is recorded as that already.
     """
 
     account_key: str = "account_id"

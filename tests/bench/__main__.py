@@ -1,4 +1,4 @@
-"""`scripts/bench`: measures everything beside what it is compared with; exits with 1 if a goal was missed or a measurement failed."""
+"""`scripts/bench`: measures everything together with its comparisons; exits with 1 if a goal or a measurement failed."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from tests.bench.world import running
 
 
 def main() -> int:
-    """Read the call, measure, tell."""
+    """Parse the arguments, measure, and report."""
     arguments = _parser().parse_args()
     if arguments.list:
         for one in MEASUREMENTS:
             sys.stdout.write(f"{one.name:16} {one.says}\n")
         return 0
-    known = {one.name: one for one in MEASUREMENTS}
+    measurements = {one.name: one for one in MEASUREMENTS}
     chosen = [name for names in arguments.only for name in names.split(",") if name]
-    if unknown := set(chosen) - known.keys():
-        sys.stderr.write(f"unknown: {', '.join(sorted(unknown))}; --list shows what there is\n")
+    if unknown := set(chosen) - measurements.keys():
+        sys.stderr.write(f"unknown: {', '.join(sorted(unknown))}; --list shows all measurements\n")
         return 2
     plan = _plan(arguments)
-    with running(plan, _say) as world:
+    with running(plan, _report) as world:
         with psycopg.connect(world.url) as connection:
             postgresql = connection.info.parameter_status("server_version") or ""
         measured = []
         for one in MEASUREMENTS:
             if not chosen or one.name in chosen:
-                _say(f"{one.name}: {one.says}")
-                measured.append(measure(one, world, _say))
+                _report(f"{one.name}: {one.says}")
+                measured.append(measure(one, world, _report))
     found = results.results(plan, measured, postgresql)
     path = arguments.json
     if path is None and not chosen and plan == FULL:
@@ -47,7 +47,7 @@ def main() -> int:
     if path:
         results.keep(found, path)
     Console(width=None if sys.stdout.isatty() else 160).print(table(found))
-    return 0 if results.is_well(found) else 1
+    return 0 if results.passed(found) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,12 +56,12 @@ def _parser() -> argparse.ArgumentParser:
         "--quick", action="store_true", help="less of everything: a few minutes instead of most of an hour"
     )
     parser.add_argument("--only", action="append", default=[], metavar="NAME,…", help="only these measurements")
-    parser.add_argument("--rounds", type=int, help="how often each side takes its turn (5; quick: 3)")
-    parser.add_argument("--scale", type=float, default=1.0, help="so many times the events and jobs")
+    parser.add_argument("--rounds", type=int, help="number of rounds per side (5; quick: 3)")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiply the numbers of events and jobs")
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help=f"where to keep the results (a whole run: {results.KEPT.name}/)"
+        "--json", type=Path, metavar="FILE", help=f"file for the results (a whole run: {results.KEPT.name}/)"
     )
-    parser.add_argument("--list", action="store_true", help="name the measurements and leave")
+    parser.add_argument("--list", action="store_true", help="list the measurements and exit")
     return parser
 
 
@@ -72,7 +72,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     return replace(plan, rounds=arguments.rounds) if arguments.rounds else plan
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
 

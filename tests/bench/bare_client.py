@@ -1,4 +1,4 @@
-"""An aiohttp client that posts ready bodies as fast as it can: the ceiling.
+"""An aiohttp client that posts prepared bodies as fast as it can: the upper limit.
 
 python -m tests.bench.bare_client ADDRESS BODIES      prints requests a second
 """
@@ -15,11 +15,11 @@ import aiohttp
 from yarl import URL
 
 CONCURRENCY = 50
-"""So many requests at once are where such a client is fastest; our sender's number has other reasons."""
+"""The number of concurrent requests at which such a client is fastest; our sender's number has other reasons."""
 
 
 async def run(address: str, bodies: list[bytes]) -> float:
-    """Post every body; give requests a second."""
+    """Post every body; return requests per second."""
     left = iter(bodies)
     url = URL(address)
     headers = {"Content-Type": "application/json"}

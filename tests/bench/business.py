@@ -1,6 +1,6 @@
-"""A CRM's business transaction, with a call in it and without: what the call adds, until the commit returns.
+"""A CRM's business transaction with and without a call: the time that the call adds, until the commit returns.
 
-python -m tests.bench.business DATABASE_URL WAY      prints milliseconds: the median with it, less that without it
+python -m tests.bench.business DATABASE_URL WAY      prints milliseconds: the median with the call minus the median without
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SCHEMA = "CREATE TABLE bench.sale (id bigint GENERATED ALWAYS AS IDENTITY PRIMAR
 
 
 class Business(NamedTuple):
-    """A driver's ways to a transaction and a statement, and the call that is looked at."""
+    """A driver's functions for a transaction and a statement, and the measured call."""
 
     transaction: Callable[[], Any]
     execute: Callable[[str], Awaitable[object]]
@@ -74,7 +74,7 @@ WAYS = {"record": _record, "pgqueuer": _on_psycopg, "pgqueuer on asyncpg": _on_a
 
 
 def install(url: str) -> None:
-    """Give a database the CRM's table, and pgqueuer's."""
+    """Create the CRM's table and pgqueuer's schema in a database."""
     from pgqueuer import PsycopgDriver, Queries
 
     async def peer() -> None:
@@ -87,7 +87,7 @@ def install(url: str) -> None:
 
 
 async def added(url: str, way: str) -> float:
-    """Milliseconds that the call adds to a transaction, with and without it in turn."""
+    """Return the milliseconds that the call adds, from alternating transactions with and without it."""
     async with WAYS[way](url) as business:
         with_call: list[float] = []
         without: list[float] = []

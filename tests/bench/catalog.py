@@ -1,4 +1,4 @@
-"""Every measurement there is, in the order of the table."""
+"""All measurements, in the order of the table."""
 
 from __future__ import annotations
 

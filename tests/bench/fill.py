@@ -1,7 +1,7 @@
-"""Filling a database: events as `outbox.record` writes them from Python, and a past that was settled long ago.
+"""Fill a database: events as `outbox.record` writes them from Python, and old events that are settled.
 
-Of nine events, six are the only one of their person; three are of one who submits a lead, downloads the trial and then
-creates an account on the same browser: what the later ones lack is borrowed from the earlier ones.
+Of nine events, six are the only one of their person; three belong to one who submits a lead, downloads the trial and then
+creates an account on the same browser: the later ones borrow missing fields from the earlier ones.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _LAST = ("Lovelace", "Müller", "Okafor", "Petrov", "Quist", "Rossi", "Santos", 
 
 
 def conversion(number: int) -> outbox.Conversion:
-    """The conversion of a number, always the same one but for its time."""
-    lots = random.Random(number)
+    """Return the conversion of a number, always the same except for its time."""
+    rng = random.Random(number)
     person, step = (number // 9, number % 9 // 3) if number % 3 == 0 else (number, None)
     shared = step is not None
-    name = _JOURNEY[step] if step is not None else lots.choice(_SINGLE)
+    name = _JOURNEY[step] if step is not None else rng.choice(_SINGLE)
     owner = f"{'j' if shared else 's'}{person}"
-    city, country, postal_code = lots.choice(_PLACES)
-    at = datetime.now(UTC) - timedelta(seconds=lots.uniform(1, 3000))
+    city, country, postal_code = rng.choice(_PLACES)
+    at = datetime.now(UTC) - timedelta(seconds=rng.uniform(1, 3000))
     seconds = int(at.timestamp()) - 600
     money = {"value": 49.5, "currency": "EUR", "order_id": f"order-{number}"} if "purchased" in name else {}
     return outbox.Conversion(
@@ -52,12 +52,12 @@ def conversion(number: int) -> outbox.Conversion:
         handl_id=f"h-{owner}",
         lead_id=f"l-{owner}" if step != 2 else None,
         account_id=f"a-{owner}" if step == 2 or money else None,
-        # Who creates an account gives no phone: it is borrowed from the lead.
+        # The account has no phone: it is borrowed from the lead.
         person=outbox.Person(
             email=f"{owner}@example.com",
             phone=None if step == 2 else f"+3579{person % 10_000_000:07}",
-            first_name=lots.choice(_FIRST),
-            last_name=lots.choice(_LAST),
+            first_name=rng.choice(_FIRST),
+            last_name=rng.choice(_LAST),
             city=city,
             postal_code=postal_code,
             country=country,
@@ -65,38 +65,38 @@ def conversion(number: int) -> outbox.Conversion:
         visitor=outbox.Visitor(
             ip=f"203.0.113.{number % 250 + 1}",
             user_agent=_AGENT,
-            fbp=f"fb.1.{seconds}000.{lots.randrange(10**9, 10**10)}",
-            fbc=f"fb.1.{seconds}000.IwAR{lots.randrange(10**20):020}" if number % 2 else None,
-            ga_client_id=f"{lots.randrange(10**8, 10**9)}.{seconds}",
+            fbp=f"fb.1.{seconds}000.{rng.randrange(10**9, 10**10)}",
+            fbc=f"fb.1.{seconds}000.IwAR{rng.randrange(10**20):020}" if number % 2 else None,
+            ga_client_id=f"{rng.randrange(10**8, 10**9)}.{seconds}",
             ga_session_id=str(seconds),
-            url=f"https://www.example.com/products/{lots.randrange(40)}?utm_source=newsletter",
+            url=f"https://www.example.com/products/{rng.randrange(40)}?utm_source=newsletter",
             referrer="https://www.google.com/",
         ),
-        campaign=outbox.Campaign(source="newsletter", medium="email", campaign=f"spring-{lots.randrange(8)}"),
-        details={"form": "lead-form-ds25", "product": f"product-{lots.randrange(6)}", **money},
+        campaign=outbox.Campaign(source="newsletter", medium="email", campaign=f"spring-{rng.randrange(8)}"),
+        details={"form": "lead-form-ds25", "product": f"product-{rng.randrange(6)}", **money},
     )
 
 
 @cache
 def events(count: int) -> tuple[dict[str, Any], ...]:
-    """The JSON of so many conversions, sealed, as mappings."""
+    """Return the sealed JSON of `count` conversions, as mappings."""
     return tuple(sealed(conversion(number) for number in range(count)))
 
 
 def sealed(made: Iterable[outbox.Conversion]) -> Iterator[dict[str, Any]]:
-    """Conversions as the JSON that is recorded, as mappings."""
+    """Return conversions in the form of the recorded JSON, as mappings."""
     return (msgspec.json.decode(encode(one)) for one in made)
 
 
 def row(event: dict[str, Any]) -> tuple[Any, ...]:
-    """An event's values in the order of `COLUMNS`."""
+    """Return an event's values in the order of `COLUMNS`."""
     return tuple(
         Jsonb(event[column]) if column in _OBJECTS and column in event else event.get(column) for column in COLUMNS
     )
 
 
 def record(url: str, made: tuple[dict[str, Any], ...]) -> None:
-    """Write events as a CRM does, in bulk, and put aside what they owe intake, so that nobody begins with it yet."""
+    """Write events in bulk as a CRM does, and move their intake rows to `bench.held`, so that intake does not start yet."""
     with psycopg.connect(url) as connection:
         with connection.cursor() as cursor, cursor.copy(f"COPY outbox.event ({', '.join(COLUMNS)}) FROM STDIN") as copy:
             for event in made:
@@ -107,7 +107,7 @@ def record(url: str, made: tuple[dict[str, Any], ...]) -> None:
 
 
 def record_again(connection: psycopg.Connection[Any], name: str) -> int:
-    """Record every event that was put aside once more, under other ids and of other persons; give how many."""
+    """Record every held event once more, with other ids and persons; return how many."""
     suffixed = [_suffixed(column, f"'{name}'") for column in COLUMNS]
     return connection.execute(
         f"""
@@ -117,19 +117,19 @@ def record_again(connection: psycopg.Connection[Any], name: str) -> int:
     ).rowcount
 
 
-def owe_intake(connection: psycopg.Connection[Any]) -> None:
-    """Let the events that were put aside owe intake, all at once."""
+def enqueue_intake(connection: psycopg.Connection[Any]) -> None:
+    """Put all held events into the intake queue."""
     connection.execute("INSERT INTO outbox.intake (event_id) SELECT event_id FROM bench.held ORDER BY event_id")
 
 
 def settle(url: str, count: int) -> None:
-    """Give a database a past: `count` events of ten days ago, with receipts at both destinations and what is known of them.
+    """Add `count` events of ten days ago to a database, with receipts at both destinations and profile fragments.
 
-    It is copied from the events that are there, under other ids and of other persons; what those owe stays owed.
+    They are copies of the existing events with other ids and persons; what is pending for those stays pending.
     """
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET synchronous_commit = off")
-        # Nothing of this was recorded just now: no trigger owes intake for it.
+        # These are not new events: no trigger may put them into the intake queue.
         connection.execute("SET session_replication_role = replica")
         (base,) = connection.execute("SELECT count(*) FROM bench.held").fetchone() or (0,)
         copies = -(-count // base)

@@ -1,9 +1,9 @@
-"""The bare loop that ours is compared with: claim and settle in the same shape, and nothing else.
+"""The bare loop for comparison: claim and settle in the same shape, and nothing else.
 
 A claim moves a thousand rows of a narrow queue into one lease row and reads their payloads (about 600 bytes each); a
-settlement deletes the lease and writes one narrow receipt an event. No identity, no building, no HTTP, one process.
+settlement deletes the lease and writes one narrow receipt per event. No identity, no building, no HTTP, one process.
 
-    python -m tests.bench.g2 DATABASE_URL EVENTS      prints events a second
+    python -m tests.bench.g2 DATABASE_URL EVENTS      prints events per second
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ INSERT INTO g2.receipt (event_id, destination, outcome) SELECT unnest(event_ids)
 
 
 def run(url: str, events: int) -> float:
-    """Fill, then claim and settle everything; give events a second of the latter."""
+    """Fill the tables, then claim and settle everything; return events per second of the latter."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(SCHEMA)
         connection.execute(FILL.format(events))

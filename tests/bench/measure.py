@@ -1,7 +1,7 @@
-"""What a measurement is, and how it is made: its sides in turn, round after round, so that a noisy minute meets all alike.
+"""A measurement, and how it is made: its sides in turn, round after round, so that noise affects all of them alike.
 
-A side does its work once and gives a rate (or several numbers by name). A goal compares numbers of one round; what
-counts is the median over the rounds.
+A side does its work once and returns a rate (or several numbers by name). A goal compares numbers of one round; the
+median over the rounds decides.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Side = Callable[[], "float | dict[str, float]"]
 
 @dataclass(frozen=True)
 class Goal:
-    """What is promised of a round's numbers. `shape` says how `of` reads: a ratio (`x`), a number with its unit."""
+    """A goal for a round's numbers. `shape` is the form of `of`: a ratio (`x`), or the unit of a number."""
 
     says: str
     of: Callable[[Values], float]
@@ -31,18 +31,18 @@ class Goal:
     shape: str = "x"
 
     def holds(self, value: float) -> bool:
-        """Tell whether a value is as promised."""
+        """Return whether a value meets the goal."""
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
 
 def at_least(share: float, side: str, other: str, says: str = "") -> Goal:
-    """`side` makes at least `share` of what `other` makes."""
+    """Return the goal that `side` reaches at least `share` of the rate of `other`."""
     text = f"{side} ≥ {_share(share)} {other}"
     return Goal(says or text, lambda values: values[side] / values[other], least=share)
 
 
 def at_most(limit: float, name: str, unit: str, says: str = "") -> Goal:
-    """The number `name` is at most `limit`."""
+    """Return the goal that the number `name` is at most `limit`."""
     return Goal(says or f"{name} ≤ {limit:g} {unit}", lambda values: values[name], most=limit, shape=unit)
 
 
@@ -52,9 +52,9 @@ def _share(share: float) -> str:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One line or a few of the table. `sides` prepares what they need, gives them, and clears up.
+    """One line or more of the table. `sides` prepares what the sides need, yields them, and cleans up.
 
-    `note` says what limits it, as far as that is known.
+    `note` names the limiting factor, if it is known.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Measurement:
 
 @dataclass
 class Measured:
-    """What came of a measurement; `failed` says why there are fewer rounds than asked for."""
+    """The result of a measurement; `failed` is the reason if there are fewer rounds than planned."""
 
     measurement: Measurement
     rounds: list[dict[str, float]] = field(default_factory=list)
@@ -76,12 +76,12 @@ class Measured:
 
 
 def shown(value: float) -> str:
-    """A number as people read it: three digits, more where it has them before the point."""
+    """Return a number for people: three significant digits, or all digits before the decimal point."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def measure(measurement: Measurement, world: World, say: Callable[[str], None]) -> Measured:
-    """Take all sides in turn, as many rounds as planned. What goes wrong ends this measurement, not the run."""
+def measure(measurement: Measurement, world: World, report: Callable[[str], None]) -> Measured:
+    """Run all sides in turn, for the planned number of rounds. An error ends this measurement, not the run."""
     measured = Measured(measurement)
     began = time.monotonic()
     try:
@@ -89,19 +89,19 @@ def measure(measurement: Measurement, world: World, say: Callable[[str], None]) 
             names = list(sides)
             for number in range(world.plan.rounds):
                 values: dict[str, float] = {}
-                # Each side comes first now and then: what one leaves behind (a checkpoint, say) must not always hit the same.
+                # The order rotates, so that after-effects (such as a checkpoint) do not always hit the same side.
                 shift = number % len(names)
                 for name in names[shift:] + names[:shift]:
                     found = sides[name]()
                     several = found if isinstance(found, dict) else {"": found}
                     values |= {f"{name}.{key}" if key else name: value for key, value in several.items()}
-                say(
+                report(
                     f"  {measurement.name} {number + 1}: "
                     + ", ".join(f"{k} {shown(v)}" for k, v in sorted(values.items()))
                 )
                 measured.rounds.append(values)
-    except Exception as error:  # noqa: BLE001 - told, and seen in the table
+    except Exception as error:  # noqa: BLE001 - reported, and shown in the table
         measured.failed = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-        say(f"  {measurement.name} failed: {measured.failed}")
+        report(f"  {measurement.name} failed: {measured.failed}")
     measured.seconds = time.monotonic() - began
     return measured

@@ -1,8 +1,8 @@
-"""The results of a run as the page `docs/benchmarks.md`:
+"""Render the results of a run as the page `docs/benchmarks.md`:
 
 python -m tests.bench.page tests/bench/results/<commit>.json […] > docs/benchmarks.md
 
-Of several, each measurement is of the last that holds it: what was changed after a whole run is measured by itself.
+Of several files, the last one with a measurement counts: after a change, a measurement can be repeated separately.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from tests.bench.catalog import MEASUREMENTS
 from tests.bench.measure import shown
 
 HEAD = """\
-# Measured
+# Benchmarks
 
-`scripts/bench` measures each line beside what it is compared with, in turn, in one run; read the ratios, as the machine is
-small ({cores} cores, which PostgreSQL, the sink, the dispatcher and what it is compared with share) and noisy. Medians of {rounds}
-rounds and, of the goals, the spread; where a goal is missed, the last column says what holds it. Peers run as their
-documentation advises: pgqueuer on asyncpg in batches of 25, procrastinate with as many workers; a ready payload a job, one
-request each, to the same sink.
+`scripts/bench` measures each line and its comparisons in turn, in one run. Read the ratios: the machine is noisy and small
+({cores} cores, shared by PostgreSQL, the sink, the dispatcher and the systems it is compared with). The numbers are medians of
+{rounds} rounds, with the spread for goals; where a goal is missed, the last column names the limiting factor. Other systems
+run as their documentation advises: pgqueuer on asyncpg in batches of 25, procrastinate with as many workers; each job has a
+prepared payload and sends one request to the same sink.
 
-**{met} of {goals} goals are met.** Drains are of {events:,} events or of what goes in {longest:.0f} seconds, if that is less;
-`settled` is beside {settled:,}, `owed` with {owed:,}. With every round, by commit: {kept}.
+**{met} of {goals} goals are met.** Drains are of {events:,} events or of as many as are delivered in {longest:.0f} seconds;
+`settled` has {settled:,} settled events, `pending` {pending:,} pending ones. Every round, by commit: {kept}.
 
-| measured | medians | goal | found (min to max) | | what holds it |
+| measured | medians | goal | result (min to max) | | limiting factor |
 |---|---|---|---|---|---|
 """
-VERDICTS = {True: "met", False: "**missed**", None: "not measured"}
+GOAL_LABELS = {True: "met", False: "**missed**", None: "not measured"}
 
 
 def page(kept: Mapping[str, dict[str, Any]]) -> str:
-    """The results of runs, by the name under which they are kept, as Markdown."""
+    """Return the results of runs, given by their file names, as Markdown."""
     runs = list(kept.values())
     measurements = {one["name"]: one for run in runs for one in run["measurements"]}
     goals = [goal for one in measurements.values() for goal in one["goals"]]
@@ -58,7 +58,7 @@ def _source(name: str, run: dict[str, Any]) -> str:
 
 
 def _rows(one: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    """A line a goal; what was measured stands in the first of them."""
+    """Yield one line per goal; the first also has the measurement and its medians."""
     what = f"`{one['name']}`: {one['says']}"
     what += f" ({one['unit']})" if one["unit"] else ""
     what += f"; **failed**: {one['failed']}" if one["failed"] else ""
@@ -68,7 +68,7 @@ def _rows(one: dict[str, Any]) -> Iterator[tuple[str, ...]]:
         yield what, medians, "-", "", "", ""
     for goal in one["goals"]:
         spread = f"{shown(goal['median'])} ({shown(goal['min'])} to {shown(goal['max'])})" if "median" in goal else "-"
-        yield what, medians, goal["goal"], spread, VERDICTS[goal["met"]], note
+        yield what, medians, goal["goal"], spread, GOAL_LABELS[goal["met"]], note
         what = medians = note = ""
 
 

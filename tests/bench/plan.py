@@ -1,4 +1,4 @@
-"""How much of everything a run does."""
+"""The size of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Plan:
-    """Numbers of events and jobs, and seconds. A rate is that of `events`, or of what was done in `longest` seconds."""
+    """Numbers of events and jobs, and seconds. A rate is measured over `events`, or over `longest` seconds."""
 
     rounds: int = 5
     events: int = 100_000
@@ -23,14 +23,14 @@ class Plan:
     records: int = 40
     """Calls of `record` with 1000 conversions each."""
     writing: float = 4.0
-    """How long transactions are counted."""
+    """Seconds for which transactions are counted."""
     latency: float = 15.0
-    """How long events come at 50 a second."""
+    """Seconds of recording at 50 events per second."""
     idle: float = 15.0
     longest: float = 15.0
 
     def scaled(self, factor: float) -> Plan:
-        """The same with so many times the events and jobs."""
+        """Return the plan with the numbers of events and jobs multiplied."""
         changed: dict[str, Any] = {
             one.name: max(1, round(getattr(self, one.name) * factor)) for one in fields(self) if one.name in _COUNTS
         }

@@ -1,7 +1,7 @@
-"""Intake and drains by real dispatchers, and the moments at which they begin and end.
+"""Intake and drains by real dispatchers, and the times at which they begin and end.
 
-Everything is owed before a dispatcher starts. A rate counts from its first claim, by the database's clock, so starting
-it is in none.
+Everything is pending before a dispatcher starts. A rate is measured from its first claim, by the database's clock, so the
+start of the process does not count.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.005
 LEFT_SECONDS = 600.0
-"""How long an intake may take."""
+"""Time limit of an intake."""
 READY_SECONDS = 60.0
-"""How long a dispatcher may take to start."""
+"""Time limit for the start of a dispatcher."""
 
 CLAIMED = """
 SELECT extract(epoch FROM min(claimed_at))::float, count(DISTINCT holder) FROM outbox.lease WHERE destination = %s
@@ -34,16 +34,16 @@ SELECT count(*), extract(epoch FROM max(at))::float
 FROM outbox.receipt JOIN outbox.destination ON destination.id = receipt.destination
 WHERE name = %s AND revision = 0 AND outcome = 'delivered'
 """
-OWES_INTAKE = """
+INTAKE_LEFT = """
 SELECT EXISTS (SELECT FROM (SELECT event_id FROM outbox.intake ORDER BY event_id DESC LIMIT 1) AS last)
     OR EXISTS (SELECT FROM outbox.lease WHERE destination IS NULL)
 """
-"""From the end that is claimed last, so that what was claimed and is dead is not walked over."""
+"""Reads the queue from the end that is claimed last, so that it does not scan the dead rows of earlier claims."""
 
 
 @contextmanager
 def dispatching(world: World, url: str) -> Iterator[Dispatcher]:
-    """Start `outbox dispatch`; afterwards it stops and gives back what it holds."""
+    """Start `outbox dispatch`; stop it at the end, so that it returns its leases."""
     dispatcher = Dispatcher(
         {
             "OUTBOX_DATABASE_URL": url,
@@ -57,7 +57,7 @@ def dispatching(world: World, url: str) -> Iterator[Dispatcher]:
     )
     try:
         yield dispatcher
-        wait_until_ready(dispatcher)  # one that is still starting would not hear the signal
+        wait_until_ready(dispatcher)  # while starting, it would not handle the signal
         dispatcher.process.terminate()
         dispatcher.wait()
     finally:
@@ -65,27 +65,27 @@ def dispatching(world: World, url: str) -> Iterator[Dispatcher]:
 
 
 def wait_until_ready(dispatcher: Dispatcher) -> None:
-    """Wait until a dispatcher is at work."""
-    wait_until(lambda: dispatcher.said("health is served") or _has_ended(dispatcher), READY_SECONDS)
+    """Wait until a dispatcher has started to work."""
+    wait_until(lambda: dispatcher.logged("health is served") or _has_ended(dispatcher), READY_SECONDS)
 
 
-def take_in(world: World, url: str) -> float:
-    """Let a dispatcher take in the events that were put aside, nothing else; give events a second."""
+def run_intake(world: World, url: str) -> float:
+    """Run intake of the held events in a dispatcher, and nothing else; return events per second."""
     with psycopg.connect(url, autocommit=True) as connection:
-        fill.owe_intake(connection)
+        fill.enqueue_intake(connection)
         (events,) = _one(connection, "SELECT count(*) FROM outbox.intake")
         with dispatching(world, url) as dispatcher:
-            seconds = _until_taken_in(connection, dispatcher)
+            seconds = _until_intake_is_done(connection, dispatcher)
     return float(events) / seconds
 
 
-def take_in_more(world: World, url: str, names: Iterable[str]) -> None:
-    """Record the events that were put aside once more for each name, for other persons, and let a dispatcher take them in."""
+def run_more_intake(world: World, url: str, names: Iterable[str]) -> None:
+    """Record the held events once more for each name, for other persons, and run their intake in a dispatcher."""
     with psycopg.connect(url, autocommit=True) as connection:
         for name in names:
             fill.record_again(connection, name)
         with dispatching(world, url) as dispatcher:
-            _until_taken_in(connection, dispatcher)
+            _until_intake_is_done(connection, dispatcher)
         connection.execute("VACUUM (ANALYZE) outbox.intake, outbox.delivery, outbox.lease")
         connection.execute("CHECKPOINT")
 
@@ -100,10 +100,11 @@ def drain(
     latency: float = 0.0,
     look: Callable[[int], object] = bool,
 ) -> float:
-    """Let dispatchers deliver to one destination; give events a second, up to `events` or the plan's longest time.
+    """Deliver to one destination with dispatchers; return events per second, up to `events` or the plan's longest time.
 
-    From the moment when the last of them has claimed to the moment when the sink has taken the last event. All others of
-    that time are claimed, resolved, built, sent and settled in it. `look` is called now and then with the last dispatcher's process id.
+    Measured from the moment when the last of them has claimed to the moment when the sink has received the last event. All
+    other events of that time are claimed, resolved, built, sent and settled in it. `look` is called repeatedly with the
+    last dispatcher's process id.
     """
     world.sink.begin(latency=latency)
     with ExitStack() as stack:
@@ -124,15 +125,15 @@ def drain(
 
 
 def together(world: World, url: str, destination: str, events: int) -> float:
-    """Let a dispatcher take in what was put aside and deliver it to one destination; give events a second.
+    """Run intake of the held events and their delivery to one destination; return events per second.
 
-    From the first claim of intake to the moment when the last event was sent. What is sent again meanwhile, because a later
-    event of its person tells more, is work that is done beside, and no event.
+    Measured from the first claim of intake to the moment when the last event was sent. Events that are sent again in the
+    meantime, because a later event of their person enriched them, are extra work and do not count.
     """
     world.sink.begin()
     with psycopg.connect(url, autocommit=True) as connection:
         _switch(connection, destination, paused=False)
-        fill.owe_intake(connection)
+        fill.enqueue_intake(connection)
         with dispatching(world, url) as dispatcher:
             began = _begun(connection, 0, [dispatcher])
             while not (ended := _sent(world, connection, destination, events)):
@@ -143,7 +144,7 @@ def together(world: World, url: str, destination: str, events: int) -> float:
 
 
 def delivered(url: str, destination: str) -> int:
-    """How many deliveries were settled as delivered, whoever looks again."""
+    """Return how many deliveries were settled as delivered."""
     with psycopg.connect(url) as connection:
         (count,) = _one(
             connection,
@@ -156,10 +157,10 @@ def delivered(url: str, destination: str) -> int:
     return int(count)
 
 
-def _until_taken_in(connection: psycopg.Connection[Any], dispatcher: Dispatcher) -> float:
-    """Wait until no event owes intake; give the seconds since the first claim."""
+def _until_intake_is_done(connection: psycopg.Connection[Any], dispatcher: Dispatcher) -> float:
+    """Wait until the intake queue is empty; return the seconds since the first claim."""
     began = _begun(connection, 0, [dispatcher])
-    while _one(connection, OWES_INTAKE)[0]:
+    while _one(connection, INTAKE_LEFT)[0]:
         if time.time() > began + LEFT_SECONDS:
             raise TimeoutError("intake does not come to its end")
         time.sleep(0.02)
@@ -167,7 +168,7 @@ def _until_taken_in(connection: psycopg.Connection[Any], dispatcher: Dispatcher)
 
 
 def _begun(connection: psycopg.Connection[Any], destination: int, dispatchers: Sequence[Dispatcher]) -> float:
-    """Wait until all of some dispatchers have claimed; give when the last of them did (Unix seconds)."""
+    """Wait until all dispatchers have claimed; return when the last of them did (Unix seconds)."""
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end:
         claimed_at, holders = _one(connection, CLAIMED, destination)
@@ -180,8 +181,8 @@ def _begun(connection: psycopg.Connection[Any], destination: int, dispatchers: S
 
 
 def _sent(world: World, connection: psycopg.Connection[Any], destination: str, events: int) -> float | None:
-    """When the last of so many events was sent, once all of them are settled."""
-    if world.sink.events(destination) < events:  # much cheaper to ask
+    """Return when the last of `events` was sent, or None until all of them are settled."""
+    if world.sink.events(destination) < events:  # much cheaper than the query
         return None
     count, last = _one(connection, SENT, destination)
     return float(last) if count == events else None
@@ -192,7 +193,7 @@ def _has_ended(dispatcher: Dispatcher) -> bool:
 
 
 def _switch(connection: psycopg.Connection[Any], destination: str, *, paused: bool) -> int:
-    """Pause a destination, or resume it; give its number."""
+    """Pause a destination, or resume it; return its id."""
     query = "UPDATE outbox.destination SET paused = %s WHERE name = %s RETURNING id"
     return int(_one(connection, query, paused, destination)[0])
 

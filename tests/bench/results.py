@@ -1,4 +1,4 @@
-"""What a run found: medians, spread and verdicts, as plain values for the table and the file that is kept."""
+"""The results of a run: medians, spread and goals met, as plain values for the table and the result file."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _LIBRARIES = (
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:
-    """Median and spread of some numbers."""
+    """Return median and spread of some numbers."""
     return {"median": median(values), "min": min(values), "max": max(values)}
 
 
-def verdict(goal: Goal, rounds: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """What a goal came to: its value in each round, their median, and whether that is as promised (None: not measured)."""
+def goal_result(goal: Goal, rounds: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """Return the value of a goal in each round, their median, and whether that meets the goal (None: not measured)."""
     values = [goal.of(values) for values in rounds]
     limits = {name: limit for name, limit in (("least", goal.least), ("most", goal.most)) if limit is not None}
     found: dict[str, Any] = {"goal": goal.says, "shape": goal.shape, **limits, "rounds": values}
@@ -40,7 +40,7 @@ def verdict(goal: Goal, rounds: Sequence[dict[str, float]]) -> dict[str, Any]:
 
 
 def result(measured: Measured) -> dict[str, Any]:
-    """One measurement as plain values."""
+    """Return one measurement as plain values."""
     names = sorted({name for values in measured.rounds for name in values})
     sides = {name: summary([values[name] for values in measured.rounds]) for name in names}
     return {
@@ -51,12 +51,12 @@ def result(measured: Measured) -> dict[str, Any]:
         "failed": measured.failed,
         "note": measured.measurement.note,
         "sides": sides,
-        "goals": [verdict(goal, measured.rounds) for goal in measured.measurement.goals],
+        "goals": [goal_result(goal, measured.rounds) for goal in measured.measurement.goals],
     }
 
 
 def results(plan: Plan, measured: Iterable[Measured], postgresql: str) -> dict[str, Any]:
-    """A whole run as plain values."""
+    """Return a whole run as plain values."""
     return {
         "commit": commit(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -77,7 +77,7 @@ def results(plan: Plan, measured: Iterable[Measured], postgresql: str) -> dict[s
 
 
 def _versions() -> dict[str, str]:
-    """The libraries that are measured or measured against, as far as they are installed."""
+    """Return the versions of the measured and compared libraries that are installed."""
     found: dict[str, str] = {}
     for library in _LIBRARIES:
         with suppress(PackageNotFoundError):
@@ -85,13 +85,13 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def is_well(found: dict[str, Any]) -> bool:
-    """Tell whether every measurement went to its end and every goal was met."""
+def passed(found: dict[str, Any]) -> bool:
+    """Return whether every measurement finished and every goal was met."""
     return all(not one["failed"] and all(goal["met"] for goal in one["goals"]) for one in found["measurements"])
 
 
 def commit() -> str:
-    """The commit that is measured; `-changed` where files differ from it."""
+    """Return the measured commit, with `-changed` if files differ from it."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", *arguments], cwd=KEPT.parent, capture_output=True, text=True, check=False)

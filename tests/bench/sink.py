@@ -1,14 +1,15 @@
-"""A destination that takes everything, in a process of its own: it counts events, and does nothing else that costs.
+"""A destination that accepts everything, in its own process: it counts events, and does nothing else that costs time.
 
-    POST /{version}/{pixel}/events   Meta's answer, after the latency that was asked for
-    POST /mp/collect                 GA4's answer, likewise
-    GET  /sink/begin?latency=0.1&tracing=1   forget what was counted; from now on wait so many seconds before answering
+    POST /{version}/{pixel}/events   Meta's response, after the requested latency
+    POST /mp/collect                 GA4's response, likewise
+    GET  /sink/begin?latency=0.1&tracing=1   reset the counts; from now on respond after so many seconds
     GET  /sink/progress              by destination: requests and events so far
-    GET  /sink/reached?destination=meta&events=1000   when (Unix seconds) so many were taken; null: not yet
-    GET  /sink/count?destination=meta&at=1790000000.5 how many had been taken by then
-    GET  /sink/arrivals              event ids and when they were taken, if that was asked for by `tracing`
+    GET  /sink/reached?destination=meta&events=1000   when (Unix seconds) so many had arrived; null: not yet
+    GET  /sink/count?destination=meta&at=1790000000.5 how many had arrived by then
+    GET  /sink/arrivals              event ids and their times of arrival, if `tracing` was requested
 
-It speaks as much HTTP/1.1 as an honest client needs (keep-alive, Content-Length), so that it is never what limits.
+It implements only the HTTP/1.1 that a well-behaved client needs (keep-alive, Content-Length), so that it is never the
+bottleneck.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 try:
-    from uvloop import run  # there with the peers
+    from uvloop import run  # installed with the compared systems
 except ModuleNotFoundError:
     from asyncio import run
 
@@ -33,7 +34,7 @@ EVENT_ID = re.compile(rb'"event_id":"([^"]+)"')
 
 
 class Counter:
-    """How many events one destination has taken, and when. `mark` stands once in each event, and nowhere else."""
+    """The number of events that one destination has received, and when. `mark` occurs exactly once in each event."""
 
     def __init__(self, mark: bytes) -> None:
         self._mark = mark
@@ -52,17 +53,17 @@ class Counter:
         return events
 
     def reached(self, events: int) -> float | None:
-        """When so many had been taken."""
+        """Return when so many events had arrived."""
         place = bisect_left(self.counts, events)
         return self.times[max(place - 1, 0)] if place < len(self.counts) and self.times else None
 
     def count(self, at: float) -> int:
-        """How many had been taken by then."""
+        """Return how many events had arrived by then."""
         return self.counts[bisect_right(self.times, at)]
 
 
 class Sink:
-    """Both destinations, and what is asked about them."""
+    """Both destinations, and the queries about them."""
 
     def __init__(self) -> None:
         self._begin({})
@@ -73,15 +74,15 @@ class Sink:
         self.counters = {"meta": Counter(b'"event_name"'), "ga4": Counter(b'"timestamp_micros"')}
 
     def take(self, path: bytes, body: bytes) -> bytes:
-        """Take a destination's request, at the moment of the answer; give the answer."""
+        """Count a destination's request when it is due to be answered; return the response."""
         if path.startswith(b"/mp/collect"):
             self.counters["ga4"].take(body, tracing=self.tracing)
             return b"HTTP/1.1 204 No Content\r\n\r\n"
         events = self.counters["meta"].take(body, tracing=self.tracing)
         return _answer(b'{"events_received":%d,"messages":[],"fbtrace_id":"A0"}' % events)
 
-    def asked(self, path: str) -> Any:
-        """Answer a question about what was taken."""
+    def answer(self, path: str) -> Any:
+        """Answer a query about what has arrived."""
         address = urlsplit(path)
         query = dict(parse_qsl(address.query))
         match address.path:
@@ -99,7 +100,7 @@ class Sink:
 
 
 class Connection(asyncio.Protocol):
-    """One connection; requests on it are answered one after the other."""
+    """One connection; its requests are answered one after the other."""
 
     def __init__(self, sink: Sink, later: Callable[..., Any]) -> None:
         self._sink = sink
@@ -125,7 +126,7 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, path: bytes, body: bytes) -> None:
         if path.startswith(b"/sink/"):
-            self._transport.write(_answer(json.dumps(self._sink.asked(path.decode())).encode()))
+            self._transport.write(_answer(json.dumps(self._sink.answer(path.decode())).encode()))
         elif self._sink.latency:
             self._later(self._sink.latency, self._take, path, body)
         else:
@@ -146,13 +147,13 @@ def _answer(body: bytes) -> bytes:
 
 
 async def main() -> None:
-    """Listen on a free port of loopback, say which, and serve until standard input closes."""
+    """Listen on a free port of loopback, print it, and serve until standard input closes."""
     loop = asyncio.get_running_loop()
     sink = Sink()
     server = await loop.create_server(lambda: Connection(sink, loop.call_later), "127.0.0.1", 0)
     sys.stdout.write(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
-    # Whoever started it holds the other end: it goes when they go, whatever became of them.
+    # The parent process holds the other end: when it ends, for whatever reason, this process ends too.
     await loop.run_in_executor(None, sys.stdin.read)
 
 

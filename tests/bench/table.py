@@ -1,4 +1,4 @@
-"""The results of a run as a table for people."""
+"""The results of a run as tables for the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tests.bench.measure import shown
 
-VERDICTS = {
+GOAL_LABELS = {
     True: Text("met", style="green"),
     False: Text("missed", style="bold red"),
     None: Text("not measured", style="yellow"),
@@ -18,9 +18,9 @@ VERDICTS = {
 
 
 def table(found: dict[str, Any]) -> Group:
-    """All measurements: what each side made, and what became of each goal."""
-    sides = Table("measurement", "side", "median", "min to max", "unit", title="What was measured")
-    goals = Table("measurement", "goal", "found", "min to max", "", title="What was promised")
+    """Return all measurements: the rates of each side, and the result of each goal."""
+    sides = Table("measurement", "side", "median", "min to max", "unit", title="Measurements")
+    goals = Table("measurement", "goal", "result", "min to max", "", title="Goals")
     notes = Text()
     for one in found["measurements"]:
         for number, (side, numbers) in enumerate(one["sides"].items()):
@@ -30,7 +30,7 @@ def table(found: dict[str, Any]) -> Group:
             )
         for number, goal in enumerate(one["goals"]):
             name = one["name"] if number == 0 else ""
-            goals.add_row(name, goal["goal"], _found(goal), _spread(goal), VERDICTS[goal["met"]])
+            goals.add_row(name, goal["goal"], _found(goal), _spread(goal), GOAL_LABELS[goal["met"]])
         if one["failed"]:
             notes.append(f"{one['name']} failed: {one['failed']}\n", style="bold red")
         elif one["note"] and any(goal["met"] is False for goal in one["goals"]):

@@ -1,4 +1,4 @@
-"""Every line of the list of what is measured has its measurement, with the goal that is promised."""
+"""Every promised line has its measurement, with the promised goals."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def test_every_promise_is_measured():
 
 
 @pytest.mark.parametrize("one", MEASUREMENTS, ids=lambda one: one.name)
-def test_a_goal_that_may_be_missed_comes_with_what_limits_it(one):
+def test_a_measurement_with_goals_names_its_limiting_factor(one):
     assert one.note or not one.goals
 
 
-def test_each_side_is_taken_at_least_five_times_and_at_full_size():
+def test_each_side_runs_at_least_five_times_and_at_full_size():
     assert (FULL.rounds, FULL.events, FULL.settled, FULL.pending, FULL.person) == (
         5,
         100_000,

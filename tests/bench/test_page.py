@@ -1,4 +1,4 @@
-"""`docs/benchmarks.md` is what a kept run came to, and nothing else."""
+"""`docs/benchmarks.md` is generated from stored results, and nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_page_is_that_of_the_runs_that_it_names():
     assert text == page({name: json.loads((results.KEPT / name).read_text(encoding="utf-8")) for name in names})
 
 
-def test_a_missed_goal_says_by_how_much_and_what_holds_it():
+def test_a_missed_goal_shows_by_how_much_and_the_limiting_factor():
     drain, bare = _lines([{"ours": 30, "theirs": 100}, {"ours": 10, "theirs": 100}, {"ours": 49, "theirs": 100}])
 
     assert drain == (
@@ -40,7 +40,7 @@ def test_a_missed_goal_says_by_how_much_and_what_holds_it():
     assert bare == "| `bare`: what the machine does (events/s) | ours 30, theirs 100 | - |  |  |  |"
 
 
-def test_what_was_not_measured_is_told_as_such():
+def test_what_was_not_measured_is_shown_as_such():
     drain, _ = _lines([], "OperationalError: gone")
 
     assert "**failed**: OperationalError: gone" in drain
@@ -48,11 +48,11 @@ def test_what_was_not_measured_is_told_as_such():
 
 
 @pytest.mark.parametrize(("ours", "verdict"), [(50, "met"), (49, "**missed**")])
-def test_a_goal_is_met_from_its_limit_on(ours, verdict):
+def test_a_goal_is_met_at_its_limit(ours, verdict):
     assert f"| {verdict} |" in _lines([{"ours": ours, "theirs": 100}])[0]
 
 
-def test_of_several_runs_each_measurement_is_of_the_last():
+def test_of_several_runs_the_last_one_with_a_measurement_counts():
     first, last = (
         results.results(QUICK, [Measured(MEASUREMENT, [{"ours": ours, "theirs": 100}])], "18.0") for ours in (10, 90)
     )

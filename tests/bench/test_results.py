@@ -1,4 +1,4 @@
-"""What a run found is told in medians, spreads, ratios of one and the same round, and verdicts."""
+"""Results are medians, spreads, ratios within one round, and goals met or missed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_summary_is_the_median_and_the_spread():
 
 
 def test_a_ratio_is_taken_within_each_round_and_its_median_counts():
-    verdict = results.verdict(RATIO, ROUNDS)
+    verdict = results.goal_result(RATIO, ROUNDS)
 
     assert verdict["rounds"] == [0.5, 1.5, 0.1]
     assert (verdict["median"], verdict["min"], verdict["max"]) == (0.5, 0.1, 1.5)
@@ -42,14 +42,14 @@ def test_a_ratio_is_taken_within_each_round_and_its_median_counts():
     ],
 )
 def test_a_goal_holds_up_to_its_limit(goal, values, met):
-    assert results.verdict(goal, [values])["met"] is met
+    assert results.goal_result(goal, [values])["met"] is met
 
 
 def test_what_was_not_measured_is_neither_met_nor_missed():
-    assert results.verdict(RATIO, [])["met"] is None
+    assert results.goal_result(RATIO, [])["met"] is None
 
 
-def test_a_result_tells_of_each_side_and_of_what_went_wrong():
+def test_a_result_has_each_side_and_the_error():
     result = results.result(Measured(MEASUREMENT, ROUNDS, 12.34, "OperationalError: gone"))
 
     assert result["sides"]["theirs"] == {"median": 100, "min": 20, "max": 100}
@@ -58,7 +58,7 @@ def test_a_result_tells_of_each_side_and_of_what_went_wrong():
 
 
 @pytest.mark.parametrize(
-    ("rounds", "failed", "is_well"),
+    ("rounds", "failed", "passed"),
     [
         (ROUNDS, None, True),
         ([{"ours": 1, "theirs": 100}], None, False),
@@ -66,10 +66,10 @@ def test_a_result_tells_of_each_side_and_of_what_went_wrong():
         ([], "OperationalError: gone", False),
     ],
 )
-def test_a_run_is_well_only_if_every_measurement_went_to_its_end(rounds, failed, is_well):
+def test_a_run_passes_only_if_every_measurement_finished(rounds, failed, passed):
     found = results.results(QUICK, [Measured(MEASUREMENT, rounds, 1.0, failed)], "17")
 
-    assert results.is_well(found) is is_well
+    assert results.passed(found) is passed
 
 
 def test_results_are_kept_as_json_and_shown_as_a_table(tmp_path):
@@ -91,5 +91,5 @@ def test_results_are_kept_as_json_and_shown_as_a_table(tmp_path):
         assert text in shown
 
 
-def test_a_commit_is_named_and_said_to_be_changed():
+def test_a_commit_is_named_and_marked_as_changed():
     assert results.commit().removesuffix("-changed").isalnum()

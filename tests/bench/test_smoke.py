@@ -1,4 +1,4 @@
-"""The measurements work, end to end, with a handful of events; how fast is no matter here."""
+"""The measurements work end to end with a few events; their speed does not matter here."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_measurement_takes_its_sides_in_turn_round_after_round(world):
     assert all(values.keys() == {"intake", "g2"} and min(values.values()) > 0 for values in measured.rounds)
 
 
-def test_what_goes_wrong_ends_a_measurement_and_is_told(world):
+def test_an_error_ends_a_measurement_and_is_reported(world):
     broken = replace(intake.INTAKE, sides=lambda _: 1 / 0)
 
     assert measure(broken, world, lambda _: None).failed == "ZeroDivisionError: division by zero"
@@ -58,15 +58,15 @@ def test_intake_and_delivery_together_end_when_every_event_was_sent(world):
         assert processes.delivered(url, "meta") >= EVENTS
 
 
-def test_more_is_owed_for_each_time_that_everything_is_recorded_again(world):
-    with world.database(world.taken_in(EVENTS)) as url:
-        processes.take_in_more(world, url, ["more", "again"])
+def test_more_is_pending_each_time_everything_is_recorded_again(world):
+    with world.database(world.after_intake(EVENTS)) as url:
+        processes.run_more_intake(world, url, ["more", "again"])
 
         assert count(url, "outbox.delivery WHERE destination = 1") == 3 * EVENTS
 
 
-def test_a_past_is_settled_and_leaves_what_is_owed_owed(world):
-    with world.database(world.taken_in(EVENTS)) as url:
+def test_settled_events_are_added_and_pending_ones_stay_pending(world):
+    with world.database(world.after_intake(EVENTS)) as url:
         fill.settle(url, PLAN.settled)
 
         assert count(url, "outbox.event") == EVENTS + PLAN.settled

@@ -1,4 +1,4 @@
-"""Where measurements take place: a durable embedded PostgreSQL, the sink, and databases that are copied from templates."""
+"""The environment of the measurements: a durable embedded PostgreSQL, the sink, and databases copied from templates."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from tests.support.paths import ROOT
 
 OPTIONS = {
     "shared_buffers": "1GB",
-    "max_wal_size": "8GB",  # no checkpoint by size within a side; what one costs is nobody's own
+    "max_wal_size": "8GB",  # no checkpoint by size during a side, as its cost would belong to none of them
     "checkpoint_timeout": "30min",
     "max_connections": "120",
     "log_min_messages": "panic",
 }
-"""What differs from PostgreSQL's defaults. Everything that makes a commit durable is as it comes: on."""
+"""Changes to PostgreSQL's defaults. All settings that make a commit durable keep their default: on."""
 
 
 class Sink:
-    """The sink's process, and what it tells."""
+    """The sink's process and a client for its queries."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -42,7 +42,7 @@ class Sink:
     @classmethod
     @contextmanager
     def running(cls) -> Iterator[Sink]:
-        """Start it; it ends when its standard input closes."""
+        """Start the sink; it ends when its standard input closes."""
         command = [sys.executable, "-m", "tests.bench.sink"]
         with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
@@ -55,29 +55,29 @@ class Sink:
                 process.stdin.close()
 
     def ask(self, question: str, **query: Any) -> Any:
-        """Ask `/sink/{question}`."""
+        """Query `/sink/{question}`."""
         self._connection.request("GET", f"/sink/{question}?{urlencode(query)}")
         return json.load(self._connection.getresponse())
 
     def begin(self, *, latency: float = 0, tracing: bool = False) -> None:
-        """Forget what was taken; answer after `latency` seconds from now on."""
+        """Reset the counts; respond after `latency` seconds from now on."""
         self.ask("begin", latency=latency, **({"tracing": 1} if tracing else {}))
 
     def events(self, destination: str) -> int:
-        """How many events a destination has taken."""
+        """Return how many events a destination has received."""
         return int(self.ask("progress")[destination][1])
 
 
 class World:
-    """What every measurement is given. Templates are made when they are first asked for."""
+    """The environment given to every measurement. Templates are created when first needed."""
 
     def __init__(
-        self, plan: Plan, server: embedded_postgres.Server, sink: Sink, folder: Path, say: Callable[[str], None]
+        self, plan: Plan, server: embedded_postgres.Server, sink: Sink, folder: Path, report: Callable[[str], None]
     ) -> None:
         self.plan = plan
         self.sink = sink
         self.folder = folder
-        self.say = say
+        self.report = report
         self._server = server
         self._numbers = itertools.count(1)
         self._made: set[str] = set()
@@ -88,12 +88,12 @@ class World:
         return self._server.url
 
     def address(self, name: str) -> str:
-        """The address of a database."""
+        """Return the address of a database."""
         return self.url.rsplit("/", 1)[0] + f"/{name}"
 
     @contextmanager
     def database(self, template: str = "template1") -> Iterator[str]:
-        """Give the address of a copy of a template; it goes afterwards."""
+        """Yield the address of a copy of a template, and drop the copy at the end."""
         name = f"bench_{next(self._numbers)}"
         self.copy(template, name)
         try:
@@ -108,31 +108,33 @@ class World:
             connection.execute("CHECKPOINT")
 
     def drop(self, name: str) -> None:
-        """Drop a database, whoever is connected."""
+        """Drop a database, closing its connections."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     @property
     def migrated(self) -> str:
-        """A database with our schema and nothing in it; both destinations are paused."""
+        """The name of a migrated, empty database; both destinations are paused."""
         return self.template("migrated", "template1", self._migrate)
 
     def recorded(self, events: int) -> str:
-        """The same with so many events recorded, and what they owe intake put aside (`fill.owe_intake`)."""
+        """Return the name of a database with so many recorded events, their intake held (`fill.enqueue_intake`)."""
         return self.template(f"recorded_{events}", self.migrated, lambda url: fill.record(url, fill.events(events)))
 
-    def taken_in(self, events: int) -> str:
-        """The same after intake: every event is owed to both destinations."""
-        return self.template(f"taken_in_{events}", self.recorded(events), lambda url: processes.take_in(self, url))
+    def after_intake(self, events: int) -> str:
+        """Return the name of a database after intake: every event is pending for both destinations."""
+        return self.template(
+            f"after_intake_{events}", self.recorded(events), lambda url: processes.run_intake(self, url)
+        )
 
     def template(self, name: str, source: str, make: Callable[[str], object]) -> str:
-        """Give the name of a database that is made of a copy of `source` once, when it is first asked for."""
+        """Return the name of a database that is made from a copy of `source` on first use."""
         if name not in self._made:
-            self.say(f"  preparing a database: {name}")
+            self.report(f"  preparing a database: {name}")
             self.copy(source, name)
             make(self.address(name))
             with psycopg.connect(self.address(name), autocommit=True) as connection:
-                # So that no copy of it has to.
+                # Once here instead of in each copy.
                 connection.execute("VACUUM (FREEZE, ANALYZE)")
                 connection.execute("CHECKPOINT")
             self._made.add(name)
@@ -146,7 +148,7 @@ class World:
 
 
 @contextmanager
-def running(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Iterator[World]:
+def running(plan: Plan, report: Callable[[str], None] = lambda _: None) -> Iterator[World]:
     """Start PostgreSQL and the sink; stop them and remove everything at the end."""
     folder = Path(tempfile.mkdtemp(prefix="outbox-bench-"))
     folder.chmod(0o755)
@@ -156,7 +158,7 @@ def running(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Iterator
     try:
         server.start()
         with Sink.running() as sink:
-            yield World(plan, server, sink, folder, say)
+            yield World(plan, server, sink, folder, report)
     finally:
         if server.is_running():
             server.stop("immediate")

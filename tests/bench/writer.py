@@ -1,10 +1,10 @@
-"""A CRM's process with one connection that writes one conversion a transaction, in one way or another, when it is told.
+"""A CRM's process with one connection that writes one conversion per transaction, in a given way, on request.
 
     python -m tests.bench.writer DATABASE_URL NUMBER
 
-It reads `WAY BEGIN SECONDS` from standard input, a line each (BEGIN in Unix seconds), and answers with the number of transactions
-that it made. Ways: `record` (the call `outbox.record`, sealing included), `sql` (the function with the same bytes sealed before),
-`insert` (a plain INSERT of those bytes).
+It reads lines of `WAY BEGIN SECONDS` from standard input (BEGIN in Unix seconds), and answers each with the number of
+transactions that it made. Ways: `record` (the call `outbox.record`, including sealing), `sql` (the function with the same
+bytes, already sealed), `insert` (a plain INSERT of those bytes).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RECORD = "SELECT outbox.record(%s::jsonb)"
 
 
 def ways(connection: psycopg.Connection[object], number: int) -> dict[str, Callable[[str], object]]:
-    """Each way of writing, as a function of the event's id."""
+    """Return each way of writing as a function of the event's id."""
     conversion = replace(fill.conversion(number * 3 + 1), event_id="@")
     text = encode(conversion).decode()
     before, after = text.split('"@"')
@@ -41,19 +41,19 @@ def ways(connection: psycopg.Connection[object], number: int) -> dict[str, Calla
 
 
 def main() -> None:
-    """Write for as long as somebody asks."""
+    """Write on request until standard input closes."""
     url, number = sys.argv[1], int(sys.argv[2])
     with psycopg.connect(url, autocommit=True) as connection:
-        known = ways(connection, number)
+        write_ways = ways(connection, number)
         ids = (f"w{number}-{count}" for count in itertools.count())
-        for write in known.values():  # what is done once, such as preparing, is over when it is counted
+        for write in write_ways.values():  # so that one-off work, such as preparing statements, is not counted
             for _ in range(10):
                 write(next(ids))
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         for line in sys.stdin:
             way, begin, seconds = line.split()
-            write, end, made = known[way], float(begin) + float(seconds), 0
+            write, end, made = write_ways[way], float(begin) + float(seconds), 0
             time.sleep(max(0.0, float(begin) - time.time()))
             while time.time() < end:
                 write(next(ids))

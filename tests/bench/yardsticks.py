@@ -1,4 +1,4 @@
-"""What ours is compared with, each in a process of its own: the bare loop, the peers, a bare HTTP client."""
+"""The comparisons, each in its own process: the bare loop, other job queues, a bare HTTP client."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ from tests.support.paths import ROOT
 if TYPE_CHECKING:
     from tests.bench.world import World
 
-MAPPING = Route("Lead", value=0.0, currency="EUR")
+ROUTE = Route("Lead", value=0.0, currency="EUR")
 _COLUMNS = ("event_id", "handl_id", "lead_id", "account_id")
 _CONTENT = ("sealed", "visitor", "campaign", "details", "consent")
 PATHS = {"meta": "/v25.0/1530042020969436/events", "ga4": "/mp/collect?measurement_id=G-XLHMXGR17M&api_secret=bench"}
 
 
 def g2(world: World, events: int) -> float:
-    """The bare loop of shape G2; events a second."""
+    """Run the bare loop of shape G2; return events per second."""
     with world.database() as url:
         return run("tests.bench.g2", url, events)
 
 
 def pgqueuer(world: World, destination: str, jobs: int) -> float:
-    """pgqueuer on asyncpg, one request a job; jobs a second."""
+    """Run pgqueuer on asyncpg, one request per job; return jobs per second."""
     return _peer(world, "pgqueuer", destination, jobs)
 
 
 def procrastinate(world: World, destination: str, jobs: int) -> float:
-    """procrastinate, one request a job; jobs a second."""
+    """Run procrastinate, one request per job; return jobs per second."""
     return _peer(world, "procrastinate", destination, jobs)
 
 
 def bare_client(world: World, destination: str, requests: int) -> float:
-    """An aiohttp client that posts ready bodies, and nothing else; requests a second."""
+    """Run an aiohttp client that only posts prepared bodies; return requests per second."""
     world.sink.begin()
     return run("tests.bench.bare_client", world.sink.url + PATHS[destination], bodies(world, destination, requests))
 
 
 def run(module: str, *arguments: object) -> float:
-    """Run a module as a process of its own; give the number that it prints."""
+    """Run a module as a separate process; return the number that it prints."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     if done.returncode:
@@ -63,7 +63,7 @@ def run(module: str, *arguments: object) -> float:
 
 
 def bodies(world: World, destination: str, count: int) -> Path:
-    """A file with the ready body of one request a line, each of one event."""
+    """Return the path of a file with one prepared request body per line, each with one event."""
     path = world.folder / f"{destination}-{count}.bodies"
     if not path.exists():
         path.write_bytes(b"\n".join(_bodies(destination, fill.events(count))))
@@ -71,7 +71,7 @@ def bodies(world: World, destination: str, count: int) -> Path:
 
 
 def claimed(made: Iterable[dict[str, Any]]) -> str:
-    """Events as the JSON text that a claim gives (schema/queries/claim_delivery.sql)."""
+    """Return events as the JSON text of a claim (schema/queries/delivery/claim_deliveries.sql)."""
     now = datetime.now(UTC).isoformat()
     rows = []
     for number, event in enumerate(made):
@@ -81,7 +81,7 @@ def claimed(made: Iterable[dict[str, Any]]) -> str:
 
 
 def payloads(destination: Meta | GA4, claim: str) -> list[Payload]:
-    """What a destination is sent of a claim, read and built as `dispatcher.delivery.queue` and `dispatcher.delivery.sender` do.
+    """Return the payloads for a claim, read and built as in `dispatcher.delivery.queue` and `dispatcher.delivery.sender`.
 
     Its events are the only ones of their person.
     """
@@ -97,7 +97,7 @@ _deliveries = msgspec.json.Decoder(list[Delivery]).decode
 
 def _built(destination: Meta | GA4, delivery: Delivery, now: datetime) -> Payload | Refusal:
     whole = msgspec.structs.replace(delivery, event=delivery.event.whole())
-    built = destination.build(whole, profile_from_event(whole.event), MAPPING, now)
+    built = destination.build(whole, profile_from_event(whole.event), ROUTE, now)
     return msgspec.structs.replace(built, delivery=delivery) if isinstance(built, Payload) else built
 
 

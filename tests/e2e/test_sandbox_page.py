@@ -31,16 +31,16 @@ async def http(sandbox):
 
 @pytest.fixture
 async def page(browser, sandbox):
-    """A page that must cause no errors, no violations of its policy, and no requests to other hosts."""
+    """A page without errors, violations of its policy, or requests to other hosts."""
     page = await browser.new_page(base_url=sandbox.url)
-    problems = []
-    page.on("console", lambda message: problems.append(message.text))
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda sent: sent.url.startswith(sandbox.url) or problems.append(sent.url))
+    complaints = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda sent: sent.url.startswith(sandbox.url) or complaints.append(sent.url))
     await page.add_init_script(VIOLATIONS)
     yield page
     assert await page.evaluate("window.violations") == []
-    assert problems == []
+    assert complaints == []
     await page.close()
 
 
@@ -64,14 +64,14 @@ async def hit(http, name="generate_lead", **params):
         return response.status
 
 
-async def test_an_empty_sandbox_explains_how_to_point_a_dispatcher_to_it(page, sandbox):
+async def test_an_empty_sandbox_shows_how_to_point_a_dispatcher_here(page, sandbox):
     await page.goto("/")
     await expect(page.get_by_role("heading", name="Nothing has arrived yet")).to_be_visible()
     await expect(page.locator("pre")).to_contain_text(f"META_CAPI_BASE_URL={sandbox.url}")
     await expect(page.locator("pre")).to_contain_text(f"GA4_MP_BASE_URL={sandbox.url}")
 
 
-async def test_events_appear_without_a_reload_newest_first_with_each_field(page, http):
+async def test_events_appear_by_themselves_newest_first_and_field_by_field(page, http):
     await page.goto("/")
     await lead(http)
     first = page.locator("article").first
@@ -94,7 +94,7 @@ async def test_events_appear_without_a_reload_newest_first_with_each_field(page,
     await expect(page.locator("[data-total='ga4.counted']")).to_have_text("1")
 
 
-async def test_an_invalid_event_has_a_reason_and_its_payload_can_be_opened(page, http):
+async def test_an_invalid_event_shows_why_and_the_payload_can_be_opened(page, http):
     assert await lead(http, user_data={"em": [DIGEST], "fbc": "AbCdEf", "client_user_agent": "Mozilla/5.0"}) == 400
     await hit(http, ga_event_id="e-1")
     await page.goto("/")
@@ -130,9 +130,9 @@ async def test_the_filter_shows_one_destination_or_only_what_has_remarks(page, h
     for link, names in (
         ("Meta", ["Lead"]),
         ("GA4", ["generate_lead", "generate_lead"]),
-        ("Only with remarks", ["generate_lead"]),
+        ("Only problems", ["generate_lead"]),
         ("All", ["generate_lead"]),
-        ("Only with remarks", ["generate_lead", "generate_lead", "Lead"]),
+        ("Only problems", ["generate_lead", "generate_lead", "Lead"]),
     ):
         await page.get_by_role("link", name=link, exact=True).click()
         await expect(page.locator("article h3")).to_have_text(names)
@@ -154,7 +154,7 @@ async def test_clear_empties_the_ledger_and_every_open_page(page, http, sandbox)
     await expect(page.locator("article")).to_have_count(0)
 
 
-async def test_the_page_works_without_javascript_and_on_a_phone(browser, http, sandbox):
+async def test_the_page_reads_without_javascript_and_on_a_phone(browser, http, sandbox):
     await lead(http)
     await hit(http, page_location="https://encycam.com/" + "x" * 500)
     page = await browser.new_page(java_script_enabled=False, viewport={"width": 360, "height": 740})

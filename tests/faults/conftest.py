@@ -15,7 +15,7 @@ from tests.support.ports import settled_port
 
 @pytest.fixture
 def own_server() -> Iterator[embedded_postgres.Server]:
-    """A PostgreSQL server that this test may stop, at an address that stays."""
+    """A PostgreSQL server that this test may stop, with a fixed address."""
     folder = Path(tempfile.mkdtemp(prefix="outbox-faults-"))
     folder.chmod(0o755)
     server = embedded_postgres.Server(folder, port=settled_port())

@@ -1,4 +1,4 @@
-"""A halted destination is seen everywhere, and told of once: across several dispatchers, elections and restarts."""
+"""A halted destination shows everywhere and alerts once, across several dispatchers, elections and restarts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def inbox():
 
 
 def alerts(inbox):
-    """Give what was told of alerts; the time of the daily reports may come meanwhile."""
+    """Return the alerts; a daily report may arrive in between."""
     return [(title, body) for title, body in inbox.mail if title in {ATTENTION, ALL_CLEAR}]
 
 
@@ -30,7 +30,7 @@ def titles(inbox):
 
 
 def scraped(dispatcher):
-    """Give the text of the metrics."""
+    """Return the text of the metrics."""
     with urllib.request.urlopen(dispatcher.address() + "/metrics", timeout=10) as answer:
         return answer.read().decode()
 
@@ -65,30 +65,30 @@ async def test_one_alert_and_one_all_clear(spine, dispatch, inbox, clock):
     status, ready = await asyncio.to_thread(dispatchers[0].health, "/readyz")
     assert (status, ready["destinations"]["meta"]["state"]) == (503, "halted")
 
-    # The leader is killed, another dispatcher restarted: no message is repeated, and no all clear is sent.
+    # The leader is killed, another dispatcher restarted: the alert is neither repeated nor resolved.
     elected = spine.connection.execute("SELECT split_part(holder, ':', 2)::int FROM outbox.leader").fetchone()[0]
     first = next(dispatcher for dispatcher in dispatchers if dispatcher.process.pid == elected)
     first.signal(signal.SIGKILL)
     second = next(dispatcher for dispatcher in dispatchers if dispatcher is not first)
     second.signal(signal.SIGTERM)
     assert await asyncio.to_thread(second.wait) == 0
-    anew = start()
+    restarted = start()
     (third,) = (dispatcher for dispatcher in dispatchers if dispatcher not in {first, second})
-    await until(lambda: third.said("elected") or anew.said("elected"))
+    await until(lambda: third.logged("elected") or restarted.logged("elected"))
     await eventually_scraped(
-        anew, 'outbox_destination_state{destination="meta",state="halted"} 1.0', "outbox_dispatchers 2.0"
+        restarted, 'outbox_destination_state{destination="meta",state="halted"} 1.0', "outbox_dispatchers 2.0"
     )
     assert titles(inbox) == [ATTENTION]
 
-    # The token is fixed.
+    # The token is valid again.
     spine.faults("meta")
     await until(lambda: len({arrival.event_id for arrival in spine.arrivals("meta")}) == 20, seconds=60)
-    await eventually_scraped(anew, 'outbox_destination_state{destination="meta",state="running"} 1.0')
+    await eventually_scraped(restarted, 'outbox_destination_state{destination="meta",state="running"} 1.0')
     assert titles(inbox) == [ATTENTION]  # not at once
     clock.move(seconds=61)
     await until(lambda: len(alerts(inbox)) > 1)
     assert titles(inbox) == [ATTENTION, ALL_CLEAR]
     assert alerts(inbox)[1][1].startswith("meta is no longer halted.")
-    said = [line for dispatcher in (*dispatchers, anew) for line in list(dispatcher.lines)]
-    assert not [line for line in said if "hush-hush" in line]
-    assert sum(f'"title": "{title}"' in line for line in said for title in (ATTENTION, ALL_CLEAR)) == 2
+    lines = [line for dispatcher in (*dispatchers, restarted) for line in list(dispatcher.lines)]
+    assert not [line for line in lines if "hush-hush" in line]
+    assert sum(f'"title": "{title}"' in line for line in lines for title in (ATTENTION, ALL_CLEAR)) == 2

@@ -1,25 +1,27 @@
-"""Real processes, struck over and over: whatever is killed, cut or confused, every promise holds."""
+"""Real processes under repeated disruptions: every promise holds."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.faults.chaos.plan import Plan, blows
+from tests.faults.chaos.plan import Plan, disruptions
+from tests.faults.chaos.promises import check
 from tests.faults.chaos.run import chaos
-from tests.faults.chaos.verdict import verdict
 
 PLAN = Plan(events=1500, dispatchers=3, seed=1, seconds=20)
 
 
 @pytest.mark.timeout(400)
-async def test_every_promise_holds_whatever_is_struck():
+async def test_every_promise_holds_under_every_disruption():
     seen = await chaos(PLAN)
-    assert [promise for promise in verdict(seen) if promise.broken] == []
-    assert {struck.kind for struck in seen.struck} >= {"kill", "cut", "restart", "crash"}
+    assert [promise for promise in check(seen) if promise.broken] == []
+    assert {incident.kind for incident in seen.incidents} >= {"kill", "cut", "restart", "crash"}
     assert min(sum(faults.values()) for faults in seen.faults.values()) > 0
     assert len(seen.kept) == PLAN.events
 
 
-def test_the_same_seed_draws_the_same_blows():
-    assert blows(PLAN) == blows(PLAN)
-    assert {blow.kind for blow in blows(Plan(seconds=1))} == {blow.kind for blow in blows(PLAN)}
+def test_the_same_seed_draws_the_same_disruptions():
+    assert disruptions(PLAN) == disruptions(PLAN)
+    assert {disruption.kind for disruption in disruptions(Plan(seconds=1))} == {
+        disruption.kind for disruption in disruptions(PLAN)
+    }

@@ -1,4 +1,4 @@
-"""The database becomes unavailable and comes back: the daemon waits, logs it once, and continues."""
+"""The database becomes unavailable and returns: the daemon waits, logs it once, and continues by itself."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ async def test_a_restart_is_waited_for_and_logged_once(own_server, dispatch, san
     status, ready = await asyncio.to_thread(dispatcher.health, "/readyz")
     assert (status, ready["ready"], ready["database"]) == (200, True, {"reachable": True})
     await asyncio.to_thread(own_server.stop, mode)
-    await until(lambda: dispatcher.said("database unavailable"))
+    await until(lambda: dispatcher.logged("database away"))
     status, ready = await asyncio.to_thread(dispatcher.health, "/readyz")
     assert (status, ready["reasons"]) == (503, ["the database does not answer"])
     assert (await asyncio.to_thread(dispatcher.health, "/healthz"))[0] == 200
     await asyncio.to_thread(own_server.start)
     record(url, "after")
     await until(lambda: arrived(sandbox) == both("after", "before"))
-    assert (dispatcher.said("database unavailable"), dispatcher.said("database available again")) == (1, 1)
+    assert (dispatcher.logged("database away"), dispatcher.logged("database back")) == (1, 1)
     status, ready = await asyncio.to_thread(dispatcher.health, "/readyz")
     assert (status, ready["ready"]) == (200, True)
     await stop(dispatcher)
@@ -85,27 +85,27 @@ async def test_a_failover_to_another_address_is_followed(own_server, dispatch, s
     await stop(dispatcher)
 
 
-async def test_a_database_unavailable_at_start_is_waited_for(own_server, dispatch, sandbox):
+async def test_a_database_that_is_away_at_the_start_is_waited_for(own_server, dispatch, sandbox):
     url = own_server.url
     record(url, "first")
     await asyncio.to_thread(own_server.stop)
     dispatcher = dispatch(url)
-    await until(lambda: dispatcher.said("database unavailable"))
+    await until(lambda: dispatcher.logged("database away"))
     await asyncio.to_thread(own_server.start)
     await until(lambda: arrived(sandbox) == both("first"))
     await stop(dispatcher)
 
 
-async def test_a_stop_while_the_database_is_unavailable_ends_in_time(own_server, dispatch, sandbox):
+async def test_a_stop_while_the_database_is_away_ends_in_time(own_server, dispatch, sandbox):
     dispatcher = dispatch(own_server.url)
     record(own_server.url, "first")
     await until(lambda: arrived(sandbox) == both("first"))
     await asyncio.to_thread(own_server.stop)
-    await until(lambda: dispatcher.said("database unavailable"))
+    await until(lambda: dispatcher.logged("database away"))
     await stop(dispatcher)
 
 
-async def test_a_dropped_listening_connection_is_reopened(own_server, dispatch, sandbox):
+async def test_a_dropped_listening_connection_is_replaced(own_server, dispatch, sandbox):
     with psycopg.connect(own_server.url, autocommit=True) as connection:
         connection.execute("ALTER TABLE outbox.event ENABLE TRIGGER event_notify")
         dispatcher = dispatch(own_server.url)
@@ -131,7 +131,7 @@ async def test_a_full_disk_is_waited_for(own_server, dispatch, sandbox):
         dispatcher = dispatch(own_server.url)
         record(own_server.url, "e")
         await until(lambda: arrived(sandbox) == both("e"))
-        await until(lambda: dispatcher.said("database unavailable"))
+        await until(lambda: dispatcher.logged("database away"))
         connection.execute("DROP FUNCTION no_space CASCADE")
         await until(lambda: connection.execute("SELECT count(*) FROM outbox.receipt").fetchone() == (2,))
     assert arrived(sandbox) == both("e")

@@ -1,4 +1,4 @@
-"""One dispatcher of all runs the schedule; if it is killed, frozen or stopped, another does."""
+"""One of the dispatchers, the leader, runs the schedule; if it is killed, frozen or stopped, another takes over."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from tests.support.waiting import until
 
 
 def elected(spine):
-    """The process that holds the office, by its holder's name."""
+    """Return the process id of the leader, or None."""
     rows = spine.connection.execute("SELECT split_part(holder, ':', 2)::int FROM outbox.leader").fetchall()
     return rows[0][0] if rows else None
 
 
 async def two(spine, dispatch):
-    """Two dispatchers, the elected one first."""
+    """Return two dispatchers, the leader first."""
     started = [dispatch(spine.database_url) for _ in range(2)]
     await until(lambda: elected(spine))
     first = elected(spine)
@@ -23,29 +23,29 @@ async def two(spine, dispatch):
 
 async def test_the_elected_one_is_killed_and_the_other_takes_over(spine, dispatch):
     first, second = await two(spine, dispatch)
-    await until(lambda: first.said("elected"))
+    await until(lambda: first.logged("elected"))
     first.signal(signal.SIGKILL)
     await until(lambda: elected(spine) == second.process.pid)
-    await until(lambda: second.said("elected"))
-    assert first.said("elected") == second.said("elected") == 1
+    await until(lambda: second.logged("elected"))
+    assert first.logged("elected") == second.logged("elected") == 1
 
 
-async def test_a_frozen_one_loses_its_office_and_notices(spine, dispatch):
+async def test_a_frozen_leader_loses_its_role_and_notices(spine, dispatch):
     first, second = await two(spine, dispatch)
-    await until(lambda: first.said("elected"))
+    await until(lambda: first.logged("elected"))
     first.signal(signal.SIGSTOP)
-    await until(lambda: second.said("elected"))
+    await until(lambda: second.logged("elected"))
     first.signal(signal.SIGCONT)
-    await until(lambda: first.said("no longer elected"))
+    await until(lambda: first.logged("no longer elected"))
     assert elected(spine) == second.process.pid
 
 
-async def test_one_that_stops_resigns_and_the_office_is_kept_by_one_at_a_time(spine, dispatch):
+async def test_a_leader_that_stops_resigns_and_there_is_one_leader_at_a_time(spine, dispatch):
     first, second = await two(spine, dispatch)
-    await until(lambda: first.said("elected"))
-    assert not second.said("elected")
+    await until(lambda: first.logged("elected"))
+    assert not second.logged("elected")
     first.signal(signal.SIGTERM)
-    await until(lambda: second.said("elected"))
+    await until(lambda: second.logged("elected"))
     assert elected(spine) == second.process.pid
     second.signal(signal.SIGTERM)
     await until(lambda: elected(spine) is None)

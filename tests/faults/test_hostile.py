@@ -1,4 +1,4 @@
-"""Whatever a writer puts into the log: an error or a note, never a stuck queue, and its neighbour is delivered."""
+"""Hostile input from a writer: an error or a note, never a stuck queue, and other events are delivered."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_no_value_of_an_optional_field_stops_the_queue(spine, step):
         {"details": DEEP},
     ],
 )
-async def test_what_is_huge_is_noted_and_its_neighbour_is_delivered(spine, event):
+async def test_a_huge_value_is_noted_and_other_events_are_delivered(spine, event):
     spine.record(name="lead_submitted", **{"event_id": "huge", "lead_id": "1"} | event)
     spine.record(name="lead_submitted", event_id="neighbour", lead_id="1")
     assert await spine.drain() == 0
@@ -115,7 +115,7 @@ async def test_python_takes_out_what_postgresql_cannot_hold(spine):
     assert len(json.dumps(spine.connection.execute("SELECT details FROM outbox.event").fetchone()[0])) < 5000
 
 
-async def test_a_plain_insert_of_rubbish_is_delivered_or_dead(spine):
+async def test_a_plain_insert_of_garbage_is_delivered_or_fails(spine):
     spine.connection.execute(
         """
         INSERT INTO outbox.event (name, event_id, lead_id, sealed, visitor, campaign, details, consent)

@@ -1,4 +1,4 @@
-"""People's data and secrets are in no log at any level, no error, no trace of a failure, no repr."""
+"""Personal data and secrets are in no log at any level, no error, no traceback and no repr."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def record(connection):
     return conversion
 
 
-def found(text):
-    return [word for word in (*PERSONAL, *SECRETS) if word in text]
+def found(output):
+    return [text for text in (*PERSONAL, *SECRETS) if text in output]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def found(text):
         "hang_after_accept",
     ],
 )
-async def test_a_dispatcher_says_nothing_of_them_whatever_fails(spine, dispatch, fault):
+async def test_a_dispatcher_logs_none_of_them_whatever_fails(spine, dispatch, fault):
     record(spine.connection)
     spine.record(
         name="lead_submitted",

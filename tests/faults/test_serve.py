@@ -1,4 +1,4 @@
-"""`outbox serve` as a process: mistakes at the start, a database that goes away, and the end."""
+"""`outbox serve` as a process: errors at the start, an unavailable database, and the shutdown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.waiting import until
 
 OUTBOX = Path(sys.executable).with_name("outbox")
 LEAD = {"email": "ada@example.com"}
-STEPS = "expected " + one_of(sorted([*(step.name for step in FUNNEL), "won"]))
+STEPS = "there is " + one_of(sorted([*(step.name for step in FUNNEL), "won"]))
 
 
 class Server:
@@ -36,12 +36,12 @@ class Server:
         async for line in self.process.stderr:
             self.lines.append(line.decode())
 
-    def said(self, text):
+    def logged(self, text):
         return sum(text in line for line in self.lines)
 
     async def address(self):
-        await until(lambda: self.said("serving forms") or self.process.returncode is not None)
-        return json.loads(next(line for line in self.lines if "serving forms" in line))["address"]
+        await until(lambda: self.logged("forms are served") or self.process.returncode is not None)
+        return json.loads(next(line for line in self.lines if "forms are served" in line))["address"]
 
     async def ended(self):
         code = await asyncio.wait_for(self.process.wait(), 25)
@@ -51,7 +51,7 @@ class Server:
 
 @pytest.fixture
 async def start(tmp_path):
-    """Start `outbox serve` in a folder of its own."""
+    """Start `outbox serve` in its own folder."""
     started = []
 
     async def start(database_url, *arguments, **environment):
@@ -83,7 +83,7 @@ def events(url):
         return connection.execute("SELECT count(*) FROM outbox.event").fetchone()[0]
 
 
-async def test_a_database_that_is_away_is_said_at_once_and_used_again_when_it_is_back(own_server, start, http):
+async def test_an_unavailable_database_is_reported_at_once_and_used_again_when_it_is_back(own_server, start, http):
     url = own_server.url
     server = await start(url)
     address = await server.address()
@@ -99,16 +99,16 @@ async def test_a_database_that_is_away_is_said_at_once_and_used_again_when_it_is
         assert (ready.status, healthy.status) == (503, 200)
         assert (await ready.json())["reasons"] == ["the database does not answer"]
     await asyncio.to_thread(own_server.start)
-    for _ in range(2):  # the page tries again, and once too often
+    for _ in range(2):  # the page retries, once more than necessary
         async with http.post(form, data=LEAD | {"fb_event_id": "later"}) as answer:
             assert answer.status == 204
     async with http.get(f"{address}/readyz") as ready:
         assert await ready.json() == {"ready": True, "reasons": []}
     assert events(url) == 2
-    assert (server.said("database unavailable"), server.said("database available again")) == (1, 1)
+    assert (server.logged("database away"), server.logged("database back")) == (1, 1)
 
 
-async def test_a_database_that_is_away_at_the_start_is_no_reason_not_to_serve(own_server, start, http):
+async def test_a_database_that_is_unavailable_at_the_start_does_not_prevent_serving(own_server, start, http):
     url = own_server.url
     await asyncio.to_thread(own_server.stop)
     server = await start(url)
@@ -129,17 +129,17 @@ async def test_a_signal_ends_it_with_0_and_open_connections_do_not_keep_it(datab
     server.process.send_signal(number)
     assert await server.ended() == 0
     assert events(database_url) == 1
-    assert not server.said("Traceback")
+    assert not server.logged("Traceback")
 
 
 async def test_a_database_that_was_not_migrated_is_refused_with_what_to_do(empty_database, start):
     server = await start(empty_database)
     assert await server.ended() == 2
-    assert server.said("run `outbox migrate`")
+    assert server.logged("run `outbox migrate`")
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate", "dispatch", "dispatch --drain"])
-async def test_a_mistake_in_the_file_is_told_before_anything_is_done(database_url, tmp_path, command):
+async def test_an_error_in_the_file_is_reported_before_anything_is_done(database_url, tmp_path, command):
     path = tmp_path / "funnel.toml"
     path.write_text("[steps.won]\nto.meta = 'Lead'\n[forms.f]\nstep = 'no_such_step'\n")
     process = await asyncio.create_subprocess_exec(
@@ -150,13 +150,13 @@ async def test_a_mistake_in_the_file_is_told_before_anything_is_done(database_ur
     )
     _, errors = await asyncio.wait_for(process.communicate(), 25)
     assert process.returncode == 2
-    assert errors.decode() == f"outbox: {path}, line 4, forms.f.step: there is no step no_such_step; {STEPS}\n"
+    assert errors.decode() == f"outbox: {path}, line 4, forms.f.step: no step is called no_such_step; {STEPS}\n"
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT count(*) FROM outbox.step WHERE name = 'won'").fetchone() == (0,)
 
 
-async def test_a_port_that_is_taken_is_said(database_url, start):
+async def test_a_port_that_is_in_use_is_reported(database_url, start):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = await start(database_url, "--port", str(taken.getsockname()[1]))
         assert await server.ended() == 1
-    assert server.said("cannot listen on 127.0.0.1")
+    assert server.logged("cannot listen on 127.0.0.1")

@@ -1,4 +1,4 @@
-"""SIGTERM settles what is in flight and gives the rest back; a second signal, or SIGKILL, loses nothing either."""
+"""SIGTERM settles what is in flight and gives the rest back; neither a second signal nor SIGKILL loses anything."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_drain_exits_with_3_if_something_waits_for_a_later_try(spine, disp
 async def test_a_database_that_is_not_migrated_is_refused_with_what_to_do(empty_database, dispatch):
     dispatcher = dispatch(empty_database, "--drain")
     assert await ended(dispatcher) == 2
-    assert dispatcher.said("run `outbox migrate`")
+    assert dispatcher.logged("run `outbox migrate`")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -64,7 +64,7 @@ async def test_a_second_signal_ends_at_once_and_loses_nothing(spine, dispatch):
     dispatcher = dispatch(spine.database_url)
     await until(lambda: len(spine.arrivals("meta")) == 5)
     dispatcher.signal(signal.SIGTERM)
-    await until(lambda: dispatcher.said("stopping"))
+    await until(lambda: dispatcher.logged("stopping"))
     dispatcher.signal(signal.SIGTERM)
     assert await ended(dispatcher, 5) != 0
     await deliver_the_rest(spine)

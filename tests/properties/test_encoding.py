@@ -1,4 +1,4 @@
-"""Whatever is in a conversion, what is written is JSON that PostgreSQL takes, and it says nothing raw of a person."""
+"""Any conversion is written as JSON that PostgreSQL accepts, without raw personal data."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ conversions = st.builds(
 
 @pytest.fixture(scope="module")
 def recorder(shared_database_url):
-    """A connection of which nothing is kept."""
+    """A connection whose changes are rolled back."""
     with psycopg.connect(shared_database_url) as connection:
         yield connection
         connection.rollback()

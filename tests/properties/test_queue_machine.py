@@ -142,7 +142,7 @@ class QueueMachine(RuleBasedStateMachine):
     def claim_intake(self, holder):
         due = self.model.due(0)
         database = Interrupted(self.database)
-        assert self.runner.run(taken_in(intake(database, holder, lease=LEASE, words=self.words))) == len(due)
+        assert self.runner.run(taken_in(intake(database, holder, lease=LEASE, routing=self.words))) == len(due)
         if due:
             self.model.claim(database.settlement["lease"], holder, 0, due, LEASE)
             self.intakes.append((holder, database.settlement))

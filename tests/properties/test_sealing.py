@@ -1,4 +1,4 @@
-"""Whatever a person's values are, sealing is safe and gives the same for the same."""
+"""For any values of a person, sealing is safe and deterministic."""
 
 import re
 import unicodedata
@@ -26,7 +26,7 @@ from tests.support.strategies import (
     wild_text,
 )
 
-# A busy machine says nothing of the cost; a unit test measures it.
+# No deadline, because a busy machine is slow; a unit test measures the cost.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 META_KEYS = {"em", "ph", "fn", "ln", "ct", "st", "zp", "country", "db", "ge"}
@@ -145,7 +145,7 @@ def test_punctuation_and_spaces_in_names_do_not_matter(field, name, between):
     )  # an accent belongs to what precedes it
     assume(
         name.lower().count("\u03c2") == name.lower().count("\u03c3") == 0
-    )  # the Greek s has a form of its own at the end
+    )  # the Greek s has a different form at the end of a word
 
     assert seal({field: f"{between}{name[:half]}{between}{name[half:]}"}).meta == seal({field: name}).meta
 

@@ -1,4 +1,4 @@
-"""Stripe: whatever is in an event, reading it raises nothing, and what it gives can be written into the log."""
+"""Stripe: reading any event raises nothing, and the result can be written into the log."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outbox.encoding import encode_all
-from outbox.stripe import Memory, Rules
+from outbox.stripe import Rules, State
 from outbox.stripe.events import READERS, read_event
 from outbox.stripe.recording import within_reach
-from outbox.stripe.state import Free, Refund, write
+from outbox.stripe.state import FreePeriod, Refund, write
 from tests.support.strategies import json_values
 from tests.support.stripe_events import NEW, OLD
 
@@ -32,8 +32,8 @@ EVENTS = [
         stripe.customer(metadata={"account_id": "42"}),
     )
 ]
-MEMORY = Memory(
-    free=[Free(1, 2**40, opens=True)],
+STATE = State(
+    free=[FreePeriod(1, 2**40, opens=True)],
     order_id="in_1",
     added=5,
     released=[Refund("ch:5", at=1, currency="EUR", amount=5)],
@@ -41,7 +41,7 @@ MEMORY = Memory(
 
 
 def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """Give the path of everything inside `value`."""
+    """Return the path of everything inside `value`."""
     inside: list[tuple[str | int, Any]] = []
     if isinstance(value, dict):
         inside = list(value.items())
@@ -52,7 +52,7 @@ def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int
 
 @st.composite
 def broken_events(draw: st.DrawFn) -> Any:
-    """One of Stripe's events, with something else in a few places, or nothing."""
+    """Draw one of Stripe's events with a few values replaced or removed."""
     event = copy.deepcopy(draw(st.sampled_from(EVENTS)))
     for _ in range(draw(st.integers(1, 4))):
         *way, last = draw(st.sampled_from([place for place in places(event) if place]))
@@ -64,14 +64,14 @@ def broken_events(draw: st.DrawFn) -> Any:
 
 
 @given(broken_events())
-def test_a_broken_event_raises_nothing_and_what_it_gives_can_be_stored(event):
+def test_a_broken_event_raises_nothing_and_the_result_can_be_stored(event):
     for rules in (Rules(trials=True), Rules(client_reference="handl_id")):
         reading = read_event(event, rules)
         if reading:
-            conversions = [within_reach(conversion) for conversion in reading.conversions(MEMORY)]
+            conversions = [within_reach(conversion) for conversion in reading.conversions(STATE)]
             json.loads(encode_all(conversions))
-            told = json.loads(write(reading.told)) if reading.told else {}
-            assert all(name.isprintable() for name in told.get("payments", ()))
+            observed = json.loads(write(reading.observed)) if reading.observed else {}
+            assert all(name.isprintable() for name in observed.get("payments", ()))
 
 
 @given(st.dictionaries(st.sampled_from(["id", "type", "created", "data"]), json_values), st.sampled_from(list(READERS)))

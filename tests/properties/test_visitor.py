@@ -1,4 +1,4 @@
-"""Whatever a request holds, reading it is safe."""
+"""Reading any request is safe."""
 
 import unicodedata
 from datetime import UTC, datetime
@@ -20,10 +20,10 @@ PARAMETERS = (
     *("ga_client_id", "ga_session_id", "ad_user_data", "ad_personalization"),
 )
 
-# A busy machine says nothing of the cost; the unit tests feed megabytes.
+# No deadline, because a busy machine is slow; the unit tests measure megabytes.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-# Text of every kind, lone surrogates and control characters included, and text that is nearly right.
+# Any text, including lone surrogates and control characters, and nearly valid text.
 wild = st.text(st.characters(exclude_categories=()), max_size=40)
 likely = st.from_regex(
     r"(fb\.[0-9]\.[0-9]{1,13}\.[A-Za-z0-9_-]{1,20}(\.AQQAAQEA)?|GA1\.[0-9]\.[0-9]{1,9}\.[0-9]{1,9}"
@@ -96,7 +96,7 @@ def test_a_visitor_made_from_its_own_values_is_the_same(request):
 @unhurried
 @given(requests, st.dictionaries(st.sampled_from(["fbp", "fbc", "fbclid"]), anything))
 def test_what_is_left_out_is_not_quoted(request, values):
-    marked = {name: f"§{value}" for name, value in values.items()}  # no identifier holds this sign
+    marked = {name: f"§{value}" for name, value in values.items()}  # no identifier contains this character
     notes = Visitor.from_request(**{**request, "query": marked}).notes
     assert "§" not in "".join(notes)
 

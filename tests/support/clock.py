@@ -1,4 +1,4 @@
-"""A clock that a test moves ahead."""
+"""A clock that a test can move ahead."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import psycopg
 
 
 class Clock:
-    """The clock that database and sandbox go by: the real one, moved ahead as far as a test says."""
+    """The clock of the database and the sandbox: the real one, moved ahead by the test."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
         self._ahead = timedelta()
 
     def now(self) -> float:
-        """Unix seconds."""
+        """Return Unix seconds."""
         return time.time() + self._ahead.total_seconds()
 
     def move(self, **by: float) -> None:

@@ -19,7 +19,7 @@ TAG = re.compile(r"<[^>]+>")
 
 
 class Page:
-    """An answer: its status and headers, its HTML, and its text as a person reads it."""
+    """A response: its status and headers, its HTML, and its visible text."""
 
     def __init__(self, answer: aiohttp.ClientResponse, source: str) -> None:
         self.status = answer.status
@@ -30,19 +30,19 @@ class Page:
 
 
 class Site:
-    """A client with cookies; it acts as a browser does that is on our own page."""
+    """A client with cookies that behaves like a browser on one of the console's pages."""
 
     def __init__(self, http: aiohttp.ClientSession, address: str) -> None:
         self.http = http
         self.address = address
 
     async def get(self, path: str, **headers: str) -> Page:
-        """Give a page."""
+        """Return a page."""
         async with self.http.get(path, headers=headers, allow_redirects=False) as answer:
             return Page(answer, await answer.text())
 
     async def post(self, path: str, form: dict[str, str], **headers: str) -> Page:
-        """Send a form, as it is."""
+        """Send a form unchanged."""
         sent = {"Origin": self.address, **headers}
         async with self.http.post(path, data=form, headers=sent, allow_redirects=False) as answer:
             return Page(answer, await answer.text())
@@ -52,11 +52,11 @@ class Site:
         return await self.post("/sign-in", {"token": token, "next": "/events"})
 
     async def act(self, path: str, form: dict[str, str], **headers: str) -> Page:
-        """Send a form with what a page of ours puts into it."""
+        """Send a form with the CSRF token that the console's pages add."""
         return await self.post(path, {"csrf": await self.csrf(), **form}, **headers)
 
     async def csrf(self) -> str:
-        """Give what the forms of this session carry."""
+        """Return the CSRF token of this session."""
         found = re.search(r'name="csrf" value="(\w+)"', (await self.get("/people")).html)
         return found[1] if found else ""
 
@@ -65,7 +65,7 @@ class Site:
 async def serving(
     database_url: str, settings: Settings, *, token: str = "", config: Config | None = None, **changes: Any
 ):
-    """Run `outbox serve` with the console; give its client."""
+    """Run `outbox serve` with the console; yield its client."""
     settings = replace(settings, console_token=Secret(token), **changes)
     async with (
         serve.running(settings, database_url, config or Config()) as address,

@@ -1,4 +1,4 @@
-"""The pages that people read, and what stands in them to be run."""
+"""The documentation pages, and the code in them that the tests run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=ind
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: where it stands, and in which language it is."""
+    """A fenced block: its place and its language."""
 
     page: Path
     line: int
@@ -32,7 +32,7 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """Give the fenced blocks of a page, in their order."""
+    """Return the fenced blocks of a page in order."""
     text = page.read_text(encoding="utf-8")
     return [
         Block(
@@ -46,13 +46,13 @@ def blocks(page: Path) -> list[Block]:
 
 
 def commands(block: Block) -> list[list[str]]:
-    """Give the commands of a shell block as words, without comments."""
+    """Return the commands of a shell block as lists of arguments, without comments."""
     lines = block.text.replace("\\\n", " ").splitlines()
-    return [words for line in lines if (words := shlex.split(line, comments=True))]
+    return [arguments for line in lines if (arguments := shlex.split(line, comments=True))]
 
 
 def parse(arguments: list[str]) -> Any:
-    """Let the command line read `outbox ARGUMENTS` without running it; raise what it says of a mistake."""
+    """Parse the command line `outbox ARGUMENTS` without running it; raise its usage error if there is one."""
     command: Any = typer.main.get_command(app)
     context = command.context_class(command, info_name="outbox")
     rest = arguments

@@ -1,4 +1,4 @@
-"""Both distributions as they are published, and virtual environments with nothing in them but what a test installs."""
+"""Both distributions as published, and virtual environments that contain only what a test installs."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from tests.support.paths import ROOT
 
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "outbox", "dispatcher", "schema", "migrations")
 UV = Path(sys.executable).with_name("uv")
-"""Installs what pip would, in an eighth of the CPU time."""
+"""Installs the same as pip in an eighth of the CPU time."""
 
 GENERATED = ("__pycache__", "*.egg-info", "build")
 
 
 def attempt(*command: str | Path, feed: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a command to its end with `feed` as its input; return its exit code, output and errors."""
-    words = [str(word) for word in command]
-    return subprocess.run(words, input=feed, capture_output=True, text=True, check=False, **options)
+    arguments = [str(argument) for argument in command]
+    return subprocess.run(arguments, input=feed, capture_output=True, text=True, check=False, **options)
 
 
 def run(*command: str | Path, feed: str = "", **options: Any) -> str:
-    """Run a command to its end; return what it printed, or fail with everything it said."""
+    """Run a command to its end; return its output, or fail with all of its output and errors."""
     done = attempt(*command, feed=feed, **options)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
 def build(folder: Path) -> Path:
-    """Build the sdist of each distribution, and from it its wheel; return the folder that they are in."""
+    """Build the sdist of each distribution, and from it its wheel; return their folder."""
     checkout = folder / "checkout"
     checkout.mkdir()
     for name in SOURCES:
@@ -54,9 +54,9 @@ def newest_python() -> str:
         *(shutil.which(f"python3.{minor}") for minor in (12, 13, 14)),
     ):
         script = "import ensurepip, sys; print(*sys.version_info[:2])"
-        asked = path and subprocess.run([path, "-c", script], capture_output=True, text=True, check=False)
-        if asked and asked.returncode == 0:
-            major, minor = map(int, asked.stdout.split())
+        done = path and subprocess.run([path, "-c", script], capture_output=True, text=True, check=False)
+        if done and done.returncode == 0:
+            major, minor = map(int, done.stdout.split())
             found[major, minor] = str(path)
     return found[max(version for version in found if version <= (3, 14))]
 

@@ -20,7 +20,7 @@ LEAD = {"email": "ada@example.com", "first_name": "Ada", "phone": "+44 20 7946 0
 
 
 def multipart(*fields: Any) -> aiohttp.FormData:
-    """Give a multipart form of (name, value) pairs, and of mappings that say more of a field."""
+    """Return a multipart form of (name, value) pairs, and of mappings with aiohttp's options for a field."""
     form = aiohttp.FormData()
     for field in fields:
         form.add_field(**field) if isinstance(field, dict) else form.add_field(*field)
@@ -29,25 +29,25 @@ def multipart(*fields: Any) -> aiohttp.FormData:
 
 
 class Site:
-    """A client without cookies of its own; `http` is aiohttp's."""
+    """A client without a cookie jar; `http` is aiohttp's session."""
 
     def __init__(self, http: aiohttp.ClientSession, address: str) -> None:
         self.http = http
         self.address = address
 
     async def post(self, form: str, **sent: Any) -> tuple[int, Any, Any]:
-        """Send a form; give status, headers and the answer."""
+        """Send a form; return status, headers and the parsed response."""
         async with self.http.post(f"/forms/{form}", allow_redirects=False, **sent) as answer:
             text = await answer.text()
             return answer.status, answer.headers, json.loads(text) if text else None
 
     async def get(self, path: str) -> tuple[int, Any]:
-        """Give status and answer of a JSON page."""
+        """Return status and content of a JSON page."""
         async with self.http.get(path) as answer:
             return answer.status, await answer.json()
 
     async def raw(self, request: bytes) -> bytes:
-        """Send bytes as they are; give all that comes back until the server closes the connection."""
+        """Send raw bytes; return the response until the server closes the connection."""
         host, port = self.address.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(request)
@@ -60,7 +60,7 @@ class Site:
 
 @asynccontextmanager
 async def serving(database_url: str, config: Config | None = None, **settings: Any):
-    """Run a server; give its client."""
+    """Run a server; yield its client."""
     async with (
         serve.running(Settings(**settings), database_url, config or Config()) as address,
         aiohttp.ClientSession(address, cookie_jar=aiohttp.DummyCookieJar()) as http,
@@ -69,13 +69,13 @@ async def serving(database_url: str, config: Config | None = None, **settings: A
 
 
 class Log:
-    """What was recorded."""
+    """The recorded events."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self.connection = connection
 
     def events(self, *columns: str) -> list[Any]:
-        """Give the columns of all events, in order; of one column (by default `event_id`) its values."""
+        """Return the columns of all events in order; for one column (by default `event_id`), a list of its values."""
         rows = self.connection.execute(
             f"SELECT {', '.join(columns or ('event_id',))} FROM outbox.event ORDER BY id"
         ).fetchall()

@@ -1,4 +1,4 @@
-"""Somebody who is alerted: a real server on loopback, spoken to by apprise."""
+"""A recipient of alerts: a real server on loopback that apprise sends to."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from aiohttp import web
 
 @dataclass
 class Inbox:
-    """What arrived (title, text), and with which status it is answered; only what is taken (200) arrives."""
+    """The messages that arrived (title, text). `status` is the response to new ones; only with 200 do they arrive."""
 
     url: str = ""
     status: int = 200
     mail: list[tuple[str, str]] = field(default_factory=list)
 
     def titles(self) -> list[str]:
-        """Give the titles of what arrived."""
+        """Return the titles of the messages."""
         return [title for title, _ in self.mail]
 
-    async def take(self, request: web.Request) -> web.Response:
-        """Take a message."""
-        told = await request.json()
+    async def receive(self, request: web.Request) -> web.Response:
+        """Receive a message."""
+        message = await request.json()
         if self.status == 200:
-            self.mail.append((told["title"], told["message"]))
+            self.mail.append((message["title"], message["message"]))
         return web.Response(status=self.status)
 
 
 @asynccontextmanager
 async def open_inbox() -> AsyncIterator[Inbox]:
-    """Give an inbox that listens; its address holds a secret."""
+    """Yield a listening inbox; its URL holds a secret."""
     inbox = Inbox()
     app = web.Application()
-    app.router.add_post("/{tail:.*}", inbox.take)
+    app.router.add_post("/{tail:.*}", inbox.receive)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

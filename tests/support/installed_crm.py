@@ -1,8 +1,8 @@
-"""A CRM in an environment of its own, which records over every library that it has.
+"""A CRM in its own environment, which records with every library that it has.
 
-Run as a program by `tests/packaging`: it imports nothing of ours but the installed `outbox`, reads
-`{"url", "payload", "signature", "secret"}` (a database, and a webhook of Stripe's) from standard input, and writes the row
-id of each way, and the versions it ran with.
+`tests/packaging` runs it as a program: it imports only the installed `outbox` of ours, reads
+`{"url", "payload", "signature", "secret"}` (a database, and a Stripe webhook) from standard input, and writes the row id for
+each library, and the versions it ran with.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import schema
 
 
 def lead(way: str, visitor: outbox.Visitor | None = None) -> outbox.LeadSubmitted:
-    """A lead that says over which library it was recorded."""
+    """Return a lead named after the library that records it."""
     person = outbox.Person(email=f"{way}@example.com", phone="+357 99 123456", country="Cyprus")
     return outbox.LeadSubmitted(lead_id=way, person=person, visitor=visitor)
 

@@ -1,4 +1,4 @@
-"""The part of a dispatcher that takes events in, without the rest."""
+"""The intake of a dispatcher, without the rest."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dispatcher.routing import RoutingTable
 from dispatcher.telemetry.counters import Counters
 
 
-def intake(database: Database, holder: str, *, lease: timedelta, words: RoutingTable | None = None) -> Intake:
-    """A dispatcher's intake, by itself."""
+def intake(database: Database, holder: str, *, lease: timedelta, routing: RoutingTable | None = None) -> Intake:
+    """Return a dispatcher's intake worker."""
     return Intake(
         database,
-        words or RoutingTable(database),
+        routing or RoutingTable(database),
         registry.LIMITS,
         Counters(database, holder, heartbeat=lease),
         holder=holder,

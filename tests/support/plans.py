@@ -1,4 +1,4 @@
-"""Plans of queries over a large log: what fills it, and how a plan is read."""
+"""Query plans over a large log: statements that fill it, and a function that reads a plan."""
 
 from __future__ import annotations
 

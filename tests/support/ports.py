@@ -1,17 +1,17 @@
-"""Ports for servers that tests stop and start again."""
+"""Ports for servers that tests stop and restart."""
 
 from __future__ import annotations
 
 import random
 import socket
 
-_LOTS = random.SystemRandom()  # whatever a test seeds, processes side by side draw different ones
+_RANDOM = random.SystemRandom()  # unseeded, so that concurrent processes draw different ports
 
 
 def settled_port() -> int:
-    """Return a free port that nobody gets by chance while its server is down: below those of outgoing connections."""
+    """Return a free port below those of outgoing connections, so that none takes it while its server is down."""
     while True:
-        port = _LOTS.randrange(20000, 30000)
+        port = _RANDOM.randrange(20000, 30000)
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)):
                 return port

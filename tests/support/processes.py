@@ -1,4 +1,4 @@
-"""Real `outbox` processes, for the tests that need them."""
+"""Real `outbox` processes for the tests that need them."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class Dispatcher:
         self.lines.extend(self.process.stderr)
         self.process.stderr.close()
 
-    def said(self, text: str) -> int:
-        """How many log lines hold `text`."""
+    def logged(self, text: str) -> int:
+        """Return how many log lines contain `text`."""
         return sum(text in line for line in list(self.lines))
 
     def address(self) -> str:
-        """Where its health is served."""
-        wait_until(lambda: self.said("health is served"))
+        """Return the address of its health endpoints."""
+        wait_until(lambda: self.logged("health is served"))
         line = next(line for line in self.lines if "health is served" in line)
         return json.loads(line)["address"]
 
     def health(self, path: str) -> tuple[int, dict]:
-        """Status and body of a health endpoint."""
+        """Return status and body of a health endpoint."""
         try:
             with urllib.request.urlopen(self.address() + path, timeout=10) as answer:
                 return answer.status, json.load(answer)
@@ -62,19 +62,19 @@ class Dispatcher:
         self.process.send_signal(number)
 
     def wait(self, seconds: float = 25) -> int:
-        """Wait for the end; give the exit code."""
+        """Wait for the end; return the exit code."""
         code = self.process.wait(seconds)
         self._reader.join()
         return code
 
     def kill(self) -> None:
-        """End it if it is still there."""
+        """Kill the process if it is still running."""
         self.process.kill()
         self.wait()
 
 
 def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
-    """Start `outbox`, and leave it to itself."""
+    """Start `outbox` without waiting for it or reading its output."""
     return subprocess.Popen(
         [OUTBOX, *arguments],
         env={"PATH": os.environ["PATH"], **environment},
@@ -86,7 +86,7 @@ def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]
 
 
 def run(environment: dict[str, str], *arguments: str, answer: str | None = None) -> tuple[int, str, str]:
-    """Run `outbox` to its end; give exit code, output and errors. `answer` is typed on a terminal, else there is none."""
+    """Run `outbox` to its end; return exit code, output and errors. `answer` is typed on a terminal; None: no terminal."""
     command = [OUTBOX, *arguments]
     environment = {"PATH": os.environ["PATH"], **environment}
     if answer is None:
@@ -98,10 +98,10 @@ def run(environment: dict[str, str], *arguments: str, answer: str | None = None)
     with subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE) as process:
         os.close(theirs)
         os.write(ours, answer.encode())
-        said = b""
+        output = b""
         with suppress(OSError):  # the other end was closed
             while read := os.read(ours, 4096):
-                said += read
+                output += read
         os.close(ours)
         assert process.stderr
-        return process.wait(), said.decode().replace("\r\n", "\n"), process.stderr.read().decode()
+        return process.wait(), output.decode().replace("\r\n", "\n"), process.stderr.read().decode()

@@ -1,4 +1,4 @@
-"""A small CRM in which the Python of the pages runs: its leads, its sessions, its requests, and Stripe's side."""
+"""A small CRM in which the Python snippets of the pages run: its leads, sessions and requests, and Stripe's API."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Lead(Base):
 
 
 class Crm:
-    """Runs the Python of a page, one block after the other, with what a CRM has in it."""
+    """Run the Python blocks of a page one after the other, with the names that a CRM would have."""
 
     def __init__(self, url):
         self._engine = create_engine(sqlalchemy_url(url), poolclass=NullPool)
@@ -81,12 +81,12 @@ class Crm:
         exec(compile(block.text, repr(block), "exec"), names)
         for name in set(names) - before:
             if callable(names[name]) and getattr(names[name], "__module__", "") == "docs":
-                assert name in self._calls, f"nobody calls {name}"
+                assert name in self._calls, f"no test calls {name}"
                 assert self._calls[name](names[name]) in {None, 200}
 
 
 class _StripeApi(BaseHTTPRequestHandler):
-    """Stripe's side of creating a Checkout Session: it takes whatever comes."""
+    """Stripe's API for creating a Checkout Session; it accepts every request."""
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))

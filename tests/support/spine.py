@@ -1,4 +1,4 @@
-"""The whole way of the data, driven step by step: `Spine`."""
+"""The whole data path, driven step by step: `Spine`."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ class Spine:
         return row[0]
 
     async def drain(self) -> int:
-        """Run a dispatcher until nothing is due; give what is left."""
+        """Run a dispatcher until nothing is due; return the number of deliveries left."""
         async with daemon.running(self.settings, self.database_url) as running:
             return await running.drain()
 
-    async def drain_until_nothing_is_owed(self, **step: float) -> None:
-        """Drain, and while something is owed, move the clock on by `step` and drain again."""
+    async def drain_until_nothing_is_pending(self, **step: float) -> None:
+        """Drain; while anything is pending, move the clock on by `step` and drain again."""
         for _ in range(100):
             if not await self.drain():
                 return
             self.clock.move(**step)
-        raise AssertionError("still owed after a hundred steps")
+        raise AssertionError("still pending after a hundred steps")
 
     def faults(self, destination: str, **plan: Any) -> None:
-        """Let a destination fail by `plan` (dispatcher.sandbox.faults.Plan)."""
+        """Make a destination fail according to `plan` (dispatcher.sandbox.faults.Plan)."""
         self.sandbox.faults[destination].follow(Plan(**plan))
 
     def attempts(self, destination: str) -> list[tuple[str, str | None]]:
-        """Give outcome and reason of all attempts at a destination, in order."""
+        """Return outcome and reason of all attempts at a destination, in order."""
         return self.connection.execute(
             """
             SELECT outcome, reason FROM outbox.attempt JOIN outbox.destination ON id = destination
@@ -59,11 +59,11 @@ class Spine:
         ).fetchall()
 
     def arrivals(self, destination: str) -> list[Arrival]:
-        """Give what arrived at a destination."""
+        """Return the arrivals at a destination."""
         return [arrival for arrival in self.sandbox.ledger.arrivals if arrival.destination == destination]
 
     def receipts(self) -> dict[tuple[str, str], tuple[str, str | None]]:
-        """Give outcome and reason by event name (of the log) and destination, revision 0."""
+        """Return outcome and reason by event name (of the log) and destination, revision 0."""
         rows = self.connection.execute(
             """
             SELECT event.event_id, destination.name, receipt.outcome, receipt.reason

@@ -12,7 +12,7 @@ PERSON_FIELDS = (
     *("date_of_birth", "gender"),
 )
 
-# Text of every kind: all of Unicode, lone surrogates and control characters included.
+# Any text: all of Unicode, including lone surrogates and control characters.
 wild_text = st.text(st.characters(exclude_categories=()), max_size=60)
 
 digests = st.binary(min_size=32, max_size=32).map(bytes.hex)
@@ -20,7 +20,7 @@ appendices = st.sampled_from(["", ".AQ", ".Bg", ".AQQAAQEA", ".a-b_C123"])
 
 blanks = st.text(" \t\n\r\u00a0\u2003\u3000", max_size=3)
 
-# Addresses that are in order, in either case.
+# Valid e-mail addresses, in either case.
 _atoms = st.text(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~.", min_size=1, max_size=30
 ).filter(lambda atom: atom.strip("."))
@@ -31,7 +31,7 @@ _domains = st.one_of(
 )
 addresses = st.builds("{}@{}".format, _atoms, _domains)
 
-# Names of the world: letters with and without accents to be composed, and what stands between them.
+# Names from any language: letters with and without combining accents, and the separators between them.
 names = st.text(
     st.one_of(
         st.characters(categories=("Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd")),
@@ -42,7 +42,7 @@ names = st.text(
 
 regions = st.sampled_from([*sorted(phonenumbers.SUPPORTED_REGIONS), None])
 
-# Nearly numbers: a calling code with or without its plus, and digits with the usual things between them.
+# Texts like phone numbers: a calling code with or without its plus, and digits with the usual separators.
 numbers = st.builds(
     "{}{}{}".format,
     st.sampled_from(["+", "00", "0", "", "+00", "+ ", "(", "+("]),
@@ -53,7 +53,7 @@ numbers = st.builds(
 
 @st.composite
 def international_numbers(draw: st.DrawFn) -> str:
-    """A plus, a calling code, as many digits as numbers there have, and separators anywhere."""
+    """Draw a plus, a calling code, a possible number of digits, and separators anywhere."""
     code = draw(st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)))
     region = phonenumbers.region_code_for_country_code(code)
     metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, region)
@@ -68,7 +68,7 @@ json_values = st.recursive(
     max_leaves=6,
 )
 
-# What may arrive as a person's value, from what a form sends to what no form ever should.
+# Any value that may be given for a person's field, from what a form sends to what no form ever should.
 person_values = st.one_of(
     json_values,
     st.binary(max_size=20),

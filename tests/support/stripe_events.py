@@ -1,4 +1,4 @@
-"""Stripe's events in the shapes of two of its API versions, and its signature; what tests leave out is as Stripe sends it.
+"""Stripe's events in the shapes of two of its API versions, and its signature. Fields that a test does not set are as Stripe sends them.
 
 `OLD` (2023-10-16): an invoice has `subscription`, `payment_intent` and `charge`, a charge has `invoice`. `NEW`
 (2025-08-27.basil): the subscription is under `parent`, and neither invoice nor charge knows the other.
@@ -37,7 +37,7 @@ _numbers = count(1)
 def signed(
     event: dict[str, Any] | bytes, *, secret: str = SECRET, age: float = 0, scheme: str = "v1"
 ) -> tuple[bytes, str]:
-    """Give an event as Stripe sends it, and the header Stripe-Signature, made `age` seconds ago."""
+    """Return an event as Stripe sends it, and the header Stripe-Signature, made `age` seconds ago."""
     payload = event if isinstance(event, bytes) else json.dumps(event, indent=2, ensure_ascii=False).encode()
     at = int(time.time() - age)
     mac = hmac.new(secret.encode(), str(at).encode() + b"." + payload, sha256).hexdigest()
@@ -46,7 +46,7 @@ def signed(
 
 @dataclass(frozen=True)
 class Stripe:
-    """One version of Stripe's API: `Stripe(…).invoice_paid(…)` gives an event."""
+    """One version of Stripe's API: `Stripe(…).invoice_paid(…)` returns an event."""
 
     version: str
     is_new: bool
@@ -66,21 +66,21 @@ class Stripe:
         }
 
     def invoice_paid(self, *, kind: str = "invoice.paid", **fields: Any) -> dict[str, Any]:
-        """An invoice that was paid; `fields` as of `invoice`."""
+        """Return the event of a paid invoice; `fields` as for `invoice`."""
         paid = invoice(is_new=self.is_new, **fields)
         return self.event(kind, paid, created=paid["created"] + 2)
 
     def line(self, amount: int, period: tuple[int, int], **fields: Any) -> dict[str, Any]:
-        """A line for an invoice."""
+        """Return a line for an invoice."""
         return line(amount, period, is_new=self.is_new, **fields)
 
     def trial_invoice(self, *, trial: tuple[int, int] = TRIAL, **fields: Any) -> dict[str, Any]:
-        """The invoice of nothing with which a trial begins."""
+        """Return the event of the invoice over zero with which a trial begins."""
         trial_line = self.line(0, trial, description="Trial period for ENCY CAM", metadata=fields.get("metadata"))
         return self.invoice_paid(**{"invoice_id": "in_trial", "paid": 0, "lines": [trial_line], **fields})
 
     def invoice_payment_paid(self, of: str = INVOICE, payment: str = PAYMENT, *, at: int = BEGAN) -> dict[str, Any]:
-        """What tells of a payment's invoice, since 2025-03-31."""
+        """Return the event that names a payment's invoice, since 2025-03-31."""
         paid = {
             "id": "inpay_1M3USa2eZvKYlo2CBjuwbq0N",
             "object": "invoice_payment",
@@ -108,7 +108,7 @@ class Stripe:
         reference: str | None = None,
         **rest: Any,
     ) -> dict[str, Any]:
-        """A Checkout Session that was opened at `at` and completed a minute later."""
+        """Return the event of a Checkout Session opened at `at` and completed a minute later."""
         session = {
             "id": SESSION,
             "object": "checkout.session",
@@ -148,7 +148,7 @@ class Stripe:
         of: str | None = INVOICE,
         **rest: Any,
     ) -> dict[str, Any]:
-        """A charge of 2990 of which `refunded` is refunded in all, and `before` was before (None: it is not told)."""
+        """Return the event of a charge of 2990 with `refunded` refunded in total, and `before` earlier (None: absent)."""
         charge = {
             "id": CHARGE,
             "object": "charge",
@@ -185,7 +185,7 @@ class Stripe:
         trial: tuple[int, int] | None = TRIAL,
         metadata: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        """A subscription; its trial takes two weeks."""
+        """Return the event of a subscription whose trial lasts two weeks."""
         starts_at, ends_at = trial or (None, None)
         period = {"current_period_end": ends_at, "current_period_start": starts_at}
         price = {"id": "price_1", "object": "price", "nickname": "monthly-eu", "product": "prod_TRs00eb9Wd4ZEJ"}
@@ -211,7 +211,7 @@ class Stripe:
     def customer(
         self, kind: str = "created", *, at: int = BEGAN, metadata: dict[str, str] | None = None, **data: Any
     ) -> dict[str, Any]:
-        """A customer; `data` goes beside the object (previous_attributes)."""
+        """Return the event of a customer; `data` is added beside the object (previous_attributes)."""
         customer = {
             "id": CUSTOMER,
             "object": "customer",

@@ -1,4 +1,4 @@
-"""Stripe's invoices before and after 2025-03-31 (basil), in the shapes of those that it sent; ids and persons are made up."""
+"""Stripe's invoices before and after 2025-03-31 (basil), in the shape of real ones; ids and persons are made up."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def invoice(
     lines: list[dict[str, Any]] | None = None,
     **rest: Any,
 ) -> dict[str, Any]:
-    """An invoice, paid a second after `at`.
+    """Return an invoice, paid a second after `at`.
 
     `metadata` is the subscription's, as Stripe copies it; `own_metadata` the invoice's.
     """
@@ -100,7 +100,7 @@ def line(
     is_proration: bool = False,
     metadata: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """One line of an invoice: of the subscription itself, or an item beside it (a proration, a thing sold once)."""
+    """Return one line of an invoice: of the subscription itself, or another item (a proration, a one-off sale)."""
     is_item = is_proration or not subscription
     common = {
         "id": "il_1SVC86HOQNg4XnOMdluq1xyJ",

@@ -1,4 +1,4 @@
-"""Delivering Stripe's events to a database, and what is in its log then."""
+"""Deliver Stripe's events to a database, and read its log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def clear(connection):
 
 
 def deliver(connection, event, **options):
-    """Deliver an event as Stripe does, and give what became of it."""
+    """Deliver an event as Stripe does, and return the outcome."""
     payload, signature = signed(event)
     return outbox.stripe.record(connection, payload, signature, secret=SECRET, **options)
 
@@ -30,7 +30,7 @@ def log(connection):
 
 
 def summary(connection):
-    """Give name, order and value of what is in the log, in minor units."""
+    """Return name, order and value, in minor units, of the events in the log."""
     rows = connection.execute(
         "SELECT name, details ->> 'order_id', details ->> 'value' FROM outbox.event ORDER BY 1, 2, 3"
     )
@@ -38,7 +38,7 @@ def summary(connection):
 
 
 def life(stripe):
-    """A subscription's life: a purchase by Checkout, renewals, an upgrade, two refunds; each event a different one."""
+    """Return the events of a subscription's life: purchase by Checkout, renewals, an upgrade, two refunds."""
     cycle = [(BEGAN + number * MONTH, BEGAN + (number + 1) * MONTH) for number in range(4)]
     common = {"metadata": {"account_id": "42", "handl_id": "h-1"}}
     return [

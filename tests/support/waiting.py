@@ -1,4 +1,4 @@
-"""Waiting for a condition instead of a time."""
+"""Wait for a condition instead of a time."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 20) -> None:
-    """`until`, for a thread that has no event loop."""
+    """Wait like `until`, in a thread without an event loop."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "the condition did not become true in time"
         time.sleep(0.01)

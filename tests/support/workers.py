@@ -1,7 +1,7 @@
-"""How the tests are spread over the processors: pytest-xdist's hooks, for `tests/conftest.py`.
+"""Distribution of the tests over the processors: pytest-xdist's hooks, for `tests/conftest.py`.
 
-Each worker process has a PostgreSQL server of its own, and takes whole files, so that what a file's tests share is made
-once. A worker costs some seconds at its start, so a run of a few files, or of unit tests alone, has none.
+Each worker process has its own PostgreSQL server and runs whole files, so that the fixtures shared by a file's tests are
+created once. Starting a worker takes some seconds, so a run of a few files, or of unit tests only, has none.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from tests.support.paths import ROOT
 
 TESTS = ROOT / "tests"
 FILES_PER_WORKER = 5
-"""From so many on (of those that are not unit tests), another worker is worth its start."""
+"""The number of files, other than unit tests, for which another worker is worth its start."""
 
 QUICKEST = ("unit", "bench", "migrations", "integration", "properties", "e2e", "faults")
-"""Folders in the order of how long their longest tests take; workers begin with the last, and with those not named here.
+"""Folders by the duration of their longest tests; workers begin with the last, and with those not named here.
 
-Otherwise a worker is left with a minute of chaos when the others have ended.
+Otherwise one worker would still run a minute of chaos when the others have finished.
 """
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return how many workers `-n auto` means: none for a few files, or where somebody wants to see one test."""
+    """Return how many workers `-n auto` means: none for a few files, or for a selection of tests."""
     options = config.option
     if options.keyword or options.markexpr or options.lf or options.capture == "no":
         return 0
@@ -39,7 +39,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let workers begin with what takes longest; without workers the order stays."""
+    """Order the tests so that workers begin with the longest ones; without workers, keep the order."""
     if hasattr(config, "workerinput"):
         rank = {folder: number for number, folder in enumerate(reversed(QUICKEST))}
         items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], -1))

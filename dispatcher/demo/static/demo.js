@@ -1,4 +1,4 @@
-// Asks how far the conversions on this page have come, until each is where it was going.
+// Polls the state of the conversions on this page until none is pending.
 "use strict";
 
 const PATIENCE = 60_000;
@@ -11,11 +11,11 @@ async function update() {
   for (const one of await response.json()) {
     const row = panel.querySelector(`[data-row="${one.id}"]`);
     if (!row) continue;
-    for (const { destination, state, words, reason } of one.states) {
+    for (const { destination, state, label, reason } of one.states) {
       const shown = row.querySelector(`[data-destination="${CSS.escape(destination)}"]`);
       shown.className = `state ${state}`;
       shown.title = reason;
-      shown.querySelector("i").textContent = words;
+      shown.querySelector("i").textContent = label;
     }
   }
 }

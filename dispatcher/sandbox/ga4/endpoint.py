@@ -1,4 +1,4 @@
-"""GA4's side of the sandbox: `POST /mp/collect`, which never complains, and `POST /debug/mp/collect`, which only does."""
+"""GA4's side of the sandbox: `POST /mp/collect`, which never reports problems, and `POST /debug/mp/collect`, which does."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import msgspec
 from aiohttp import web
 
 from dispatcher.sandbox import wire
-from dispatcher.sandbox.exchange import Understood, exchange
+from dispatcher.sandbox.exchange import Parsed, exchange
 from dispatcher.sandbox.ga4 import rules as ga4
-from dispatcher.sandbox.ledger import NOTHING, Destination, Offer, RequestRecord
+from dispatcher.sandbox.ledger import NOTHING, Destination, ParsedEvent, RequestRecord
 from dispatcher.sandbox.problem import Problem
 from dispatcher.sandbox.state import SANDBOX, Sandbox, same_secret
 
 __all__ = ["ENRICHMENT", "add_routes"]
 
-# The name under which a request with user data and no events is reckoned; no event can have it.
+# The name under which a request with user data and no events is counted; no event can have it.
 ENRICHMENT = "(user data)"
 BAD_GATEWAY = "<html><head><title>502 Server Error</title></head><body><h1>Error: Server Error</h1></body></html>"
 GARBAGE = "GIF89a\x01"
@@ -29,7 +29,7 @@ def add_routes(app: web.Application) -> None:
 
 
 class GA4:
-    """`POST /mp/collect`: 204 whatever comes."""
+    """`POST /mp/collect`: always answers 204."""
 
     destination: ClassVar[Destination] = "ga4"
 
@@ -43,27 +43,25 @@ class GA4:
             return web.Response(status=429, headers={"Retry-After": str(sandbox.faults["ga4"].plan.retry_after)})
         return None
 
-    def understand(
-        self, request: web.Request, sandbox: Sandbox, record: RequestRecord, body: bytes | None
-    ) -> Understood:
+    def parse(self, request: web.Request, sandbox: Sandbox, record: RequestRecord, body: bytes | None) -> Parsed:
         """See Endpoint. Nothing is ever refused."""
         content, shared = _read(body)
         shared += _query_problems(request, sandbox, record)
         if content is None:
-            return [Offer("", "", NOTHING, shared, kind="request")], NOTHING
+            return [ParsedEvent("", "", NOTHING, shared, kind="request")], NOTHING
         judgement = ga4.judge(content, record.at)
         shared += judgement.envelope
         fields: dict[str, Any] = content if isinstance(content, dict) else {}
         envelope = wire.raw({key: value for key, value in fields.items() if key != "events"})
         if judgement.events:
             judged = zip(fields["events"], judgement.events, strict=True)
-            return [_offer(event, shared + problems) for event, problems in judged], envelope
+            return [_parsed_event(event, shared + problems) for event, problems in judged], envelope
         if fields.get("user_data") and not fields.get("events"):
             who = fields.get("user_id", fields.get("client_id"))
             return [
-                Offer(ENRICHMENT, who if isinstance(who, str) else "", NOTHING, shared, kind="enrichment")
+                ParsedEvent(ENRICHMENT, who if isinstance(who, str) else "", NOTHING, shared, kind="enrichment")
             ], envelope
-        return [Offer("", "", NOTHING, shared, kind="request")], envelope
+        return [ParsedEvent("", "", NOTHING, shared, kind="request")], envelope
 
     def accepted(self, record: RequestRecord) -> web.Response:  # noqa: ARG002 - the same for all
         """See Endpoint."""
@@ -93,7 +91,7 @@ def _query_problems(request: web.Request, sandbox: Sandbox, record: RequestRecor
 
 
 def _read(body: bytes | None) -> tuple[Any, list[Problem]]:
-    """Return the content of a body, None if it cannot be read, and what its size or form is at fault for."""
+    """Return the content of a body, None if it cannot be read, and the problems with its size or form."""
     if body is None or len(body) > ga4.MAX_BODY:
         problem = Problem("", f"The body is larger than {ga4.MAX_BODY // 1000} kB.", "VALUE_OUT_OF_BOUNDS")
         if body is None:
@@ -112,7 +110,7 @@ def _read_json(body: bytes) -> Any:
         return None
 
 
-def _offer(event: object, problems: list[Problem]) -> Offer:
+def _parsed_event(event: object, problems: list[Problem]) -> ParsedEvent:
     fields: dict[str, Any] = event if isinstance(event, dict) else {}
     name = fields.get("name")
     params = fields.get("params")
@@ -120,7 +118,7 @@ def _offer(event: object, problems: list[Problem]) -> Offer:
         params = {}
     transaction, identifier = params.get("transaction_id"), params.get("event_id")
     transaction = transaction if isinstance(transaction, str) else ""
-    return Offer(
+    return ParsedEvent(
         name if isinstance(name, str) else "",
         identifier if isinstance(identifier, str) else transaction,
         wire.raw(event),
@@ -130,12 +128,12 @@ def _offer(event: object, problems: list[Problem]) -> Offer:
 
 
 async def _debug(request: web.Request) -> web.Response:
-    """Answer `{"validationMessages": […]}`; records nothing, and checks neither measurement_id nor api_secret."""
+    """Answer `{"validationMessages": […]}`. Record nothing, and check neither measurement_id nor api_secret."""
     content, messages = _read(await wire.read(request))
     if content is not None:
         strict = isinstance(content, dict) and content.get("validation_behavior") == "ENFORCE_RECOMMENDATIONS"
         messages += ga4.judge(content, request.app[SANDBOX].clock(), enforce=strict).all()
-    told = [{"fieldPath": m.field, "description": m.why, "validationCode": m.code} for m in messages]
+    found = [{"fieldPath": m.field, "description": m.why, "validationCode": m.code} for m in messages]
     return web.Response(
-        body=msgspec.json.encode({"validationMessages": told}, order="deterministic"), content_type="application/json"
+        body=msgspec.json.encode({"validationMessages": found}, order="deterministic"), content_type="application/json"
     )

@@ -1,7 +1,7 @@
-"""What GA4's documentation asks of the part of a request that says who: ids, user properties, user_data, consent, place.
+"""GA4's documented requirements for the user in a request: ids, user properties, user_data, consent, location.
 
-`user_data` follows Google's own normal forms, which differ from Meta's (a phone keeps its `+`, Gmail loses its dots);
-of a digest only the form can be checked. Sources: see `ga4`.
+`user_data` uses Google's own normal forms, which differ from Meta's (a phone number keeps its `+`, Gmail loses its dots);
+only the form of a digest can be checked. Sources: see `ga4.rules`.
 """
 
 # ruff: noqa: SIM905 - a table of words reads best as text
@@ -46,7 +46,7 @@ Found = list[Problem]
 
 
 def judge(body: dict[str, Any], found: Found) -> None:
-    """Add to `found` what the documented rules have against the envelope of a request."""
+    """Add to `found` the violations of the documented rules in the envelope of a request."""
     if "client_id" not in body:
         found.append(Problem("client_id", "Measurement requires a client_id.", "VALUE_REQUIRED"))
     for key, rule in RULES.items():
@@ -167,7 +167,7 @@ def _strings(path: str, allowed: frozenset[str]) -> Callable[[object, Found], No
         if not isinstance(value, dict) or not value.keys() <= allowed:
             found.append(Problem(path, "has a field that is not documented.", "VALUE_INVALID"))
         elif not all(isinstance(held, str) and held for held in value.values()):
-            found.append(Problem(path, "holds something else than strings.", "VALUE_INVALID"))
+            found.append(Problem(path, "contains values that are not strings.", "VALUE_INVALID"))
 
     return rule
 

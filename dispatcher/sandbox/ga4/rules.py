@@ -1,10 +1,11 @@
-"""What GA4's documentation asks of a Measurement Protocol request, as pure functions: a body and the time in, problems out.
+"""GA4's documented requirements for a Measurement Protocol request, as pure functions: body and time in, problems out.
 
-`/mp/collect` never tells (204 whatever comes); `/debug/mp/collect` tells in `validationMessages`. This module finds what
-both know. Written from Google's pages alone, as an independent check: it shares nothing with the code that builds payloads.
+`/mp/collect` never reports problems (it always answers 204); `/debug/mp/collect` reports them in `validationMessages`.
+This module finds the problems for both. Written from Google's pages alone, as an independent check: it shares no code
+with the payload builder.
 
 Sources: Measurement Protocol (GA4) "Protocol reference", "Events reference", "Send user-provided data", "Validate
-events" (validation codes), "Limitations", "Reserved names". Ours, where the pages are silent: a timestamp more than
+events" (validation codes), "Limitations", "Reserved names". Our own rules, where the pages say nothing: a timestamp more than
 60 s ahead is refused (documented: "only … events that happened in the past"), and so is a `user_id` that is an e-mail
 address (Google's policy against personal data).
 """
@@ -44,12 +45,12 @@ RESERVED_EVENTS = frozenset(
     "dynamic_link_first_open error firebase_campaign firebase_in_app_message_action firebase_in_app_message_dismiss "
     "firebase_in_app_message_impression first_open first_visit notification_dismiss notification_foreground "
     "notification_open notification_receive notification_send os_update session_start user_engagement "
-    # taken from apps only
+    # accepted from apps only
     "ad_impression in_app_purchase screen_view".split()
 )
 RESERVED_PREFIXES = ("_", "firebase_", "ga_", "google_", "gtag.")
 RESERVED_PARAMS = frozenset({"firebase_conversion"})
-# What an event cannot be without; `currency` besides wherever there is a `value`.
+# Required parameters by event; `currency` is also required wherever there is a `value`.
 REQUIRED_PARAMS: dict[str, tuple[str, ...]] = {
     "purchase": ("transaction_id", "value", "currency", "items"),
     "refund": ("transaction_id",),
@@ -66,20 +67,21 @@ _currency = re.compile(r"[A-Z]{3}").fullmatch
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """The problems of a request: those of its envelope, which every event in it shares, and those of each event."""
+    """The problems of a request: those of its envelope, shared by every event in it, and those of each event."""
 
     envelope: list[Problem]
     events: list[list[Problem]]
 
     def all(self) -> list[Problem]:
-        """Return every problem, the envelope's first, in the order in which the debug endpoint tells them."""
+        """Return every problem, the envelope's first, in the order in which the debug endpoint reports them."""
         return self.envelope + [problem for event in self.events for problem in event]
 
 
 def judge(body: object, now: float, *, enforce: bool = True) -> Judgement:
-    """Return what the documented rules have against a decoded `body` at `now` (Unix seconds).
+    """Return the violations of the documented rules by a decoded `body` at `now` (Unix seconds).
 
-    Without `enforce` (the debug endpoint's RELAXED) a timestamp more than 72 h old is not told: GA4 silently moves it.
+    Without `enforce` (the debug endpoint's RELAXED) a timestamp more than 72 h old is not reported: GA4 silently moves
+    it.
     """
     if not isinstance(body, dict):
         return Judgement([Problem("", "Unable to parse the payload: it is not an object.", "VALUE_INVALID")], [])
@@ -88,7 +90,7 @@ def judge(body: object, now: float, *, enforce: bool = True) -> Judgement:
     person_rules.judge(body, found)
     _judge_time(body, "", now, found, enforce=enforce)
     if body.get("validation_behavior", "RELAXED") not in ("RELAXED", "ENFORCE_RECOMMENDATIONS"):
-        found.append(Problem("validation_behavior", "is none of the documented values.", "VALUE_INVALID"))
+        found.append(Problem("validation_behavior", "is not one of the documented values.", "VALUE_INVALID"))
     events = body.get("events")
     if events is None or events == []:
         if not body.get("user_data"):

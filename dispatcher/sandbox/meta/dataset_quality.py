@@ -1,7 +1,7 @@
-"""How well an event identifies a person, and what Meta's Dataset Quality API would tell of it.
+"""How well an event identifies a person, and the corresponding response of Meta's Dataset Quality API.
 
-The estimate goes by the weights of `dispatcher.monitoring.quality.weights`, which says where they come from: an anonymous visitor
-with click id, browser id, address, user agent and external id comes to between 4 and 5, as seen in practice.
+The estimate uses the weights of `dispatcher.monitoring.quality.weights`, which names their source: an anonymous visitor
+with click id, browser id, IP address, user agent and external id gets between 4 and 5, as seen in practice.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dispatcher.monitoring.quality.weights import META
 
 __all__ = ["META_IDENTIFIERS", "estimate", "feedback"]
 
-# Parameter → the name by which the Dataset Quality API calls it, what a person calls it, its weight.
+# Parameter → its name in the Dataset Quality API, its label, its weight.
 META_IDENTIFIERS: dict[str, tuple[str, str, float]] = {
     each.field: (each.api_name, each.label, each.weight) for each in META
 }
@@ -28,7 +28,7 @@ def estimate(user_data: Mapping[str, Any], invalid: Container[str] = ()) -> floa
 def feedback(event_name: str, events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return one entry of the Dataset Quality API's `web` list for events (as Meta received them) of one name.
 
-    Shape: "Dataset Quality API", field `web`. What a sandbox cannot know (browser events, ACR) is left out, as there.
+    Shape: "Dataset Quality API", field `web`. What a sandbox cannot know (browser events, ACR) is omitted, as in the API.
     """
     events = list(events)
     people = [event.get("user_data") or {} for event in events]

@@ -1,4 +1,4 @@
-"""Meta's side of the sandbox: `POST /{version}/{pixel}/events`, the cheap probe, and the Dataset Quality API."""
+"""Meta's side of the sandbox: `POST /{version}/{pixel}/events`, the probe, and the Dataset Quality API."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import msgspec
 from aiohttp import web
 
 from dispatcher.sandbox import wire
-from dispatcher.sandbox.exchange import RefusedError, Understood, exchange
+from dispatcher.sandbox.exchange import Parsed, RefusedError, exchange
 from dispatcher.sandbox.faults import Faults
-from dispatcher.sandbox.ledger import NOTHING, Destination, Ledger, Offer, RequestRecord
+from dispatcher.sandbox.ledger import NOTHING, Destination, Ledger, ParsedEvent, RequestRecord
 from dispatcher.sandbox.meta import dataset_quality as quality
 from dispatcher.sandbox.meta import rules as meta
 from dispatcher.sandbox.meta.errors import ERRORS, GraphError, answer, trace_id
@@ -21,7 +21,7 @@ from dispatcher.sandbox.state import SANDBOX, Sandbox, same_secret
 
 __all__ = ["add_routes"]
 
-# The parameters of a request beside its events that may be kept and shown; the token is none of them.
+# The parameters of a request, besides its events, that may be kept and shown; the token is not among them.
 ENVELOPE = ("test_event_code", "partner_agent", "upload_tag", "upload_id", "upload_source", "namespace_id")
 CANNED = {
     "http_500": "1",
@@ -46,7 +46,7 @@ def add_routes(app: web.Application) -> None:
 
 
 class Meta:
-    """`POST /{version}/{pixel}/events`: all events of a request are taken, or none."""
+    """`POST /{version}/{pixel}/events`: accepts all events of a request, or none."""
 
     destination: ClassVar[Destination] = "meta"
 
@@ -63,9 +63,7 @@ class Meta:
             return _throttled(ERRORS[record.error], faults.plan.regain_minutes)
         return None
 
-    def understand(
-        self, request: web.Request, sandbox: Sandbox, record: RequestRecord, body: bytes | None
-    ) -> Understood:
+    def parse(self, request: web.Request, sandbox: Sandbox, record: RequestRecord, body: bytes | None) -> Parsed:
         """See Endpoint."""
         _check_version(request.match_info["version"], record.at)
         if body is None:
@@ -83,8 +81,8 @@ class Meta:
         record.events = len(data)
         if len(data) > meta.MAX_EVENTS:
             raise _refused("100", f"data has more than {meta.MAX_EVENTS} events")
-        offers = _judge_all(data, sandbox.faults["meta"], record.at)
-        return offers, wire.raw({key: parameters[key] for key in ENVELOPE if key in parameters})
+        parsed_events = _judge_all(data, sandbox.faults["meta"], record.at)
+        return parsed_events, wire.raw({key: parameters[key] for key in ENVELOPE if key in parameters})
 
     def accepted(self, record: RequestRecord) -> web.Response:
         """See Endpoint."""
@@ -103,31 +101,31 @@ async def _events(request: web.Request) -> web.StreamResponse:
     return await exchange(META, request, request.match_info["pixel"])
 
 
-def _judge_all(data: list[Any], faults: Faults, now: float) -> list[Offer]:
-    """Return all events, or raise RefusedError with those at fault; the first one's problem is the answer."""
-    offers: list[Offer] = []
-    offenders: list[Offer] = []
+def _judge_all(data: list[Any], faults: Faults, now: float) -> list[ParsedEvent]:
+    """Return all events, or raise RefusedError with the invalid ones and the first one's problem."""
+    parsed_events: list[ParsedEvent] = []
+    offenders: list[ParsedEvent] = []
     code = detail = ""
     for i, event in enumerate(data):
         problems = meta.judge(event, now)
-        offer = _offer(event, problems)
-        if faults.plan.rejects(offer.event_id):
+        parsed = _parsed_event(event, problems)
+        if faults.plan.rejects(parsed.event_id):
             faults.injected["reject"] += 1
             problems.append(Problem("event_id", "is refused on demand", "100/2804016"))
         if problems and (fatal := next((problem for problem in problems if problem.fatal), None)):
-            offenders.append(offer)
+            offenders.append(parsed)
             if not code:
                 code, detail = fatal.code, f"data[{i}].{fatal.field} {fatal.why}"
-        offers.append(offer)
+        parsed_events.append(parsed)
     if offenders:
         raise RefusedError(code, _error(ERRORS[code], detail), offenders)
-    return offers
+    return parsed_events
 
 
-def _offer(event: object, problems: list[Problem]) -> Offer:
+def _parsed_event(event: object, problems: list[Problem]) -> ParsedEvent:
     fields: Mapping[str, Any] = event if isinstance(event, dict) else {}
     name, identifier = fields.get("event_name"), fields.get("event_id")
-    return Offer(
+    return ParsedEvent(
         name if isinstance(name, str) else "",
         identifier if isinstance(identifier, str) else "",
         wire.raw(event),
@@ -145,9 +143,9 @@ def _throttled(error: GraphError, regain_minutes: int) -> web.Response:
 
 
 def _refused(code: str, detail: str = "") -> RefusedError:
-    """Return a refusal of a request before any event in it was looked at."""
+    """Return the refusal of a request whose events have not been examined."""
     problem = Problem("", detail or ERRORS[code].message, code)
-    return RefusedError(code, _error(ERRORS[code], detail), [Offer("", "", NOTHING, (problem,), kind="request")])
+    return RefusedError(code, _error(ERRORS[code], detail), [ParsedEvent("", "", NOTHING, (problem,), kind="request")])
 
 
 def _check_version(version: str, now: float) -> None:
@@ -157,7 +155,7 @@ def _check_version(version: str, now: float) -> None:
 
 
 def _check_token(request: web.Request, sandbox: Sandbox, parameters: Mapping[str, Any]) -> None:
-    """The token is looked for in the header, where it belongs, then in the query, then in the body."""
+    """Refuse the request unless its token is valid. It may be in the header (preferred), the query or the body."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     given = token if scheme.lower() == "bearer" else request.query.get("access_token", parameters.get("access_token"))
     if not same_secret(sandbox.token, given):
@@ -170,7 +168,7 @@ def _check_pixel(pixel: str, sandbox: Sandbox) -> None:
 
 
 async def _probe(request: web.Request) -> web.Response:
-    """`GET /{version}/{pixel}?fields=id`: the id, or why nothing would be taken. Records nothing."""
+    """Answer `GET /{version}/{pixel}?fields=id` with the id, or the error that events would get. Record nothing."""
     sandbox = request.app[SANDBOX]
     if fault := sandbox.faults["meta"].draw_probe():
         return _error(ERRORS[CANNED[fault]])
@@ -185,7 +183,7 @@ async def _probe(request: web.Request) -> web.Response:
 
 
 async def _dataset_quality(request: web.Request) -> web.Response:
-    """Match quality per event name, from the website events that counted in the last 48 h (as far as kept)."""
+    """Answer with match quality per event name, from the website events counted in the last 48 h and still kept."""
     sandbox = request.app[SANDBOX]
     dataset = request.query.get("dataset_id", "")
     try:
@@ -202,8 +200,8 @@ async def _dataset_quality(request: web.Request) -> web.Response:
 def _recent_website_events(ledger: Ledger, dataset: str, since: float) -> dict[str, list[Mapping[str, Any]]]:
     named: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for arrival in ledger.arrivals:
-        missing_fields = arrival.destination == "meta" and arrival.target == dataset and arrival.verdict == "counted"
-        if missing_fields and arrival.at >= since:
+        is_counted = arrival.destination == "meta" and arrival.target == dataset and arrival.verdict == "counted"
+        if is_counted and arrival.at >= since:
             event = arrival.event
             if event["action_source"] == "website":
                 named[arrival.event_name].append(event)

@@ -1,8 +1,8 @@
-"""Meta's error answers as data: one row each, named by `code` or `code/subcode`.
+"""Meta's error responses as data: one row each, named by `code` or `code/subcode`.
 
 Sources: Graph API "Handling errors", Marketing API "Error reference" (`is_transient`, throttling as HTTP 400 with codes
-4, 17, 32, 613, 80000 and following), Conversions API "Troubleshooting". The titles are Meta's, where they are known;
-they are localised there, so nobody should read them: classify by number.
+4, 17, 32, 613, 80000 and following), Conversions API "Troubleshooting". The titles are Meta's where they are known.
+Meta localises them, so senders must classify by number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["ERRORS", "GraphError", "answer", "trace_id"]
 
 
 class GraphError(msgspec.Struct, frozen=True):
-    """One kind of refusal. `transient` None: Meta's answer does not carry the field."""
+    """One kind of refusal. `transient` None: Meta's response has no such field."""
 
     status: int
     code: int
@@ -52,7 +52,7 @@ ERRORS: dict[str, GraphError] = {
     "2635": GraphError(400, 2635, None, _OAUTH, "(#2635) You are calling a deprecated version of the Ads API."),
     "2500": GraphError(400, 2500, None, _OAUTH, "Unknown path components"),
     "2044055": GraphError(400, 100, 2044055, _OAUTH, _INVALID, "Dataset does not exist"),
-    # What an event is refused for, and its whole request with it
+    # Reasons to refuse an event, and its whole request with it
     "100": GraphError(400, 100, None, _OAUTH, _INVALID, _INVALID),
     "413": GraphError(413, 100, None, _OAUTH, "Request body is too large", _INVALID),
     "100/2804001": GraphError(400, 100, 2804001, _OAUTH, _INVALID, "Incorrectly formatted fbc"),
@@ -79,5 +79,5 @@ def answer(error: GraphError, detail: str = "") -> dict[str, Any]:
 
 
 def trace_id() -> str:
-    """Return a new trace id, which looks like Meta's: 23 characters that begin with A."""
+    """Return a new trace id in Meta's form: 23 characters that begin with A."""
     return "A" + secrets.token_urlsafe(16)

@@ -1,14 +1,14 @@
-"""What Meta's documentation asks of one server event, as pure functions: an event and the time in, problems out.
+"""Meta's documented requirements for one server event, as pure functions: an event and the time in, problems out.
 
-Written from Meta's pages alone, as an independent check: it shares nothing with the code that builds payloads.
+Written from Meta's pages alone, as an independent check: it shares no code with the payload builder.
 
 Sources: Conversions API "Server Event Parameters", "Customer Information Parameters", "fbp and fbc Parameters",
 "Standard/Custom Data Parameters", "Data Processing Options"; the official SDK's field lists; the official parameter
 builder, which may append a segment of 2 or 8 characters to fbc, fbp, the IP address and hashed values.
 
-Two rules have no documented number and are ours: a time more than 60 s ahead is refused, and a required field that is
-missing answers 100 without a subcode. One is stricter than the live API was seen to be in 2026: `website` events
-without `client_user_agent` are refused, as documented.
+Two rules have no documented number and are ours: a time more than 60 s ahead is refused, and a missing required field
+answers 100 without a subcode. One is stricter than the live API was observed to be in 2026: `website` events without
+`client_user_agent` are refused, as documented.
 """
 
 # ruff: noqa: SIM905 - a table of words reads best as text
@@ -29,7 +29,7 @@ MAX_AGE = 7 * DAY
 MAX_AGE_PHYSICAL_STORE = 62 * DAY
 MAX_AHEAD = 60
 
-# Graph API changelog: the Unix time at which a version stops working. Older ones are gone, newer ones are taken.
+# Graph API changelog: the Unix time at which a version stops working. Older versions are refused, newer ones accepted.
 VERSION_ENDS: dict[str, int] = {
     "v18.0": 1_769_385_600,  # 2026-01-26
     "v19.0": 1_779_321_600,  # 2026-05-21
@@ -72,9 +72,9 @@ Check = Callable[[Any], str | None]
 
 
 def judge(event: object, now: float) -> list[Problem]:
-    """Return what the documented rules have against `event` at `now` (Unix seconds); an empty list: nothing.
+    """Return the violations of the documented rules by `event` at `now` (Unix seconds).
 
-    Fields are named from the event on: `user_data.em`. The first fatal problem is the one that Meta would answer with.
+    Fields are relative to the event: `user_data.em`. The first fatal problem is the one that Meta would answer with.
     """
     if not isinstance(event, dict):
         return [Problem("", "is not an object", "100")]
@@ -87,7 +87,8 @@ def judge(event: object, now: float) -> list[Problem]:
         _judge_data_processing(event, found)
     if not EVENT_FIELDS.issuperset(event):
         found += [
-            Problem(key, "is no field of an event", "100", fatal=False) for key in sorted(event.keys() - EVENT_FIELDS)
+            Problem(key, "is not a field of an event", "100", fatal=False)
+            for key in sorted(event.keys() - EVENT_FIELDS)
         ]
     return found
 
@@ -98,7 +99,7 @@ def _judge_event_fields(event: dict[str, Any], now: float, found: list[Problem])
         found.append(Problem("event_name", "is required", "100"))
     source = event.get("action_source")
     if type(source) is not str or source not in ACTION_SOURCES:
-        why = "is required" if source is None else "is none of the documented sources"
+        why = "is required" if source is None else "is not one of the documented sources"
         found.append(Problem("action_source", why, "100"))
     if problem := _time_problem(event.get("event_time"), source, now):
         found.append(problem)
@@ -129,7 +130,7 @@ def _judge_user_data(user_data: object, found: list[Problem]) -> None:
     for key, value in user_data.items():
         rule = USER_DATA.get(key)
         if rule is None:
-            found.append(Problem(f"user_data.{key}", "is no customer information parameter", "100", fatal=False))
+            found.append(Problem(f"user_data.{key}", "is not a customer information parameter", "100", fatal=False))
         elif why := rule[0](value):
             found.append(Problem(f"user_data.{key}", why, rule[1]))
         elif key in REMARKS and (why := REMARKS[key](value)):
@@ -178,7 +179,7 @@ def _judge_data_processing(event: dict[str, Any], found: list[Problem]) -> None:
     if (places[0] is None) != (places[1] is None):
         found.append(Problem("data_processing_options", "need country and state together", "100/2804030"))
     elif any(place is not None and type(place) is not int for place in places):
-        found.append(Problem("data_processing_options", "have a country or state that is no number", "100/2804030"))
+        found.append(Problem("data_processing_options", "have a country or state that is not a number", "100/2804030"))
 
 
 def _hashed(value: Any) -> str | None:
@@ -265,10 +266,10 @@ def _content_ids(value: Any) -> str | None:
 
 
 def _delivery_category(value: Any) -> str | None:
-    return None if type(value) is str and value in DELIVERY_CATEGORIES else "is none of the documented categories"
+    return None if type(value) is str and value in DELIVERY_CATEGORIES else "is not one of the documented categories"
 
 
-# Parameter → its form, and the number Meta answers with when it does not have it.
+# Parameter → its form, and the number that Meta answers with when the value does not have it.
 USER_DATA: dict[str, tuple[Check, str]] = {
     **dict.fromkeys("em ph fn ln db ge ct st zp country f5first f5last fi dobd dobm doby".split(), (_hashed, "100")),
     "external_id": (_external_id, "100"),
@@ -282,7 +283,7 @@ USER_DATA: dict[str, tuple[Check, str]] = {
         (_identifier, "100"),
     ),
 }
-# Parameter → what is worth a remark about a value of the right form.
+# Parameter → a check that makes a remark about a value of the right form.
 REMARKS: dict[str, Check] = {
     "external_id": _unhashed,
     "fbc": _unlikely_creation_time,

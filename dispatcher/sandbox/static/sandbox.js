@@ -1,4 +1,4 @@
-// Asks once a second for what has arrived since, and puts it on top. The HTML comes escaped from the server.
+// Polls once a second for new arrivals and puts them on top. The HTML comes escaped from the server.
 "use strict";
 
 const SHOWN = 200;

@@ -1,4 +1,4 @@
-"""The drain to Meta where the database is not fresh: much is settled, much is owed, or somebody holds an old snapshot."""
+"""The drain to Meta in a used database: much is settled, much is pending, or a connection holds an old snapshot."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.bench.world import World
 @contextmanager
 def _settled(world: World) -> Iterator[Mapping[str, Side]]:
     name = world.template(
-        "settled", world.taken_in(world.plan.events), lambda url: fill.settle(url, world.plan.settled)
+        "settled", world.after_intake(world.plan.events), lambda url: fill.settle(url, world.plan.settled)
     )
     url, rounds = world.address(name), itertools.count()
 
     def drain() -> float:
-        if number := next(rounds):  # the first time, what the template owed is owed
-            processes.take_in_more(world, url, [f"round{number}"])
+        if number := next(rounds):  # the first time, the template's deliveries are pending
+            processes.run_more_intake(world, url, [f"round{number}"])
         return processes.drain(world, url, "meta", world.plan.events)
 
     yield {"empty": lambda: meta.drain(world), "settled": drain}
@@ -33,18 +33,18 @@ def _settled(world: World) -> Iterator[Mapping[str, Side]]:
 
 @contextmanager
 def _pending(world: World) -> Iterator[Mapping[str, Side]]:
-    import psutil  # only where the extra `bench` is installed, while every measurement can be named without
+    import psutil  # needs the extra `bench`, while the list of measurements does not
 
     more = -(-world.plan.pending // world.plan.events)
     copies = [f"copy{number}" for number in range(more)]
     name = world.template(
-        "pending", world.taken_in(world.plan.events), lambda url: processes.take_in_more(world, url, copies)
+        "pending", world.after_intake(world.plan.events), lambda url: processes.run_more_intake(world, url, copies)
     )
     url, rounds = world.address(name), itertools.count()
 
     def drain() -> dict[str, float]:
         if number := next(rounds):
-            processes.take_in_more(world, url, [f"round{number}"])
+            processes.run_more_intake(world, url, [f"round{number}"])
         resident: list[float] = []
 
         def look(process: int) -> None:
@@ -66,7 +66,7 @@ def _pending(world: World) -> Iterator[Mapping[str, Side]]:
 def _snapshot(world: World) -> Iterator[Mapping[str, Side]]:
     def held() -> float:
         events = world.plan.events
-        with world.database(world.taken_in(events)) as url, psycopg.connect(url) as other:
+        with world.database(world.after_intake(events)) as url, psycopg.connect(url) as other:
             other.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             other.execute("SELECT count(*) FROM outbox.destination")
             return processes.drain(world, url, "meta", events)
@@ -76,15 +76,15 @@ def _snapshot(world: World) -> Iterator[Mapping[str, Side]]:
 
 SETTLED = Measurement(
     "settled",
-    "the drain to Meta beside 5,000,000 settled events",
+    "the drain to Meta with 5,000,000 settled events in the database",
     "events/s",
     _settled,
     (at_least(0.95, "settled", "empty"),),
-    "the indexes of events, receipts and facets are a level deeper, and less of them is in memory",
+    "the indexes of events, receipts and profile fragments are a level deeper, and less of them is in memory",
 )
 PENDING = Measurement(
     "pending",
-    "the drain to Meta with 1,000,000 owed, and the daemon's memory meanwhile",
+    "the drain to Meta with 1,000,000 events pending, and the daemon's memory meanwhile",
     "events/s",
     _pending,
     (
@@ -92,7 +92,7 @@ PENDING = Measurement(
         at_most(150, "pending.MB", "MB", "memory ≤ 150 MB"),
         Goal("memory is flat: last third ≤ 1.1 x the one before", lambda values: values["pending.growth"], most=1.1),
     ),
-    "the indexes of events and facets are a level deeper",
+    "the indexes of events and profile fragments are a level deeper",
 )
 SNAPSHOT = Measurement(
     "snapshot",
@@ -100,5 +100,5 @@ SNAPSHOT = Measurement(
     "events/s",
     _snapshot,
     (at_least(0.9, "snapshot", "alone"),),
-    "what was claimed cannot be cleared away, and is walked over where a claim begins",
+    "claimed rows cannot be vacuumed, and every claim scans over them",
 )

@@ -1,4 +1,4 @@
-"""The bare loop by itself, to see what the machine gives today."""
+"""The bare loop alone, as a reference for the machine's current speed."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ def _sides(world: World) -> Iterator[Mapping[str, Side]]:
     yield {"g2": lambda: yardsticks.g2(world, world.plan.events)}
 
 
-G2 = Measurement("g2", "claim and settle of shape G2, without anything else", "events/s", _sides, ())
+G2 = Measurement("g2", "claim and settle of shape G2, and nothing else", "events/s", _sides, ())

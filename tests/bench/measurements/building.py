@@ -1,4 +1,4 @@
-"""Building and sealing in one process, beside Meta's own SDK on the same values."""
+"""Building and sealing in one process, compared with Meta's own SDK on the same values."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ FIELDS = {
 
 
 def conversions(count: int) -> list[outbox.Conversion]:
-    """Conversions with everything in them, each of another person."""
+    """Return conversions with all fields, each of a different person."""
     return [fill.conversion(number * 3 + 1) for number in range(count)]
 
 
 def body_of_sdk(some: Sequence[outbox.Conversion]) -> bytes:
-    """The SDK's way from values to the bytes on the wire."""
+    """Return the SDK's bytes on the wire for some conversions."""
     events = []
     for one in some:
         person, visitor = one.person, one.visitor
@@ -94,7 +94,7 @@ def _build(world: World) -> Iterator[Mapping[str, Side]]:
     meta = Meta(Settings.from_environment({"META_CAPI_TOKEN": "bench"}))
     rows = list(fill.sealed(made))
     claims = [yardsticks.claimed(rows[start : start + BATCH]) for start in range(0, count, BATCH)]
-    few = made[: count // 5]  # it takes so much longer
+    few = made[: count // 5]  # the SDK is much slower
 
     def ours() -> int:
         for claim in claims:
@@ -131,7 +131,7 @@ def _seal(world: World) -> Iterator[Mapping[str, Side]]:
 
 
 def _timed(work: Callable[[], int]) -> Side:
-    """How much of some work is done in a second of this process."""
+    """Return a side that measures the units of `work` done per second in this process."""
 
     def run() -> float:
         gc.collect()

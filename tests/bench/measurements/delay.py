@@ -1,4 +1,4 @@
-"""How long it takes from a commit until the destination has the event, at a calm rate; by polling, and with NOTIFY."""
+"""The time from a commit until the destination has the event, at a low rate; by polling, and with NOTIFY."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.bench.world import World
 RATE = 50
 POLL_MS = 250
 SETTLE_IN_SECONDS = 3.0
-"""Until the dispatcher has looked at the switches of the destinations."""
+"""Until the dispatcher has read the state of the destinations."""
 LAST_SECONDS = 20.0
 
 
 def delays(world: World, *, notify: bool) -> dict[str, float]:
-    """Milliseconds from commit to acceptance."""
+    """Return the milliseconds from commit to acceptance."""
     with world.database(world.migrated) as url, psycopg.connect(url, autocommit=True) as connection:
         connection.execute("UPDATE outbox.destination SET paused = false")
         if notify:
@@ -38,7 +38,7 @@ def delays(world: World, *, notify: bool) -> dict[str, float]:
                 time.sleep(0.2)
         found: dict[str, float] = {}
         for destination, arrivals in world.sink.ask("arrivals").items():
-            # Who signs in enriches what was sent before: Meta is told of that again, which is no delay.
+            # A sign-in enriches earlier events, which are sent to Meta again; only the first arrival counts.
             first = dict(reversed(arrivals))
             waited = [(first[event_id] - at) * 1000 for event_id, at in committed.items()]
             cuts = quantiles(waited, n=100, method="inclusive")
@@ -47,7 +47,7 @@ def delays(world: World, *, notify: bool) -> dict[str, float]:
 
 
 def _write(world: World, connection: psycopg.Connection[object]) -> dict[str, float]:
-    """Commit events at an even rate; give when each was committed."""
+    """Commit events at an even rate; return when each was committed."""
     conversions = [fill.conversion(number) for number in range(round(RATE * world.plan.latency))]
     committed: dict[str, float] = {}
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Delivering to GA4, a request an event: beside a bare client, and with latency at Google."""
+"""Delivery to GA4, one request per event: compared with a bare client, and with latency at Google."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.bench.world import World
 SECONDS_AWAY = 0.1
 """A latency such as Google's."""
 SLOW = 1.0
-"""Seconds an answer takes where GA4 is the slow part: so long that not even two dispatchers' requests keep two cores busy."""
+"""Seconds of a response where GA4 is the bottleneck: long enough that even two dispatchers do not keep two cores busy."""
 
 
 def drain(world: World, latency: float = 0.0, *, dispatchers: int = 1) -> float:
-    """Deliver out of a fresh database."""
-    with world.database(world.taken_in(world.plan.events)) as url:
+    """Deliver from a fresh database."""
+    with world.database(world.after_intake(world.plan.events)) as url:
         events = min(world.plan.ga4_events, world.plan.events)
         rate = processes.drain(world, url, "ga4", events, latency=latency, dispatchers=dispatchers)
         taken, settled = world.sink.events("ga4"), processes.delivered(url, "ga4")
@@ -50,7 +50,7 @@ DRAIN = Measurement(
     "events/s",
     _drain,
     (at_least(0.6, "dispatcher", "client"), at_least(1.5, "dispatcher", "pgqueuer")),
-    "one process of Python sends a request an event, and claims, resolves, builds and settles beside it",
+    "one Python process sends one request per event, and also claims, resolves, builds and settles",
 )
 LATENCY = Measurement(
     "latency_ga4",
@@ -58,13 +58,13 @@ LATENCY = Measurement(
     "events/s",
     _latency,
     (at_least(0.8, "far", "near"),),
-    "how many requests are under way at once: that many, divided by the latency, is the most there can be",
+    "the number of concurrent requests: that number divided by the latency is the maximum rate",
 )
 TWO = Measurement(
     "two_dispatchers",
-    f"two dispatchers against one, where GA4 takes {SLOW * 1000:.0f} ms to answer",
+    f"two dispatchers against one, where GA4 takes {SLOW * 1000:.0f} ms to respond",
     "events/s",
     _two,
     (at_least(1.8, "two", "one"),),
-    "the two cores, which PostgreSQL and the sink share",
+    "the two cores, shared with PostgreSQL and the sink",
 )

@@ -1,4 +1,4 @@
-"""What knowing a person costs, however many events they have: resolving, and folding a new event at intake."""
+"""The cost of identity by the number of a person's events: resolving, and folding a new event at intake."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def _resolving(world: World) -> Iterator[Mapping[str, Side]]:
     with world.database(world.migrated) as url:
         for name, size in populations.items():
             fill.record(url, _population(name, size))
-        # The same lead, from a browser of its own each time, as where everybody tests with one.
+        # One lead with a different browser each time, like a shared test lead.
         browsers = f"{world.plan.person:,} browsers"
         fill.record(url, _population(browsers, world.plan.person, browsers=True))
-        processes.take_in(world, url)
+        processes.run_intake(world, url)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("VACUUM (FREEZE, ANALYZE)")
         before = gc.get_threshold()
@@ -51,7 +51,7 @@ def _resolving(world: World) -> Iterator[Mapping[str, Side]]:
 
 
 def _population(name: str, size: int, *, browsers: bool = False) -> tuple[dict[str, object], ...]:
-    """Events of persons who have `size` of them each: a lead that each of them carries, on one browser or on many."""
+    """Return events of persons with `size` events each, which share a lead, on one browser or on many."""
     prefix = _prefix(name)
     made = []
     for number, event in enumerate(fill.events(max(size, BATCH * BATCHES))):
@@ -67,7 +67,7 @@ def _prefix(name: str) -> str:
 
 
 def _events(url: str, name: str) -> list[Event]:
-    """A sample of a population."""
+    """Return a sample of a population."""
     with psycopg.connect(url) as connection:
         found = connection.execute(EVENTS, (_prefix(name) + "%",)).fetchall()
     return [Event(*row) for row in random.Random(7).sample(found, min(BATCH * BATCHES, len(found)))]
@@ -93,7 +93,7 @@ def _folding(world: World) -> Iterator[Mapping[str, Side]]:
 
         def run() -> float:
             with world.database(template) as url:
-                return processes.take_in(world, url)
+                return processes.run_intake(world, url)
 
         return run
 
@@ -101,7 +101,7 @@ def _folding(world: World) -> Iterator[Mapping[str, Side]]:
 
 
 def _within_twice(values: Mapping[str, float]) -> float:
-    """How much more an event costs where it costs most than where its person has no other."""
+    """Return the highest cost of an event relative to one whose person has no other event."""
     return values["1 events"] / min(values.values())
 
 
@@ -111,7 +111,7 @@ RESOLVE = Measurement(
     "events/s",
     _resolving,
     (Goal("the cost of an event stays within 2 x", _within_twice, most=2),),
-    "who is alone in the log is told by one question; of others all that lends to them is read",
+    "one query finds the events without related ones; for all others every source of borrowed fields is read",
 )
 FOLD = Measurement(
     "fold",
@@ -119,5 +119,5 @@ FOLD = Measurement(
     "events/s",
     _folding,
     (Goal("the cost of an event stays within 2 x", _within_twice, most=2),),
-    "the row in which everything of one person comes together is written once a batch",
+    "the row with all events of one person is written once per batch",
 )

@@ -1,4 +1,4 @@
-"""What a dispatcher costs that has nothing to do."""
+"""The cost of an idle dispatcher."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 SETTLE_IN_SECONDS = 4.0
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
 STATEMENTS = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = %s"
-"""Every statement of a dispatcher is a transaction of its own."""
+"""Every statement of a dispatcher is a separate transaction."""
 
 
 def idle(world: World) -> dict[str, float]:
-    """Percent of a core, of the daemon and of the PostgreSQL processes that serve it; statements a second."""
-    import psutil  # only where the extra `bench` is installed, while every measurement can be named without
+    """Return percent of a core, for the daemon and for its PostgreSQL backends, and statements per second."""
+    import psutil  # needs the extra `bench`, while the list of measurements does not
 
     with world.database(world.migrated) as url:
         name = url.rsplit("/", 1)[1]
@@ -34,7 +34,7 @@ def idle(world: World) -> dict[str, float]:
                 return [row[0] for row in connection.execute(query, (name,))]
 
             connection.execute("SET stats_fetch_consistency = none")
-            # Its transactions count for the database whose tables it looks at, and are none of a dispatcher's.
+            # Autovacuum's transactions would count for the database, but are not the dispatcher's.
             connection.execute("ALTER SYSTEM SET autovacuum = off")
             connection.execute("SELECT pg_reload_conf()")
             with psycopg.connect(url, autocommit=True) as other:
@@ -70,12 +70,12 @@ def _sides(world: World) -> Iterator[Mapping[str, Side]]:
 
 IDLE = Measurement(
     "idle",
-    "a dispatcher with nothing owed: percent of a core (its own; PostgreSQL's for it), statements a second",
+    "a dispatcher with nothing pending: percent of a core (its own; PostgreSQL's for it), statements per second",
     "",
     _sides,
     (
         at_most(1, "idle.daemon", "% of a core"),
         at_most(5, "idle.statements", "/s"),
     ),
-    "each loop that looks by itself asks at every poll; what PostgreSQL takes to answer is idle.server, without a goal",
+    "each polling loop runs its own query; PostgreSQL's share is idle.server, without a goal",
 )

@@ -16,7 +16,7 @@ def _sides(world: World) -> Iterator[Mapping[str, Side]]:
 
     def intake() -> float:
         with world.database(world.recorded(events)) as url:
-            return processes.take_in(world, url)
+            return processes.run_intake(world, url)
 
     yield {"intake": intake, "g2": lambda: yardsticks.g2(world, events)}
 
@@ -27,5 +27,5 @@ INTAKE = Measurement(
     "events/s",
     _sides,
     (at_least(0.25, "intake", "g2"),),
-    "what an event leaves behind: two deliveries, a facet and its indexes, where the bare loop writes one receipt",
+    "the rows of an event: two deliveries, a profile fragment and its indexes, where the bare loop writes one receipt",
 )

@@ -1,4 +1,4 @@
-"""Delivering to Meta: a drain by itself, with intake before it, and with latency at Meta."""
+"""Delivery to Meta: a drain alone, together with intake, and with latency at Meta."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SECONDS_AWAY = 0.1
 
 
 def drain(world: World, latency: float = 0.0) -> float:
-    """Deliver the plan's events out of a fresh database."""
+    """Deliver the plan's events from a fresh database."""
     events = world.plan.events
-    with world.database(world.taken_in(events)) as url:
+    with world.database(world.after_intake(events)) as url:
         rate = processes.drain(world, url, "meta", events, latency=latency)
         taken, settled = world.sink.events("meta"), processes.delivered(url, "meta")
         assert settled == taken, f"{settled} receipts for {taken} events taken"
@@ -61,15 +61,15 @@ DRAIN = Measurement(
         at_least(5, "dispatcher", "pgqueuer"),
         at_least(5, "dispatcher", "procrastinate"),
     ),
-    "one process of Python: claiming (JSON to objects), building and settling take turns on one core",
+    "one Python process: claiming (JSON to objects), building and settling share one core",
 )
 TOGETHER = Measurement(
     "together",
-    "recorded to accepted by Meta: intake and delivery at once, one dispatcher (GA4 is owed too, and paused)",
+    "recorded to accepted by Meta: intake and delivery at once, one dispatcher (deliveries to GA4 are paused)",
     "events/s",
     _together,
     (at_least(3, "dispatcher", "pgqueuer"),),
-    "one process of Python does intake and delivery on one core",
+    "one Python process does intake and delivery on one core",
 )
 LATENCY = Measurement(
     "latency_meta",
@@ -77,5 +77,5 @@ LATENCY = Measurement(
     "events/s",
     _latency,
     (at_least(0.8, "far", "near"),),
-    "how many requests are under way at once",
+    "the number of concurrent requests",
 )

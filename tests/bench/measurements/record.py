@@ -1,4 +1,4 @@
-"""What `record` costs the CRM: alone and beside others, in bulk, and in a business transaction beside pgqueuer's enqueue."""
+"""The cost of `record` for the CRM: on one and more connections, in bulk, and compared with pgqueuer's enqueue."""
 
 from __future__ import annotations
 
@@ -134,25 +134,25 @@ def _most(way: str, connections: int) -> Goal:
 
 SINGLE = Measurement(
     "record",
-    "one conversion a transaction: outbox.record (sealing included), the SQL function, a plain INSERT of the same bytes",
+    "one conversion per transaction: outbox.record (with sealing), the SQL function, a plain INSERT of the same bytes",
     "transactions/s",
     _single,
     tuple(_most(way, number) for way in ("sql", "record") for number in CONNECTIONS),
-    "sealing is Python's; the function takes the JSON apart, checks it, and owes its intake",
+    "sealing is done in Python; the function parses and checks the JSON, and enqueues the event for intake",
 )
 BULK_RECORD = Measurement(
     "record_many",
-    f"{BULK} conversions in one call, sealed before (sql) and in it (record), against COPY of the same bytes",
+    f"{BULK} conversions in one call, sealed before (sql) or in it (record), against COPY of the same bytes",
     "events/s",
     _bulk,
     (at_least(0.5, "sql", "copy"), at_least(0.5, "record", "copy")),
-    "record: sealing in Python is slower than COPY is; sql: an event has two indexes and owes intake, and its JSON is taken apart",
+    "record: sealing in Python is slower than COPY; sql: an event has two indexes, is enqueued for intake, and its JSON is parsed",
 )
 BESIDE = Measurement(
     "record_beside",
-    "what the call adds to a business transaction (p50): outbox.record, pgqueuer's enqueue, both on psycopg",
+    "the time that the call adds to a business transaction (p50): outbox.record, pgqueuer's enqueue, both on psycopg",
     "ms",
     _beside,
     (Goal("record ≤ a third of pgqueuer", lambda values: values["record"] / values["pgqueuer"], most=1 / 3),),
-    "both on one psycopg connection; sealing is Python's, the rest is one statement",
+    "both on one psycopg connection; sealing is done in Python, the rest is one statement",
 )

@@ -1,7 +1,7 @@
 """pgqueuer doing the same work, as its documentation advises: asyncpg, one connection for the manager, `pgq autovac`'s
-settings, uvloop, a large batch. Each job's payload is the ready body of one request: it resolves nobody, builds nothing.
+settings, uvloop, a large batch. Each job's payload is the prepared body of one request: no identity resolution, no building.
 
-    python -m tests.bench.peers.pgqueuer DATABASE_URL ADDRESS BODIES      prints jobs a second
+    python -m tests.bench.peers.pgqueuer DATABASE_URL ADDRESS BODIES      prints jobs per second
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ENQUEUED_AT_ONCE = 5000
 
 
 async def run(url: str, address: str, bodies: list[bytes]) -> float:
-    """Enqueue a job for each body, then work all of them off; give jobs a second of the latter."""
+    """Enqueue a job for each body, then process all of them; return jobs per second of the latter."""
     connection = await asyncpg.connect(url)
     queries = Queries(AsyncpgDriver(connection))
     await queries.install()
@@ -44,7 +44,7 @@ async def run(url: str, address: str, bodies: list[bytes]) -> float:
                 assert answer.status < 300
             times.append(time.perf_counter())
 
-        # From the first job's beginning to the last one's end: neither its start nor its way out counts.
+        # Measured from the first job's beginning to the last one's end: the manager's start and shutdown do not count.
         await manager.run(batch_size=BATCH, mode=QueueExecutionMode.drain, dequeue_timeout=timedelta(seconds=1))
     await connection.close()
     return len(bodies) / (max(times) - min(times))

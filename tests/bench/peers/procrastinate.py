@@ -1,7 +1,7 @@
 """procrastinate doing the same work, as its documentation advises: asynchronous tasks, jobs deferred in batches, fifty at
-once, done jobs deleted. Each job's argument is the ready body of one request: it resolves nobody, builds nothing.
+once, done jobs deleted. Each job's argument is the prepared body of one request: no identity resolution, no building.
 
-    python -m tests.bench.peers.procrastinate DATABASE_URL ADDRESS BODIES      prints jobs a second
+    python -m tests.bench.peers.procrastinate DATABASE_URL ADDRESS BODIES      prints jobs per second
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DEFERRED_AT_ONCE = 1000
 
 
 async def run(url: str, address: str, bodies: list[str]) -> float:
-    """Defer a job for each body, then work all of them off; give jobs a second of the latter."""
+    """Defer a job for each body, then process all of them; return jobs per second of the latter."""
     app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=url))
     times: list[float] = []
     async with app.open_async(), aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=REQUESTS)) as session:

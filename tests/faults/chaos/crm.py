@@ -1,4 +1,4 @@
-"""The CRM: business transactions that record conversions, through SQL and through Python, while everything fails."""
+"""The CRM: business transactions that record conversions, in SQL and in Python, while everything fails."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SALE = "INSERT INTO sale (event_id) VALUES ({}) ON CONFLICT DO NOTHING"
 
 
 class Conversion(NamedTuple):
-    """What happened to one customer, on whose browser; who signs in with it merges what was sent before."""
+    """A conversion of one customer, with their browser; an event with an account merges what was sent before."""
 
     event_id: str
     name: str
@@ -49,7 +49,7 @@ class Conversion(NamedTuple):
 
 
 class Transaction(NamedTuple):
-    """One business transaction of a writer, at most `at` seconds after the beginning."""
+    """One business transaction of a writer, no earlier than `at` seconds after the beginning."""
 
     at: float
     conversions: list[Conversion]
@@ -58,7 +58,7 @@ class Transaction(NamedTuple):
 
 @dataclass
 class Crm:
-    """Two writers with a connection each. A broken one is replaced and its transaction made again, with the same ids."""
+    """Two writers with a connection each. A broken connection is replaced and its transaction repeated with the same ids."""
 
     plan: Plan
     url: str
@@ -69,7 +69,7 @@ class Crm:
         self.transactions = {writer: list(transactions(self.plan, writer)) for writer in ("sql", "python")}
 
     def conversions(self, *, rolled_back: bool = False) -> dict[str, str]:
-        """Give event id and name of everything that was, or was not, to be kept."""
+        """Return event id and name of every conversion that must be kept, or that was rolled back."""
         return {
             conversion.event_id: conversion.name
             for made in self.transactions.values()
@@ -83,7 +83,7 @@ class Crm:
         self._stop.set()
 
     def write(self, writer: str) -> None:
-        """Record everything that one writer has to record, in good time."""
+        """Record all transactions of one writer at their times."""
         began = time.monotonic()
         write = _Sql(self.url) if writer == "sql" else _Python(self.url)
         for transaction in self.transactions[writer]:
@@ -99,32 +99,32 @@ class Crm:
 
 
 def transactions(plan: Plan, writer: str) -> Iterator[Transaction]:
-    """Draw a writer's transactions: all of its half of the events by the time that the last blow falls."""
-    lots = random.Random(f"{plan.seed} {writer}")
+    """Draw a writer's transactions: its half of the events, spread over the time of the disruptions."""
+    rng = random.Random(f"{plan.seed} {writer}")
     numbers = range(plan.events // 2, plan.events) if writer == "python" else range(plan.events // 2)
     made, lost = 0, 0
     while made < len(numbers):
         at = plan.seconds * made / len(numbers)
-        size = min(lots.randint(1, 20), len(numbers) - made)
-        if lots.random() < ROLLED_BACK:
-            gone = [_draw(lots, f"{writer}-lost-", number) for number in range(lost, lost + size)]
+        size = min(rng.randint(1, 20), len(numbers) - made)
+        if rng.random() < ROLLED_BACK:
+            gone = [_draw(rng, f"{writer}-lost-", number) for number in range(lost, lost + size)]
             yield Transaction(at, gone, is_rolled_back=True)
             lost += size
         else:
-            kept = [_draw(lots, "e", number) for number in numbers[made : made + size]]
+            kept = [_draw(rng, "e", number) for number in numbers[made : made + size]]
             yield Transaction(at, kept, is_rolled_back=False)
             made += size
 
 
-def _draw(lots: random.Random, prefix: str, number: int) -> Conversion:
-    (name,) = lots.choices(list(NAMES), list(NAMES.values()))
+def _draw(rng: random.Random, prefix: str, number: int) -> Conversion:
+    (name,) = rng.choices(list(NAMES), list(NAMES.values()))
     customer = number // EVENTS_A_CUSTOMER
     account_id = None if name in ANONYMOUS else f"{prefix}account-{customer}"
     return Conversion(f"{prefix}{number:06}", name, f"{prefix}handl-{customer}", account_id)
 
 
 class _Sql:
-    """A writer of any language: a plain connection, the SQL function, persons in the clear."""
+    """A writer in any language: a plain connection, the SQL function, unsealed persons."""
 
     def __init__(self, url: str) -> None:
         self._url = url

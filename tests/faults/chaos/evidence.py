@@ -1,4 +1,4 @@
-"""What is known after a run: from the logs in the database, the sandbox's ledger, and what the processes said."""
+"""The evidence of a run: from the logs in the database, the sandbox's ledger, and the log lines of the processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Place = tuple[str, str]
 """An event id and a destination's name."""
 
 NO_EVENT = "(user data)"
-"""What the sandbox calls a person of whom GA4 is told without an event."""
+"""The sandbox's name for user data that is sent to GA4 without an event."""
 
 EVENTS = "SELECT event_id FROM outbox.event"
 SALES = "SELECT event_id FROM sale"
@@ -41,8 +41,8 @@ SECRETS = re.compile(f"{META_TOKEN}|{GA4_SECRET}|@example\\.com|35799123456")
 
 
 @dataclass
-class Struck:
-    """A blow that fell: when it fell and was over, and when what the victim held was back in the queues."""
+class Incident:
+    """A disruption that happened: when it began and ended, and when the victim's deliveries were back in the queues."""
 
     kind: str
     at: float
@@ -63,7 +63,7 @@ class Receipt(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """A try that did not end it."""
+    """A try that did not end the delivery."""
 
     revision: int
     number: int
@@ -72,8 +72,8 @@ class Attempt(NamedTuple):
 
 
 @dataclass
-class Said:
-    """What the dispatchers said, counted; what they should not have said, word for word."""
+class LogFindings:
+    """The dispatchers' log lines: counts of all, and the full text of those that should not be there."""
 
     lines: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Said:
                 self.wrong.append(f"{log}: {line}")
                 continue
             self.lines[entry["event"]] += 1
-            # A destination that says no is struck, and an operator should hear of it.
+            # A halted destination is an intended fault, and an operator must be informed of it.
             if entry["level"] not in {"info", "warning"} and entry["event"] != "destination changed state":
                 self.wrong.append(f"{log}: {line}")
             if entry["event"].startswith("leases expired"):
@@ -103,10 +103,10 @@ class Said:
 
 @dataclass(kw_only=True)
 class Evidence:
-    """All of it, in plain values."""
+    """All evidence, in plain values."""
 
     plan: Plan
-    struck: list[Struck]
+    incidents: list[Incident]
     seconds: dict[str, float]
     kept: dict[str, str]
     rolled_back: dict[str, str]
@@ -122,13 +122,15 @@ class Evidence:
     requests: dict[str, int]
     faults: dict[str, Counter[str]]
     stops: list[tuple[str, list[str], int | None, float]]
-    said: Said
+    logs: LogFindings
     server_errors: Counter[str]
-    deaf: list[str]
+    unresponsive: list[str]
 
     @classmethod
-    async def gather(cls, run: Run, *, began: float, calm_at: float, drained_at: float, deaf: list[str]) -> Evidence:
-        """Ask everybody, when all is over."""
+    async def gather(
+        cls, run: Run, *, began: float, calm_at: float, drained_at: float, unresponsive: list[str]
+    ) -> Evidence:
+        """Collect the evidence when everything has ended."""
         receipts: defaultdict[Place, list[Receipt]] = defaultdict(list)
         for event_id, destination, *receipt in await run.ask(RECEIPTS):
             receipts[event_id, destination].append(Receipt(*receipt))
@@ -137,13 +139,13 @@ class Evidence:
             attempts[event_id, destination].append(Attempt(*attempt))
         tables = ("intake", "raw", "delivery", "lease", "merge")
         faults = await run.sandbox.read("/faults")
-        said = Said()
+        logs = LogFindings()
         dispatchers = [*run.fleet.ended, *run.fleet.living]
         for one in dispatchers:
-            said.read(one.log.name, one.log.read_text())
+            logs.read(one.log.name, one.log.read_text())
         return cls(
             plan=run.plan,
-            struck=run.struck,
+            incidents=run.incidents,
             seconds={"chaos": calm_at - began, "drain": drained_at - calm_at},
             kept=run.crm.conversions(),
             rolled_back=run.crm.conversions(rolled_back=True),
@@ -164,19 +166,19 @@ class Evidence:
                 for destination, name, event_id, times in await run.sandbox.lines("/ledger/unacknowledged")
                 if name != NO_EVENT
             },
-            requests={name: told["requests"] for name, told in faults.items()},
-            faults={name: Counter(told["injected"]) for name, told in faults.items()},
+            requests={name: fault["requests"] for name, fault in faults.items()},
+            faults={name: Counter(fault["injected"]) for name, fault in faults.items()},
             stops=[
                 (one.log.name, [number.name for number in one.signals], one.code, one.stopped_in) for one in dispatchers
             ],
-            said=said,
+            logs=logs,
             server_errors=server_errors((run.server.data.parent / "postgres.log").read_text()),
-            deaf=deaf,
+            unresponsive=unresponsive,
         )
 
 
 def server_errors(text: str) -> Counter[str]:
-    """Count what PostgreSQL refused, by its words. What a dispatcher cancels when it is told to stop is no error."""
+    """Count PostgreSQL's errors by message. A statement that a dispatcher cancels on SIGTERM is not an error."""
     errors = Counter(re.findall(r" (?:ERROR|PANIC):  (.*)", text))
     del errors["canceling statement due to user request"]
     return errors

@@ -1,4 +1,4 @@
-"""What will happen in a run, drawn from its seed: who is struck when, and how the destinations fail. Pure."""
+"""The plan of a run, drawn from its seed: which disruption happens when, and how the destinations fail. Pure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ META_TOKEN = "chaos-meta-token"
 GA4_SECRET = "chaos-ga4-secret"
 LEASE_SECONDS = 5
 REJECTED_OF = 97
-"""Meta refuses an event whose id has a checksum that this divides."""
+"""Meta refuses an event if the checksum of its id is divisible by this."""
 
-EVERY = {"kill": 4.0, "terminate": 10.0, "cut": 6.0, "restart": 18.0, "crash": 24.0, "weather": 2.9}
-"""Seconds between two blows of a kind.
+EVERY = {"kill": 4.0, "terminate": 10.0, "cut": 6.0, "restart": 18.0, "crash": 24.0, "fault_set": 2.9}
+"""Seconds between two disruptions of a kind.
 
 kill: SIGKILL to a dispatcher. terminate: SIGTERM to one. cut: pg_terminate_backend for all of the dispatchers' connections.
-restart: PostgreSQL is stopped fast and started. crash: it is stopped at once, and recovers. weather: other faults at the
-destinations.
+restart: PostgreSQL is stopped fast and started. crash: it is stopped immediately, and recovers. fault_set: other faults at
+the destinations.
 """
 
-# How often a request meets a fault. Meta takes a thousand events in one, GA4 hardly more than one.
+# The rates of faults per request. A request to Meta has up to a thousand events, one to GA4 hardly more than one.
 META = {
     "reset_before": 0.03,
     "http_500": 0.04,
@@ -45,7 +45,7 @@ GA4 = {
     "throttled": 0.002,
     "slow": 0.01,
 }
-WEATHERS: tuple[dict[str, dict[str, Any]], ...] = (
+FAULT_SETS: tuple[dict[str, dict[str, Any]], ...] = (
     {"meta": {"rates": META}, "ga4": {"rates": GA4}},
     {
         "meta": {"rates": {"reset_after_accept": 0.3, "hang_after_accept": 0.2, "garbage": 0.2}},
@@ -68,7 +68,7 @@ ALWAYS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How long and how hard. The same plan draws the same blows; what they meet depends on the machine."""
+    """The length and intensity of a run. The same plan draws the same disruptions; their effects depend on the machine."""
 
     events: int = 1500
     dispatchers: int = 3
@@ -77,33 +77,35 @@ class Plan:
     fsync: bool = False
 
 
-class Blow(NamedTuple):
-    """Something that is done to the system, `at` seconds after the beginning."""
+class Disruption(NamedTuple):
+    """One disruption, `at` seconds after the beginning."""
 
     at: float
     kind: str
-    weather: dict[str, dict[str, Any]] | None = None
+    fault_set: dict[str, dict[str, Any]] | None = None
 
 
-def blows(plan: Plan) -> list[Blow]:
-    """Draw all blows in order; of each kind at least one."""
-    lots = random.Random(plan.seed)
-    drawn: list[Blow] = []
+def disruptions(plan: Plan) -> list[Disruption]:
+    """Draw all disruptions in order; of each kind at least one."""
+    rng = random.Random(plan.seed)
+    drawn: list[Disruption] = []
     for kind, every in EVERY.items():
         count = max(1, round(plan.seconds / every))
-        drawn += [Blow(plan.seconds / count * (number + lots.random()), kind) for number in range(count)]
-    weathers = cycle(lots.sample(WEATHERS, len(WEATHERS)))
+        drawn += [Disruption(plan.seconds / count * (number + rng.random()), kind) for number in range(count)]
+    fault_sets = cycle(rng.sample(FAULT_SETS, len(FAULT_SETS)))
     return [
-        blow._replace(weather=faults(next(weathers), lots.randrange(2**31))) if blow.kind == "weather" else blow
-        for blow in sorted(drawn)
+        disruption._replace(fault_set=faults(next(fault_sets), rng.randrange(2**31)))
+        if disruption.kind == "fault_set"
+        else disruption
+        for disruption in sorted(drawn)
     ]
 
 
-def faults(weather: dict[str, dict[str, Any]], seed: int) -> dict[str, dict[str, Any]]:
-    """Give a weather as the sandbox takes it; an empty one is calm."""
-    return {name: {"seed": seed, **always, **weather.get(name, {})} for name, always in ALWAYS.items()}
+def faults(fault_set: dict[str, dict[str, Any]], seed: int) -> dict[str, dict[str, Any]]:
+    """Return a fault set in the form that the sandbox takes; an empty one has no random faults."""
+    return {name: {"seed": seed, **always, **fault_set.get(name, {})} for name, always in ALWAYS.items()}
 
 
 def is_rejected(event_id: str) -> bool:
-    """Tell whether Meta refuses this event whenever it comes."""
+    """Return whether Meta always refuses this event."""
     return crc32(event_id.encode()) % REJECTED_OF == 0

@@ -1,4 +1,4 @@
-"""The processes of a run: PostgreSQL, the sandbox, and dispatchers that somebody starts again whenever one ends."""
+"""The processes of a run: PostgreSQL, the sandbox, and dispatchers that are restarted whenever one ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OUTBOX = Path(sys.executable).with_name("outbox")
 
 
 def postgres(folder: Path, plan: Plan) -> embedded_postgres.Server:
-    """Give a server whose address stays the same, whenever it is started."""
+    """Return a server whose address stays the same after a restart."""
     home = folder / "postgres"
     home.mkdir(mode=0o755)
     return embedded_postgres.Server(home, options={} if plan.fsync else {"fsync": "off"}, port=settled_port())
@@ -41,21 +41,21 @@ class Sandbox:
     @classmethod
     @asynccontextmanager
     async def running(cls) -> AsyncIterator[Sandbox]:
-        """Start it, and stop it at the end."""
+        """Start the sandbox, and stop it at the end."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "dispatcher.sandbox", "--port", "0", cwd=ROOT, stdout=asyncio.subprocess.PIPE
         )
         try:
             assert process.stdout
-            said = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+            line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
             async with aiohttp.ClientSession() as http:
-                yield cls(said.split()[-1], http)
+                yield cls(line.split()[-1], http)
         finally:
             process.terminate()
             await process.wait()
 
     async def follow(self, plans: dict[str, dict[str, Any]]) -> None:
-        """Let both destinations fail by these plans from now on."""
+        """Make both destinations fail according to these plans from now on."""
         async with self._http.put(f"{self.url}/faults", json=plans) as answer:
             assert answer.status == 200, await answer.text()
 
@@ -72,7 +72,7 @@ class Sandbox:
 
 @dataclass(eq=False)
 class Dispatcher:
-    """One `outbox dispatch`: what it said, which signals it got, how it ended."""
+    """One `outbox dispatch`: its log, the signals sent to it, and its exit."""
 
     process: asyncio.subprocess.Process
     log: Path
@@ -83,36 +83,36 @@ class Dispatcher:
 
     @classmethod
     async def start(cls, environment: dict[str, str], log: Path) -> Dispatcher:
-        """Start one; its log goes to a file."""
-        with log.open("w") as said:
+        """Start a dispatcher that logs to a file."""
+        with log.open("w") as file:
             process = await asyncio.create_subprocess_exec(
-                OUTBOX, "dispatch", "--port", "0", cwd=log.parent, env=environment, stderr=said
+                OUTBOX, "dispatch", "--port", "0", cwd=log.parent, env=environment, stderr=file
             )
         return cls(process, log)
 
     @property
     def health(self) -> str | None:
-        """The address of its health; None while it is not at work yet."""
+        """The address of its health endpoints; None until it has started to work."""
         for line in self.log.read_text().splitlines():
             if "health is served" in line:
                 return str(json.loads(line)["address"])
         return None
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal, if it still lives."""
+        """Send a signal if the process is still running."""
         if self.process.returncode is None:
             self.signals.append(number)
             self.signalled_at = time.time()
             self.process.send_signal(number)
 
     async def wait(self) -> None:
-        """Wait for its end."""
+        """Wait for the process to end."""
         self.code = await self.process.wait()
         self.stopped_in = time.time() - self.signalled_at if self.signals else 0
 
 
 class Fleet:
-    """So many dispatchers at once. One that ends is replaced, as a supervisor does it."""
+    """A number of concurrent dispatchers. One that ends is replaced, as by a supervisor."""
 
     def __init__(self, plan: Plan, database_url: str, sandbox: Sandbox, folder: Path) -> None:
         self.ended: list[Dispatcher] = []
@@ -134,11 +134,11 @@ class Fleet:
 
     @property
     def at_work(self) -> list[Dispatcher]:
-        """Those that have begun to deliver and were not told to stop."""
+        """The dispatchers that have begun to deliver and got no signal."""
         return [one for one in self.living if not one.signals and one.health]
 
     def start(self) -> None:
-        """Start all."""
+        """Start all dispatchers."""
         self._keepers = [asyncio.create_task(self._keep()) for _ in range(self._size)]
 
     async def _keep(self) -> None:
@@ -151,14 +151,14 @@ class Fleet:
             self.ended.append(one)
 
     async def stop(self) -> None:
-        """Tell all to stop, and wait until they have."""
+        """Stop all dispatchers, and wait until they have ended."""
         self._is_closing = True
         for one in self.living:
             one.send(signal.SIGTERM)
         await asyncio.wait(self._keepers, timeout=40)
 
     async def kill(self) -> None:
-        """End whatever is left."""
+        """Kill the remaining dispatchers."""
         self._is_closing = True
         for one in self.living:
             one.send(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""One run: everything is started, struck, left in peace, and asked what became of it."""
+"""One run: start everything, disrupt it, let it recover, and collect the evidence."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ import psycopg
 from dispatcher.database import embedded_postgres, migrations
 from tests.faults.chaos import plan as planned
 from tests.faults.chaos.crm import Crm
-from tests.faults.chaos.evidence import Evidence, Struck
-from tests.faults.chaos.plan import Blow, Plan, blows
+from tests.faults.chaos.evidence import Evidence, Incident
+from tests.faults.chaos.plan import Disruption, Plan, disruptions
 from tests.faults.chaos.processes import Dispatcher, Fleet, Sandbox, postgres
 from tests.support.clock import Clock
 
@@ -34,22 +34,22 @@ SELECT (SELECT count(*) FROM outbox.intake) + (SELECT count(*) FROM outbox.lease
        extract(epoch FROM min(due_at) - outbox.clock())
 FROM (SELECT due_at FROM outbox.delivery UNION ALL SELECT due_at FROM outbox.merge) AS pending
 """
-"""What is under way, what is queued, and in how many seconds the first of it is due."""
+"""The number in progress, the number queued, and the seconds until the first of these is due."""
 HELD = "SELECT count(*) FROM outbox.lease WHERE holder LIKE %s"
 CUT = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'outbox-dispatch%'
 """
 
 
-async def chaos(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Evidence:
-    """Carry out a plan in a folder of its own; give what is known afterwards."""
+async def chaos(plan: Plan, report: Callable[[str], None] = lambda _: None) -> Evidence:
+    """Carry out a plan in its own folder; return the evidence."""
     with _folder() as folder:
         server = postgres(folder, plan)
         try:
             await asyncio.to_thread(server.start)
             await asyncio.to_thread(migrations.upgrade, server.url)
             async with Sandbox.running() as sandbox:
-                return await Run(plan, folder, server, sandbox, say).carry_out()
+                return await Run(plan, folder, server, sandbox, report).carry_out()
         finally:
             if server.is_running():
                 server.stop("immediate")
@@ -66,24 +66,29 @@ def _folder() -> Iterator[Path]:
 
 
 class Run:
-    """A plan, while it is carried out."""
+    """A plan in execution."""
 
     def __init__(
-        self, plan: Plan, folder: Path, server: embedded_postgres.Server, sandbox: Sandbox, say: Callable[[str], None]
+        self,
+        plan: Plan,
+        folder: Path,
+        server: embedded_postgres.Server,
+        sandbox: Sandbox,
+        report: Callable[[str], None],
     ) -> None:
         self.plan = plan
         self.url = server.url
         self.server = server
         self.sandbox = sandbox
-        self.say = say
+        self.report = report
         self.fleet = Fleet(plan, self.url, sandbox, folder)
         self.crm = Crm(plan, self.url)
-        self.struck: list[Struck] = []
-        self.lots = random.Random(plan.seed + 1)
+        self.incidents: list[Incident] = []
+        self.rng = random.Random(plan.seed + 1)
         self.restarting = asyncio.Lock()
 
     async def carry_out(self) -> Evidence:
-        """From the first start to the last stop."""
+        """Run from the first start to the last stop."""
         await self.ask("CREATE TABLE sale (event_id text PRIMARY KEY)")
         await self.sandbox.follow(planned.faults({}, self.plan.seed))
         async with AsyncExitStack() as stack:
@@ -92,49 +97,51 @@ class Run:
             self.fleet.start()
             await self.wait_for(lambda: len(self.fleet.at_work) == self.plan.dispatchers, 120)
             began = time.time()
-            self.say(f"{self.plan.dispatchers} dispatchers at work; {self.plan.seconds:.0f} s of chaos begin")
+            self.report(f"{self.plan.dispatchers} dispatchers are working; starting {self.plan.seconds:.0f} s of chaos")
             writers = [asyncio.to_thread(self.crm.write, writer) for writer in ("sql", "python")]
-            await asyncio.gather(self.strike(), *writers)
+            await asyncio.gather(self.disrupt(), *writers)
             calm_at = time.time()
-            self.say("calm; what is owed is delivered")
+            self.report("chaos ended; delivering what is pending")
             await self.sandbox.follow(planned.faults({}, self.plan.seed))
-            with suppress(TimeoutError):  # what is left then is for the verdict
+            with suppress(TimeoutError):  # what is left then breaks a promise
                 await self.drain()
             drained_at = time.time()
-            # Who was told to stop in the last moment has ended by then, and been replaced.
+            # A dispatcher that got SIGTERM at the last moment has ended by then, and been replaced.
             await self.wait_for(lambda: len(self.fleet.at_work) == self.plan.dispatchers, 120)
-            deaf = [name for one in self.fleet.at_work if (name := await self.deafness(one))]
+            unresponsive = [name for one in self.fleet.at_work if (name := await self.unresponsiveness(one))]
             await self.fleet.stop()
-            return await Evidence.gather(self, began=began, calm_at=calm_at, drained_at=drained_at, deaf=deaf)
+            return await Evidence.gather(
+                self, began=began, calm_at=calm_at, drained_at=drained_at, unresponsive=unresponsive
+            )
 
-    async def strike(self) -> None:
-        """Do everything that is planned, at its time, and wait for what it leaves behind."""
+    async def disrupt(self) -> None:
+        """Cause every planned disruption at its time, and wait for their effects to end."""
         began = time.monotonic()
         async with asyncio.TaskGroup() as effects:
-            for blow in blows(self.plan):
-                await asyncio.sleep(max(0.0, began + blow.at - time.monotonic()))
-                effects.create_task(self.fall(blow))
+            for disruption in disruptions(self.plan):
+                await asyncio.sleep(max(0.0, began + disruption.at - time.monotonic()))
+                effects.create_task(self.apply(disruption))
 
-    async def fall(self, blow: Blow) -> None:
-        """Let one blow fall."""
-        match blow.kind:
+    async def apply(self, disruption: Disruption) -> None:
+        """Cause one disruption."""
+        match disruption.kind:
             case "kill":
                 await self.kill()
             case "terminate":
                 if at_work := self.fleet.at_work:
-                    self.struck.append(Struck("terminate", time.time()))
-                    self.lots.choice(at_work).send(signal.SIGTERM)
+                    self.incidents.append(Incident("terminate", time.time()))
+                    self.rng.choice(at_work).send(signal.SIGTERM)
             case "cut":
-                self.struck.append(Struck("cut", time.time()))
+                self.incidents.append(Incident("cut", time.time()))
                 await self.ask(CUT)
             case "restart" | "crash":
-                await self.restart(blow.kind)
-            case "weather":
-                assert blow.weather
-                await self.sandbox.follow(blow.weather)
+                await self.restart(disruption.kind)
+            case "fault_set":
+                assert disruption.fault_set
+                await self.sandbox.follow(disruption.fault_set)
 
     async def kill(self) -> None:
-        """Kill a dispatcher at work, one that holds a lease if there is one; see when its work is back."""
+        """Kill a working dispatcher, preferably one with a lease; measure when its deliveries are back in the queues."""
         holders = ""
         if not self.restarting.locked():
             holders = " ".join(holder for (holder,) in await self.ask("SELECT DISTINCT holder FROM outbox.lease"))
@@ -142,28 +149,28 @@ class Run:
         if not at_work:  # on a slow machine all may still be starting
             return
         busy = [one for one in at_work if f":{one.process.pid}:" in holders]
-        victim = self.lots.choice(busy or at_work)
-        struck = Struck("kill", time.time())
-        self.struck.append(struck)
+        victim = self.rng.choice(busy or at_work)
+        incident = Incident("kill", time.time())
+        self.incidents.append(incident)
         victim.send(signal.SIGKILL)
         mark = f"%:{victim.process.pid}:%"
         while (await self.ask(HELD, (mark,)))[0][0]:
-            struck.held = True
-            struck.back_at = time.time()
+            incident.held = True
+            incident.back_at = time.time()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def restart(self, kind: str) -> None:
-        """Stop PostgreSQL, leave it down for a moment, start it."""
+        """Stop PostgreSQL, wait up to two seconds, and start it again."""
         async with self.restarting:
-            struck = Struck(kind, time.time())
+            incident = Incident(kind, time.time())
             await asyncio.to_thread(self.server.stop, "fast" if kind == "restart" else "immediate")
-            await asyncio.sleep(self.lots.uniform(0, 2))
+            await asyncio.sleep(self.rng.uniform(0, 2))
             await asyncio.to_thread(self.server.start)
-            struck.over_at = time.time()
-            self.struck.append(struck)
+            incident.over_at = time.time()
+            self.incidents.append(incident)
 
     async def drain(self) -> None:
-        """Wait until nothing is owed; where all that is owed waits for a later try, move the clock on to that."""
+        """Wait until nothing is pending. If everything pending waits for a later try, move the clock on to that."""
         async with asyncio.timeout(DRAIN_SECONDS):
             with psycopg.connect(self.url, autocommit=True) as connection:
                 clock = Clock(connection)
@@ -175,10 +182,10 @@ class Run:
                         clock.move(seconds=float(wait) + LEAP_SECONDS)
                     await asyncio.sleep(LOOK_SECONDS)
 
-    async def deafness(self, one: Dispatcher) -> str | None:
-        """Say what is wrong with a dispatcher that looks alive and takes nothing.
+    async def unresponsiveness(self, one: Dispatcher) -> str | None:
+        """Return a description of a dispatcher that is running but claims nothing, or None if it is fine.
 
-        One with nothing to do asks for work every 15 s, for each destination at a time of its own.
+        An idle one asks for work every 15 s, for each destination at a different time.
         """
         awake: set[str] = set()
         async with aiohttp.ClientSession() as http:
@@ -193,7 +200,7 @@ class Run:
         return f"{one.log.name}: {ready}"
 
     async def ask(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-        """Ask the database, for as long as it takes until it answers."""
+        """Query the database, and repeat until it answers."""
         async with asyncio.timeout(60):
             while True:
                 try:
@@ -214,5 +221,5 @@ class Run:
 
 
 def is_awake(state: dict[str, Any]) -> bool:
-    """Tell whether a destination that runs was asked for work just now."""
+    """Return whether work for a running destination was claimed within the last seconds."""
     return state["last_claim_seconds"] is not None and state["last_claim_seconds"] < CLAIMED_SECONDS

@@ -1,4 +1,4 @@
-"""The figures of a run as tables in Markdown."""
+"""The results of a run as Markdown tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from tests.faults.chaos.evidence import Evidence
-from tests.faults.chaos.verdict import Promise, ga4_doubles, meta_repeats, uncertain
+from tests.faults.chaos.promises import Promise, ga4_doubles, meta_repeats, uncertain
 
 FAULTS = {
     "http_500": "500",
@@ -16,14 +16,14 @@ FAULTS = {
     "throttled": "throttled",
     "token_invalid": "token refused",
     "reset_before": "connection reset before the request is read",
-    "reset_after_accept": "taken, connection reset",
-    "hang_after_accept": "taken, no answer",
-    "garbage": "taken, response not understood",
-    "wrong_received_count": "taken, wrong `events_received`",
-    "slow": "taken, answered late",
+    "reset_after_accept": "accepted, connection reset",
+    "hang_after_accept": "accepted, no response",
+    "garbage": "accepted, malformed response",
+    "wrong_received_count": "accepted, wrong `events_received`",
+    "slow": "accepted, slow response",
     "reject": "refused for good",
 }
-BLOWS = {
+DISRUPTIONS = {
     "kill": "dispatcher killed (SIGKILL)",
     "terminate": "dispatcher stopped (SIGTERM)",
     "cut": "all connections of the dispatchers terminated",
@@ -33,8 +33,8 @@ BLOWS = {
 
 
 def tables(seen: Evidence, promises: Sequence[Promise]) -> str:
-    """Give all tables, one after the other."""
-    return "\n\n".join([_summary(seen), _blows(seen), _faults(seen), _promises(promises)])
+    """Return all tables, one after the other."""
+    return "\n\n".join([_summary(seen), _disruptions(seen), _faults(seen), _promises(promises)])
 
 
 def _summary(seen: Evidence) -> str:
@@ -45,36 +45,36 @@ def _summary(seen: Evidence) -> str:
     rows = [
         ("events recorded, by two writers, in SQL and in Python", len(seen.kept)),
         ("recorded in transactions that were rolled back", len(seen.rolled_back)),
-        ("transactions repeated by the writers, their connection being lost", seen.repeated),
+        ("transactions repeated by the writers after a lost connection", seen.repeated),
         (
-            "deliveries owed: delivered / dead / skipped",
+            "deliveries: delivered / failed / skipped",
             " / ".join(str(counts[o]) for o in ("delivered", "failed", "skipped")),
         ),
         ("requests to Meta / GA4", f"{seen.requests['meta']} / {seen.requests['ga4']}"),
-        ("seconds of chaos / until all was delivered after it", "{chaos:.0f} / {drain:.0f}".format(**seen.seconds)),
-        ("times that a delivery came back from a lease that expired", reclaimed),
-        ("settlements that came after the lease was lost, and changed nothing", seen.said.fenced_off),
+        ("seconds of chaos / from its end until all was delivered", "{chaos:.0f} / {drain:.0f}".format(**seen.seconds)),
+        ("deliveries reclaimed from expired leases", reclaimed),
+        ("settlements after the lease was lost, which changed nothing", seen.logs.fenced_off),
         ("events with an uncertain attempt at Meta / GA4", f"{doubtful['meta']} / {doubtful['ga4']}"),
         ("re-sends to Meta after a merge", sum(seen.revisions[event, "meta"] for event in seen.kept)),
-        ("repeats that Meta dropped, beside them", meta_repeats(seen)),
-        ("doubles at GA4, each after an uncertain attempt", doubles),
-        ("more of them, dropped by GA4 by their transaction_id", dropped),
+        ("other repeats, dropped by Meta", meta_repeats(seen)),
+        ("duplicates counted by GA4, each after an uncertain attempt", doubles),
+        ("duplicates dropped by GA4 by their transaction_id", dropped),
     ]
     return _table(("", f"seed {seen.plan.seed}, {seen.plan.dispatchers} dispatchers"), rows)
 
 
-def _blows(seen: Evidence) -> str:
+def _disruptions(seen: Evidence) -> str:
     settled = sorted(receipt.at for receipts in seen.receipts.values() for receipt in receipts)
     rows = []
-    for kind, name in BLOWS.items():
-        fell = [struck for struck in seen.struck if struck.kind == kind]
+    for kind, name in DISRUPTIONS.items():
+        fell = [incident for incident in seen.incidents if incident.kind == kind]
         if not fell:
             continue
         waits = [next((at for at in settled if at > end), end) - end for end in (one.over_at or one.at for one in fell)]
         down = [one.over_at - one.at for one in fell if one.over_at]
         back = [one.back_at - one.at for one in fell if one.held]
         rows.append((name, len(fell), _seconds(down), _seconds(waits), _seconds(back)))
-    header = ("", "times", "down, s", "next settlement after it, s", "what it held is owed again after, s")
+    header = ("", "times", "down, s", "next settlement after it, s", "its deliveries are pending again after, s")
     stops = [seconds for _, signals, _, seconds in seen.stops if signals == ["SIGTERM"]]
     return _table(header, rows) + f"\n\nFrom SIGTERM to the exit: {_seconds(stops)} s. Median / longest."
 

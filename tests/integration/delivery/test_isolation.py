@@ -54,7 +54,7 @@ async def test_bad_events_are_found_between_other_failures(spine):
     bad = scattered()
     rates = {"http_500": 0.05, "reset_after_accept": 0.05, "throttled": 0.02, "garbage": 0.02}
     spine.faults("meta", reject_event_ids=sorted(bad), rates=rates, seed=3)
-    await spine.drain_until_nothing_is_owed(minutes=10)
+    await spine.drain_until_nothing_is_pending(minutes=10)
     receipts = spine.receipts()
     assert {event for (event, _), (outcome, _) in receipts.items() if outcome == "failed"} == bad
     assert "again" not in {arrival.verdict for arrival in spine.arrivals("meta")}

@@ -90,7 +90,7 @@ async def test_a_dead_letter_of_unknown_outcome_is_not_sent_again_by_requeueing_
 async def test_an_unknown_outcome_at_ga4_is_repeated_and_marked(spine):
     spine.faults("ga4", script=["reset_after_accept"])
     spine.record(name="lead_submitted", event_id="e", lead_id="1")
-    await spine.drain_until_nothing_is_owed(minutes=1)
+    await spine.drain_until_nothing_is_pending(minutes=1)
     assert len(spine.arrivals("ga4")) == 2
     assert [outcome for outcome, _ in spine.attempts("ga4")] == ["uncertain"]
 

@@ -65,7 +65,7 @@ def user_data(spine, event_id):
 def at_ga4(spine, event_id):
     """The envelope that GA4 received with the event, and its parameters."""
     (arrival,) = [arrival for arrival in spine.arrivals("ga4") if arrival.event_id == event_id]
-    return arrival.around | arrival.event["params"]
+    return arrival.shared | arrival.event["params"]
 
 
 # The person

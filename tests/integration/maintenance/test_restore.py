@@ -53,7 +53,7 @@ async def test_every_pending_delivery_has_an_unknown_outcome_since_the_backup(sp
 @pytest.mark.usefixtures("restored")
 async def test_it_is_sent_once_more_and_retried_after_a_failure(spine):
     spine.faults("meta", script=["http_500"])
-    await spine.drain_until_nothing_is_owed(minutes=5)
+    await spine.drain_until_nothing_is_pending(minutes=5)
     assert {outcome for outcome, _ in spine.receipts().values()} == {"delivered"}
 
 

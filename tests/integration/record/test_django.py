@@ -1,4 +1,4 @@
-"""Recording under Django: `outbox.record` on the connection that Django holds lives and dies with `transaction.atomic`."""
+"""Recording under Django: `outbox.record` on Django's connection commits and rolls back with `transaction.atomic`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 import outbox
 from tests.support.sites import django_site
 
-assert django_site  # which sets Django up
+assert django_site  # importing it sets up Django
 
 
 class Lead(models.Model):
@@ -126,7 +126,7 @@ def test_a_structural_mistake_that_the_database_finds_ends_the_inner_atomic_only
 
 def test_the_wrapper_itself_and_a_connection_not_opened_yet_are_refused_with_a_sentence():
     for given in (connection, None):
-        with pytest.raises(outbox.ConnectionTypeError, match="is no SQLAlchemy Session"):
+        with pytest.raises(outbox.ConnectionTypeError, match="is neither a SQLAlchemy Session"):
             outbox.record(given, outbox.LeadSubmitted())
 
 

@@ -1,4 +1,4 @@
-"""The examples for any language, as they stand in `docs/examples`, run by their own interpreters."""
+"""The examples for any language, the files in `docs/examples`, run by their own interpreters."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ PASSWORD = "only-on-loopback"
 
 @dataclass(frozen=True)
 class Language:
-    """How an example is run: it gets the form on its standard input, or as a variable."""
+    """The command that runs an example, with the form on standard input or in a variable."""
 
     name: str
     command: tuple[str | Path, ...]
     variable: bool = False
 
     def run(self, folder, environment, form):
-        """Run the example of a copy of the folder."""
+        """Run the example in a copy of the folder."""
         shutil.copytree(EXAMPLES, folder)
         if self.name == "node":
             (folder / "node_modules").symlink_to(NODE_MODULES)
@@ -57,14 +57,14 @@ LANGUAGES = (
 
 @dataclass
 class Crm:
-    """A CRM's database, and the role that its programs use: it may write leads, and record."""
+    """A CRM's database, and the role of its programs, which may write leads and record."""
 
     url: str
     connection: psycopg.Connection
     role: str
 
     def run(self, language, folder, **form):
-        """Run an example on a form; give the finished process."""
+        """Run an example on a form; return the finished process."""
         parts = urlsplit(self.url)
         environment = {
             "PGHOST": parts.hostname,
@@ -83,9 +83,9 @@ class Crm:
 
 @pytest.fixture
 def crm(database_url, connection):
-    """The CRM."""
+    """Return the CRM."""
     role = f"crm_{os.getpid()}"
-    # The constraint is looked at when the transaction commits: a lead that it refuses has been recorded by then.
+    # The constraint is checked at commit: a lead that it refuses has been recorded by then.
     connection.execute(
         f"""
         CREATE TABLE public.lead (id bigint GENERATED ALWAYS AS IDENTITY, email text UNIQUE DEFERRABLE INITIALLY DEFERRED);
@@ -100,7 +100,7 @@ def crm(database_url, connection):
 
 @pytest.fixture(params=LANGUAGES, ids=lambda language: language.name)
 def language(request):
-    """Each language."""
+    """Return each language."""
     return request.param
 
 
@@ -143,17 +143,17 @@ def test_what_a_form_leaves_out_is_no_mistake(crm, language, tmp_path):
     assert crm.connection.execute("SELECT notes FROM outbox.event").fetchone() == (None,)
 
 
-async def test_every_language_tells_the_destinations_the_same(crm, spine, tmp_path):
+async def test_every_language_sends_the_destinations_the_same(crm, spine, tmp_path):
     for number, language in enumerate(LANGUAGES):
         form = {"fb_event_id": f"e-{number}", "phone": "+357 96 123456", "utm_source": "fb"}
         done = crm.run(language, tmp_path / str(number), **form)
         assert done.returncode == 0, done.stderr
         crm.connection.execute("DELETE FROM public.lead; UPDATE outbox.event SET lead_id = NULL")
     await spine.drain()
-    told = [arrival.event["user_data"] for arrival in spine.arrivals("meta")]
-    assert len(told) == 4
-    assert told[0] == told[1] == told[2] == told[3]
-    assert {"em", "ph", "fbp"} <= told[0].keys()
+    sent = [arrival.event["user_data"] for arrival in spine.arrivals("meta")]
+    assert len(sent) == 4
+    assert sent[0] == sent[1] == sent[2] == sent[3]
+    assert {"em", "ph", "fbp"} <= sent[0].keys()
 
 
 @pytest.mark.parametrize("name", ["record.php", "record.mjs", "record.rb", "record.sql"])

@@ -1,4 +1,4 @@
-"""Recording from Python: `outbox.record`, on every kind of connection that a CRM may hold."""
+"""Recording from Python: `outbox.record`, on every kind of connection that a CRM may have."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ PERSON = outbox.Person(
 RAW = ("lovelace", "augusta", "79460958", "7946 0958", "marylebone", "middlesex", "sw1y", "1915-12-10", "19151210")
 
 
-# Every kind of connection, in a transaction of its own that ends as it is told. Each gives what `record` is to be given,
-# and psycopg's connection below.
+# Every kind of connection, in its own transaction that ends as requested. Each yields the object to pass to `record`
+# and the psycopg connection below it.
 
 
 @contextmanager
@@ -153,7 +153,7 @@ KINDS: dict[str, Any] = {
 
 @contextmanager
 def opened(kind, url) -> Iterator[tuple[Any, psycopg.Connection[Any], Any]]:
-    """Open a connection of a kind; all that is asynchronous about it is run to its end here."""
+    """Open a connection of one kind; run its asynchronous parts to completion."""
     context = KINDS[kind](url)
     if not isinstance(context, AbstractAsyncContextManager):
         with context as (connection, driver, transaction):
@@ -197,7 +197,7 @@ def database_url(shared_database_url):
 
 @pytest.fixture
 def connection(database_url):
-    """Somebody else's connection, who sees what was committed."""
+    """Another connection, which sees what was committed."""
     with psycopg.connect(database_url, autocommit=True) as connected:
         yield connected
         for table in ("event", "intake", "raw"):
@@ -355,7 +355,7 @@ class Colour(Enum):
 
 
 class SafeText(str):
-    """As frameworks have it: `str()` of one is one again."""
+    """A safe string as in frameworks: its `str()` is one again."""
 
     __slots__ = ()
 
@@ -364,21 +364,21 @@ class SafeText(str):
 
 
 class Float64(float):
-    """As NumPy has it."""
+    """A float subclass as in NumPy."""
 
 
 CYCLE: dict[str, Any] = {}
 CYCLE["again"] = CYCLE
 
 DETAILS = [
-    (float("nan"), None, "details.x: not a finite number of sensible size, left out"),
-    (float("-inf"), None, "details.x: not a finite number of sensible size, left out"),
-    (Decimal("NaN"), None, "details.x: not a finite number of sensible size, left out"),
-    (Decimal("sNaN"), None, "details.x: not a finite number of sensible size, left out"),
-    (Decimal("1E+200000"), None, "details.x: not a finite number of sensible size, left out"),
-    (Decimal("1E-200000"), None, "details.x: not a finite number of sensible size, left out"),
-    (Decimal("0." + "1" * 20_000), None, "details.x: not a finite number of sensible size, left out"),
-    (10**5000, None, "details.x: not a finite number of sensible size, left out"),
+    (float("nan"), None, "details.x: not a finite number of reasonable size, left out"),
+    (float("-inf"), None, "details.x: not a finite number of reasonable size, left out"),
+    (Decimal("NaN"), None, "details.x: not a finite number of reasonable size, left out"),
+    (Decimal("sNaN"), None, "details.x: not a finite number of reasonable size, left out"),
+    (Decimal("1E+200000"), None, "details.x: not a finite number of reasonable size, left out"),
+    (Decimal("1E-200000"), None, "details.x: not a finite number of reasonable size, left out"),
+    (Decimal("0." + "1" * 20_000), None, "details.x: not a finite number of reasonable size, left out"),
+    (10**5000, None, "details.x: not a finite number of reasonable size, left out"),
     (-(2**255), -(2**255), None),
     (1.7976931348623157e308, None, "details: holds a number out of range, left out"),
     (5e-324, None, "details: holds a number out of range, left out"),
@@ -394,12 +394,12 @@ DETAILS = [
     (True, True, None),
     (None, None, None),
     ((1, (2,)), [1, [2]], None),
-    (Colour.RED, None, "details.x: Colour is no JSON value, left out"),
-    (b"bytes", None, "details.x: bytes is no JSON value, left out"),
-    ({1, 2}, None, "details.x: set is no JSON value, left out"),
-    (time(10), None, "details.x: time is no JSON value, left out"),
-    (object(), None, "details.x: object is no JSON value, left out"),
-    ([1, b"", "a"], [1, "a"], "details.x: bytes is no JSON value, left out"),
+    (Colour.RED, None, "details.x: Colour is not a JSON value, left out"),
+    (b"bytes", None, "details.x: bytes is not a JSON value, left out"),
+    ({1, 2}, None, "details.x: set is not a JSON value, left out"),
+    (time(10), None, "details.x: time is not a JSON value, left out"),
+    (object(), None, "details.x: object is not a JSON value, left out"),
+    ([1, b"", "a"], [1, "a"], "details.x: bytes is not a JSON value, left out"),
     ("a\0b", "ab", "details.x: characters that cannot be stored were removed"),
     ("a\ud83d", "a", "details.x: characters that cannot be stored were removed"),
     ("\U0001f600é\u0001", "\U0001f600é\u0001", None),
@@ -484,7 +484,7 @@ NOW = datetime.now(UTC)
 
 
 class Nowhere(tzinfo):
-    """A time zone that knows no offset: its times are naive."""
+    """A time zone without an offset: its times are naive."""
 
     def utcoffset(self, _):
         return None

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 
 from dispatcher.database.tables import metadata
 
-SECRET = "ada.lovelace@example.com"  # what no error may quote
+SECRET = "ada.lovelace@example.com"  # no error may quote it
 OBJECTS = ("person", "sealed", "visitor", "campaign", "details", "consent")
 IDS = ("event_id", "handl_id", "lead_id", "account_id")
 INVALID = psycopg.errors.InvalidParameterValue
 
 
 def record(connection, **event):
-    """Record an event; give the id of its row."""
+    """Record an event; return the id of its row."""
     return record_text(connection, json.dumps({"name": "lead_submitted"} | event))
 
 
@@ -51,7 +51,7 @@ def person_of(connection, number):
 
 
 def rows(connection):
-    """Give how many rows each table holds, of those that hold any but the words."""
+    """Return the number of rows of each non-empty table, except the configuration."""
     tables = connection.execute(
         """
         SELECT nspname || '.' || relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -64,7 +64,7 @@ def rows(connection):
 
 
 def nested(levels):
-    """Give an object of so many levels, as text: no encoder of Python's goes deep enough."""
+    """Return an object of so many levels as text, because no Python encoder nests deep enough."""
     return '{"a":' * levels + "1" + "}" * levels
 
 
@@ -75,7 +75,7 @@ def database_url(shared_database_url):
 
 @pytest.fixture
 def connection(database_url):
-    """A CRM's connection, to a database that others have used before, and will again."""
+    """A CRM's connection to a database that other tests share."""
     with psycopg.connect(database_url, autocommit=True) as connected:
         yield connected
         connected.execute("RESET ROLE")
@@ -91,7 +91,7 @@ def other(database_url):
 
 @contextmanager
 def waiting(watcher, waiter, call):
-    """Run `call` on the connection `waiter` in a thread; enter when it waits for a lock, give its future."""
+    """Run `call` on the connection `waiter` in a thread; yield its future once it waits for a lock."""
     with ThreadPoolExecutor(1) as thread:
         future = thread.submit(call)
         deadline = monotonic() + 20
@@ -191,7 +191,7 @@ def test_an_empty_array_records_nothing(connection):
         ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00"),
     ],
 )
-def test_a_time_is_read_as_iso_8601_says_whatever_the_session_is_set_to(connection, given, expected):
+def test_a_time_is_read_as_iso_8601_whatever_the_session_is_set_to(connection, given, expected):
     connection.execute("SET TimeZone = 'Asia/Tokyo'; SET DateStyle = 'SQL, DMY'")
     number = record(connection, occurred_at=given)
     connection.execute("RESET TimeZone; RESET DateStyle")
@@ -268,9 +268,9 @@ def test_a_structural_mistake_is_refused_and_the_error_names_the_field_and_quote
     ):
         with pytest.raises(INVALID) as caught:
             connection.execute(statement, (parameter,))
-        told = caught.value.diag
-        assert told.message_primary.startswith(f"{field}: ")
-        everything = f"{caught.value} {told.message_detail} {told.message_hint} {told.context} {told.internal_query}"
+        diagnostics = caught.value.diag
+        assert diagnostics.message_primary.startswith(f"{field}: ")
+        everything = f"{caught.value} {diagnostics.message_detail} {diagnostics.message_hint} {diagnostics.context} {diagnostics.internal_query}"
         assert "lovelace" not in everything
     assert rows(connection) == {}
 
@@ -351,7 +351,7 @@ def test_notes_that_a_writer_took_along_are_kept_within_bounds(connection):
     assert len(notes) == 51
 
 
-# What is as it should be is read in one step; field by field it comes to the same
+# Valid input is read in one step, with the same result as field by field
 
 KEYS = st.sampled_from(
     ["17", "h-1", "é" * 256, "x" * 257, " 17", "17\n", "", "\u00a0", 17, 1.5, True, None, [], {"a": 1}]
@@ -386,7 +386,7 @@ ODD = {
 }
 ORDINARY = {
     "name": "lead_submitted",
-    "event_id": "e",  # what is not given would be made up for each, and so would the time
+    "event_id": "e",  # a missing id or time would be generated for each
     "occurred_at": "2026-05-24T10:00:00.5Z",
     "lead_id": "17",
     "sealed": {"meta": {"em": ["0" * 64]}},
@@ -454,7 +454,7 @@ def test_a_repeat_changes_nothing_and_gives_the_first_row_s_id(connection):
     assert rows(connection) == {"outbox.event": 1, "outbox.intake": 1, "outbox.raw": 1}
 
 
-def test_a_repeat_after_intake_owes_nothing_again(connection):
+def test_a_repeat_after_intake_enqueues_nothing(connection):
     first = record(connection, event_id="same", person={"email": SECRET})
     connection.execute("DELETE FROM outbox.intake; DELETE FROM outbox.raw")
     assert record(connection, event_id="same", person={"email": SECRET}) == first
@@ -487,12 +487,12 @@ def test_of_repeats_within_an_array_the_first_counts(connection):
 
 
 def test_known_and_new_may_be_mixed(connection):
-    known = record(connection, event_id="known")
-    other_known = record(connection, event_id="other")
+    existing = record(connection, event_id="known")
+    other_existing = record(connection, event_id="other")
     numbers = record_many(
         connection, [lead("z"), lead("known"), lead("a"), lead("other"), lead("z"), {"name": "signed_in"}]
     )
-    assert (numbers[1], numbers[3]) == (known, other_known)
+    assert (numbers[1], numbers[3]) == (existing, other_existing)
     assert numbers[0] == numbers[4]
     assert [read(connection, number, "event_id") for number in numbers[:5]] == ["z", "known", "a", "other", "z"]
     assert read(connection, numbers[5], "name") == "signed_in"
@@ -553,7 +553,7 @@ def test_above_read_committed_a_duplicate_committed_since_is_a_serialization_fai
 
 
 def test_writers_of_the_same_events_in_opposite_order_do_not_deadlock(connection, database_url, other):
-    record(other, event_id="m")  # holds up both writers amid their events
+    record(other, event_id="m")  # blocks both writers in the middle of their events
     with (
         psycopg.connect(database_url, autocommit=True) as up,
         psycopg.connect(database_url, autocommit=True) as down,
@@ -568,7 +568,7 @@ def test_writers_of_the_same_events_in_opposite_order_do_not_deadlock(connection
 # Without the functions
 
 
-def test_a_plain_insert_owes_intake_as_well(connection):
+def test_a_plain_insert_enqueues_intake_as_well(connection):
     connection.execute("INSERT INTO outbox.event (name) VALUES ('lead_submitted'), ('account_created')")
     connection.execute("INSERT INTO outbox.event (name) SELECT 'signed_in' FROM generate_series(1, 3)")
     with connection.cursor().copy("COPY outbox.event (name, event_id) FROM STDIN") as copy:
@@ -632,7 +632,7 @@ def test_what_lies_compressed_in_a_table_is_as_large_as_it_is(connection):
         connection.execute("DROP TABLE lying")
 
 
-def test_a_plain_insert_owes_intake_whatever_was_recorded_before_in_its_transaction(connection, other):
+def test_a_plain_insert_enqueues_intake_whatever_was_recorded_before_in_its_transaction(connection, other):
     record(other, event_id="waits")
     connection.execute("BEGIN")
     connection.execute("SET LOCAL lock_timeout = '50ms'")
@@ -729,7 +729,7 @@ def test_depth_of_thousands_of_levels_is_left_out_and_noted(connection):
     assert read(connection, number, "notes") is None
 
 
-def test_words_for_numbers_and_keys_twice_are_taken_as_they_stand(connection):
+def test_text_for_numbers_and_duplicate_keys_are_accepted(connection):
     number = record_text(
         connection, '{"name": "signed_in", "name": "lead_submitted", "details": {"value": "NaN", "value": "-Infinity"}}'
     )
@@ -750,7 +750,7 @@ ROLES = {
 
 @pytest.fixture
 def stranger(connection):
-    """A role that nobody granted anything."""
+    """A role without any grants."""
     connection.execute("CREATE ROLE stranger")
     yield
     connection.execute("DROP ROLE stranger")
@@ -832,7 +832,7 @@ def test_a_reader_sees_everything_but_raw_persons_and_records_nothing(connection
 
 @pytest.fixture
 def worker(connection):
-    """The name of a role that may log in, and is a dispatcher."""
+    """The name of a login role that is a dispatcher."""
     connection.execute("CREATE ROLE worker LOGIN PASSWORD 'worker' IN ROLE outbox_dispatcher")
     yield "worker"
     connection.execute("DROP ROLE worker")
@@ -849,7 +849,7 @@ async def test_a_dispatcher_does_all_its_work_with_its_role_alone(spine, worker)
     )
 
 
-# Whoever calls cannot make the functions do something else
+# A caller cannot change what the functions do
 
 TRAPS = """
 CREATE TABLE trap.sprung (by text DEFAULT current_user);
@@ -904,7 +904,7 @@ def test_a_caller_s_own_functions_operators_and_tables_are_never_used(connection
     event = {"occurred_at": "2026-05-24T10:00:00Z", "person": {"email": SECRET}, "notes": ["x"]}
     number = record(connection, event_id="a", handl_id="x" * 300, details={"value": 1}, **event)
     assert len(record_many(connection, [lead("b", **event), lead("a")])) == 2
-    record(connection, occurred_at="2026-05-24T10:00:00Z", details={"value": 1})  # which is read in one step
+    record(connection, occurred_at="2026-05-24T10:00:00Z", details={"value": 1})  # read in one step
     with pytest.raises(INVALID, match=r"^name: not a step"):
         record(connection, name="no_such_step")
     for table in ("pg_temp.event", "pg_temp.intake", "pg_temp.raw", "pg_temp.recorded", "trap.sprung"):

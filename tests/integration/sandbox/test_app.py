@@ -1,4 +1,4 @@
-"""The sandbox over HTTP, as a dispatcher, a test or the demo meets it."""
+"""The sandbox over HTTP, as a dispatcher, a test or the demo uses it."""
 
 import asyncio
 import gzip
@@ -27,7 +27,7 @@ DIGEST = sha256(b"someone@example.com").hexdigest()
 
 
 class Clock:
-    """A clock that tests move."""
+    """A clock that tests can move."""
 
     def __init__(self):
         self.now = NOW
@@ -107,7 +107,7 @@ def verdicts(sandbox):
 # --- Meta -------------------------------------------------------------------------------------------------------------
 
 
-async def test_meta_takes_valid_events_and_says_how_many(http, sandbox):
+async def test_meta_accepts_valid_events_and_returns_their_number(http, sandbox):
     status, answer = await meta(http, lead("a"), lead("b"))
     assert status == 200
     assert answer.pop("fbtrace_id")
@@ -303,7 +303,7 @@ async def test_ga4_answers_204_whatever_comes_and_keeps_what_it_thinks(http, san
     assert [problem.code for problem in sandbox.ledger.arrivals[1].problems] == ["NAME_RESERVED"]
 
 
-async def test_ga4_tells_nothing_of_a_wrong_secret_but_the_ledger_does(clock):
+async def test_ga4_does_not_report_a_wrong_secret_but_the_ledger_does(clock):
     async with (
         running(clock=clock, api_secret="right", measurement_ids=["G-1"]) as sandbox,
         aiohttp.ClientSession(sandbox.url) as http,
@@ -332,10 +332,10 @@ async def test_user_data_without_events_is_recorded_as_enrichment(http, sandbox)
     [arrival] = sandbox.ledger.arrivals
     assert (arrival.kind, arrival.event_name, arrival.event_id) == ("enrichment", "(user data)", "account-7")
     assert (arrival.verdict, arrival.problems) == ("counted", [])
-    assert (arrival.event, arrival.around) == (None, content)
+    assert (arrival.event, arrival.shared) == (None, content)
 
 
-async def test_the_debug_endpoint_tells_its_messages_and_records_nothing(http, sandbox):
+async def test_the_debug_endpoint_returns_messages_and_records_nothing(http, sandbox):
     status, answer = await post(http, "/debug/mp/collect", {"events": [{"name": "session_start"}]})
     assert status == 200
     assert json.loads(answer) == {
@@ -519,7 +519,7 @@ async def test_a_bad_plan_is_refused_with_a_sentence_and_changes_nothing(http, c
 # --- The ledger -------------------------------------------------------------------------------------------------------
 
 
-async def test_the_ledger_tells_each_arrival_with_its_payload(http):
+async def test_the_ledger_shows_each_arrival_with_its_payload(http):
     await post(http, META, {"data": [lead()], "test_event_code": "TEST1", "access_token": "meta-token"})
     await post(http, GA4, hit())
     _status, ledger = await get(http, "/ledger")

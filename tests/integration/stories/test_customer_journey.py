@@ -43,7 +43,7 @@ async def test_from_an_anonymous_visitor_to_a_renewal(spine):
     def record(conversion):
         outbox.record(spine.connection, conversion)
 
-    # The landing page, and a lead that gives nothing but an e-mail address.
+    # The landing page, and a lead with only an e-mail address.
     lead = outbox.LeadSubmitted(
         event_id="lead",
         lead_id="L1",
@@ -53,12 +53,12 @@ async def test_from_an_anonymous_visitor_to_a_renewal(spine):
     )
     record(lead)
     assert await spine.drain() == 0
-    # The account, an hour later, on the same browser, with the whole person.
+    # The account, an hour later, in the same browser, with all traits.
     spine.clock.move(hours=1)
     record(outbox.AccountCreated(event_id="account", account_id="A1", handl_id="H1", lead_id="L1", person=PERSON))
     record(outbox.TrialStarted(event_id="trial", account_id="A1"))
     assert await spine.drain() == 0
-    # Stripe tells of a purchase a day later, and of a renewal, with nothing but the account.
+    # Stripe reports a purchase a day later, and a renewal, with only the account.
     spine.clock.move(days=1)
     money = {"value": 490, "currency": "EUR", "details": {"origin": "stripe"}}
     record(outbox.SubscriptionPurchased(event_id="purchase", account_id="A1", order_id="in_1", **money))
@@ -78,7 +78,7 @@ async def test_from_an_anonymous_visitor_to_a_renewal(spine):
         ("lead", "duplicate"): 1,
         **{(event, "counted"): 1 for event in ("account", "trial", "purchase", "renewal")},
     }
-    # Every event of the account is as complete as what was known by then: all that the browser and the person told.
+    # Every event of the account has everything known by then about browser and person.
     for event in ("account", "trial", "purchase", "renewal"):
         (payload,) = sent(spine, event)
         user_data = payload["user_data"]

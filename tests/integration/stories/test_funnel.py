@@ -1,4 +1,4 @@
-"""Every step of the funnel, through SQL and through Python, arrives under its names and is valid where it arrives."""
+"""Every step of the funnel, through SQL and through Python, arrives under its names and is valid at its destinations."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def test_sealed_by_python_or_at_intake_is_the_same(spine):
     assert spine.connection.execute("SELECT sealed FROM outbox.event").fetchone() == (at_intake,)
 
 
-async def test_what_is_known_to_be_refused_is_never_sent(spine):
+async def test_an_event_that_would_be_refused_is_never_sent(spine):
     long_ago = (datetime.now(UTC) - timedelta(days=8)).isoformat()
     spine.record(name="lead_submitted", event_id="old", lead_id="2", occurred_at=long_ago)
     spine.record(name="subscription_purchased", event_id="no money", lead_id="3")
@@ -129,7 +129,7 @@ async def test_an_event_ahead_of_its_time_waits_for_it(spine):
     assert {arrival.event_id for arrival in spine.sandbox.ledger.arrivals} == {"soon"}
 
 
-async def test_switched_off_is_skipped_and_paused_waits(spine):
+async def test_disabled_is_skipped_and_paused_waits(spine):
     spine.connection.execute("UPDATE outbox.destination SET enabled = false WHERE name = 'ga4'")
     spine.connection.execute("UPDATE outbox.route SET paused = true WHERE step = 'trial_started' AND destination = 1")
     for step in ("lead_submitted", "trial_started"):

@@ -1,4 +1,4 @@
-"""One conversion, all the way: recorded by the CRM, arrived at both destinations."""
+"""One conversion, all the way: recorded by the CRM, delivered to both destinations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From Stripe to both destinations: what a payment is worth, whose it is, and under which order it is taken back."""
+"""From Stripe to both destinations: the value of a payment, its account, and the order of its refund."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def hashed(key):
 
 
 def arrived(spine, destination, name):
-    """Give the events of a name that arrived at a destination, each valid there."""
+    """Return the events of a name that arrived at a destination, each valid there."""
     arrivals = [arrival for arrival in spine.arrivals(destination) if arrival.event_name == name]
     assert [arrival.problems for arrival in arrivals if arrival.problems] == []
     return arrivals
@@ -59,7 +59,7 @@ async def test_a_purchase_arrives_with_its_worth_and_with_the_browser_of_the_lan
     parameters = purchase.event["params"]
     assert (parameters["transaction_id"], parameters["value"], parameters["currency"]) == (INVOICE, 29.9, "EUR")
     assert parameters["items"][0]["item_name"] == "ENCY CAM"
-    assert (purchase.around["client_id"], purchase.around["user_id"]) == ("123.456", "42")
+    assert (purchase.shared["client_id"], purchase.shared["user_id"]) == ("123.456", "42")
 
 
 async def test_a_renewal_of_which_stripe_knows_the_customer_only_is_sent_for_the_account(spine, stripe):
@@ -72,9 +72,9 @@ async def test_a_renewal_of_which_stripe_knows_the_customer_only_is_sent_for_the
     [subscribe] = arrived(spine, "meta", "Subscribe")
     assert subscribe.event["action_source"] == "system_generated"
     assert hashed("42") in subscribe.event["user_data"]["external_id"]
-    assert subscribe.event["user_data"]["em"] == [hashed("ada.lovelace@example.com")]  # lent by the session
+    assert subscribe.event["user_data"]["em"] == [hashed("ada.lovelace@example.com")]  # borrowed from the session
     [purchase] = arrived(spine, "ga4", "purchase")
-    assert (purchase.around["user_id"], purchase.event["params"]["transaction_id"]) == ("42", INVOICE)
+    assert (purchase.shared["user_id"], purchase.event["params"]["transaction_id"]) == ("42", INVOICE)
 
 
 async def test_a_purchase_that_came_before_its_session_is_sent_again_with_the_account(spine):
@@ -92,23 +92,23 @@ async def test_a_purchase_that_came_before_its_session_is_sent_again_with_the_ac
 
 
 @pytest.mark.parametrize("comes_late", [False, True])
-async def test_a_refund_is_told_under_the_original_transaction(spine, stripe, comes_late):
+async def test_a_refund_is_sent_under_the_original_transaction(spine, stripe, comes_late):
     paid = [stripe.invoice_paid(at=NOW, period=(NOW, NOW + MONTH), metadata=METADATA), NEW.invoice_payment_paid(at=NOW)]
     refunds = [stripe.charge_refunded(1000, at=NOW + 60), stripe.charge_refunded(2990, 1000, at=NOW + 61)]
     for event in refunds + paid if comes_late else paid + refunds:
         deliver(spine.connection, event)
     assert await spine.drain() == 0
-    told = [arrival.event["params"] for arrival in arrived(spine, "ga4", "refund")]
-    assert [(refund["transaction_id"], refund["value"]) for refund in told] == [(INVOICE, 10), (INVOICE, 19.9)]
-    told = [arrival.event for arrival in arrived(spine, "meta", "Refund")]
-    assert [(refund["custom_data"]["order_id"], refund["custom_data"]["value"]) for refund in told] == [
+    refunds = [arrival.event["params"] for arrival in arrived(spine, "ga4", "refund")]
+    assert [(refund["transaction_id"], refund["value"]) for refund in refunds] == [(INVOICE, 10), (INVOICE, 19.9)]
+    refunds = [arrival.event for arrival in arrived(spine, "meta", "Refund")]
+    assert [(refund["custom_data"]["order_id"], refund["custom_data"]["value"]) for refund in refunds] == [
         (INVOICE, 10),
         (INVOICE, 19.9),
     ]
-    assert {tuple(refund["user_data"]["em"]) for refund in told} == {(hashed("ada.lovelace@example.com"),)}
+    assert {tuple(refund["user_data"]["em"]) for refund in refunds} == {(hashed("ada.lovelace@example.com"),)}
 
 
-async def test_a_one_off_payment_tells_what_the_buyer_saw(spine):
+async def test_a_one_off_payment_includes_what_the_buyer_saw(spine):
     seen = {"presentment_amount": 8300, "presentment_currency": "jpy"}
     deliver(spine.connection, NEW.checkout(at=NOW, presentment_details=seen, metadata={"product": "ENCY Robot"}))
     assert await spine.drain() == 0

@@ -1,4 +1,4 @@
-"""One database for all tests of a module, empty for each; Stripe's events in the shapes of its old and new API versions."""
+"""One database for all tests of a module, empty for each; Stripe's events in its old and new API versions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def database_url(shared_database_url):
 
 @pytest.fixture
 def connection(database_url):
-    """A CRM's connection, and nothing left behind."""
+    """A CRM's connection to an empty database."""
     with psycopg.connect(database_url, autocommit=True) as connected:
         yield connected
         clear(connected)

@@ -48,7 +48,7 @@ def test_a_subscription_s_life_in_any_order_and_with_repeats_is_the_same(connect
     assert log(connection) == expected
 
 
-def test_refunds_that_come_before_anybody_knows_the_order_wait_for_it(connection):
+def test_refunds_that_arrive_before_their_order_wait_for_it(connection):
     assert deliver(connection, NEW.charge_refunded(2000)).status == "remembered"
     assert deliver(connection, NEW.charge_refunded(2990, 2000)).status == "remembered"
     assert deliver(connection, NEW.charge_refunded(2000)).status == "remembered"
@@ -73,7 +73,7 @@ def test_a_refund_of_a_one_off_payment_is_under_its_payment_intent_before_and_af
         ]
 
 
-def test_a_payment_that_checkout_took_stays_its_own_order_though_a_receipt_names_it(connection):
+def test_a_payment_taken_by_checkout_stays_its_own_order_though_a_receipt_names_it(connection):
     receipt = NEW.invoice_paid(invoice_id="in_receipt", reason="manual", subscription=None, attempt_count=0)
     events = [NEW.checkout(), receipt, NEW.invoice_payment_paid("in_receipt")]
     for order in permutations(events):
@@ -88,14 +88,14 @@ def test_a_payment_that_checkout_took_stays_its_own_order_though_a_receipt_names
 
 OVERLAPPING = {
     "a refund failed and another was made": [(2000, 0), (3000, 0)],
-    "what was before is not told": [(2000, None), (3000, None)],
-    "told and not told": [(1000, 0), (2000, None), (3000, 2000)],
+    "the amount before is absent": [(2000, None), (3000, None)],
+    "present and absent": [(1000, 0), (2000, None), (3000, 2000)],
     "in three steps, one of them twice": [(1000, 0), (1000, 0), (3000, 1000)],
 }
 
 
 @pytest.mark.parametrize("case", OVERLAPPING)
-def test_however_refunds_come_no_more_is_counted_than_went_back(connection, case):
+def test_in_any_order_no_more_is_counted_than_was_refunded(connection, case):
     for order in permutations(OVERLAPPING[case]):
         clear(connection)
         deliver(connection, NEW.invoice_payment_paid())
@@ -104,7 +104,7 @@ def test_however_refunds_come_no_more_is_counted_than_went_back(connection, case
         assert sum(value for _, _, value in summary(connection)) == 3000
 
 
-def test_a_trial_s_first_payment_is_the_purchase_whatever_told_of_the_trial(connection, stripe):
+def test_a_trial_s_first_payment_is_the_purchase_whichever_event_announced_the_trial(connection, stripe):
     cycle = (TRIAL[1], TRIAL[1] + MONTH)
     first = stripe.invoice_paid(invoice_id="in_first", reason="subscription_cycle", at=TRIAL[1], period=cycle)
     second = stripe.invoice_paid(
@@ -150,7 +150,7 @@ def test_an_invoice_never_counts_as_both_though_more_is_known_when_it_comes_agai
     assert summary(connection) == [("subscription_renewed", INVOICE, 2990)]
 
 
-def test_the_last_word_about_a_trial_counts(connection):
+def test_the_latest_statement_about_a_trial_counts(connection):
     shortened = NEW.subscription("updated", at=BEGAN + DAY, trial=(BEGAN, BEGAN + DAY))
     weekly = NEW.invoice_paid(reason="subscription_cycle", period=(BEGAN + 8 * DAY, BEGAN + 15 * DAY))
     for tellers in permutations([NEW.trial_invoice(), NEW.subscription(), shortened]):

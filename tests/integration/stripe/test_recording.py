@@ -61,7 +61,7 @@ FALSE = {
 
 
 @pytest.mark.parametrize("case", FALSE)
-def test_what_stripe_did_not_sign_just_now_is_refused_without_a_word_of_what_it_says(connection, case):
+def test_what_stripe_did_not_sign_just_now_is_refused_without_quoting_it(connection, case):
     payload, signature = FALSE[case](NEW.invoice_paid())
     with pytest.raises(SignatureError, match=r"^signature: ") as refused:
         outbox.stripe.record(connection, payload, signature, secret=SECRET)
@@ -71,7 +71,7 @@ def test_what_stripe_did_not_sign_just_now_is_refused_without_a_word_of_what_it_
 
 
 @pytest.mark.parametrize("secret", ["", "  "])
-def test_without_a_secret_nothing_is_believed(connection, secret):
+def test_without_a_secret_nothing_is_accepted(connection, secret):
     payload, signature = signed(NEW.invoice_paid(), secret=secret)
     with pytest.raises(SignatureError, match=r"^secret: "):
         outbox.stripe.record(connection, payload, signature, secret=secret)
@@ -82,7 +82,7 @@ def test_a_signature_is_good_for_five_minutes(connection):
     assert outbox.stripe.record(connection, payload, signature, secret=SECRET).status == "recorded"
 
 
-def test_a_crm_s_own_handler_gives_what_it_has_verified(connection, stripe):
+def test_a_crm_s_own_handler_passes_a_verified_event(connection, stripe):
     event = stripe.invoice_paid()
     payload, signature = signed(event)
     verified = stripe_package.Webhook.construct_event(payload, signature, SECRET)
@@ -95,7 +95,7 @@ def test_a_crm_s_own_handler_gives_what_it_has_verified(connection, stripe):
 # The transaction
 
 
-def test_an_event_of_which_nothing_counts_touches_nothing(database_url, connection):
+def test_an_event_that_counts_for_nothing_changes_nothing(database_url, connection):
     with psycopg.connect(database_url) as crm:
         assert deliver(crm, NEW.event("payment_intent.succeeded", {"id": "pi_1"}, created=BEGAN)).status == "ignored"
         assert crm.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
@@ -149,7 +149,7 @@ def test_a_recorder_needs_nothing_but_its_role(connection):
     assert len(log(connection)) > 5
 
 
-def test_nothing_of_a_person_goes_over_the_wire_but_hashes(connection, tmp_path, stripe):
+def test_only_hashes_of_a_person_go_over_the_wire(connection, tmp_path, stripe):
     record = tmp_path / "heard"
     with record.open("w") as file:
         connection.pgconn.trace(file.fileno())
@@ -168,6 +168,6 @@ def test_the_future_of_a_test_clock_happens_now(connection):
     assert abs(at - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_importing_outbox_imports_neither_this_nor_stripe():
+def test_importing_outbox_imports_neither_outbox_stripe_nor_stripe():
     code = "import sys, outbox; sys.exit(any(name.split('.')[-1] == 'stripe' for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

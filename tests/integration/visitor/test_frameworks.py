@@ -1,4 +1,4 @@
-"""The same request through each framework's real server gives the same visitor, equal to the plain call."""
+"""The same request through each framework's real server returns the same visitor as the plain call."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BOUNDARY = "----outbox"
 
 @dataclass(frozen=True)
 class Sent:
-    """A request, as it goes over the wire. Headers that are text go as UTF-8."""
+    """A request as sent over the wire. Text headers are encoded as UTF-8."""
 
     case: str
     query: str | bytes = ""
@@ -44,7 +44,7 @@ class Sent:
     options: dict[str, Any] = field(default_factory=dict)
 
     def body(self) -> tuple[str, bytes]:
-        """The type and bytes of the body."""
+        """Return the type and bytes of the body."""
         if not self.multipart:
             return "application/x-www-form-urlencoded", urlencode(self.form or ()).encode()
         parts = [(f'name="{name}"', value) for name, value in self.form or ()]
@@ -53,7 +53,7 @@ class Sent:
         return f"multipart/form-data; boundary={BOUNDARY}", "".join([*lines, f"--{BOUNDARY}--\r\n"]).encode()
 
     def plain(self) -> outbox.Visitor:
-        """What the plain call gives for it."""
+        """Return the result of the plain call for it."""
         headers: dict[str, str] = {"Host": "crm.encycam.com"}
         for name, value in self.headers:
             text = value.decode("latin-1") if isinstance(value, bytes) else value
@@ -71,7 +71,7 @@ def bytes_of(text):
 
 
 def send(ports, path, sent):
-    """Send a request; give the answer's body."""
+    """Send a request; return the body of the response."""
     kind, body = sent.body()
     lines = [b"POST %s?%s HTTP/1.1" % (path.encode(), bytes_of(sent.query)), b"Host: crm.encycam.com"]
     lines += [b"%s: %s" % (name.encode(), bytes_of(value)) for name, value in sent.headers]
@@ -164,7 +164,7 @@ def test_the_visitor_is_that_of_the_plain_call(site, sent):
     assert seen.seen() == [sent.plain()]
 
 
-def test_the_table_tells_everything_that_a_visitor_holds():
+def test_the_table_lists_every_field_of_a_visitor():
     visitors = [sent.plain() for sent in REQUESTS]
     for name in ("ip", "user_agent", "fbp", "fbc", "fbclid", "fbclid_at", "ga_client_id", "ga_session_id", "url",
                  "referrer", "event_id", "handl_id", "campaign", "consent", "notes"):  # fmt: skip

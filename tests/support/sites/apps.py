@@ -19,7 +19,7 @@ from tests.support.sites.seen import options, remember
 
 
 def aiohttp_site() -> web.Application:
-    """Aiohttp."""
+    """Return the site in aiohttp."""
 
     async def form(request: web.Request) -> web.Response:
         remember(outbox.visitor_from_aiohttp(request, form=await request.post(), **options()))
@@ -36,7 +36,7 @@ def aiohttp_site() -> web.Application:
 
 
 def starlette_site() -> Starlette:
-    """Starlette."""
+    """Return the site in Starlette."""
 
     async def form(request: Request) -> Response:
         async with request.form() as fields:
@@ -60,7 +60,7 @@ Fields = Annotated[FormData, fastapi.Depends(_fields)]
 
 
 def fastapi_site() -> fastapi.FastAPI:
-    """FastAPI: `/form` is a function on a thread, `/async-form` a coroutine."""
+    """Return the site in FastAPI: `/form` is a function on a thread, `/async-form` a coroutine."""
     app = fastapi.FastAPI()
 
     def form(request: fastapi.Request, form: Fields) -> None:
@@ -80,7 +80,7 @@ def fastapi_site() -> fastapi.FastAPI:
 
 
 def flask_site() -> flask.Flask:
-    """Flask."""
+    """Return the site in Flask."""
     app = flask.Flask(__name__)
 
     @app.route("/form", methods=["GET", "POST"])

@@ -1,4 +1,4 @@
-"""Django, set up in this process, and its site for the tests of adapters."""
+"""Django, set up in this process, and its site for the tests of framework adapters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def form(request: HttpRequest) -> HttpResponse:
 
 
 async def async_form(request: HttpRequest) -> HttpResponse:
-    """`form`, as an asynchronous view."""
+    """Read the form in an asynchronous view."""
     return form(request)
 
 
@@ -41,5 +41,5 @@ asgi = ASGIHandler()
 
 
 def request(environ: dict[str, Any]) -> HttpRequest:
-    """Give Django's request of a WSGI environment."""
+    """Return Django's request of a WSGI environment."""
     return WSGIRequest(environ)

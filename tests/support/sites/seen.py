@@ -1,4 +1,4 @@
-"""What a site's handlers share with the test that sends them a request."""
+"""State shared by a site's handlers and the test that sends them a request."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ _visitors: list[Visitor] = []
 
 
 def expect(**given: Any) -> None:
-    """Let the next handler read its visitor with these options."""
+    """Make the next handler read its visitor with these options."""
     _options.clear()
     _options.update(given)
     _visitors.clear()
 
 
 def options() -> dict[str, Any]:
-    """Give the options of the request that is handled."""
+    """Return the options for the current request."""
     return dict(_options)
 
 
 def remember(visitor: Visitor) -> None:
-    """Keep what a handler saw."""
+    """Store the visitor that a handler read."""
     _visitors.append(visitor)
 
 
 def seen() -> list[Visitor]:
-    """Give what handlers saw since the last `expect`."""
+    """Return the visitors that handlers read since the last `expect`."""
     return list(_visitors)

@@ -25,7 +25,7 @@ class _Quiet(WSGIRequestHandler):
 
 @contextmanager
 def wsgi(app: Any) -> Iterator[Ports]:
-    """Serve a WSGI application by Werkzeug."""
+    """Serve a WSGI application with Werkzeug."""
     with ExitStack() as stack:
         ports = {}
         for host in HOSTS:
@@ -40,7 +40,7 @@ def wsgi(app: Any) -> Iterator[Ports]:
 
 @contextmanager
 def asgi(app: Any, **config: Any) -> Iterator[Ports]:
-    """Serve an ASGI application by uvicorn."""
+    """Serve an ASGI application with uvicorn."""
     sockets = [_listening(host) for host in HOSTS]
     with _uvicorn(app, sockets, config):
         yield {host: sock.getsockname()[1] for host, sock in zip(HOSTS, sockets, strict=True)}
@@ -48,7 +48,7 @@ def asgi(app: Any, **config: Any) -> Iterator[Ports]:
 
 @contextmanager
 def asgi_on_unix(app: Any, path: str) -> Iterator[None]:
-    """Serve an ASGI application by uvicorn, on a Unix socket."""
+    """Serve an ASGI application with uvicorn, on a Unix socket."""
     with _uvicorn(app, None, {"uds": path}):
         yield
 
@@ -66,7 +66,7 @@ def _uvicorn(app: Any, sockets: list[socket.socket] | None, config: dict[str, An
 
 @contextmanager
 def aiohttp(app: web.Application, path: str | None = None) -> Iterator[Ports]:
-    """Serve an application of aiohttp, on a Unix socket if `path` is given."""
+    """Serve an aiohttp application, on a Unix socket if `path` is given."""
     sockets = [] if path else [_listening(host) for host in HOSTS]
 
     async def start() -> Callable[[], Awaitable[None]]:

@@ -1,4 +1,4 @@
-"""The page about Stripe says what the code does."""
+"""The page about Stripe matches the code."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Where sealing deliberately differs from Meta's own libraries, and why: one row an input.
+"""Inputs for which sealing deliberately differs from Meta's own libraries, with the reasons: one row per input.
 
-A row is Meta's key, the input, the form that theirs hashes and the one that ours hashes; None where a value is refused
-or left out, `#` and digits where they pass a value on as a hash. Phone numbers are read with the region US.
+A row is Meta's key, the input, the form that Meta's library hashes and the form that sealing hashes; None where a value is
+refused or left out, `#` and digits where the library passes a value on as a hash. The region of phone numbers is US.
 """
-# ruff: noqa: RUF001 - other alphabets are what is tested
+# ruff: noqa: RUF001 - other alphabets are tested on purpose
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose address counts, behind whom."""
+"""Which IP address is used, by the proxies in between."""
 
 import pytest
 
@@ -67,7 +67,7 @@ def test_an_address_is_given_in_its_usual_form(text, ip):
         ("garbage right of it", "10.0.0.9", {"x-forwarded-for": f"{VISITOR}, unknown"}, TRUSTED_PROXIES, None),
         ("garbage first", "10.0.0.9", {"cf-connecting-ip": "x", "x-forwarded-for": VISITOR}, TRUSTED_PROXIES, VISITOR),
         ("only proxies", "10.0.0.9", {"x-forwarded-for": "10.0.0.1, 10.0.0.2"}, TRUSTED_PROXIES, None),
-        ("proxy says nothing", "127.0.0.1", {}, TRUSTED_PROXIES, None),
+        ("proxy sends no header", "127.0.0.1", {}, TRUSTED_PROXIES, None),
         ("nobody trusted", "127.0.0.1", {"x-forwarded-for": SPOOF}, (), "127.0.0.1"),
         ("one string of networks", "10.0.0.9", {"x-forwarded-for": VISITOR}, "127.0.0.1, 10.0.0.0/8", VISITOR),
         ("no address", "", {"x-forwarded-for": SPOOF}, TRUSTED_PROXIES, None),
@@ -79,7 +79,7 @@ def test_the_rightmost_address_that_is_no_trusted_proxys_is_the_visitors(case, r
     assert client_ip(headers, remote, [], trusted_proxies=trusted) == ip, case
 
 
-def test_a_proxy_that_passes_a_visitors_own_cloudflare_header_on_is_told_to_be_without():
+def test_a_proxy_that_passes_on_a_visitors_own_cloudflare_header_is_configured_without_it():
     headers = {"cf-connecting-ip": SPOOF, "x-forwarded-for": VISITOR}
     assert IP_HEADERS[0] == "cf-connecting-ip"
     assert client_ip(headers, "127.0.0.1", [], ip_headers=("X-Forwarded-For",)) == VISITOR
@@ -88,10 +88,15 @@ def test_a_proxy_that_passes_a_visitors_own_cloudflare_header_on_is_told_to_be_w
 @pytest.mark.parametrize(
     ("remote", "headers", "trusted", "note"),
     [
-        ("127.0.0.1", {}, TRUSTED_PROXIES, "ip: only trusted proxies' addresses were seen, left out"),
-        ("127.0.0.1", {"x-forwarded-for": "<x>"}, TRUSTED_PROXIES, "ip: x-forwarded-for holds what is no IP address"),
-        ("<x>", {}, TRUSTED_PROXIES, "ip: the connection's address is no IP address, left out"),
-        (VISITOR, {}, ("10.0.0.0/8", "<x>"), "trusted_proxies: what is no network was passed over"),
+        ("127.0.0.1", {}, TRUSTED_PROXIES, "ip: only addresses of trusted proxies were found, left out"),
+        (
+            "127.0.0.1",
+            {"x-forwarded-for": "<x>"},
+            TRUSTED_PROXIES,
+            "ip: x-forwarded-for holds something that is not an IP address",
+        ),
+        ("<x>", {}, TRUSTED_PROXIES, "ip: the connection's address is not an IP address, left out"),
+        (VISITOR, {}, ("10.0.0.0/8", "<x>"), "trusted_proxies: an entry that is not a network was ignored"),
     ],
 )
 def test_what_is_wrong_is_noted_without_the_value(remote, headers, trusted, note):

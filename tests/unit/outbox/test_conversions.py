@@ -1,4 +1,4 @@
-"""Typed conversions: one class a funnel step, and nothing of a person in what they print."""
+"""Typed conversions: one class per funnel step, without personal data in their repr."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_step_s_own_fields_are_details_and_go_before_those_given_as_details():
         (outbox.SignedIn(account_id=1, details=None), {}),
     ],
 )  # fmt: skip
-def test_all_details_are_those_of_the_step_without_whom_it_is_about(conversion, details):
+def test_all_details_are_those_of_the_step_without_the_keys_of_the_person(conversion, details):
     assert conversion.all_details() == details
 
 

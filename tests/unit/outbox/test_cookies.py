@@ -1,4 +1,4 @@
-"""What is read out of Meta's and Google's cookies, and what is not."""
+"""What is read from Meta's and Google's cookies, and what is not."""
 
 import re
 

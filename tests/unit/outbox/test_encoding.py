@@ -1,4 +1,4 @@
-"""A conversion as JSON: what is told, what is left out with a note, what is refused."""
+"""A conversion as JSON: what is written, what is left out with a note, what is refused."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from outbox.encoding import MAX_DEPTH, clean, encode, encode_all
 AT = datetime(2026, 5, 24, 12, 30, tzinfo=timezone(timedelta(hours=2)))
 
 
-def told(conversion, **options):
+def encoded(conversion, **options):
     return json.loads(encode(conversion, **options))
 
 
 def test_only_what_is_known_is_told():
-    event = told(outbox.EmailVerified())
+    event = encoded(outbox.EmailVerified())
     assert event.pop("name") == "email_verified"
     assert UUID(event.pop("event_id"))
     assert event == {}
@@ -27,10 +27,10 @@ def test_only_what_is_known_is_told():
 
 def test_every_conversion_without_an_event_id_gets_one_of_its_own():
     conversion = outbox.EmailVerified()
-    assert told(conversion)["event_id"] != told(conversion)["event_id"]
+    assert encoded(conversion)["event_id"] != encoded(conversion)["event_id"]
 
 
-def test_everything_known_is_told_under_the_names_that_sql_takes():
+def test_everything_known_is_written_under_the_names_that_sql_takes():
     conversion = outbox.LeadSubmitted(
         event_id="e",
         occurred_at=AT,
@@ -43,7 +43,7 @@ def test_everything_known_is_told_under_the_names_that_sql_takes():
         consent={"ad_user_data": "granted", "ad_personalization": "denied"},
         form="f",
     )
-    event = told(conversion)
+    event = encoded(conversion)
     sealed = event.pop("sealed")
     assert event == {
         "name": "lead_submitted",
@@ -75,10 +75,10 @@ def test_a_visitor_s_ids_campaign_and_consent_stand_in_where_the_conversion_has_
     visitor = outbox.Visitor(
         event_id="page", handl_id="page", campaign=outbox.Campaign(source="page"), consent={"ad_user_data": "denied"}
     )
-    event = told(outbox.LeadSubmitted(visitor=visitor))
+    event = encoded(outbox.LeadSubmitted(visitor=visitor))
     assert (event["event_id"], event["handl_id"]) == ("page", "page")
     assert (event["campaign"], event["consent"]) == ({"source": "page"}, {"ad_user_data": "denied"})
-    event = told(
+    event = encoded(
         outbox.LeadSubmitted(
             visitor=visitor, event_id="own", handl_id=1, campaign=outbox.Campaign(medium="own"),
             consent={"ad_personalization": True},
@@ -90,18 +90,18 @@ def test_a_visitor_s_ids_campaign_and_consent_stand_in_where_the_conversion_has_
 
 @pytest.mark.parametrize("consent", [False, "granted", ["granted"], 1, {"ad_user_data": "yes"}])
 def test_a_consent_that_cannot_be_understood_is_a_no(consent):
-    event = told(outbox.LeadSubmitted(consent=consent, visitor=outbox.Visitor(consent={"ad_user_data": "granted"})))
+    event = encoded(outbox.LeadSubmitted(consent=consent, visitor=outbox.Visitor(consent={"ad_user_data": "granted"})))
     assert event["consent"]["ad_user_data"] == "denied"
     assert event["notes"]
 
 
 @pytest.mark.parametrize("consent", [None, {}, {"ad_user_data": None}, {"other": "granted"}])
-def test_a_consent_that_says_nothing_is_none(consent):
-    assert "consent" not in told(outbox.LeadSubmitted(consent=consent))
+def test_a_consent_without_known_signals_is_absent(consent):
+    assert "consent" not in encoded(outbox.LeadSubmitted(consent=consent))
 
 
 def test_notes_of_visitor_person_and_details_stand_together_and_quote_nothing():
-    event = told(
+    event = encoded(
         outbox.LeadSubmitted(
             visitor=outbox.Visitor(fbp="secret"),
             person=outbox.Person(phone="secret"),
@@ -121,19 +121,19 @@ def test_notes_of_visitor_person_and_details_stand_together_and_quote_nothing():
 
 def test_the_region_reads_national_numbers():
     conversion = outbox.LeadSubmitted(person=outbox.Person(phone="22 123456"))
-    assert told(conversion, region="CY")["sealed"]["google"]["sha256_phone_number"]
-    assert not told(conversion)["sealed"]["google"]
+    assert encoded(conversion, region="CY")["sealed"]["google"]["sha256_phone_number"]
+    assert not encoded(conversion)["sealed"]["google"]
 
 
 def test_many_are_one_array():
     conversions = [outbox.LeadSubmitted(event_id=str(number)) for number in range(3)]
-    assert json.loads(encode_all(conversions)) == [told(conversion) for conversion in conversions]
+    assert json.loads(encode_all(conversions)) == [encoded(conversion) for conversion in conversions]
     assert encode_all([]) == b"[]"
 
 
 @pytest.mark.parametrize("name", ["lead_submitted\0", "lead\ud800_submitted"])
-def test_a_name_is_told_without_what_cannot_be_stored(name):
-    assert told(outbox.Conversion(name=name))["name"] == "lead_submitted"
+def test_a_name_is_written_without_what_cannot_be_stored(name):
+    assert encoded(outbox.Conversion(name=name))["name"] == "lead_submitted"
 
 
 def test_an_error_names_the_field_and_says_what_to_do():
@@ -145,10 +145,10 @@ def test_an_error_names_the_field_and_says_what_to_do():
     assert isinstance(caught.value, ValueError)
 
 
-def test_the_time_of_a_conversion_is_told_in_utc_to_the_microsecond():
+def test_the_time_of_a_conversion_is_written_in_utc_to_the_microsecond():
     at = datetime(2026, 5, 24, 0, 0, 0, 1, tzinfo=timezone(timedelta(hours=-11)))
-    assert told(outbox.LeadSubmitted(occurred_at=at))["occurred_at"] == "2026-05-24T11:00:00.000001+00:00"
-    assert told(outbox.LeadSubmitted(occurred_at=datetime(1970, 1, 1, tzinfo=UTC)))["occurred_at"].startswith(
+    assert encoded(outbox.LeadSubmitted(occurred_at=at))["occurred_at"] == "2026-05-24T11:00:00.000001+00:00"
+    assert encoded(outbox.LeadSubmitted(occurred_at=datetime(1970, 1, 1, tzinfo=UTC)))["occurred_at"].startswith(
         "1970-01-01T00"
     )
 

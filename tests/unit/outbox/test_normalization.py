@@ -1,4 +1,4 @@
-"""The form in which each field is hashed, whichever way people write it, and what is left out."""
+"""The normal form of each field, for every common spelling, and what is left out."""
 # ruff: noqa: RUF001 - other alphabets are what is tested
 
 from datetime import UTC, date, datetime
@@ -191,7 +191,7 @@ def test_an_address_with_a_space_in_it_goes_to_google_only():
     sealed = seal({"email": "john smith@example.com"})
 
     assert not sealed.meta
-    assert sealed.notes == ("person.email: an address with a space in it, which is none to Meta, left out",)
+    assert sealed.notes == ("person.email: an address with a space, which is not valid at Meta, left out",)
 
 
 def test_a_gmail_address_of_dots_alone_is_none():

@@ -1,4 +1,4 @@
-"""What of a page's address may be told to others."""
+"""The parts of a page's URL that may be sent to destinations."""
 
 import pytest
 
@@ -111,7 +111,7 @@ def test_parameters_of_advertising_and_of_the_page_stay_as_they_are(parameter):
         "n" * 101 + "=1",
     ],
 )
-def test_parameters_that_tell_a_secret_or_a_person_are_left_out(parameter):
+def test_parameters_with_a_secret_or_personal_data_are_left_out(parameter):
     assert clean_url(f"{SITE}/form?first=1&{parameter}&last=1") == f"{SITE}/form?first=1&last=1"
 
 

@@ -1,4 +1,4 @@
-"""Sealing: the documented vectors, what is hashed already, that nothing leaks, and that nothing makes it raise."""
+"""Sealing: the documented vectors, already hashed values, no leaks, and no exceptions."""
 
 import math
 import subprocess
@@ -19,7 +19,7 @@ from outbox.sealing import Sealed, seal
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 EMAIL, PHONE = "sha256_email_address", "sha256_phone_number"
 
-# Published by Meta, Snap (whose rules for these are the same) and peers, or computed with hashlib.
+# Published by Meta, Snap (whose rules for these are the same) and others, or computed with hashlib.
 META_VECTORS = [
     ({"email": "John_Smith@gmail.com"}, "em", "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"),
     ({"email": "Person@Example.com"}, "em", "542d240129883c019e106e3b1b2d3f3cb3537c43c425364de8e951d5a3083345"),
@@ -54,7 +54,7 @@ GOOGLE_VECTORS = [
     ({"phone": "+44 20 7946 0958"}, PHONE, "f0bf0228144d9fe2bdf1da2d8ca698f17bf1410ee688b075c27062e47b6f0b6d"),
     ({"email": "John.Smith@gmail.com"}, EMAIL, "3586de92bb3636d0885a12eff961429a32e4ebd764b96f50d85d016f9338d586"),
 ]
-# The other halves of the pairs on which Meta's libraries disagree, and the hash of nothing.
+# The other halves of the pairs on which Meta's libraries disagree, and the hash of an empty text.
 NEVER_GIVEN = [
     ({"first_name": "a b"}, "fn", "c8687a08aa5d6ed2044328fa6a697ab8e96dc34291e8c2034ae8c38e6fcc6d65"),
     ({"first_name": "Anna Maria"}, "fn", "dfa29cee752c3d2bb1a935e9ea1a3d474b5634a9086fd5cc66be4178dffa865f"),
@@ -162,7 +162,7 @@ def test_what_is_no_person_is_noted(person):
 
 
 class Hostile(str):
-    """Raises whatever is asked of it."""
+    """An object whose every method raises."""
 
     __slots__ = ()
 
@@ -229,7 +229,7 @@ def test_of_a_text_that_claims_to_be_another_only_the_text_counts():
 @pytest.mark.parametrize("text", ["x", " ", "1", "+1", "a@", "\u200b", "é", "\ud800", "(", "1 ", "- "])
 def test_ten_megabytes_cost_nothing(field, text):
     huge, long = text * (10**7 // len(text)), (text * 512)[:512]
-    seal({field: text}, region="US")  # whatever is loaded once
+    seal({field: text}, region="US")  # load what is loaded once
     began = time.process_time()
 
     assert seal({field: huge}, region="US").notes == (f"person.{field}: too long, left out",)

@@ -1,4 +1,4 @@
-"""Sealing beside Meta's own libraries: the same, but for a table of differences that has its reasons.
+"""Sealing compared with Meta's own libraries: the same except for a table of differences with their reasons.
 
 The business SDK runs here. Of the parameter builder only the Node.js package (and its siblings for browsers, Java and
 PHP) normalises personal data; the Python package does not, so what `getNormalizedAndHashedPII` of
@@ -51,7 +51,7 @@ def of_builder(key: str, value: str) -> str | None:
 
 
 def digest(form: str | None) -> str | None:
-    """The hash of a form as the tables write it."""
+    """Return the hash of a normal form in the notation of the tables."""
     if form is None or form.startswith("#"):
         return form and form.removeprefix("#")
     return sha256(form.encode()).hexdigest()
@@ -66,7 +66,7 @@ def rows(differs: dict[str, list[Row]]) -> dict[tuple[str, str], Row]:
 
 @pytest.mark.parametrize("oracle", ORACLES)
 @pytest.mark.parametrize(("key", "value"), INPUTS)
-def test_agrees_with_the_oracle_unless_the_table_says_otherwise(oracle, key, value):
+def test_agrees_with_the_oracle_unless_the_table_lists_a_difference(oracle, key, value):
     of_theirs, differs = ORACLES[oracle]
     ours, theirs = of_ours(key, value), of_theirs(key, value)
 
@@ -102,5 +102,5 @@ def test_every_appendix_of_the_parameter_builder_is_kept():
 
 
 def test_the_parameter_builder_for_python_still_normalises_nothing():
-    """Once it does, it takes the place of the recording."""
+    """Once it does, the library itself can replace the recorded results."""
     assert not [name for name in dir(ParamBuilder) if "pii" in name.lower() or "normalized" in name.lower()]

@@ -1,4 +1,4 @@
-"""What one request tells of the browser that sent it."""
+"""The browser as read from one request."""
 
 import pickle
 from datetime import UTC, datetime, timedelta, timezone
@@ -24,7 +24,7 @@ def seen(**request):
     return Visitor.from_request(**{"headers": {}, "now": NOW, **request})
 
 
-def test_a_form_post_from_a_landing_page_tells_everything():
+def test_a_form_post_from_a_landing_page_has_everything():
     visitor = seen(
         headers={
             "HOST": "crm.encycam.com",
@@ -56,7 +56,7 @@ def test_a_form_post_from_a_landing_page_tells_everything():
     assert visitor.to_json()["fbclid_at"] == "2026-05-24T10:00:00.123+00:00"
 
 
-def test_an_empty_request_tells_nothing():
+def test_an_empty_request_has_nothing():
     visitor = seen()
     assert visitor == Visitor()
     assert visitor.to_json() == {}
@@ -66,7 +66,7 @@ def test_an_empty_request_tells_nothing():
 @pytest.mark.parametrize(
     ("query", "jar", "expected"),
     [
-        ({"fbp": FBP}, {"_fbp": OTHER_FBP}, FBP),  # the parameter before the cookie
+        ({"fbp": FBP}, {"_fbp": OTHER_FBP}, FBP),  # the parameter takes precedence
         ({}, {"_fbp": OTHER_FBP}, OTHER_FBP),
         ({"fbp": "undefined"}, {"_fbp": OTHER_FBP}, OTHER_FBP),
         ({"fbp": ["", "junk", FBP]}, {}, FBP),
@@ -104,7 +104,7 @@ def test_a_click_is_known_by_the_time_it_was_first_seen(case, query, jar, click)
     [
         ({}, {"_ga_XLHMXGR17M": GS2, "_ga_OTHER": "GS1.1.1.1"}, STREAM, "1748934661"),
         ({}, {"_ga_XLHMXGR17M": GS2}, None, "1748934661"),
-        ({}, {"_ga_XLHMXGR17M": GS2, "_ga_OTHER": "GS1.1.1.1"}, None, None),  # nobody says which
+        ({}, {"_ga_XLHMXGR17M": GS2, "_ga_OTHER": "GS1.1.1.1"}, None, None),  # the stream is not named
         ({"ga_session_id": "5"}, {"_ga_OTHER": GS2}, STREAM, "5"),
         ({"ga_session_id": "5"}, {"_ga_XLHMXGR17M": GS2}, STREAM, "1748934661"),
         ({"ga_session_id": 5}, {}, STREAM, "5"),
@@ -131,7 +131,7 @@ def test_handlid_is_known_by_its_spellings(name):
 def test_an_event_id_that_a_script_failed_to_fill_in_is_no_event_id(value):
     visitor = seen(query={"fb_event_id": value})
     assert visitor.event_id is None
-    assert visitor.notes == ("event_id: no identifier, left out",)
+    assert visitor.notes == ("event_id: not an identifier, left out",)
 
 
 PAGE = "https://crm.example/form?fb_event_id=1&utm_source=a&token=x"
@@ -170,8 +170,8 @@ def test_the_page_is_the_url_given_else_the_referer(case, request_, url, referre
 @pytest.mark.parametrize(
     ("host", "url", "event_id", "source"),
     [
-        ("crm.example", None, "1", "a"),  # the form stands on our host
-        ("other.example", None, None, None),  # a page of others has parameters of its own
+        ("crm.example", None, "1", "a"),  # the form is on our host
+        ("other.example", None, None, None),  # another host's page has its own parameters
         (None, None, None, None),
         (None, PAGE, "1", "a"),
     ],
@@ -210,11 +210,11 @@ def test_a_campaign_is_that_of_one_click(query, jar, campaign):
             {},
             {"ad_user_data": "denied", "ad_personalization": "granted"},
         ),
-        ({"ad_user_data": "granted"}, {"ad_user_data": "denied"}, {}, {"ad_user_data": "granted"}),  # the CRM's word
+        ({"ad_user_data": "granted"}, {"ad_user_data": "denied"}, {}, {"ad_user_data": "granted"}),  # the CRM's value
         (None, {"ad_user_data": "denied"}, {"ad_user_data": "granted"}, {"ad_user_data": "denied"}),
         (None, {}, {"ad_personalization": "denied"}, {"ad_personalization": "denied"}),
         (None, {"ad_user_data": False}, {}, {"ad_user_data": "denied"}),
-        ({"ad_user_data": "perhaps"}, {}, {}, {"ad_user_data": "denied"}),  # a mistake is no permission
+        ({"ad_user_data": "perhaps"}, {}, {}, {"ad_user_data": "denied"}),  # a mistake is not a permission
         ("denied", {}, {}, {"ad_user_data": "denied", "ad_personalization": "denied"}),
         ({"ad_user_data": None, "ad_personalization": ""}, {}, {}, None),
         (None, {"gcs": "G100"}, {}, None),
@@ -242,7 +242,7 @@ def test_fields_of_the_form_come_before_the_query_and_its_campaign_is_not_mixed_
 
 
 class MultiDict(dict):
-    """As frameworks have them: `items` gives one value of each name."""
+    """A mapping as in frameworks: `items` returns one value of each name."""
 
     def items(self):
         return [(name, values[-1]) for name, values in super().items()]
@@ -298,7 +298,7 @@ def test_the_user_agent_is_kept_without_what_cannot_be_stored():
 @pytest.mark.parametrize(
     "junk", [None, 5, b"bytes", ["a"], object(), "text", {1: 2}, {"fbp": object()}, {"a": {"b": 1}}]
 )
-def test_arguments_of_the_wrong_type_tell_nothing(junk):
+def test_arguments_of_the_wrong_type_are_ignored(junk):
     visitor = Visitor.from_request(
         headers=junk, cookies=junk, query=junk, form=junk, remote=junk, url=junk, trusted_proxies=junk, ip_headers=junk,
         ga_stream=junk, now=junk,
@@ -312,7 +312,7 @@ def test_the_constructor_leaves_out_what_is_malformed_and_notes_it():
     assert (visitor.handl_id, visitor.campaign) == ("1432", None)
     assert visitor.notes == (
         "fbp: not of the form fb.<n>.<ms>.<id>, left out",
-        "url: no absolute http(s) address, left out",
+        "url: not an absolute http(s) URL, left out",
         "consent ad_user_data: neither granted nor denied, taken as denied",
     )
 
@@ -326,11 +326,11 @@ def test_the_constructor_leaves_out_what_is_malformed_and_notes_it():
         (1716540000000, None),
     ],
 )
-def test_the_time_of_a_click_is_told_in_utc(moment, ms):
+def test_the_time_of_a_click_is_written_in_utc(moment, ms):
     assert Visitor(fbclid=FBCLID, fbclid_at=moment).to_json().get("fbclid_at") == ms
 
 
-def test_a_repr_says_what_is_set_and_nothing_of_the_person():
+def test_a_repr_shows_what_is_set_and_no_personal_data():
     visitor = seen(
         headers={"User-Agent": "Mozilla", "Referer": PAGE}, query={"fbp": FBP, "utm_source": "fb"}, remote="1.2.3.4"
     )

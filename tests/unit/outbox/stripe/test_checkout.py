@@ -1,4 +1,4 @@
-"""What Checkout is given along, and that it comes back."""
+"""The parameters for Checkout, and that they come back in events."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_reference_longer_than_stripe_takes_stays_in_the_metadata_alone():
     assert "client_reference_id" not in parameters
 
 
-def test_what_goes_along_comes_back():
+def test_parameters_come_back_in_events():
     parameters = checkout_metadata("payment", account_id=42, handl_id="h-1", product="ENCY Robot")
     [payment] = conversions_of(
         NEW.checkout(metadata=parameters["metadata"], reference=parameters["client_reference_id"])

@@ -1,4 +1,4 @@
-"""Which invoice or Checkout Session counts for what, in the shapes of Stripe's old and new API versions."""
+"""Which invoice or Checkout Session counts as what, in the shapes of Stripe's old and new API versions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from decimal import Decimal
 import pytest
 
 import outbox
-from outbox.stripe import Memory, Rules, conversions_of
+from outbox.stripe import Rules, State, conversions_of
 from outbox.stripe.events import read_event
-from outbox.stripe.state import Free, Told
+from outbox.stripe.state import FreePeriod, Observed
 from tests.support.stripe_events import NEW, OLD, SESSION, TRIAL, VERSIONS
 from tests.support.stripe_invoices import BEGAN, BUYER, CUSTOMER, DAY, INVOICE, MONTH, NOBODY, PAYMENT, SUBSCRIPTION
 
 PURCHASED, RENEWED, UPGRADED = "subscription_purchased", "subscription_renewed", "subscription_upgraded"
 AFTER_TRIAL = (TRIAL[1], TRIAL[1] + MONTH)
-IN_TRIAL = Memory(free=[Free(*TRIAL, opens=True)])
+IN_TRIAL = State(free=[FreePeriod(*TRIAL, opens=True)])
 
 PERSON = outbox.Person(
     email="Ada.Lovelace@Example.com", phone="+493012345678", first_name="Ada", last_name="Lovelace", city="Berlin",
@@ -29,9 +29,9 @@ def stripe(request):
     return VERSIONS[request.param]
 
 
-def told(event, rules=None):
+def observed(event, rules=None):
     reading = read_event(event, rules or Rules())
-    return reading and reading.told
+    return reading and reading.observed
 
 
 def names(conversions):
@@ -41,7 +41,7 @@ def names(conversions):
 # Invoices
 
 
-def test_a_new_subscription_is_a_purchase_with_all_that_the_invoice_tells(stripe):
+def test_a_new_subscription_is_a_purchase_with_all_data_of_the_invoice(stripe):
     event = stripe.invoice_paid(metadata={"account_id": "42", "handl_id": "h-1"})
     assert conversions_of(event) == [
         outbox.SubscriptionPurchased(
@@ -94,17 +94,17 @@ def test_a_manual_invoice_counts_if_it_was_charged_itself_and_is_no_receipt(stri
     event = stripe.invoice_paid(reason="manual", subscription=None, attempt_count=attempts)
     assert names(conversions_of(event)) == expected
     if not expected:
-        assert told(event) is None
+        assert observed(event) is None
 
 
-def test_a_renewal_says_nothing_of_who_sits_at_the_browser_today(stripe):
+def test_a_renewal_does_not_identify_the_browser(stripe):
     event = stripe.invoice_paid(reason="subscription_cycle", metadata={"account_id": "42", "handl_id": "h-1"})
     [renewal] = conversions_of(event)
     assert (renewal.account_id, renewal.lead_id, renewal.handl_id) == ("42", CUSTOMER, None)
     [unknown] = conversions_of(
         stripe.invoice_paid(reason="subscription_cycle", customer=None, metadata={"handl_id": "h"})
     )
-    assert unknown.handl_id == "h"  # the only thing that is known
+    assert unknown.handl_id == "h"  # the only key
 
 
 def test_metadata_of_the_invoice_goes_before_the_subscription_s_and_that_before_a_line_s(stripe):
@@ -130,7 +130,7 @@ def test_an_opaque_id_that_is_none_is_left_out(stripe, handl_id):
     assert purchase.handl_id is None
 
 
-def test_whoever_is_not_told_is_nobody(stripe):
+def test_an_invoice_without_customer_data_has_no_person(stripe):
     [purchase] = conversions_of(stripe.invoice_paid(buyer=NOBODY, customer=None))
     assert (purchase.person, purchase.account_id, purchase.lead_id) == (None, None, None)
     [purchase] = conversions_of(stripe.invoice_paid(buyer={**NOBODY, "name": "ENCY"}))
@@ -151,7 +151,7 @@ def test_the_product_is_named_as_the_line_describes_it(stripe, description, prod
     assert conversions_of(event)[0].product == product
 
 
-def test_a_proration_names_its_price_where_that_is_told_else_the_product_of_the_metadata():
+def test_a_proration_names_its_price_if_present_else_the_product_of_the_metadata():
     period = (BEGAN, BEGAN + MONTH)
     for stripe, product in ((OLD, "monthly-eu"), (NEW, "Pro")):
         lines = [
@@ -169,27 +169,29 @@ def test_the_product_of_the_line_that_costs_most_counts(stripe):
     assert conversions_of(stripe.invoice_paid(lines=lines))[0].product == "Machine"
 
 
-def test_an_invoice_whose_payment_time_is_not_told_happened_when_the_event_did(stripe):
+def test_an_invoice_without_a_payment_time_happened_at_the_time_of_the_event(stripe):
     event = stripe.invoice_paid(status_transitions=None)
     assert conversions_of(event)[0].occurred_at == datetime.fromtimestamp(BEGAN + 2, UTC)
 
 
 def test_subscriptions_are_found_where_each_version_keeps_them(stripe):
     event = stripe.invoice_paid(reason="subscription_cycle")
-    assert told(event).subscription == SUBSCRIPTION
+    assert observed(event).subscription == SUBSCRIPTION
     expanded = stripe.invoice_paid(reason="subscription_cycle")
     invoice = expanded["data"]["object"]
     holder = invoice["parent"]["subscription_details"] if stripe is NEW else invoice
     holder["subscription"] = {"id": SUBSCRIPTION, "object": "subscription"}
     invoice["customer"] = {"id": CUSTOMER, "object": "customer", "email": "ada@example.com"}
-    assert told(expanded) == told(event)
+    assert observed(expanded) == observed(event)
     assert conversions_of(expanded) == conversions_of(event)
 
 
-def test_what_paid_an_invoice_is_remembered_as_far_as_the_version_tells():
-    assert told(OLD.invoice_paid()) == Told(at=BEGAN + 1, customer=CUSTOMER, payments=(PAYMENT,), order_id=INVOICE)
-    assert told(OLD.invoice_paid(payment_intent=None)).payments == ("ch_3SVC8AHOQNg4XnOM0tDpTk0c",)
-    assert told(NEW.invoice_paid()) is None
+def test_what_paid_an_invoice_is_remembered_as_far_as_the_version_has_it():
+    assert observed(OLD.invoice_paid()) == Observed(
+        at=BEGAN + 1, customer=CUSTOMER, payments=(PAYMENT,), order_id=INVOICE
+    )
+    assert observed(OLD.invoice_paid(payment_intent=None)).payments == ("ch_3SVC8AHOQNg4XnOM0tDpTk0c",)
+    assert observed(NEW.invoice_paid()) is None
     payments = {
         "object": "list",
         "data": [
@@ -197,8 +199,8 @@ def test_what_paid_an_invoice_is_remembered_as_far_as_the_version_tells():
             for status, payment in (("canceled", "pi_no"), ("paid", PAYMENT), ("paid", "pi_2"))
         ],
     }
-    assert told(NEW.invoice_paid(payments=payments)).payments == (PAYMENT, "pi_2")
-    assert told(NEW.invoice_payment_paid()) == Told(at=BEGAN + 1, payments=[PAYMENT], order_id=INVOICE)
+    assert observed(NEW.invoice_paid(payments=payments)).payments == (PAYMENT, "pi_2")
+    assert observed(NEW.invoice_payment_paid()) == Observed(at=BEGAN + 1, payments=[PAYMENT], order_id=INVOICE)
     assert conversions_of(NEW.invoice_payment_paid()) == []
 
 
@@ -206,8 +208,10 @@ def test_what_paid_an_invoice_is_remembered_as_far_as_the_version_tells():
 
 
 def test_a_trial_s_invoice_of_nothing_is_remembered(stripe):
-    free = [Free(*TRIAL, opens=True)]
-    assert told(stripe.trial_invoice()) == Told(at=BEGAN + 1, customer=CUSTOMER, subscription=SUBSCRIPTION, free=free)
+    free = [FreePeriod(*TRIAL, opens=True)]
+    assert observed(stripe.trial_invoice()) == Observed(
+        at=BEGAN + 1, customer=CUSTOMER, subscription=SUBSCRIPTION, free=free
+    )
     assert conversions_of(stripe.trial_invoice()) == []
 
 
@@ -216,31 +220,36 @@ def test_the_first_payment_after_a_trial_is_the_purchase(stripe, reason):
     event = stripe.invoice_paid(reason=reason, period=AFTER_TRIAL, metadata={"handl_id": "h-1"})
     [payment] = conversions_of(event, IN_TRIAL)
     assert (payment.name, payment.event_id, payment.handl_id) == (PURCHASED, INVOICE, "h-1")
-    assert told(event).subscription == SUBSCRIPTION
+    assert observed(event).subscription == SUBSCRIPTION
 
 
 @pytest.mark.parametrize(
     ("case", "starts_at", "free", "step"),
     [
         ("no trial is known", TRIAL[1], [], RENEWED),
-        ("the cycle after the first", TRIAL[1] + MONTH, [Free(*TRIAL, opens=True)], RENEWED),
-        ("a trial that was ended early", BEGAN + DAY, [Free(*TRIAL, opens=True)], PURCHASED),
-        ("its beginning, which cost nothing", BEGAN, [Free(*TRIAL, opens=True)], RENEWED),
-        ("a credit paid a month in the middle", BEGAN + 7, [Free(BEGAN, BEGAN + 7)], RENEWED),
+        ("the cycle after the first", TRIAL[1] + MONTH, [FreePeriod(*TRIAL, opens=True)], RENEWED),
+        ("a trial that was ended early", BEGAN + DAY, [FreePeriod(*TRIAL, opens=True)], PURCHASED),
+        ("its beginning, which cost nothing", BEGAN, [FreePeriod(*TRIAL, opens=True)], RENEWED),
+        ("a credit paid a month in the middle", BEGAN + 7, [FreePeriod(BEGAN, BEGAN + 7)], RENEWED),
         (
             "a coupon paid two months",
             BEGAN + 7,
-            [Free(BEGAN, BEGAN + 3, opens=True), Free(BEGAN + 3, BEGAN + 7)],
+            [FreePeriod(BEGAN, BEGAN + 3, opens=True), FreePeriod(BEGAN + 3, BEGAN + 7)],
             PURCHASED,
         ),
-        ("a gap between", BEGAN + 7, [Free(BEGAN, BEGAN + 3, opens=True), Free(BEGAN + 4, BEGAN + 7)], RENEWED),
+        (
+            "a gap between",
+            BEGAN + 7,
+            [FreePeriod(BEGAN, BEGAN + 3, opens=True), FreePeriod(BEGAN + 4, BEGAN + 7)],
+            RENEWED,
+        ),
     ],
 )
-def test_a_cycle_is_the_first_payment_only_if_it_follows_on_free_time_of_the_beginning(
+def test_a_cycle_is_the_first_payment_only_if_it_follows_a_free_period_at_the_beginning(
     stripe, case, starts_at, free, step
 ):
     event = stripe.invoice_paid(reason="subscription_cycle", period=(starts_at, starts_at + MONTH))
-    assert names(conversions_of(event, Memory(free=free))) == [step], case
+    assert names(conversions_of(event, State(free=free))) == [step], case
 
 
 def test_use_of_the_trial_that_is_billed_after_it_makes_no_second_purchase(stripe):
@@ -254,7 +263,7 @@ def test_a_month_that_a_coupon_pays_is_remembered_and_a_proration_is_not(stripe)
     period = (BEGAN + MONTH, BEGAN + 2 * MONTH)
     lines = [stripe.line(2990, period), stripe.line(5, (BEGAN, BEGAN + 9), is_proration=True)]
     event = stripe.invoice_paid(reason="subscription_cycle", paid=0, lines=lines)
-    assert told(event).free == [Free(*period, opens=False)]
+    assert observed(event).free == [FreePeriod(*period, opens=False)]
 
 
 def test_trials_count_where_they_are_switched_on_and_once_a_subscription(stripe):
@@ -275,16 +284,16 @@ def test_trials_count_where_they_are_switched_on_and_once_a_subscription(stripe)
 
 
 def test_a_subscription_s_trial_is_remembered_whatever_is_counted(stripe):
-    free = [Free(*TRIAL, opens=True)]
-    expected = Told(at=BEGAN, customer=CUSTOMER, subscription=SUBSCRIPTION, free=free)
-    assert told(stripe.subscription()) == expected
-    assert told(stripe.subscription(status="active")) == expected
-    assert told(stripe.subscription(status="active", trial=None)) is None
+    free = [FreePeriod(*TRIAL, opens=True)]
+    expected = Observed(at=BEGAN, customer=CUSTOMER, subscription=SUBSCRIPTION, free=free)
+    assert observed(stripe.subscription()) == expected
+    assert observed(stripe.subscription(status="active")) == expected
+    assert observed(stripe.subscription(status="active", trial=None)) is None
 
 
 def test_a_trial_in_the_middle_of_a_subscription_s_life_is_a_pause(stripe):
     event = stripe.subscription("updated", trial=(BEGAN + 3 * MONTH, BEGAN + 4 * MONTH))
-    assert told(event).free == [Free(BEGAN + 3 * MONTH, BEGAN + 4 * MONTH, opens=False)]
+    assert observed(event).free == [FreePeriod(BEGAN + 3 * MONTH, BEGAN + 4 * MONTH, opens=False)]
     assert conversions_of(event, rules=Rules(trials=True)) == []
 
 
@@ -308,7 +317,7 @@ def test_a_one_off_payment_is_a_purchase_under_its_payment_intent(stripe):
             details={"origin": "stripe"},
         )
     ]
-    assert told(event) == Told(at=BEGAN + 60, customer=CUSTOMER, payments=[PAYMENT], order_id=PAYMENT)
+    assert observed(event) == Observed(at=BEGAN + 60, customer=CUSTOMER, payments=[PAYMENT], order_id=PAYMENT)
 
 
 def test_a_delayed_payment_counts_when_it_comes_under_the_same_id(stripe):
@@ -341,7 +350,7 @@ def test_what_the_buyer_saw_goes_along_and_the_value_stays_in_the_price_s_curren
     }  # fmt: skip
 
 
-def test_a_subscription_s_session_counts_for_nothing_but_says_who_pays(stripe):
+def test_a_subscription_s_session_is_no_conversion_but_ties_the_payer(stripe):
     event = stripe.checkout("subscription", reference="42", metadata={"handl_id": "h-1"})
     assert conversions_of(event) == [
         outbox.Conversion(
@@ -362,7 +371,7 @@ def test_a_subscription_s_session_counts_for_nothing_but_says_who_pays(stripe):
     ("holds", "account_id", "handl_id"),
     [("account_id", "ref", None), ("handl_id", None, "ref"), ("neither", None, None)],
 )
-def test_a_client_reference_is_what_the_crm_says(stripe, holds, account_id, handl_id):
+def test_a_client_reference_is_read_as_configured(stripe, holds, account_id, handl_id):
     [payment] = conversions_of(stripe.checkout(reference="ref"), rules=Rules(client_reference=holds))
     assert (payment.account_id, payment.handl_id) == (account_id, handl_id)
     metadata = {"account_id": "42", "handl_id": "h-1"}
@@ -370,7 +379,7 @@ def test_a_client_reference_is_what_the_crm_says(stripe, holds, account_id, hand
     assert (payment.account_id, payment.handl_id) == ("42", "h-1")
 
 
-def test_a_customer_s_account_is_told_when_it_is_new(stripe):
+def test_a_customer_s_account_is_recorded_when_it_is_new(stripe):
     [tie] = conversions_of(stripe.customer(metadata={"account_id": "42"}))
     assert (tie.name, tie.account_id, tie.lead_id) == ("signed_in", "42", CUSTOMER)
     assert tie.person == PERSON
@@ -387,7 +396,7 @@ def test_a_customer_s_account_is_told_when_it_is_new(stripe):
 
 
 @pytest.mark.parametrize("kind", ["payment_intent.succeeded", "invoice.finalized", "charge.succeeded", "a.new.one", ""])
-def test_other_events_say_nothing(stripe, kind):
+def test_other_events_count_for_nothing(stripe, kind):
     event = stripe.invoice_paid(kind=kind)
     assert read_event(event, Rules()) is None
     assert conversions_of(event) == []

@@ -1,4 +1,4 @@
-"""GA4's documented rules, a row each: what a request is changed into, and which validation messages it gets then."""
+"""GA4's documented rules, a row each: a changed request, and the validation messages it gets."""
 
 from hashlib import sha256
 
@@ -14,7 +14,7 @@ EMPTY = sha256(b"").hexdigest()
 
 
 def body(**changes):
-    """A valid request; a change to None takes the field away, `consent__ad_user_data=…` reaches inside."""
+    """A valid request; a change to None removes the field, `consent__ad_user_data=…` reaches inside."""
     whole = {
         "client_id": "1234567890.1700000000",
         "user_id": "account-7",
@@ -207,7 +207,7 @@ def test_user_data_without_events_is_a_valid_request():
     assert messages(body(events=[])) == []
 
 
-def test_a_stale_timestamp_is_told_only_under_enforced_recommendations():
+def test_a_stale_timestamp_is_reported_only_under_enforced_recommendations():
     stale = body(timestamp_micros=MICROS - 73 * HOUR)
     assert messages(stale, enforce=True) == [("timestamp_micros", INVALID)]
     assert messages(stale, enforce=False) == []

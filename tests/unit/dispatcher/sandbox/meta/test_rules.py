@@ -1,4 +1,4 @@
-"""Meta's documented rules, a row each: what an event is changed into, and what Meta has against it then."""
+"""Meta's documented rules, a row each: a changed event, and the problems that Meta finds."""
 
 from hashlib import sha256
 
@@ -15,7 +15,7 @@ HASHED = ("ph", "fn", "ln", "db", "ge", "ct", "st", "zp", "country")
 
 
 def event(**changes):
-    """A valid event; a change to None takes the field away, `user_data__em=…` reaches inside."""
+    """A valid event; a change to None removes the field, `user_data__em=…` reaches inside."""
     whole = {
         "event_name": "Lead",
         "event_time": NOW - 60,
@@ -68,7 +68,7 @@ REFUSED = [
     ({"event_source_url": None}, "event_source_url", "100"),
     ({"event_source_url": "encycam.com"}, "event_source_url", "100"),
     ({"user_data__client_user_agent": None}, "user_data.client_user_agent", "100"),
-    # time: Unix seconds, 7 days back, hardly ahead
+    # time: Unix seconds, 7 days back, 60 s ahead
     ({"event_time": NOW - 7 * DAY - 1}, "event_time", "100/2804003"),
     ({"event_time": NOW + 61}, "event_time", "100"),
     ({"event_time": NOW * 1000}, "event_time", "100"),

@@ -1,4 +1,4 @@
-"""Whether the promises were kept: each with what breaks it. Pure."""
+"""The promises, each with the evidence that breaks it. Pure."""
 
 from __future__ import annotations
 
@@ -14,52 +14,52 @@ GRACE_SECONDS = 25
 
 
 class Promise(NamedTuple):
-    """One promise, and what breaks it."""
+    """One promise, and a line for each violation."""
 
     says: str
     broken: list[str]
 
 
-def verdict(seen: Evidence) -> list[Promise]:
-    """Hold everything that is known against everything that is promised."""
+def check(seen: Evidence) -> list[Promise]:
+    """Check the evidence against every promise."""
     return [
         Promise("every committed conversion is in the log, once, with its sale", list(_unrecorded(seen))),
         Promise("nothing that was rolled back is in the log or was sent", list(_not_rolled_back(seen))),
         Promise("every conversion, and every re-send, has its receipt at every destination", list(_lost(seen))),
         Promise("nothing is stuck in a queue or a lease", [f"{t}: {n}" for t, n in seen.left.items() if n]),
         Promise("Meta counts nothing twice", list(_counted_twice(seen))),
-        Promise("what is called delivered was taken", list(_not_taken(seen))),
-        Promise("what is called dead was refused, and what is refused is called dead", list(_wrongly_dead(seen))),
+        Promise("every delivery with the outcome delivered was accepted", list(_not_taken(seen))),
+        Promise("an event has the outcome failed if, and only if, it was refused", list(_wrongly_failed(seen))),
         Promise(
-            "nothing is sent again but by a re-send, or after an uncertain attempt in the log", list(_repeated(seen))
+            "an event is only sent again by a re-send, or after an uncertain attempt in the log", list(_repeated(seen))
         ),
-        Promise("an answer that was lost leaves an uncertain attempt", list(_lost_silently(seen))),
-        Promise("no delivery is settled twice, and no try vanishes", list(_settled_twice(seen))),
-        Promise("a dispatcher ends when it is told to, in time, and never else", list(_wrong_ends(seen))),
-        Promise("no dispatcher looks alive and takes nothing", seen.deaf),
-        Promise("nothing fails but what was struck", [*seen.said.wrong, *map(str, seen.server_errors.items())]),
-        Promise("no log holds a secret or a person", seen.said.leaks),
+        Promise("a lost response leaves an uncertain attempt", list(_lost_silently(seen))),
+        Promise("no delivery is settled twice, and no try is missing", list(_settled_twice(seen))),
+        Promise("a dispatcher ends in time after SIGTERM, and never otherwise", list(_wrong_ends(seen))),
+        Promise("no dispatcher runs without claiming work", seen.unresponsive),
+        Promise("nothing but the disruptions fails", [*seen.logs.wrong, *map(str, seen.server_errors.items())]),
+        Promise("no log contains a secret or personal data", seen.logs.leaks),
     ]
 
 
 def ga4_doubles(seen: Evidence) -> tuple[int, int]:
-    """Give how often GA4 took an event again: and counted it, and dropped it (a purchase, by its transaction_id)."""
+    """Return how many repeats GA4 counted, and how many it dropped (of a purchase, by its transaction_id)."""
     taken = [seen.ledger[event, "ga4"] for event in seen.kept if (event, "ga4") in seen.ledger]
     return sum(counted - 1 for _, counted in taken), sum(received - counted for received, counted in taken)
 
 
 def meta_repeats(seen: Evidence) -> int:
-    """Give how many repeats Meta dropped, beside the re-sends that are meant to be."""
+    """Return how many repeats Meta dropped, apart from the intended re-sends."""
     return sum(max(0, _taken(seen, (event, "meta")) - 1 - seen.revisions[event, "meta"]) for event in seen.kept)
 
 
 def uncertain(seen: Evidence, place: Place) -> int:
-    """Give how many attempts of unknown outcome are in the log."""
+    """Return how many attempts of unknown outcome are in the log."""
     return sum(attempt.outcome == "uncertain" for attempt in seen.attempts.get(place, ()))
 
 
 def _taken(seen: Evidence, place: Place) -> int:
-    """Give how often a destination took an event, counted or not; a refused one never."""
+    """Return how often a destination accepted an event, counted or not; 0 for a refused one."""
     if place[1] == "meta" and is_rejected(place[0]):
         return 0
     return seen.ledger.get(place, (0, 0))[0]
@@ -107,28 +107,28 @@ def _not_taken(seen: Evidence) -> Iterator[str]:
             yield f"{place}: {delivered}"
 
 
-def _wrongly_dead(seen: Evidence) -> Iterator[str]:
+def _wrongly_failed(seen: Evidence) -> Iterator[str]:
     for place in _places(seen):
         for receipt in seen.receipts.get(place, ()):
             if receipt.outcome != ("delivered" if receipt.revision else _expected(seen, place)):
                 yield f"{place}: {receipt}"
         if place[1] == "meta" and is_rejected(place[0]) and seen.ledger.get(place, (0, 0))[1]:
-            yield f"{place}: taken"
+            yield f"{place}: accepted"
 
 
 def _repeated(seen: Evidence) -> Iterator[str]:
     for place in _places(seen):
         allowed = 1 + uncertain(seen, place) + seen.revisions[place]
         if _taken(seen, place) > allowed:
-            yield f"{place}: taken {_taken(seen, place)} times instead of {allowed}"
+            yield f"{place}: accepted {_taken(seen, place)} times instead of {allowed}"
 
 
 def _lost_silently(seen: Evidence) -> Iterator[str]:
     for place, times in seen.unacknowledged.items():
-        # To GA4 any 2xx is a yes, whatever it carries.
+        # GA4 accepts with any 2xx, whatever the body.
         understood = sum(place[1] == "ga4" and receipt.status == 200 for receipt in seen.receipts.get(place, ()))
         if times > uncertain(seen, place) + understood:
-            yield f"{place}: {times} answers lost, {uncertain(seen, place)} uncertain attempts"
+            yield f"{place}: {times} responses lost, {uncertain(seen, place)} uncertain attempts"
 
 
 def _settled_twice(seen: Evidence) -> Iterator[str]:
