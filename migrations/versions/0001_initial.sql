@@ -1,5 +1,5 @@
--- The schema as of the first release: the routing tables, the logs, the queues and leases, identity, counts, and the functions
--- that write them. What the columns mean, and why they stand in this order: dispatcher/database/tables.py.
+-- The schema of the first release: routing tables, logs, queues and leases, identity, counts, and the functions that write
+-- them. dispatcher/database/tables.py says what the columns mean, and why they have this order.
 
 -- The clock of every window, lease and due time: the database's own, so that machines cannot disagree. Tests move it by
 -- replacing this function. It is STABLE and inlined, so that conditions on it can use an index.
