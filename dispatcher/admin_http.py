@@ -1,4 +1,4 @@
-"""Whether the daemon does its work: `/healthz` and `/readyz` on its own port, telling the truth.
+"""The daemon's own port: `/healthz`, `/readyz`, `/metrics`, and the console.
 
 `/healthz` is 200 while every loop of the process moves, and 503 when one hangs (restart it). `/readyz` is 200 when the
 database answers and every enabled destination takes deliveries, else 503, with the reasons; both as JSON.
@@ -31,7 +31,7 @@ ANSWER_SECONDS = 3.0
 
 @asynccontextmanager
 async def listening(daemon: Daemon, host: str, port: int) -> AsyncIterator[str]:
-    """Serve health on `host`:`port` (0 chooses one); give its address."""
+    """Serve the port on `host`:`port` (0 chooses one); yield its address."""
     health = Health(daemon)
     app = web.Application()
     gauges = Gauges(daemon.database, fresh=daemon.schedule.term)
@@ -53,13 +53,13 @@ async def listening(daemon: Daemon, host: str, port: int) -> AsyncIterator[str]:
 
 
 class Health:
-    """The two answers."""
+    """The health endpoints."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
 
     async def healthz(self, _: web.Request) -> web.Response:
-        """Tell whether every loop moves."""
+        """Answer 200 while every loop moves."""
         database = self._daemon.database
         # While the database is away, loops wait for it: then it counts that somebody asks for it.
         moved = self._daemon.moved_at if database.reachable else {"database": database.tried_at}
@@ -67,7 +67,7 @@ class Health:
         return _answer({"healthy": not hung, "hung": hung}, not hung)
 
     async def readyz(self, _: web.Request) -> web.Response:
-        """Tell whether conversions arrive, and if not, why."""
+        """Answer 200 while conversions arrive, else 503 with the reasons."""
         reasons: list[str] = []
         try:
             async with asyncio.timeout(ANSWER_SECONDS):

@@ -34,14 +34,14 @@ def add_to(app: typer.Typer) -> None:
 def dispatch(
     *,
     drain: Annotated[
-        bool, typer.Option("--drain", help="Deliver what is due, then exit: 0, or 3 if work is left.")
+        bool, typer.Option("--drain", help="Deliver what is due, then exit: 0, or 3 if work remains.")
     ] = False,
     host: Annotated[str, typer.Option(help="Address for the console, /healthz, /readyz and /metrics.")] = "127.0.0.1",
     port: Annotated[
         int | None, typer.Option(help="Port for the console, /healthz, /readyz and /metrics (none: not served).")
     ] = None,
 ) -> None:
-    """Deliver conversions until told to stop (SIGTERM or Ctrl-C; a second one ends at once)."""
+    """Deliver conversions until stopped (SIGTERM or Ctrl-C; a second one exits at once)."""
     config = context.config()
     with context.migrated_database(wait=not drain) as (settings, url):
         context.keep_in_step(url, config, wait=not drain)
@@ -49,15 +49,15 @@ def dispatch(
         _allow_connections()
         left = asyncio.run(_dispatch(settings, url, config, drain=drain, host=host, port=port))
     if left:
-        typer.echo(f"{left} deliveries wait for a later try", err=True)
+        typer.echo(f"{left} deliveries wait for a retry", err=True)
         raise typer.Exit(WORK_IS_LEFT)
 
 
 def _spare_the_collector() -> None:
-    """Let the garbage collector look rarely, and never at what was imported.
+    """Run the garbage collector rarely, and never on what was imported.
 
-    A batch is tens of thousands of small values that die together and hold no cycles (tests hold that they do not): looking
-    for cycles among them cost a fifth of a drain.
+    A batch is tens of thousands of small values that die together and hold no cycles (tests check that): collecting among
+    them cost a fifth of a drain.
     """
     gc.collect()
     gc.freeze()
@@ -65,7 +65,7 @@ def _spare_the_collector() -> None:
 
 
 def _allow_connections() -> None:
-    """Let the process hold as many connections as it may; a shell's usual limit is 1024 files."""
+    """Raise the limit of open files as far as allowed; a shell's usual limit is 1024."""
     if sys.platform != "win32":
         import resource  # noqa: PLC0415 - not on every platform
 
@@ -84,7 +84,7 @@ async def _dispatch(settings: Settings, url: str, config: Config, *, drain: bool
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
-            log.info("stopping: what is in flight is settled, the rest given back")
+            log.info("stopping: settling what is in flight, releasing the rest")
             running.stop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)  # a second signal ends at once

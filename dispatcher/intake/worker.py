@@ -1,4 +1,4 @@
-"""Intake, what every event owes first: it seals what a SQL writer sent raw, folds, and owes the deliveries."""
+"""Intake: seals raw persons of SQL writers, folds events into identity, and fans them out into deliveries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dispatcher.database.connections import Database
 from dispatcher.destinations.base import Limits
 from dispatcher.identity.fragments import Fact, Keys, fold, position
 from dispatcher.identity.graph import Kind
-from dispatcher.reasons import DISABLED, NO_MAPPING, TOO_OLD
+from dispatcher.reasons import DISABLED, NO_ROUTE, TOO_OLD
 from dispatcher.routing import DestinationRoutes, RoutingTable
 from dispatcher.telemetry import prometheus
 from dispatcher.telemetry.counters import Counters
@@ -30,21 +30,20 @@ log = structlog.get_logger()
 
 BATCH = 1000
 BATCHES = 3
-"""Batches under way at once."""
+"""Batches in progress at once."""
 SLACK = 100_000
-"""How many ids behind the last claim a row may turn up: an id is drawn before its transaction commits."""
+"""How many ids behind the last claim a row may appear: an id is assigned before its transaction commits."""
 AHEAD = timedelta(seconds=60)
-"""An event further ahead than this waits for its time (design, part 4)."""
+"""An event further in the future than this waits for its time (design, part 4)."""
 GIVE_UP = 3
-"""Tries that a batch has lost its process before each of its events is tried alone; who takes one down even then is
+"""Crashes of its process after which each event of a batch is tried alone. A person that crashes the process even then is
 left out, so that it harms no other event."""
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """An event that owes intake, with all that intake needs of it; `person` is what a SQL writer sent raw.
+    """An event that waits for intake, with all that intake needs of it; `person` is what a SQL writer sent raw.
 
-    The mappings are still JSON: each is read when it is folded, so that what it holds is used while it is in the
-    processor's cache.
+    The mappings are still JSON: each is decoded when it is folded, so that its content is in the processor's cache.
     """
 
     id: int
@@ -62,7 +61,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     @property
     def keys(self) -> Keys:
-        """What it carries of whom it is about."""
+        """The keys that it carries."""
         return Keys.of(self.account_id, self.handl_id, self.lead_id)
 
 
@@ -73,13 +72,13 @@ _content = msgspec.json.Decoder().decode
 class Intake:
     """Takes events from the queue `outbox.intake`, a batch at a time; while one is settled, the next is claimed.
 
-    `on_settled` is called when deliveries were owed.
+    `on_settled` is called after each settlement, when there may be new deliveries.
     """
 
     def __init__(
         self,
         database: Database,
-        words: RoutingTable,
+        routing: RoutingTable,
         limits: dict[str, Limits],
         counters: Counters,
         *,
@@ -88,7 +87,7 @@ class Intake:
         region: str | None,
     ) -> None:
         self._database = database
-        self._words = words
+        self._routing = routing
         self._limits = limits
         self._counters = counters
         self._holder = holder
@@ -99,7 +98,7 @@ class Intake:
         self._tasks: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
         self.is_behind = False
-        """Whether the last claim was a full one, so that more is owed."""
+        """Whether the last claim was full, so that more waits."""
         self.on_settled: Callable[[], object] = lambda: None
 
     async def step(self) -> int:
@@ -129,23 +128,23 @@ class Intake:
 
     @property
     def since(self) -> int:
-        """From which event on something can be expected."""
+        """The event id from which on rows are expected."""
         return self._watermark.position
 
     async def finish(self) -> None:
-        """Wait until what is under way is settled."""
+        """Wait until everything in progress is settled."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     async def stop(self, grace: float) -> None:
-        """Settle what is in flight within `grace` seconds; what is left comes back when its lease expires."""
+        """Settle what is in flight within `grace` seconds; the rest comes back when its lease expires."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
         for task in self._tasks:
             task.cancel()
         if error := self._error:
             self._error = None
-            log.error("a batch could not be taken in", error=type(error).__name__)
+            log.error("batch failed", error=type(error).__name__)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -167,7 +166,7 @@ class Intake:
         self.on_settled()
 
     async def _parts(self, lease_id: int, arrivals: Sequence[Arrival]) -> list[tuple[int, Sequence[Arrival]]]:
-        """Give the batch with its lease; or each event with one of its own, if one of them may take a process down."""
+        """Return the batch with its lease; or each event with a lease of its own, if one of them may crash a process."""
         if len(arrivals) == 1 or not any(arrival.tries == GIVE_UP and arrival.person for arrival in arrivals):
             return [(lease_id, arrivals)]
         leases = await self._database.run("split_lease", {"lease": lease_id, "holder": self._holder})
@@ -175,16 +174,16 @@ class Intake:
         return [(lease, [by_event[event_id]]) for lease, event_id in leases]
 
     async def _give_back(self, leases: Iterable[int]) -> None:
-        """Give back what could not be settled, as it was: the process lives, so no person has taken it down."""
+        """Release what could not be settled, unchanged: the process is alive, so no person has crashed it."""
         with contextlib.suppress(Exception):
             for lease in leases:
                 await self._database.run_once("return_lease", {"lease": lease, "holder": self._holder})
 
     async def _settle(self, lease_id: int, now: datetime, arrivals: Sequence[Arrival]) -> None:
-        """Seal, fold and owe."""
+        """Seal, fold and fan out."""
         sealed = seal_all(arrivals, self._region)
         facts = facts_of(arrivals, sealed)
-        destinations = (await self._words.destinations()).values()
+        destinations = (await self._routing.destinations()).values()
         pending, skipped = fan_out(arrivals, destinations, self._limits, now)
         settled = await self._database.run(
             "settle_events",
@@ -198,7 +197,7 @@ class Intake:
             },
         )
         if not settled[0][0]:
-            log.warning("a batch was lost before it was taken in, somebody else has it", events=len(arrivals))
+            log.warning("lease lost before its batch was settled, another process has it", events=len(arrivals))
             return
         for row in skipped:
             self._counters.ended(row["destination"], "skipped", row["reason"], len(row["event_ids"]))
@@ -218,13 +217,13 @@ class Intake:
 
 
 def seal_all(arrivals: Iterable[Arrival], region: str | None) -> list[dict[str, Any]]:
-    """Give the sealed form of every person that was sent raw."""
+    """Return the sealed form of every raw person."""
     sealed: list[dict[str, Any]] = []
     for arrival in arrivals:
         if arrival.person is None:
             continue
         if arrival.tries > GIVE_UP:
-            log.warning("a person could not be sealed and is left out", id=arrival.id)
+            log.warning("person could not be sealed and is left out", id=arrival.id)
             sealed.append({"event_id": arrival.id, "sealed": None, "notes": ["person: could not be sealed, left out"]})
         else:
             form = seal(arrival.person, region=region)
@@ -233,7 +232,7 @@ def seal_all(arrivals: Iterable[Arrival], region: str | None) -> list[dict[str, 
 
 
 def facts_of(arrivals: Iterable[Arrival], sealed: Iterable[dict[str, Any]]) -> list[Fact]:
-    """Give what folding needs of the events that carry a key, sealed."""
+    """Return what folding needs of the events that carry a key, sealed."""
     forms = {row["event_id"]: row["sealed"] for row in sealed}
     return [
         Fact.of(
@@ -249,7 +248,7 @@ def facts_of(arrivals: Iterable[Arrival], sealed: Iterable[dict[str, Any]]) -> l
 
 
 def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
-    """Give the parameters `facets` and `sign_ins` of settle_intake; their keys as jsonb sorts them, the shorter first."""
+    """Return the parameters `fragments` and `sign_ins` of settle_events, with keys in the order of jsonb, shorter first."""
     events: defaultdict[Keys, list[int]] = defaultdict(list)
     for fact in facts:
         events[fact.keys].append(fact.position[1])
@@ -282,7 +281,7 @@ def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
 def fan_out(
     arrivals: Sequence[Arrival], destinations: Iterable[DestinationRoutes], limits: dict[str, Limits], now: datetime
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Give the deliveries that are owed, and the receipts of what nobody needs to be told, grouped. Pure."""
+    """Return the deliveries to enqueue, and the receipts of what is skipped, both grouped. Pure."""
     pending: defaultdict[tuple[int, datetime], list[int]] = defaultdict(list)
     skipped: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
     for destination in destinations:
@@ -307,7 +306,7 @@ def fan_out(
 def _skip(arrival: Arrival, destination: DestinationRoutes, limits: Limits) -> str | None:
     route = destination.routes.get(arrival.name)
     if route is None:
-        return NO_MAPPING.reason
+        return NO_ROUTE.reason
     if not (destination.enabled and route.enabled):
         return DISABLED.reason
     if arrival.recorded_at >= arrival.occurred_at + limits.window:
