@@ -79,12 +79,12 @@ class Health:
         destinations = {}
         for sender in self._daemon.senders:
             state, reason = _state(sender, known)
-            standing = known.get(sender.state().destination)
+            status = known.get(sender.state().destination)
             claimed = None if sender.claimed_at is None else round(monotonic() - sender.claimed_at, 1)
             destinations[sender.destination.name] = {
                 "state": state,
                 "reason": reason,
-                "oldest_pending_seconds": _rounded(standing.age.longest if standing else None),
+                "oldest_pending_seconds": _rounded(status.age.longest if status else None),
                 "last_claim_seconds": claimed,
             }
             if state in {State.HALTED, State.FAILING}:
@@ -100,21 +100,21 @@ class Health:
 
 
 def _state(sender: Sender, known: Mapping[int, DestinationStatus]) -> tuple[str, str | None]:
-    """Give the state of a destination, and why: what all dispatchers say of it goes before what this one does.
+    """Return the state of a destination, and why: the state that all dispatchers report takes precedence over our own.
 
-    It may have had nothing to send since another found the destination well. But a setting that is missing here is missing.
+    We may have had nothing to send since another dispatcher succeeded. But a setting that is missing here is missing.
     """
     own = sender.state()
-    standing = known.get(own.destination)
-    if sender.destination.missing() or standing is None or standing.state is None:
+    status = known.get(own.destination)
+    if sender.destination.missing() or status is None or status.state is None:
         return own.state, own.reason
-    return standing.state, standing.reason
+    return status.state, status.reason
 
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
 
 
-def _answer(body: dict[str, Any], is_well: bool) -> web.Response:
-    status = 200 if is_well else 503
-    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
+def _answer(body: dict[str, Any], is_ok: bool) -> web.Response:
+    code = 200 if is_ok else 503
+    return web.Response(body=msgspec.json.encode(body), status=code, content_type="application/json")

@@ -102,9 +102,9 @@ class Intake:
         self.on_settled: Callable[[], object] = lambda: None
 
     async def step(self) -> int:
-        """Claim one batch and start to take it in; give how many events it holds (0: nothing is owed).
+        """Claim one batch and start to process it; return how many events it holds (0: nothing waits).
 
-        Raises what an earlier batch could not be taken in for; its lease expires, and its events come back.
+        Raise the error of an earlier batch that failed; its lease expires, and its events come back.
         """
         await self._batches.acquire()
         claimed = None
