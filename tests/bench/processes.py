@@ -27,7 +27,8 @@ READY_SECONDS = 60.0
 """Time limit for the start of a dispatcher."""
 
 CLAIMED = """
-SELECT extract(epoch FROM min(claimed_at))::float, count(DISTINCT holder) FROM outbox.lease WHERE destination = %s
+SELECT extract(epoch FROM min(claimed_at))::float, count(DISTINCT holder) FROM outbox.lease
+WHERE destination IS NOT DISTINCT FROM %s::smallint
 """
 SENT = """
 SELECT count(*), extract(epoch FROM max(at))::float
@@ -135,7 +136,7 @@ def together(world: World, url: str, destination: str, events: int) -> float:
         _switch(connection, destination, paused=False)
         fill.enqueue_intake(connection)
         with dispatching(world, url) as dispatcher:
-            began = _begun(connection, 0, [dispatcher])
+            began = _begun(connection, None, [dispatcher])
             while not (ended := _sent(world, connection, destination, events)):
                 if time.time() > began + LEFT_SECONDS:
                     raise TimeoutError("the events do not all arrive")
@@ -159,7 +160,7 @@ def delivered(url: str, destination: str) -> int:
 
 def _until_intake_is_done(connection: psycopg.Connection[Any], dispatcher: Dispatcher) -> float:
     """Wait until the intake queue is empty; return the seconds since the first claim."""
-    began = _begun(connection, 0, [dispatcher])
+    began = _begun(connection, None, [dispatcher])
     while _one(connection, INTAKE_LEFT)[0]:
         if time.time() > began + LEFT_SECONDS:
             raise TimeoutError("intake does not come to its end")
@@ -167,8 +168,8 @@ def _until_intake_is_done(connection: psycopg.Connection[Any], dispatcher: Dispa
     return time.time() - began
 
 
-def _begun(connection: psycopg.Connection[Any], destination: int, dispatchers: Sequence[Dispatcher]) -> float:
-    """Wait until all dispatchers have claimed; return when the last of them did (Unix seconds)."""
+def _begun(connection: psycopg.Connection[Any], destination: int | None, dispatchers: Sequence[Dispatcher]) -> float:
+    """Wait until all dispatchers have claimed; return when the last of them did (Unix seconds). None is intake."""
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end:
         claimed_at, holders = _one(connection, CLAIMED, destination)
