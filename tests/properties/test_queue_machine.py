@@ -322,7 +322,7 @@ def stored(connection):
         for lease, destination, *held, arrays in (
             (*row[:5], row[5:])
             for row in connection.execute(
-                "SELECT id, destination, holder, claimed_at, expires_at, event_ids, revisions, tries, first_unknown_ats "
+                "SELECT id, coalesce(destination, 0), holder, claimed_at, expires_at, event_ids, revisions, tries, first_unknown_ats "
                 "FROM outbox.lease"
             ).fetchall()
         )

@@ -176,5 +176,5 @@ async def test_what_running_dispatchers_report_is_reported(doctor, dispatch, dat
     assert code == 1
     (halted,) = (finding for finding in findings if (finding["check"], finding["severity"]) == ("meta", "error"))
     assert "META_CAPI_TOKEN is not set" in halted["says"]
-    assert "Set what is missing" in halted["do"]
+    assert "Set it, then restart" in halted["do"]
     assert dispatcher.process.poll() is None

@@ -119,7 +119,7 @@ async def test_migrate_without_the_file_leaves_the_funnel_of_the_file(spine, con
     before = spine.connection.execute("SELECT * FROM outbox.route ORDER BY destination, step").fetchall()
     code, out, errors = await outbox("migrate")
     assert (code, out.startswith("schema at ")) == (0, True)
-    assert "left as it is in the database, as there is no outbox.toml here" in errors
+    assert "the one in the database is kept, because there is no outbox.toml here" in errors
     assert spine.connection.execute("SELECT * FROM outbox.route ORDER BY destination, step").fetchall() == before
 
 
@@ -127,7 +127,7 @@ async def test_without_the_file_the_funnel_is_left_and_the_pixel_of_the_file_wai
     config = configured(DEALERS)
     keep_in_step(spine, config)
     (line,) = keep_in_step(spine, Config())
-    assert "left as it is" in line["event"]
+    assert "is kept" in line["event"]
     spine.record(name="webinar_joined", event_id="webinar", lead_id="1")
     with structlog.testing.capture_logs() as logs:
         assert await drain(spine, Config()) == 1  # it was started in the wrong folder

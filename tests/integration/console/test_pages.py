@@ -205,7 +205,7 @@ async def test_dead_letters_are_grouped_by_reason_with_what_to_do(site, spine):
     page = await site.get("/dead")
     assert "Meta: missing value" in page.text
     assert "Record value and currency with this step" in page.text
-    assert "nothing brings these back" in page.text
+    assert "can no longer be delivered" in page.text
     # A reason for which a requeue cannot help has no button.
     assert page.text.count("Requeue all 2") == 1
     assert page.text.count("Requeue all 3") == 1

@@ -171,7 +171,7 @@ async def test_a_refused_token_is_reported_with_what_waits_how_long_and_what_to_
     level, sentence = (await verdicts())[0]
     assert level == "bad"
     assert "Meta is halted since" in sentence
-    assert "its token is refused. 1,204 are waiting. Nothing is lost for 6 days." in sentence
+    assert "the destination refuses the token. 1,204 are waiting. Nothing is lost for 6 days." in sentence
     assert sentence.endswith("Put a new token in META_CAPI_TOKEN, then restart the dispatchers.")
 
 

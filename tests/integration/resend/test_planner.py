@@ -171,10 +171,10 @@ async def test_merges_wait_while_intake_is_behind(spine, monkeypatch):
         assert await running.intake.step() == 1
         await running.intake.finish()
         assert running.intake.is_behind
-        assert not await running._deal_with_merges()
+        assert not await running._process_merges()
         assert spine.count("merge") == 1
         assert await running.intake.step() == 0
-        assert await running._deal_with_merges()
+        assert await running._process_merges()
         assert spine.count("merge") == 0
 
 
@@ -189,10 +189,10 @@ async def test_merges_wait_while_an_active_destination_is_behind(spine, monkeypa
         (meta,) = (sender for sender in running.senders if sender.destination.name == "meta")
         assert await meta.step()
         assert meta.is_behind
-        assert not await running._deal_with_merges()
+        assert not await running._process_merges()
         spine.connection.execute("UPDATE outbox.destination SET paused = true WHERE name = 'meta'")
         assert not await meta.step()
-        assert await running._deal_with_merges()
+        assert await running._process_merges()
         await meta.finish()
 
 
@@ -204,5 +204,5 @@ async def test_merges_wait_only_for_a_limited_time(spine, monkeypatch):
         assert await running.intake.step() == 1
         await running.intake.finish()
         assert running.intake.is_behind
-        assert await running._deal_with_merges()
+        assert await running._process_merges()
         assert spine.count("merge") == 0
