@@ -68,7 +68,7 @@ imports nothing from here.
 - **A column of `event`.** `database/tables.py` and a new script in `migrations/versions/`; what writes it:
   the functions `parse_event`, `parse_fields`, `record` and `record_many` in `schema/functions/`, and `outbox/encoding.py`; what reads
   it: `Event` in `models.py` (its fields are positional: also `Event.whole`, `read_events`, `read_events_after`,
-  `read_folded_events` and `claim_deliveries` in `schema/queries/`), `Arrival` in `intake/worker.py` with `claim_events`. A JSON
+  `read_folded_events` and `claim_deliveries` in `schema/queries/`), `Arrival` in `intake/folding.py` with `claim_events`. A JSON
   column: also the functions `refuse` and `event_recorded`. Personal data: also `schema/queries/people/erase_log.sql`. An argument
   of a conversion: also `outbox/conversions.py`.
 - **A destination.** Another pixel or stream: `[destinations.<name>]` in `outbox.toml`, no code. Another kind: a package in

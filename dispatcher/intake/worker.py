@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any
 
-import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
 from dispatcher.database.connections import Database
 from dispatcher.destinations.base import Limits
-from dispatcher.identity.fragments import Fact, Keys, fold, position
-from dispatcher.identity.graph import Kind
-from dispatcher.reasons import DISABLED, NO_ROUTE, TOO_OLD
-from dispatcher.routing import DestinationRoutes, RoutingTable
+from dispatcher.intake.fan_out import fan_out
+from dispatcher.intake.folding import GIVE_UP, Arrival, decode_arrivals, facts_of, folded, seal_all
+from dispatcher.routing import RoutingTable
 from dispatcher.telemetry import prometheus
 from dispatcher.telemetry.counters import Counters
 from dispatcher.telemetry.tracing import span
 from dispatcher.watermark import Watermark
-from outbox.sealing import seal
 
 log = structlog.get_logger()
 
@@ -33,40 +28,6 @@ BATCHES = 3
 """Batches in progress at once."""
 SLACK = 100_000
 """How many ids behind the last claim a row may appear: an id is assigned before its transaction commits."""
-AHEAD = timedelta(seconds=60)
-"""An event further in the future than this waits for its time (design, part 4)."""
-GIVE_UP = 3
-"""Crashes of its process after which each event of a batch is tried alone. A person that crashes the process even then is
-left out, so that it harms no other event."""
-
-
-class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """An event that waits for intake, with all that intake needs of it; `person` is what a SQL writer sent raw.
-
-    The mappings are still JSON: each is decoded when it is folded, so that its content is in the processor's cache.
-    """
-
-    id: int
-    occurred_at: datetime
-    recorded_at: datetime
-    name: str
-    handl_id: str | None
-    lead_id: str | None
-    account_id: str | None
-    sealed: msgspec.Raw
-    visitor: msgspec.Raw
-    consent: msgspec.Raw
-    tries: int
-    person: Any
-
-    @property
-    def keys(self) -> Keys:
-        """The keys that it carries."""
-        return Keys.of(self.account_id, self.handl_id, self.lead_id)
-
-
-_arrivals = msgspec.json.Decoder(list[Arrival]).decode
-_content = msgspec.json.Decoder().decode
 
 
 class Intake:
@@ -213,102 +174,4 @@ class Intake:
             return None
         lease_id, now, *_ = rows[0]
         self._watermark.advance(max(last for _, _, last, _ in rows))
-        return lease_id, now, [arrival for *_, arrivals in rows for arrival in _arrivals(arrivals)]
-
-
-def seal_all(arrivals: Iterable[Arrival], region: str | None) -> list[dict[str, Any]]:
-    """Return the sealed form of every raw person."""
-    sealed: list[dict[str, Any]] = []
-    for arrival in arrivals:
-        if arrival.person is None:
-            continue
-        if arrival.tries > GIVE_UP:
-            log.warning("person could not be sealed and is left out", id=arrival.id)
-            sealed.append({"event_id": arrival.id, "sealed": None, "notes": ["person: could not be sealed, left out"]})
-        else:
-            form = seal(arrival.person, region=region)
-            sealed.append({"event_id": arrival.id, "sealed": form.to_json(), "notes": form.notes})
-    return sealed
-
-
-def facts_of(arrivals: Iterable[Arrival], sealed: Iterable[dict[str, Any]]) -> list[Fact]:
-    """Return what folding needs of the events that carry a key, sealed."""
-    forms = {row["event_id"]: row["sealed"] for row in sealed}
-    return [
-        Fact.of(
-            position(arrival.occurred_at, arrival.id),
-            keys,
-            forms[arrival.id] if arrival.id in forms else _content(arrival.sealed),
-            _content(arrival.visitor),
-            _content(arrival.consent),
-        )
-        for arrival in arrivals
-        if any(keys := arrival.keys)
-    ]
-
-
-def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
-    """Return the parameters `fragments` and `sign_ins` of settle_events, with keys in the order of jsonb, shorter first."""
-    events: defaultdict[Keys, list[int]] = defaultdict(list)
-    for fact in facts:
-        events[fact.keys].append(fact.position[1])
-    return {
-        "fragments": Jsonb(
-            [
-                {
-                    "groups": groups,
-                    "lead_id": keys.lead_id,
-                    "handl_id": keys.handl_id,
-                    "event_ids": sorted(events[keys]),
-                    "account_id": keys.account_id,
-                }
-                for keys, groups in fold(facts).items()
-            ]
-        ),
-        "sign_ins": Jsonb(
-            [
-                {"at": at, "key": key, "kind": kind, "event_id": event_id, "account_id": keys.account_id}
-                for fact in facts
-                if (keys := fact.keys).account_id
-                for (at, event_id) in [fact.position]
-                for kind, key in ((Kind.HANDL, keys.handl_id), (Kind.LEAD, keys.lead_id))
-                if key
-            ]
-        ),
-    }
-
-
-def fan_out(
-    arrivals: Sequence[Arrival], destinations: Iterable[DestinationRoutes], limits: dict[str, Limits], now: datetime
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the deliveries to enqueue, and the receipts of what is skipped, both grouped. Pure."""
-    pending: defaultdict[tuple[int, datetime], list[int]] = defaultdict(list)
-    skipped: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
-    for destination in destinations:
-        for arrival in arrivals:
-            if reason := _skip(arrival, destination, limits[destination.kind]):
-                skipped[destination.id, reason].append(arrival.id)
-            else:
-                due_at = arrival.occurred_at if arrival.occurred_at > now + AHEAD else now
-                pending[destination.id, due_at].append(arrival.id)
-    return (
-        [
-            {"destination": destination, "due_at": due_at, "event_ids": ids}
-            for (destination, due_at), ids in pending.items()
-        ],
-        [
-            {"destination": destination, "reason": reason, "event_ids": ids}
-            for (destination, reason), ids in skipped.items()
-        ],
-    )
-
-
-def _skip(arrival: Arrival, destination: DestinationRoutes, limits: Limits) -> str | None:
-    route = destination.routes.get(arrival.name)
-    if route is None:
-        return NO_ROUTE.reason
-    if not (destination.enabled and route.enabled):
-        return DISABLED.reason
-    if arrival.recorded_at >= arrival.occurred_at + limits.window:
-        return TOO_OLD.reason
-    return None
+        return lease_id, now, [arrival for *_, arrivals in rows for arrival in decode_arrivals(arrivals)]

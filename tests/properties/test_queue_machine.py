@@ -341,9 +341,8 @@ def stored(connection):
 
 @pytest.mark.timeout(600)  # what fails is made small before it is shown
 def test_the_queues_do_what_the_model_does(database_url, monkeypatch):
-    monkeypatch.setattr(
-        "dispatcher.intake.worker.GIVE_UP", 1000
-    )  # else a lease may become many, which the model does not know
+    for module in ("worker", "folding"):  # else a lease may become many, which the model does not know
+        monkeypatch.setattr(f"dispatcher.intake.{module}.GIVE_UP", 1000)
 
     async def connect():
         context = Database.connect(database_url, connections=1)

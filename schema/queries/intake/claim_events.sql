@@ -1,5 +1,5 @@
 -- Claims up to :limit events that wait for intake, with the raw persons of SQL writers, in the same way as claim_deliveries.
--- Returns one row for every 100 events, these as one JSON text (intake.worker.Arrival), because a text of megabytes is
+-- Returns one row for every 100 events, these as one JSON text (intake.folding.Arrival), because a text of megabytes is
 -- copied again and again while it grows; no row if nothing waits. :since is the low watermark.
 -- Relies on intake_pkey, raw_pkey, event_pkey.
 WITH due AS (
