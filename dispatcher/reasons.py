@@ -27,6 +27,7 @@ NO_MAPPING = Refusal("skipped", "no route")
 BROWSER_COPY = Refusal("skipped", "browser copy stands")
 NO_CONSENT = Refusal("skipped", "consent")
 CANNOT_BUILD = Refusal("failed", "cannot be built")
+CANNOT_PROCESS = Refusal("failed", "cannot be processed")
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -98,6 +99,14 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Please report it with the event's number; requeue it with the version that mends it.",
         requeue=True,
     ),
+    "cannot be processed": Explanation(
+        "Working on it stopped the dispatcher, or raised an error, each time; it was left out so that it harms no other event.",
+        "Please report it with the event's number; requeue it with the version that mends it.",
+        requeue=True,
+    ),
+    "cannot be written": Explanation(
+        "What the destination answered could not be written down.", "Please report it with the event's number."
+    ),
     # Halted: the destination stops until somebody acts, and loses nothing while its window is open.
     "access token invalid or expired": Explanation("Its token is refused.", _TOKEN),
     "access token refused": Explanation("Its token is refused.", _TOKEN),
@@ -151,6 +160,7 @@ EXPLANATIONS: dict[str, Explanation] = {
         "It counted another number of events than we sent, so nobody knows which arrived.", _BY_ITSELF
     ),
     "stopped while it was sent": Explanation("The dispatcher was stopped while it waited for the answer.", _BY_ITSELF),
+    "worker lost": Explanation("The worker that sent it stopped before it heard the answer.", _BY_ITSELF),
     "lease expired": Explanation("The dispatcher that sent it died before it heard the answer.", _BY_ITSELF),
     "lease taken by rebuild": Explanation("The projections were rebuilt while it was being sent.", _BY_ITSELF),
     "restored from a backup": Explanation(

@@ -11,6 +11,8 @@
     state     dispatcher, destination_state, alert  who is running, how each destination stands, what was alerted
     stripe    stripe_payment, _invoice, _free       what one of Stripe's events must know of those before it
 
+`losses`: how many workers were lost, or batches failed, while they worked on a row; it is then claimed in ever smaller parts.
+
 Columns stand widest first (8-byte, 4-byte, 2-byte, then what varies), so that no padding is stored.
 """
 
@@ -141,7 +143,7 @@ intake = Table(
     "intake",
     metadata,
     Column("event_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("tries", SmallInteger, nullable=False, server_default=text("0")),
+    Column("losses", SmallInteger, nullable=False, server_default=text("0")),
     postgresql_with=_QUEUE,
     comment="What every event needs first: sealing, folding into identity, fan-out",
 )
@@ -155,12 +157,17 @@ delivery = Table(
     Column("destination", SmallInteger, nullable=False),
     Column("revision", SmallInteger, nullable=False, server_default=text("0")),
     Column("tries", SmallInteger, nullable=False, server_default=text("0")),
-    # The only index, and the order of the claim: it moves to the right as time does, so a claim can start from where
+    Column("losses", SmallInteger, nullable=False, server_default=text("0")),
+    # The only index of what is ordinary, and the order of the claim: it moves to the right as time does, so a claim can start from where
     # the last one ended instead of walking over what is dead (measured.md, the low watermark).
     PrimaryKeyConstraint("destination", "due_at", "event_id", "revision"),
     postgresql_with=_QUEUE,
     comment="One event still pending for one destination",
 )
+
+# Rows that a process was lost over are few; ordinary ones cost these indexes nothing.
+Index("intake_suspect", intake.c.losses, postgresql_where=intake.c.losses > 0)
+Index("delivery_suspect", delivery.c.destination, delivery.c.losses, postgresql_where=delivery.c.losses > 0)
 
 lease = Table(
     "lease",
@@ -169,6 +176,7 @@ lease = Table(
     _time("claimed_at", now=True),
     _time("expires_at"),
     Column("destination", SmallInteger),  # NULL: a lease of intake
+    Column("losses", SmallInteger, nullable=False, server_default=text("0")),
     Column("holder", Text, nullable=False),
     Column("event_ids", ARRAY(BigInteger), nullable=False),
     Column("revisions", ARRAY(SmallInteger), nullable=False),

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 
+import msgspec
 import structlog
 
 from dispatcher.delivery.queue import DeliveryQueue
 from dispatcher.models import Lease, Settlement
+from dispatcher.quarantine import is_events_doing
 from dispatcher.telemetry.tracing import span
 
 log = structlog.get_logger()
@@ -21,6 +23,8 @@ def clock() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
+UNWRITABLE = "cannot be written"
+"""The reason of a settlement whose own words the database did not take."""
 COLLECT_SECONDS = 1.0
 """How long a settlement may wait for others (design, part 7)."""
 
@@ -45,7 +49,7 @@ class BatchSettler:
         self._lease = lease
         self._settled = settled
         self._waiting: list[Settlement] = []
-        self._open = len(lease.deliveries)
+        self._open = len(lease.deliveries) + len(lease.unreadable)
         self._flushing = asyncio.Lock()
         self._held_seconds = held_for.total_seconds()
         self._held_until = claimed + self._held_seconds
@@ -88,6 +92,29 @@ class BatchSettler:
             except Exception as error:  # noqa: BLE001 - what was noted is kept, and tried again
                 log.error("a settlement failed, it is tried again", error=type(error).__name__)
 
+    async def abandon(self) -> None:
+        """Settle no more: the lease was given back."""
+        self.is_lost = True
+        self._waiting = []
+        await self.close()
+
+    async def _settle(self, settlements: Sequence[Settlement]) -> int:
+        """Settle; if the database does not take them together, each for itself, at last without what it may not take."""
+        try:
+            return await self._queue.settle(self._lease, settlements)
+        except Exception as error:
+            if not is_events_doing(error):
+                raise
+            if len(settlements) > 1:
+                middle = len(settlements) // 2
+                return await self._settle(settlements[:middle]) + await self._settle(settlements[middle:])
+            (settlement,) = settlements
+            bare = msgspec.structs.replace(settlement, reason=UNWRITABLE, trace=None, account_id=None, sent=None)
+            if settlement == bare:
+                raise
+            log.error("a settlement cannot be written as it is", id=settlement.event_id, error=type(error).__name__)
+            return await self._settle([bare])
+
     async def _flush(self) -> None:
         """Settle what has come in; one settlement at a time, so that closing waits for the one under way."""
         async with self._flushing:
@@ -97,7 +124,7 @@ class BatchSettler:
             began = time.monotonic()
             try:
                 with span("settle", events=len(waiting)):
-                    settled = await self._queue.settle(self._lease, waiting)
+                    settled = await self._settle(waiting)
             except Exception:
                 self._waiting = waiting + self._waiting
                 raise

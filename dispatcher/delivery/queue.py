@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-import msgspec
 from psycopg.types.json import Jsonb
 
 from dispatcher.database.connections import Database
 from dispatcher.destinations.base import Limits
+from dispatcher.in_flight import HeldLease
 from dispatcher.models import Delivery, Lease, Settlement
 from dispatcher.watermark import Watermark
 
@@ -23,14 +23,20 @@ SLACK = timedelta(minutes=2)
 """How far behind the last claim a row may turn up: longer than any statement that puts rows into a queue may run."""
 EXPIRE_BATCH = 5000
 
-_deliveries = msgspec.json.Decoder(list[Delivery]).decode
-
 
 class DeliveryQueue(Protocol):
     """Deliveries owed to one destination."""
 
-    async def claim(self, limit: int) -> Lease | None:
-        """Take up to `limit` due deliveries; None if there are none."""
+    async def claim(self, limit: int, losses: int = 0) -> Lease | None:
+        """Take up to `limit` due deliveries that have so many losses; None if there are none."""
+        ...
+
+    async def release(self, lease: Lease, *, is_suspect: bool, begun: Sequence[Delivery] = ()) -> None:
+        """Give a lease back, with one more loss if it is suspect; of `begun`, it is unknown whether they were sent."""
+        ...
+
+    async def give_up(self, lease: Lease) -> None:
+        """End all of a lease as *failed: cannot be processed*."""
         ...
 
     async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> int:
@@ -61,8 +67,8 @@ class PostgresQueue:
         """From when on something due can be expected."""
         return self._watermark.position
 
-    async def claim(self, limit: int) -> Lease | None:
-        """Take up to `limit` due deliveries, the longest due first; None if there are none."""
+    async def claim(self, limit: int, losses: int = 0) -> Lease | None:
+        """Take up to `limit` due deliveries that have so many losses, the longest due first; None if there are none."""
 
         async def claim_from(since: datetime) -> Lease | None:
             rows = await self._database.run(
@@ -72,16 +78,28 @@ class PostgresQueue:
                     "holder": self._holder,
                     "lease": self._lease,
                     "limit": limit,
+                    "losses": losses,
                     "since": since,
                 },
             )
             if not rows:
                 return None
             lease_id, claimed_at, latest, _ = rows[0]
-            self._watermark.advance(latest)
-            return Lease(lease_id, claimed_at, [delivery for *_, some in rows for delivery in _deliveries(some)])
+            if not losses:
+                self._watermark.advance(latest)
+            return Lease(lease_id, claimed_at, content=[content for *_, content in rows], losses=losses)
 
-        return await self._watermark.claim(claim_from)
+        return await (claim_from(BEGINNING) if losses else self._watermark.claim(claim_from))
+
+    async def release(self, lease: Lease, *, is_suspect: bool, begun: Sequence[Delivery] = ()) -> None:
+        """Give a lease back, with one more loss if it is suspect; of `begun`, it is unknown whether they were sent."""
+        held = HeldLease(lease.id, [(each.event.id, each.revision) for each in begun], is_suspect)
+        params = {"holder": self._holder, "lease": lease.id, "leases": Jsonb([held])}
+        await self._database.run("release_leases", params)
+
+    async def give_up(self, lease: Lease) -> None:
+        """End all of a lease as *failed: cannot be processed*."""
+        await self._database.run("give_up_lease", {"lease": lease.id, "holder": self._holder})
 
     async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> int:
         """Settle some or all of a lease, in one statement."""

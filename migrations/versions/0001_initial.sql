@@ -75,11 +75,14 @@ CREATE TABLE outbox.delivery (
     destination SMALLINT NOT NULL,
     revision SMALLINT DEFAULT 0 NOT NULL,
     tries SMALLINT DEFAULT 0 NOT NULL,
+    losses SMALLINT DEFAULT 0 NOT NULL,
     CONSTRAINT delivery_pkey PRIMARY KEY (destination, due_at, event_id, revision)
 )
  WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
 
 COMMENT ON TABLE outbox.delivery IS 'One event still pending for one destination';
+
+CREATE INDEX delivery_suspect ON outbox.delivery (destination, losses) WHERE losses > 0;
 
 CREATE TABLE outbox.delivery_count (
     minute TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -197,12 +200,14 @@ COMMENT ON TABLE outbox.fragment_event IS 'The events of a fragment';
 
 CREATE TABLE outbox.intake (
     event_id BIGINT NOT NULL,
-    tries SMALLINT DEFAULT 0 NOT NULL,
+    losses SMALLINT DEFAULT 0 NOT NULL,
     CONSTRAINT intake_pkey PRIMARY KEY (event_id)
 )
  WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
 
 COMMENT ON TABLE outbox.intake IS 'What every event needs first: sealing, folding into identity, fan-out';
+
+CREATE INDEX intake_suspect ON outbox.intake (losses) WHERE losses > 0;
 
 CREATE TABLE outbox.leader (
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -218,6 +223,7 @@ CREATE TABLE outbox.lease (
     claimed_at TIMESTAMP WITH TIME ZONE DEFAULT outbox.clock() NOT NULL,
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
     destination SMALLINT,
+    losses SMALLINT DEFAULT 0 NOT NULL,
     holder TEXT NOT NULL,
     event_ids BIGINT[] NOT NULL,
     revisions SMALLINT[] NOT NULL,

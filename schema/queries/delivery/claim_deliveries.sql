@@ -1,4 +1,4 @@
--- Claims up to :limit due deliveries of one destination: moves them from the queue into one lease row, joined to their
+-- Claims up to :limit due deliveries of one destination that have :losses (0: ordinary ones): moves them from the queue into one lease row, joined to their
 -- events. One statement, so there is no moment at which a row is in neither place. :since is the low watermark. Gives no
 -- row, or one for every 100 deliveries: the lease, and these as one JSON text of arrays (records.Delivery), which is read
 -- several times faster than so many rows of so many columns; a text of megabytes is copied again and again as it grows.
@@ -10,13 +10,14 @@ WITH due AS (
         SELECT ctid FROM outbox.delivery
         WHERE (destination, due_at) >= (%(destination)s, %(since)s)
           AND (destination, due_at) <= (%(destination)s, outbox.clock())
+          AND losses = %(losses)s
         ORDER BY destination, due_at, event_id, revision
         LIMIT %(limit)s
         FOR UPDATE SKIP LOCKED))
     RETURNING event_id, revision, tries, first_unknown_at, due_at
 ), leased AS (
-    INSERT INTO outbox.lease (destination, holder, expires_at, event_ids, revisions, tries, first_unknown_ats)
-    SELECT %(destination)s, %(holder)s, outbox.clock() + %(lease)s,
+    INSERT INTO outbox.lease (destination, losses, holder, expires_at, event_ids, revisions, tries, first_unknown_ats)
+    SELECT %(destination)s, %(losses)s, %(holder)s, outbox.clock() + %(lease)s,
            array_agg(event_id), array_agg(revision), array_agg(tries), array_agg(first_unknown_at)
     FROM due
     HAVING count(*) > 0

@@ -5,18 +5,18 @@ WITH due AS (
     DELETE FROM outbox.intake
     WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM outbox.intake
-        WHERE event_id >= %(since)s
+        WHERE event_id >= %(since)s AND losses = %(losses)s
         ORDER BY event_id
         LIMIT %(limit)s
         FOR UPDATE SKIP LOCKED))
-    RETURNING event_id, tries
+    RETURNING event_id
 ), leased AS (
-    INSERT INTO outbox.lease (destination, holder, expires_at, event_ids, revisions, tries, first_unknown_ats)
-    SELECT NULL::smallint, %(holder)s, outbox.clock() + %(lease)s,
-           array_agg(event_id), array_agg(0::smallint), array_agg(tries), array_agg(NULL::timestamptz)
+    INSERT INTO outbox.lease (destination, losses, holder, expires_at, event_ids, revisions, tries, first_unknown_ats)
+    SELECT NULL::smallint, %(losses)s, %(holder)s, outbox.clock() + %(lease)s,
+           array_agg(event_id), array_agg(0::smallint), array_agg(0::smallint), array_agg(NULL::timestamptz)
     FROM due
     HAVING count(*) > 0
-    RETURNING id, claimed_at, event_ids, tries
+    RETURNING id, claimed_at, event_ids
 )
 SELECT leased.id, leased.claimed_at, held.event_id, held.arrivals
 FROM leased
@@ -25,8 +25,8 @@ CROSS JOIN LATERAL (
     SELECT max(due.event_id) AS event_id,
            json_agg(json_build_array(
                event.id, event.occurred_at, event.recorded_at, event.name, event.handl_id, event.lead_id, event.account_id,
-               event.sealed, event.visitor, event.consent, due.tries, raw.person))::text AS arrivals
-    FROM unnest(leased.event_ids[first:first + 99], leased.tries[first:first + 99]) AS due (event_id, tries)
+               event.sealed, event.visitor, event.consent, raw.person))::text AS arrivals
+    FROM unnest(leased.event_ids[first:first + 99]) AS due (event_id)
     JOIN outbox.event ON event.id = due.event_id LEFT JOIN outbox.raw ON raw.event_id = due.event_id
     HAVING count(*) > 0
 ) AS held
