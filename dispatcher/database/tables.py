@@ -235,7 +235,7 @@ receipt = Table(
     Column("account_id", Text),
     Column("sent", Text),
     PrimaryKeyConstraint("event_id", "destination", "revision"),
-    CheckConstraint("outcome IN ('delivered', 'skipped', 'dead')", name="outcome"),
+    CheckConstraint("outcome IN ('delivered', 'skipped', 'failed')", name="outcome"),
     comment="The end of a delivery; sent: the names of the fields, each identifier with a short digest: em:62a14e44 ph:1c0…",
 )
 

@@ -268,7 +268,7 @@ CREATE TABLE outbox.receipt (
     account_id TEXT,
     sent TEXT,
     CONSTRAINT receipt_pkey PRIMARY KEY (event_id, destination, revision),
-    CONSTRAINT receipt_outcome_check CHECK (outcome IN ('delivered', 'skipped', 'dead'))
+    CONSTRAINT receipt_outcome_check CHECK (outcome IN ('delivered', 'skipped', 'failed'))
 );
 
 COMMENT ON TABLE outbox.receipt IS 'The end of a delivery; sent: the names of the fields, each identifier with a short digest: em:62a14e44 ph:1c0…';

@@ -221,7 +221,7 @@ def check_venv(arguments):
 
 
 def check_pip(arguments):
-    assert arguments == ["install", "."]
+    assert arguments == ["install", "./outbox", "."]
     assert (ROOT / "pyproject.toml").exists()
 
 

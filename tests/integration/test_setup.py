@@ -33,6 +33,7 @@ def checkout():
         checkout = Path(name) / "a checkout"
         shutil.copytree(ROOT / "scripts", checkout / "scripts")
         shutil.copytree(ROOT / "docs" / "examples", checkout / "docs" / "examples")
+        shutil.copytree(ROOT / "outbox", checkout / "outbox")
         for file in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / file, checkout)
         yield checkout
