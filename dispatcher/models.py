@@ -67,9 +67,10 @@ class Lease:
 
     `content`: its deliveries as the claim gives them, JSON arrays; read at the first use of `deliveries`, so that whatever
     they hold is met while it is known which lease is worked on. `unreadable`: those (event id, revision) that are none.
+    `is_full`: whether as many were due as might be claimed, so that there may be more.
     """
 
-    __slots__ = ("_deliveries", "claimed_at", "content", "id", "losses", "unreadable")
+    __slots__ = ("_deliveries", "claimed_at", "content", "count", "id", "is_full", "losses", "unreadable")
 
     def __init__(
         self,
@@ -78,19 +79,18 @@ class Lease:
         deliveries: list[Delivery] | None = None,
         *,
         content: Sequence[str] = (),
+        count: int = 0,
         losses: int = 0,
+        is_full: bool = False,
     ) -> None:
         self.id = id
         self.claimed_at = claimed_at
         self.content = content
+        self.count = len(deliveries) if deliveries is not None else count
         self.losses = losses
+        self.is_full = is_full
         self.unreadable: list[tuple[int, int]] = []
         self._deliveries = deliveries
-
-    @property
-    def count(self) -> int:
-        """How many deliveries it holds."""
-        return len(self.deliveries) + len(self.unreadable)
 
     @property
     def deliveries(self) -> list[Delivery]:

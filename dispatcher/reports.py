@@ -46,6 +46,7 @@ class Dispatching(Protocol):
     database_url: str
     settings: Settings
     config: Config
+
     @property
     def fresh_seconds(self) -> float:
         """How long after its last heartbeat a dispatcher counts as running."""

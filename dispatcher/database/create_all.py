@@ -14,7 +14,7 @@ from dispatcher.database.data_files import data_folder
 from dispatcher.database.tables import SCHEMA, metadata
 
 # In this order: `clock` stands in column defaults; those after the tables use them and each other.
-BEFORE_TABLES = ("clock", "unusable", "merge_fragments")
+BEFORE_TABLES = ("clock", "size", "unusable", "merge_fragments")
 AFTER_TABLES = (
     "parse_fields",
     "parse_event",

@@ -49,7 +49,7 @@ class BatchSettler:
         self._lease = lease
         self._settled = settled
         self._waiting: list[Settlement] = []
-        self._open = len(lease.deliveries) + len(lease.unreadable)
+        self._open = lease.count
         self._flushing = asyncio.Lock()
         self._held_seconds = held_for.total_seconds()
         self._held_until = claimed + self._held_seconds

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from psycopg.types.json import Jsonb
 
+from dispatcher.byte_budget import ByteBudget
 from dispatcher.database.connections import Database
 from dispatcher.destinations.base import Limits
 from dispatcher.in_flight import HeldLease
@@ -61,6 +62,7 @@ class PostgresQueue:
         self._holder = holder
         self._lease = lease
         self._watermark = Watermark(BEGINNING, lambda due_at: due_at - SLACK)
+        self._budget = ByteBudget()
 
     @property
     def since(self) -> datetime:
@@ -69,6 +71,7 @@ class PostgresQueue:
 
     async def claim(self, limit: int, losses: int = 0) -> Lease | None:
         """Take up to `limit` due deliveries that have so many losses, the longest due first; None if there are none."""
+        most = self._budget.limit(limit)
 
         async def claim_from(since: datetime) -> Lease | None:
             rows = await self._database.run(
@@ -77,17 +80,19 @@ class PostgresQueue:
                     "destination": self.destination,
                     "holder": self._holder,
                     "lease": self._lease,
-                    "limit": limit,
+                    "limit": most,
                     "losses": losses,
                     "since": since,
                 },
             )
             if not rows:
                 return None
-            lease_id, claimed_at, latest, _ = rows[0]
+            lease_id, claimed_at, latest, count, _ = rows[0]
             if not losses:
                 self._watermark.advance(latest)
-            return Lease(lease_id, claimed_at, content=[content for *_, content in rows], losses=losses)
+            content = [text for *_, text in rows]
+            self._budget.claimed(count, content)
+            return Lease(lease_id, claimed_at, content=content, count=count, losses=losses, is_full=count == most)
 
         return await (claim_from(BEGINNING) if losses else self._watermark.claim(claim_from))
 

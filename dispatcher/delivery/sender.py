@@ -97,7 +97,7 @@ class Sender:
         asked = clock()
         lease = await self._queue.claim(limit)
         self.claimed_at = monotonic()
-        self.is_behind = not probing and lease is not None and lease.count == limit
+        self.is_behind = not probing and lease is not None and lease.is_full
         if lease is None:
             return False
         self._start(lease, asked)

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
+from dispatcher.byte_budget import ByteBudget
 from dispatcher.database.connections import Database
 from dispatcher.destinations.base import Limits
 from dispatcher.identity.fragments import Fact, Keys, fold, position
@@ -37,8 +38,6 @@ SLACK = 100_000
 """How many ids behind the last claim a row may turn up: an id is drawn before its transaction commits."""
 HELD_SECONDS = 1.0
 """How long a row rests that may not be given up yet."""
-ROWS_A_TEXT = 100
-"""Events in one text of a claim."""
 AHEAD = timedelta(seconds=60)
 """An event further ahead than this waits for its time (design, part 4)."""
 
@@ -75,6 +74,7 @@ class Batch(msgspec.Struct, frozen=True):
     claimed_at: datetime
     content: list[str]
     losses: int
+    is_full: bool
 
 
 _arrival = msgspec.json.Decoder(Arrival).decode
@@ -113,6 +113,7 @@ class Intake:
         self._tasks: set[asyncio.Task[None]] = set()
         self._suspects: asyncio.Task[None] | None = None
         self._judge = Judge()
+        self._budget = ByteBudget()
         self._in_flight = in_flight or InFlight.private()
         self.suspect_losses = 0
         """The losses of what is to be taken in in small parts (`dispatcher.quarantine`); 0: nothing is."""
@@ -147,7 +148,7 @@ class Intake:
         batch = await self._watermark.claim(self._claim_from)
         if batch is None:
             return None
-        self.is_behind = len(batch.content) >= BATCH // ROWS_A_TEXT
+        self.is_behind = batch.is_full
         return asyncio.create_task(self._take_in(batch))
 
     async def _start_suspects(self) -> asyncio.Task[None] | None:
@@ -257,22 +258,25 @@ class Intake:
             self._counters.ended(destination.id, CANNOT_PROCESS.outcome, CANNOT_PROCESS.reason, len(failed))
 
     async def _claim_from(self, since: int, losses: int = 0) -> Batch | None:
+        most = self._budget.limit(part(losses, BATCH))
         rows = await self._database.run(
             "claim_events",
             {
                 "holder": self._holder,
                 "lease": self._lease,
-                "limit": part(losses, BATCH),
+                "limit": most,
                 "losses": losses,
                 "since": since,
             },
         )
         if not rows:
             return None
-        lease_id, now, *_ = rows[0]
+        lease_id, now, _, count, _ = rows[0]
         if not losses:
-            self._watermark.advance(max(last for _, _, last, _ in rows))
-        return Batch(lease_id, now, [arrivals for *_, arrivals in rows], losses)
+            self._watermark.advance(max(last for _, _, last, *_ in rows))
+        content = [arrivals for *_, arrivals in rows]
+        self._budget.claimed(count, content)
+        return Batch(lease_id, now, content, losses, is_full=count == most)
 
 
 def read(content: Iterable[str]) -> tuple[list[Arrival], list[int]]:

@@ -7,6 +7,11 @@ CREATE FUNCTION outbox.clock() RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$ SELECT now() $$;
 
+-- How many bytes some objects take together; as they are, not as they may lie in a table, compressed.
+CREATE FUNCTION outbox.size(VARIADIC objects jsonb[]) RETURNS bigint
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (SELECT sum(pg_column_size(object || '{}')) FROM unnest(objects) AS object);
+
 -- Why an object of an event cannot be kept, or NULL. What passes here can be read again by every program: some JSON
 -- readers give up beyond a thousand levels or beyond the range of a double, and a number such as 1e-16000, short as it
 -- is stored, is written out in full. || gives a value as it is, not as it may lie in a table, compressed.
@@ -374,6 +379,12 @@ BEGIN
     IF event IS NULL OR jsonb_typeof(event) <> 'object' THEN
         RAISE EXCEPTION 'event: expected a JSON object' USING ERRCODE = '22023';
     END IF;
+    -- || gives a value as it is, not as it may lie in a table, compressed.
+    IF pg_column_size(event || '{}') > 65536 THEN
+        SELECT key INTO field FROM jsonb_each(event) AS each (key, value)
+        WHERE key ~ '^[a-z_]{1,40}$' AND pg_column_size(each.value || '[]') > 65536 LIMIT 1;
+        RAISE EXCEPTION '%: larger than 64 kB; record less with it', coalesce(field, 'event') USING ERRCODE = '22023';
+    END IF;
     FOR field, value IN SELECT * FROM jsonb_each(event) LOOP
         CONTINUE WHEN value = 'null';
         CASE
@@ -516,9 +527,13 @@ BEGIN
             THEN 'name: not a step of the funnel; the table outbox.step lists them'
         WHEN event.occurred_at > outbox.clock() + interval '7 days' THEN 'occurred_at: lies more than 7 days ahead'
         WHEN event.occurred_at < '1970-01-01' THEN 'occurred_at: lies before 1970'
+        WHEN event.recorded_at NOT BETWEEN '1970-01-01' AND outbox.clock() + interval '7 days'
+            THEN 'recorded_at: lies before 1970 or more than 7 days ahead'
         ELSE coalesce('sealed: ' || outbox.unusable(event.sealed), 'visitor: ' || outbox.unusable(event.visitor),
                       'campaign: ' || outbox.unusable(event.campaign), 'details: ' || outbox.unusable(event.details),
-                      'consent: ' || outbox.unusable(event.consent))
+                      'consent: ' || outbox.unusable(event.consent),
+                      CASE WHEN outbox.size(event.sealed, event.visitor, event.campaign, event.details, event.consent) > 65536
+                          THEN 'event: larger than 64 kB' END)
     END;
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION '%', problem USING ERRCODE = '22023';
@@ -730,6 +745,8 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM outbox.step WHERE step.name = recorded.name)
        OR occurred_at > outbox.clock() + interval '7 days'
        OR occurred_at < '1970-01-01'
+       OR recorded_at NOT BETWEEN '1970-01-01' AND outbox.clock() + interval '7 days'
+       OR outbox.size(sealed, visitor, campaign, details, consent) > 65536
        OR coalesce(outbox.unusable(sealed), outbox.unusable(visitor), outbox.unusable(campaign), outbox.unusable(details),
                    outbox.unusable(consent)) IS NOT NULL
     LIMIT 1;

@@ -238,7 +238,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def reclaim(self):
-        assert self.run("reclaim_leases") == [(self.model.reclaim(),)]
+        assert self.run("reclaim_leases", {"most": 4}) == [(self.model.reclaim(),)]
 
     @rule(destination=destinations)
     def expire(self, destination):

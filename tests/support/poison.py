@@ -93,9 +93,7 @@ def install(stage: str, kind: str) -> None:
         case "settle intake":
 
             def holds_it(_: Database, query: str, params: Any = None) -> bool:
-                return query == "settle_events" and any(
-                    MARK in group["event_ids"] for group in params["pending"].obj
-                )
+                return query == "settle_events" and any(MARK in group["event_ids"] for group in params["pending"].obj)
 
             before(Database, "run", holds_it)
 

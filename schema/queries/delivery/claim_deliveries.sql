@@ -23,7 +23,7 @@ WITH due AS (
     HAVING count(*) > 0
     RETURNING id, claimed_at, event_ids, revisions, tries, first_unknown_ats
 )
-SELECT leased.id, leased.claimed_at, (SELECT max(due_at) FROM due), held.deliveries
+SELECT leased.id, leased.claimed_at, (SELECT max(due_at) FROM due), cardinality(leased.event_ids), held.deliveries
 FROM leased
 CROSS JOIN LATERAL generate_series(1, cardinality(leased.event_ids), 100) AS first
 CROSS JOIN LATERAL (

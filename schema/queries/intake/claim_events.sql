@@ -18,7 +18,7 @@ WITH due AS (
     HAVING count(*) > 0
     RETURNING id, claimed_at, event_ids
 )
-SELECT leased.id, leased.claimed_at, held.event_id, held.arrivals
+SELECT leased.id, leased.claimed_at, held.event_id, cardinality(leased.event_ids), held.arrivals
 FROM leased
 CROSS JOIN LATERAL generate_series(1, cardinality(leased.event_ids), 100) AS first
 CROSS JOIN LATERAL (

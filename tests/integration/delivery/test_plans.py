@@ -24,7 +24,7 @@ EVENTS = 25_000
 SOON = datetime(2026, 12, 1, tzinfo=UTC)
 
 FRESH = {"fresh": timedelta(seconds=60)}
-CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": BATCH}
+CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": BATCH, "losses": 0}
 TOLD = [{"event_id": number, "revision": 0, "outcome": "delivered", "status": 200} for number in range(1, BATCH + 1)]
 PENDING = [{"destination": 1, "due_at": SOON.isoformat(), "event_ids": list(range(1, BATCH + 1))}]
 SEALED = [{"event_id": number, "sealed": {"meta": {}}, "notes": []} for number in range(1, BATCH + 1)]
@@ -49,6 +49,7 @@ STATEMENTS = {
             "sealed": Jsonb(SEALED),
             "pending": Jsonb(PENDING),
             "skipped": Jsonb([]),
+            "failed": [],
             "fragments": Jsonb(FRAGMENTS),
             "sign_ins": Jsonb(SIGN_INS),
         },
@@ -68,7 +69,7 @@ STATEMENTS = {
         FRESH,
         {"destination_state_pkey", "intake_pkey", "delivery_pkey", "event_pkey", "revision_pkey"},
     ),
-    "reclaim_leases": ({}, set()),
+    "reclaim_leases": ({"most": 4}, set()),
 }
 # As psycopg sends them.
 TYPES = {

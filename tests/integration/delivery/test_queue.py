@@ -65,7 +65,7 @@ def expire(connection):
 
 
 async def reclaim(database):
-    return (await database.run("reclaim_leases"))[0][0]
+    return (await database.run("reclaim_leases", {"most": 4}))[0][0]
 
 
 async def test_nothing_due_is_no_lease(queue, enqueue, connection):

@@ -24,7 +24,7 @@ from tests.support import processes
 from tests.support.waiting import until
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
-CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10}
+CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10, "losses": 0}
 PROJECTIONS = {
     "fragment": "SELECT account_id, handl_id, lead_id, groups FROM outbox.fragment ORDER BY 1, 2, 3",
     "fragment_event": """
@@ -299,7 +299,7 @@ async def test_who_waited_for_it_sees_what_was_done_meanwhile(spine, database, d
         "claim_deliveries": CLAIM | {"destination": 1, "since": BEGINNING},
         "claim_events": CLAIM | {"since": 0},
         "settle_deliveries": {"lease": lease, "holder": "one", "told": Jsonb(told)},
-        "reclaim_leases": {},
+        "reclaim_leases": {"most": 4},
     }
     with psycopg.connect(database_url) as other:
         other.execute(load("exclude_dispatchers"))
@@ -311,7 +311,7 @@ async def test_who_waited_for_it_sees_what_was_done_meanwhile(spine, database, d
         await until(lambda: spine.connection.execute(waiting).fetchone() == (len(asked),))
         other.commit()
     answers = {name: await task for name, task in tasks.items()}
-    claimed = {name: json.loads(answers[name][0][3]) for name in ("claim_deliveries", "claim_events")}
+    claimed = {name: json.loads(answers[name][0][4]) for name in ("claim_deliveries", "claim_events")}
     assert [(event[0], event[6]) for event, *_ in claimed["claim_deliveries"]] == [(2, "erased")]
     assert [arrival[5] for arrival in claimed["claim_events"]] == ["erased"]
     assert answers["settle_deliveries"] == answers["reclaim_leases"] == [(0,)]
