@@ -66,7 +66,7 @@ def dispatching(world: World, url: str) -> Iterator[Dispatcher]:
 
 def wait_until_ready(dispatcher: Dispatcher) -> None:
     """Wait until a dispatcher is at work."""
-    wait_until(lambda: dispatcher.said("health is served") or _has_ended(dispatcher), READY_SECONDS)
+    wait_until(lambda: dispatcher.said("metrics are served") or _has_ended(dispatcher), READY_SECONDS)
 
 
 def take_in(world: World, url: str) -> float:

@@ -3,14 +3,15 @@
 -- row, or one for every 100 deliveries: the lease, and these as one JSON text of arrays (records.Delivery), which is read
 -- several times faster than so many rows of so many columns; a text of megabytes is copied again and again as it grows.
 -- Relies on delivery_pkey (destination, due_at, …). The bounds are pairs, one walk along the index, because a planner
--- that knows nothing of a queue that has just filled expects two rows of three plain conditions, and sorts them all.
+-- that knows nothing of a queue that has just filled expects two rows of three plain conditions, and sorts them all; for the
+-- same reason ordinary rows are those with losses <= 0. Suspects are found by delivery_suspect.
 WITH due AS (
     DELETE FROM outbox.delivery
     WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM outbox.delivery
         WHERE (destination, due_at) >= (%(destination)s, %(since)s)
           AND (destination, due_at) <= (%(destination)s, outbox.clock())
-          AND losses = %(losses)s
+          AND CASE WHEN %(losses)s > 0 THEN losses = %(losses)s ELSE losses <= 0 END
         ORDER BY destination, due_at, event_id, revision
         LIMIT %(limit)s
         FOR UPDATE SKIP LOCKED))

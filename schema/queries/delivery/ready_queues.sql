@@ -1,10 +1,10 @@
 -- Which queues hold something to do: 0 intake, -1 merges, else a destination; with the losses of what is to be claimed (0:
 -- ordinary rows). One step into each index, from where its last claim ended; by order, so that no queue is ever read whole.
--- Relies on intake_pkey, intake_suspect, delivery_pkey, delivery_suspect, merge_pkey.
+-- (losses <= 0, not = 0: see claim_deliveries.) Relies on intake_pkey, intake_suspect, delivery_pkey, delivery_suspect, merge_pkey.
 SELECT queue, losses
 FROM (
     SELECT 0::smallint AS queue, (
-        SELECT 0 FROM outbox.intake WHERE event_id >= %(intake)s AND losses = 0 ORDER BY event_id LIMIT 1) AS losses
+        SELECT 0 FROM outbox.intake WHERE event_id >= %(intake)s AND losses <= 0 ORDER BY event_id LIMIT 1) AS losses
     UNION ALL
     SELECT 0, (SELECT max(losses) FROM outbox.intake WHERE losses > 0)
     UNION ALL
@@ -13,7 +13,7 @@ FROM (
     SELECT asked.destination, (
         SELECT 0 FROM outbox.delivery
         WHERE (delivery.destination, due_at) >= (asked.destination, asked.since)
-          AND (delivery.destination, due_at) <= (asked.destination, outbox.clock()) AND losses = 0
+          AND (delivery.destination, due_at) <= (asked.destination, outbox.clock()) AND losses <= 0
         ORDER BY delivery.destination, due_at LIMIT 1)
     FROM unnest(%(destinations)s::smallint[], %(sinces)s::timestamptz[]) AS asked (destination, since)
     UNION ALL

@@ -1,11 +1,12 @@
 -- Claims up to :limit events that still wait for intake, with what SQL writers sent raw; as claim_deliveries. No row, or one for
 -- every 100 events, these as one JSON text (intake.worker.Arrival): a text of megabytes is copied again and again as it grows.
--- Relies on intake_pkey, raw_pkey, event_pkey. :since is the low watermark.
+-- Relies on intake_pkey, raw_pkey, event_pkey; for suspects on intake_suspect. :since is the low watermark. Ordinary rows are
+-- those with losses <= 0, as in claim_deliveries.
 WITH due AS (
     DELETE FROM outbox.intake
     WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM outbox.intake
-        WHERE event_id >= %(since)s AND losses = %(losses)s
+        WHERE event_id >= %(since)s AND CASE WHEN %(losses)s > 0 THEN losses = %(losses)s ELSE losses <= 0 END
         ORDER BY event_id
         LIMIT %(limit)s
         FOR UPDATE SKIP LOCKED))

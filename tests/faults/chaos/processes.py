@@ -94,7 +94,7 @@ class Dispatcher:
     def health(self) -> str | None:
         """The address of its health; None while it is not at work yet."""
         for line in self.log.read_text().splitlines():
-            if "health is served" in line:
+            if "metrics are served" in line:
                 return str(json.loads(line)["address"])
         return None
 

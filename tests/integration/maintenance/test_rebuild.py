@@ -116,7 +116,7 @@ async def test_what_is_leased_for_sending_becomes_an_unknown_outcome_and_its_hol
     record_many(spine, 3)
     await spine.drain()
     rows = await database.run("claim_deliveries", CLAIM | {"destination": 1, "since": BEGINNING, "limit": 2})
-    lease, claimed_at, _, claimed = rows[0]
+    lease, claimed_at, _, _, claimed = rows[0]
     assert (await rebuild(database)).taken == 2
     assert spine.attempts("meta") == [("uncertain", "lease taken by rebuild")] * 2
     told = [
