@@ -31,7 +31,7 @@ from dispatcher.daemon import new_holder
 from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
 from dispatcher.in_flight import InFlight
 from dispatcher.reports import Report
-from dispatcher.telemetry.aggregation import Sample
+from dispatcher.telemetry.aggregation import Sample, lasting
 
 log = structlog.get_logger()
 
@@ -161,7 +161,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._releases: set[asyncio.Task[None]] = set()
         self.workers: dict[int, Worker] = {}
-        self._ended_samples: list[list[Sample]] = []  # so that no counter goes back
+        self._ended_samples: list[Sample] = []  # so that no counter goes back
 
     def reports(self) -> list[Report]:
         """Return the last report of each worker."""
@@ -169,7 +169,7 @@ class Supervisor:
 
     def samples(self) -> list[list[Sample]]:
         """Return the metrics of all workers, also of those that ended."""
-        return [*self._ended_samples, *(worker.samples for worker in self.workers.values())]
+        return [self._ended_samples, *(worker.samples for worker in self.workers.values())]
 
     def stop(self) -> None:
         """Ask the workers to stop; `run` then returns when they have."""
@@ -214,7 +214,7 @@ class Supervisor:
             if self._stopping.is_set():
                 return 0
             code = await worker.run()
-            self._ended_samples.append(worker.samples)
+            self._ended_samples, worker.samples = lasting([self._ended_samples, worker.samples]), []
             if code >= 0 and (self._stopping.is_set() or code in EXIT_CODES):
                 return code
             if self._stopping.is_set():

@@ -15,6 +15,9 @@ from prometheus_client.registry import Collector
 OWN = frozenset({"process_start_time_seconds", "process_max_fds"})
 """Families that say something of one process only; the supervisor's own stand for all."""
 
+COUNTED = frozenset({"counter", "histogram"})
+"""Kinds of families that only grow; the others say how a process is right now."""
+
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
     """One number of one process, with the family that it belongs to."""
@@ -35,6 +38,16 @@ def samples_of(collector: Any) -> list[Sample]:
         if metric.name not in OWN
         for sample in metric.samples
     ]
+
+
+def lasting(processes: Iterable[Sequence[Sample]]) -> list[Sample]:
+    """Return what processes counted that have ended, added up; what only a living one has, as memory, is left out."""
+    sums: dict[tuple[str, tuple[tuple[str, str], ...]], Sample] = {}
+    for each in (sample for samples in processes for sample in samples if sample.kind in COUNTED):
+        key = each.name, tuple(each.labels.items())
+        before = sums[key].value if key in sums else 0.0
+        sums[key] = msgspec.structs.replace(each, value=before + each.value)
+    return list(sums.values())
 
 
 class Sum(Collector):
