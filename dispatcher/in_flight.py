@@ -90,13 +90,14 @@ class InFlight:
     def read(self) -> list[HeldLease]:
         """Return what the worker holds; for the supervisor, once the worker is dead."""
         (working_on,) = _HEADER.unpack(self._memory[: _HEADER.size])
-        return [self._read(slot, is_suspect=slot == working_on) for slot in range(SLOTS) if self._lease(slot)[0]]
+        return [self.read_slot(slot, is_suspect=slot == working_on) for slot in range(SLOTS) if self._lease(slot)[0]]
 
     def close(self) -> None:
         """Give the memory back."""
         self._memory.close()
 
-    def _read(self, slot: int, *, is_suspect: bool) -> HeldLease:
+    def read_slot(self, slot: int, *, is_suspect: bool = False) -> HeldLease:
+        """Return the lease in `slot`."""
         lease, count = self._lease(slot)
         at = self._at(slot)
         ids, revisions = array("q"), array("h")
@@ -167,6 +168,10 @@ class Entry:
         """Note, before the request is made, that these may be sent from now on."""
         index = self._index
         self.table.begin(self.slot, [index[each.event.id, each.revision] for each in deliveries])
+
+    def begun(self) -> list[tuple[int, int]]:
+        """Return the rows (event id, revision) whose sending was begun."""
+        return self.table.read_slot(self.slot).begun
 
     def leave(self) -> None:
         """Note that the lease is not held any more."""

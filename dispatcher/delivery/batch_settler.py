@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import structlog
@@ -34,7 +35,7 @@ class BatchSettler:
 
     `is_lost` becomes true when another process has taken the lease. `may_send` ends before that can happen: a process
     that cannot reach the database, or was frozen, does not know. `settled` is told what took effect, and how many seconds
-    it took.
+    it took. `working` marks what is done beside the caller as work on this lease (`dispatcher.in_flight`).
     """
 
     def __init__(
@@ -44,17 +45,21 @@ class BatchSettler:
         held_for: timedelta,
         claimed: float,
         settled: Callable[[Sequence[Settlement], float], object] = lambda _settlements, _seconds: None,
+        *,
+        working: Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]] = lambda work: work,
     ) -> None:
         self._queue = queue
         self._lease = lease
         self._settled = settled
+        self._working = working
         self._waiting: list[Settlement] = []
         self._open = lease.count
         self._flushing = asyncio.Lock()
         self._held_seconds = held_for.total_seconds()
         self._held_until = claimed + self._held_seconds
         self._beat_seconds = self._held_seconds / 3
-        self._beats = asyncio.create_task(self._beat())
+        self._beats = asyncio.create_task(working(self._beat()))
+        self._refused: dict[tuple[int, int], Exception] = {}
         self.is_lost = False
 
     @property
@@ -71,11 +76,16 @@ class BatchSettler:
         self._waiting = list(settlements)
 
     async def close(self) -> None:
-        """Settle what is left; the lease is then empty, or what it still holds comes back when it expires."""
+        """Settle what is left; the lease is then empty, or what it still holds comes back when it expires.
+
+        Raise what the database refused a settlement for, if there is one that it took in no form.
+        """
         self._beats.cancel()
         await asyncio.wait([self._beats])
         del self._beats  # it refers to us: the lease would stay in memory until the garbage collector comes
         await self._flush()
+        for error in self._refused.values():
+            raise error
 
     async def _beat(self) -> None:
         """Settle what has come in, every second; prolong the lease in good time."""
@@ -83,7 +93,7 @@ class BatchSettler:
         while not self.is_lost:
             await asyncio.sleep(COLLECT_SECONDS)
             try:
-                await asyncio.shield(self._flush())
+                await asyncio.shield(self._working(self._flush()))
                 if self._open and asyncio.get_running_loop().time() >= beats:
                     asked = clock()
                     self.is_lost = not await self._queue.extend(self._lease)
@@ -99,7 +109,10 @@ class BatchSettler:
         await self.close()
 
     async def _settle(self, settlements: Sequence[Settlement]) -> int:
-        """Settle; if the database does not take them together, each for itself, at last without what it may not take."""
+        """Settle; if the database does not take them together, each for itself, at last without what it may not take.
+
+        One that it takes in no form is noted as refused and does not keep the others from being settled.
+        """
         try:
             return await self._queue.settle(self._lease, settlements)
         except Exception as error:
@@ -110,10 +123,11 @@ class BatchSettler:
                 return await self._settle(settlements[:middle]) + await self._settle(settlements[middle:])
             (settlement,) = settlements
             bare = msgspec.structs.replace(settlement, reason=UNWRITABLE, trace=None, account_id=None, sent=None)
-            if settlement == bare:
-                raise
             log.error("a settlement cannot be written as it is", id=settlement.event_id, error=type(error).__name__)
-            return await self._settle([bare])
+            if settlement != bare:
+                return await self._settle([bare])
+            self._refused[settlement.event_id, settlement.revision] = error
+            return 0
 
     async def _flush(self) -> None:
         """Settle what has come in; one settlement at a time, so that closing waits for the one under way."""
@@ -128,6 +142,8 @@ class BatchSettler:
             except Exception:
                 self._waiting = waiting + self._waiting
                 raise
+            if self._refused:
+                waiting = [each for each in waiting if (each.event_id, each.revision) not in self._refused]
             self._open -= len(waiting)
             if settled:
                 self._settled(waiting, time.monotonic() - began)

@@ -16,7 +16,7 @@ from dispatcher.byte_budget import ByteBudget
 from dispatcher.database.connections import Database
 from dispatcher.destinations.base import Limits
 from dispatcher.in_flight import HeldLease
-from dispatcher.models import Delivery, Lease, Settlement
+from dispatcher.models import Lease, Settlement
 from dispatcher.watermark import Watermark
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,8 +32,11 @@ class DeliveryQueue(Protocol):
         """Take up to `limit` due deliveries that have so many losses; None if there are none."""
         ...
 
-    async def release(self, lease: Lease, *, is_suspect: bool, begun: Sequence[Delivery] = ()) -> None:
-        """Give a lease back, with one more loss if it is suspect; of `begun`, it is unknown whether they were sent."""
+    async def release(self, lease: Lease, *, is_suspect: bool, begun: Sequence[tuple[int, int]] = ()) -> None:
+        """Give a lease back, with one more loss if it is suspect.
+
+        Of `begun`, rows of event id and revision, it is unknown whether they were sent.
+        """
         ...
 
     async def give_up(self, lease: Lease) -> None:
@@ -96,9 +99,9 @@ class PostgresQueue:
 
         return await (claim_from(BEGINNING) if losses else self._watermark.claim(claim_from))
 
-    async def release(self, lease: Lease, *, is_suspect: bool, begun: Sequence[Delivery] = ()) -> None:
+    async def release(self, lease: Lease, *, is_suspect: bool, begun: Sequence[tuple[int, int]] = ()) -> None:
         """Give a lease back, with one more loss if it is suspect; of `begun`, it is unknown whether they were sent."""
-        held = HeldLease(lease.id, [(each.event.id, each.revision) for each in begun], is_suspect)
+        held = HeldLease(lease.id, list(begun), is_suspect)
         params = {"holder": self._holder, "lease": lease.id, "leases": Jsonb([held])}
         await self._database.run("release_leases", params)
 

@@ -195,7 +195,8 @@ class Sender:
             await self._give_back(lease, error)
             return
         counted = counters.Batch.of(self._words.latest[self.destination.name].id, self.destination.name, lease)
-        settling = BatchSettler(self._queue, lease, self._lease, asked, partial(self._counters.settled, counted))
+        noted = partial(self._counters.settled, counted)
+        settling = BatchSettler(self._queue, lease, self._lease, asked, noted, working=entry.working)
         # The database's clock, carried on from the claim.
         batch = _Batch(settling, lambda: lease.claimed_at + timedelta(seconds=monotonic() - claimed), entry)
         settling.add(*(settlement_of(row, CANNOT_PROCESS) for row in lease.unreadable))
@@ -215,18 +216,30 @@ class Sender:
         try:
             await self._requests.each(partial(self._send_noted, batch=batch), groups)
         finally:
-            await settling.close()
-        self._judge.succeeded()
+            is_settled = await self._close(settling, lease, entry)
+        if is_settled:
+            self._judge.succeeded()
 
-    async def _give_back(self, lease: Lease, error: Exception) -> None:
-        """Give back a lease of which nothing was sent; it comes back in smaller parts."""
+    async def _close(self, settling: BatchSettler, lease: Lease, entry: Entry) -> bool:
+        """Settle what is left; if the database takes some of it in no form, that comes back in smaller parts."""
+        try:
+            await settling.close()
+        except Exception as error:
+            if not is_events_doing(error):
+                raise
+            await self._give_back(lease, error, entry.begun())
+            return False
+        return True
+
+    async def _give_back(self, lease: Lease, error: Exception, begun: Sequence[tuple[int, int]] = ()) -> None:
+        """Give back what a lease still holds, of which only `begun` may have been sent; it comes back in smaller parts."""
         log.error(
             "a batch could not be worked on and comes back in parts",
             destination=self.destination.name,
             deliveries=lease.count,
             error=type(error).__name__,
         )
-        await self._queue.release(lease, is_suspect=True)
+        await self._queue.release(lease, is_suspect=True, begun=begun)
 
     async def _send_noted(self, group: Sequence[Payload], batch: _Batch) -> None:
         await batch.entry.working(self._send(group, batch))

@@ -258,9 +258,10 @@ class QueueMachine(RuleBasedStateMachine):
     def release(self, which, *, is_suspect, begun):
         """A holder that lives gives one lease back."""
         queue, lease = self.known[-1 - which % len(self.known)]
-        sent = [each for number, each in enumerate(lease.deliveries) if number in begun]
-        self.runner.run(queue.release(lease, is_suspect=is_suspect, begun=sent))
-        self.model.release(lease.id, queue._holder, is_suspect=is_suspect, begun=set(keys(queue, sent)))
+        sent = keys(queue, [each for number, each in enumerate(lease.deliveries) if number in begun])
+        rows = [(key.event, key.revision) for key in sent]
+        self.runner.run(queue.release(lease, is_suspect=is_suspect, begun=rows))
+        self.model.release(lease.id, queue._holder, is_suspect=is_suspect, begun=set(sent))
 
     @precondition(lambda self: self.known)
     @rule(is_suspect=st.booleans(), begun=st.sets(st.integers(0, 7)))

@@ -20,7 +20,9 @@ def test_the_first_claim_is_a_small_one():
     assert ByteBudget().limit(1) == 1
 
 
-@pytest.mark.parametrize(("rows", "size", "limit"), [(250, 500, 1000), (250, 64_000, 62), (10, 4_000, 1000), (1, 1, 1000)])
+@pytest.mark.parametrize(
+    ("rows", "size", "limit"), [(250, 500, 1000), (250, 64_000, 62), (10, 4_000, 1000), (1, 1, 1000)]
+)
 def test_the_next_claim_holds_about_as_many_bytes_as_one_may(rows, size, limit):
     assert after(rows, size) == limit
 

@@ -106,8 +106,6 @@ def test_what_a_slot_held_before_does_not_show():
     table.close()
 
 
-
-
 async def test_the_work_gives_and_raises_as_without_the_table():
     table = InFlight.private()
     entry = table.enter(1)
@@ -123,4 +121,3 @@ async def test_the_work_gives_and_raises_as_without_the_table():
         await entry.working(fail())
     assert not any(lease.is_suspect for lease in table.read())
     table.close()
-

@@ -166,9 +166,9 @@ async def test_what_no_event_can_be_blamed_for_is_not_tried_in_halves(error):
 async def test_one_that_the_database_takes_in_no_form_is_not_tried_for_ever():
     queue = Picky(psycopg.errors.DataError(), {1}, takes_bare=False)
     with pytest.raises(psycopg.errors.DataError):
-        await settle(queue, 2)
-    assert queue.calls == [2, 1, 1, 1]
-    assert [settlement.event_id for settlement in queue.settled] == [0]
+        await settle(queue, 4)
+    assert queue.calls == [4, 2, 1, 1, 1, 2]
+    assert [settlement.event_id for settlement in queue.settled] == [0, 2, 3]  # nobody else comes back for it
 
 
 async def test_what_was_abandoned_settles_nothing_more():
