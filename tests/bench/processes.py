@@ -18,6 +18,8 @@ from tests.support.processes import Dispatcher
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    import psutil
+
     from tests.bench.world import World
 
 LOOK_SECONDS = 0.005
@@ -62,6 +64,14 @@ def dispatching(world: World, url: str) -> Iterator[Dispatcher]:
         dispatcher.wait()
     finally:
         dispatcher.kill()
+
+
+def family(process: int) -> list[psutil.Process]:
+    """Give a dispatcher's processes: the supervisor and its workers."""
+    import psutil  # only where the extra `bench` is installed, while every measurement can be named without
+
+    supervisor = psutil.Process(process)
+    return [supervisor, *supervisor.children(recursive=True)]
 
 
 def wait_until_ready(dispatcher: Dispatcher) -> None:

@@ -15,7 +15,7 @@ PLAN = Plan(events=1500, dispatchers=3, seed=1, seconds=20)
 async def test_every_promise_holds_whatever_is_struck():
     seen = await chaos(PLAN)
     assert [promise for promise in verdict(seen) if promise.broken] == []
-    assert {struck.kind for struck in seen.struck} >= {"kill", "cut", "restart", "crash"}
+    assert {struck.kind for struck in seen.struck} >= {"kill", "worker", "cut", "restart", "crash"}
     assert min(sum(faults.values()) for faults in seen.faults.values()) > 0
     assert len(seen.kept) == PLAN.events
 

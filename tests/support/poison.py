@@ -7,8 +7,18 @@ import contextlib
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any
+
+from tests.support.paths import ROOT
+
+BOOT = f"""
+import sys
+sys.path[:0] = [{str(ROOT)!r}]
+from tests.support.poison import {{0}}
+sys.exit({{0}}())
+"""
 
 MARK = 77
 """The id of the event that is poisoned."""
@@ -51,7 +61,7 @@ KINDS: dict[str, Callable[[], None]] = {
 }
 
 
-def install(stage: str, kind: str) -> None:
+def install(stage: str, kind: str) -> None:  # noqa: C901 - a table of stages
     """Poison this process."""
     from dispatcher.database.connections import Database
     from dispatcher.delivery.queue import PostgresQueue
@@ -105,3 +115,19 @@ def main() -> int:
     with contextlib.suppress(KeyError):
         install(os.environ["POISON_STAGE"], os.environ["POISON_KIND"])
     return worker.main()
+
+
+def supervise() -> None:
+    """Run `outbox dispatch` with poisoned workers, impatiently."""
+    from dispatcher import cli, supervisor
+
+    make_impatient(supervisor)
+    sys.argv = ["outbox", "dispatch"]
+    cli.main()
+
+
+def make_impatient(supervisor: Any) -> None:
+    """Let a supervisor start poisoned workers, and not wait as long for them as it should."""
+    supervisor._BOOT = BOOT.format("main")
+    supervisor.HANG_SECONDS = 2.5
+    supervisor.RESTART_SECONDS = 0.1

@@ -78,6 +78,13 @@ class Dispatcher:
         self.wait()
 
 
+def children(process: int) -> list[int]:
+    """Give the processes that a process has started and that are still there."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return []
+
+
 def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
     """Start `outbox`, and leave it to itself."""
     return subprocess.Popen(

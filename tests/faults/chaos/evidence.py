@@ -40,6 +40,11 @@ LEFT = "SELECT count(*) FROM outbox.{}"
 SECRETS = re.compile(f"{META_TOKEN}|{GA4_SECRET}|@example\\.com|35799123456")
 
 
+WORKER_DIED = "a worker died and is replaced"
+STRUCK = {"destination changed state", WORKER_DIED}
+"""Errors that somebody caused."""
+
+
 @dataclass
 class Struck:
     """A blow that fell: when it fell and was over, and when what the victim held was back in the queues."""
@@ -92,8 +97,8 @@ class Said:
                 self.wrong.append(f"{log}: {line}")
                 continue
             self.lines[entry["event"]] += 1
-            # A destination that says no is struck, and an operator should hear of it.
-            if entry["level"] not in {"info", "warning"} and entry["event"] != "destination changed state":
+            # A destination that says no is struck, and so is a worker; an operator should hear of it.
+            if entry["level"] not in {"info", "warning"} and entry["event"] not in STRUCK:
                 self.wrong.append(f"{log}: {line}")
             if entry["event"].startswith("leases expired"):
                 self.reclaimed += entry["deliveries"]

@@ -14,10 +14,10 @@ LEASE_SECONDS = 5
 REJECTED_OF = 97
 """Meta refuses an event whose id has a checksum that this divides."""
 
-EVERY = {"kill": 4.0, "terminate": 10.0, "cut": 6.0, "restart": 18.0, "crash": 24.0, "weather": 2.9}
+EVERY = {"kill": 4.0, "terminate": 10.0, "cut": 6.0, "restart": 18.0, "crash": 24.0, "weather": 2.9, "worker": 5.0}
 """Seconds between two blows of a kind.
 
-kill: SIGKILL to a dispatcher. terminate: SIGTERM to one. cut: pg_terminate_backend for all of the dispatchers' connections.
+kill: SIGKILL to a dispatcher with its workers. worker: SIGKILL to a worker only. terminate: SIGTERM to one. cut: pg_terminate_backend for all of the dispatchers' connections.
 restart: PostgreSQL is stopped fast and started. crash: it is stopped at once, and recovers. weather: other faults at the
 destinations.
 """

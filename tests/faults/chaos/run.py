@@ -35,7 +35,7 @@ SELECT (SELECT count(*) FROM outbox.intake) + (SELECT count(*) FROM outbox.lease
 FROM (SELECT due_at FROM outbox.delivery UNION ALL SELECT due_at FROM outbox.merge) AS pending
 """
 """What is under way, what is queued, and in how many seconds the first of it is due."""
-HELD = "SELECT count(*) FROM outbox.lease WHERE holder LIKE %s"
+HELD = "SELECT count(*) FROM outbox.lease WHERE holder = ANY (%s)"
 CUT = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'outbox-dispatch%'
 """
@@ -118,8 +118,8 @@ class Run:
     async def fall(self, blow: Blow) -> None:
         """Let one blow fall."""
         match blow.kind:
-            case "kill":
-                await self.kill()
+            case "kill" | "worker":
+                await self.kill(blow.kind)
             case "terminate":
                 if at_work := self.fleet.at_work:
                     self.struck.append(Struck("terminate", time.time()))
@@ -133,21 +133,25 @@ class Run:
                 assert blow.weather
                 await self.sandbox.follow(blow.weather)
 
-    async def kill(self) -> None:
-        """Kill a dispatcher at work, one that holds a lease if there is one; see when its work is back."""
-        holders = ""
+    async def kill(self, kind: str) -> None:
+        """Kill a dispatcher at work or its worker, one that holds a lease if there is one; see when its work is back."""
+        holders: list[str] = []
         if not self.restarting.locked():
-            holders = " ".join(holder for (holder,) in await self.ask("SELECT DISTINCT holder FROM outbox.lease"))
+            holders = [holder for (holder,) in await self.ask("SELECT DISTINCT holder FROM outbox.lease")]
         at_work = self.fleet.at_work
         if not at_work:  # on a slow machine all may still be starting
             return
-        busy = [one for one in at_work if f":{one.process.pid}:" in holders]
+        busy = [one for one in at_work if any(f":{one.process.pid}:" in holder for holder in holders)]
         victim = self.lots.choice(busy or at_work)
-        struck = Struck("kill", time.time())
+        struck = Struck(kind, time.time())
+        if kind == "kill":
+            victim.send(signal.SIGKILL)
+        elif not victim.kill_worker():
+            return
         self.struck.append(struck)
-        victim.send(signal.SIGKILL)
-        mark = f"%:{victim.process.pid}:%"
-        while (await self.ask(HELD, (mark,)))[0][0]:
+        # The worker that replaces another has another name, with its supervisor's process id as well.
+        held = [holder for holder in holders if f":{victim.process.pid}:" in holder]
+        while (await self.ask(HELD, (held,)))[0][0]:
             struck.held = True
             struck.back_at = time.time()
             await asyncio.sleep(LOOK_SECONDS)
@@ -187,7 +191,7 @@ class Run:
                     ready = await answer.json()
                 running = {name: state for name, state in ready["destinations"].items() if state["state"] == "running"}
                 awake |= {name for name, state in running.items() if is_awake(state)}
-                if ready["database"]["reachable"] and running.keys() <= awake:
+                if ready["destinations"] and ready["database"]["reachable"] and running.keys() <= awake:
                     return None
                 await asyncio.sleep(LOOK_SECONDS)
         return f"{one.log.name}: {ready}"

@@ -24,7 +24,8 @@ FAULTS = {
     "reject": "refused for good",
 }
 BLOWS = {
-    "kill": "dispatcher killed (SIGKILL)",
+    "kill": "dispatcher killed with its workers (SIGKILL)",
+    "worker": "worker of a dispatcher killed (SIGKILL)",
     "terminate": "dispatcher stopped (SIGTERM)",
     "cut": "all connections of the dispatchers terminated",
     "restart": "PostgreSQL restarted",
@@ -41,7 +42,7 @@ def _summary(seen: Evidence) -> str:
     counts = Counter(receipt.outcome for receipts in seen.receipts.values() for receipt in receipts)
     doubtful = {name: sum(uncertain(seen, (e, name)) > 0 for e in seen.kept) for name in ("meta", "ga4")}
     doubles, dropped = ga4_doubles(seen)
-    reclaimed = Counter(a.reason == "lease expired" for found in seen.attempts.values() for a in found)[True]
+    reasons = Counter(attempt.reason for found in seen.attempts.values() for attempt in found)
     rows = [
         ("events recorded, by two writers, in SQL and in Python", len(seen.kept)),
         ("recorded in transactions that were rolled back", len(seen.rolled_back)),
@@ -52,7 +53,8 @@ def _summary(seen: Evidence) -> str:
         ),
         ("requests to Meta / GA4", f"{seen.requests['meta']} / {seen.requests['ga4']}"),
         ("seconds of chaos / until all was delivered after it", "{chaos:.0f} / {drain:.0f}".format(**seen.seconds)),
-        ("times that a delivery came back from a lease that expired", reclaimed),
+        ("times that a delivery came back from a lease that expired", reasons["lease expired"]),
+        ("times that one came back from a worker that was lost while it was sent", reasons["worker lost"]),
         ("settlements that came after the lease was lost, and changed nothing", seen.said.fenced_off),
         ("events with an uncertain attempt at Meta / GA4", f"{doubtful['meta']} / {doubtful['ga4']}"),
         ("re-sends to Meta after a merge", sum(seen.revisions[event, "meta"] for event in seen.kept)),

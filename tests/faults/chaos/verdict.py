@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.faults.chaos.crm import SILENT
-from tests.faults.chaos.evidence import Evidence, Place
+from tests.faults.chaos.evidence import WORKER_DIED, Evidence, Place
 from tests.faults.chaos.plan import is_rejected
 
 DESTINATIONS = ("meta", "ga4")
@@ -36,6 +36,7 @@ def verdict(seen: Evidence) -> list[Promise]:
         Promise("an answer that was lost leaves an uncertain attempt", list(_lost_silently(seen))),
         Promise("no delivery is settled twice, and no try vanishes", list(_settled_twice(seen))),
         Promise("a dispatcher ends when it is told to, in time, and never else", list(_wrong_ends(seen))),
+        Promise("no worker dies that was not struck", list(_wrong_deaths(seen))),
         Promise("no dispatcher looks alive and takes nothing", seen.deaf),
         Promise("nothing fails but what was struck", [*seen.said.wrong, *map(str, seen.server_errors.items())]),
         Promise("no log holds a secret or a person", seen.said.leaks),
@@ -138,6 +139,12 @@ def _settled_twice(seen: Evidence) -> Iterator[str]:
             tries = len(tried) + (receipt.status is not None)
             if tried != list(range(1, len(tried) + 1)) or receipt.tries != tries:
                 yield f"{place}: attempts {tried}, {receipt}"
+
+
+def _wrong_deaths(seen: Evidence) -> Iterator[str]:
+    died, struck = seen.said.lines[WORKER_DIED], sum(one.kind == "worker" for one in seen.struck)
+    if died > struck:
+        yield f"{died} workers died, {struck} were struck"
 
 
 def _wrong_ends(seen: Evidence) -> Iterator[str]:
