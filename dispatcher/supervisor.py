@@ -71,6 +71,7 @@ class Worker:
         self.samples: list[Sample] = []
         self.started_at = monotonic()
         self._quiet = 0.0
+        self._signalled: int | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._in_flight: InFlight | None = None
 
@@ -91,6 +92,8 @@ class Worker:
             )
         finally:
             os.close(memory)
+        if self._signalled is not None:
+            self.signal(self._signalled)
         assert self._process.stdout
         async for line in self._process.stdout:
             self.report = _report(line)
@@ -104,7 +107,8 @@ class Worker:
         return self._process is not None and self._process.returncode is None
 
     def signal(self, number: int) -> None:
-        """Send the process a signal, if it still runs."""
+        """Send the process a signal, if it still runs; one that is just being started gets it when it is."""
+        self._signalled = number
         if self.is_running and self._process:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
