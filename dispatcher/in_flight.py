@@ -207,6 +207,7 @@ class _Working(Coroutine[Any, Any, T]):
         try:
             return self._work.throw(*error)
         finally:
+            del error  # its traceback refers to this frame: both would stay until the garbage collector comes
             table.work_on(NOTHING)
 
     def close(self) -> None:
