@@ -14,11 +14,14 @@ import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
+from dispatcher.byte_budget import ByteBudget
 from dispatcher.database.connections import Database
 from dispatcher.destinations.base import Limits
 from dispatcher.identity.fragments import Fact, Keys, fold, position
 from dispatcher.identity.graph import Kind
-from dispatcher.reasons import DISABLED, NO_MAPPING, TOO_OLD
+from dispatcher.in_flight import HeldLease, InFlight
+from dispatcher.quarantine import GIVEN_UP, Judge, is_events_doing, part
+from dispatcher.reasons import CANNOT_PROCESS, DISABLED, NO_MAPPING, TOO_OLD
 from dispatcher.routing import DestinationRoutes, RoutingTable
 from dispatcher.telemetry import prometheus
 from dispatcher.telemetry.counters import Counters
@@ -33,11 +36,10 @@ BATCHES = 3
 """Batches under way at once."""
 SLACK = 100_000
 """How many ids behind the last claim a row may turn up: an id is drawn before its transaction commits."""
+HELD_SECONDS = 1.0
+"""How long a row rests that may not be given up yet."""
 AHEAD = timedelta(seconds=60)
 """An event further ahead than this waits for its time (design, part 4)."""
-GIVE_UP = 3
-"""Tries that a batch has lost its process before each of its events is tried alone; who takes one down even then is
-left out, so that it harms no other event."""
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -57,7 +59,6 @@ class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
     sealed: msgspec.Raw
     visitor: msgspec.Raw
     consent: msgspec.Raw
-    tries: int
     person: Any
 
     @property
@@ -66,7 +67,19 @@ class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return Keys.of(self.account_id, self.handl_id, self.lead_id)
 
 
+class Batch(msgspec.Struct, frozen=True):
+    """A lease of intake; `claimed_at`: the database's clock. `content`: its arrivals as the claim gives them, JSON arrays."""
+
+    lease: int
+    claimed_at: datetime
+    content: list[str]
+    losses: int
+    is_full: bool
+
+
+_arrival = msgspec.json.Decoder(Arrival).decode
 _arrivals = msgspec.json.Decoder(list[Arrival]).decode
+_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _content = msgspec.json.Decoder().decode
 
 
@@ -86,6 +99,7 @@ class Intake:
         holder: str,
         lease: timedelta,
         region: str | None,
+        in_flight: InFlight | None = None,
     ) -> None:
         self._database = database
         self._words = words
@@ -97,35 +111,56 @@ class Intake:
         self._watermark = Watermark(0, lambda event_id: event_id - SLACK)
         self._batches = asyncio.Semaphore(BATCHES)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._suspects: asyncio.Task[None] | None = None
+        self._judge = Judge()
+        self._budget = ByteBudget()
+        self._in_flight = in_flight or InFlight.private()
+        self.suspect_losses = 0
+        """The losses of what is to be taken in in small parts (`dispatcher.quarantine`); 0: nothing is."""
         self._error: BaseException | None = None
         self.is_behind = False
         """Whether the last claim was a full one, so that more is owed."""
         self.on_settled: Callable[[], object] = lambda: None
 
     async def step(self) -> int:
-        """Claim one batch and start to take it in; give how many events it holds (0: nothing is owed).
+        """Claim one batch and start to take it in; return how many events it holds at most (0: nothing waits).
 
-        Raises what an earlier batch could not be taken in for; its lease expires, and its events come back.
+        Raise what an earlier batch could not be taken in for, if that is no event's doing.
         """
         await self._batches.acquire()
-        claimed = None
+        task = None
         try:
             if error := self._error:
                 self._error = None
                 raise error
-            claimed = await self._claim()
+            task = await self._start_suspects() or await self._start()
         finally:
-            if claimed is None:
+            if task is None:
                 self._batches.release()
-        if claimed is None:
+        if task is None:
             self.is_behind = False
             return 0
-        lease_id, now, arrivals = claimed
-        self.is_behind = len(arrivals) == BATCH
-        task = asyncio.create_task(self._take_in(lease_id, now, arrivals))
         self._tasks.add(task)
         task.add_done_callback(self._done)
-        return len(arrivals)
+        return BATCH
+
+    async def _start(self) -> asyncio.Task[None] | None:
+        batch = await self._watermark.claim(self._claim_from)
+        if batch is None:
+            return None
+        self.is_behind = batch.is_full
+        return asyncio.create_task(self._take_in(batch))
+
+    async def _start_suspects(self) -> asyncio.Task[None] | None:
+        """Start to take in one part of what workers were lost over, if it is time for that."""
+        if not self.suspect_losses or self._suspects:
+            return None
+        batch = await self._claim_from(0, self.suspect_losses)
+        if batch is None:
+            self.suspect_losses = 0
+            return None
+        self._suspects = asyncio.create_task(self._take_in(batch))
+        return self._suspects
 
     @property
     def since(self) -> int:
@@ -149,42 +184,58 @@ class Intake:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        if task is self._suspects:
+            self._suspects = None
         self._batches.release()
         if not task.cancelled():
             self._error = task.exception() or self._error
 
-    async def _take_in(self, lease_id: int, now: datetime, arrivals: Sequence[Arrival]) -> None:
+    async def _take_in(self, batch: Batch) -> None:
+        """Take a batch in; whatever its events do to us, they harm themselves only."""
+        if batch.losses >= GIVEN_UP:
+            if self._judge.may_give_up():
+                log.error("an event cannot be processed and is given up")
+                await self._database.run("give_up_lease", {"lease": batch.lease, "holder": self._holder})
+            else:
+                await self._release(batch, is_suspect=False)
+                await asyncio.sleep(HELD_SECONDS)
+            return
+        entry = self._in_flight.enter(batch.lease)
+        try:
+            await entry.working(self._take_in_entered(batch))
+        finally:
+            entry.leave()
+
+    async def _take_in_entered(self, batch: Batch) -> None:
         began = monotonic()
-        with span("intake", events=len(arrivals)):
-            parts = await self._parts(lease_id, arrivals)
-            for number, (lease, part) in enumerate(parts):
-                try:
-                    await self._settle(lease, now, part)
-                except Exception:
-                    await self._give_back(lease for lease, _ in parts[number:])
-                    raise
+        try:
+            arrivals, unreadable = read(batch.content)
+            with span("intake", events=len(arrivals)):
+                await self._settle(batch.lease, batch.claimed_at, arrivals, unreadable)
+        except Exception as error:
+            is_suspect = is_events_doing(error)
+            with contextlib.suppress(Exception):
+                await self._release(batch, is_suspect=is_suspect)
+            if not is_suspect:
+                raise
+            log.error("a batch could not be taken in and comes back in parts", error=type(error).__name__)
+            return
+        self._judge.succeeded()
         prometheus.took_in(len(arrivals), monotonic() - began)
         self.on_settled()
 
-    async def _parts(self, lease_id: int, arrivals: Sequence[Arrival]) -> list[tuple[int, Sequence[Arrival]]]:
-        """Give the batch with its lease; or each event with one of its own, if one of them may take a process down."""
-        if len(arrivals) == 1 or not any(arrival.tries == GIVE_UP and arrival.person for arrival in arrivals):
-            return [(lease_id, arrivals)]
-        leases = await self._database.run("split_lease", {"lease": lease_id, "holder": self._holder})
-        by_event = {arrival.id: arrival for arrival in arrivals}
-        return [(lease, [by_event[event_id]]) for lease, event_id in leases]
+    async def _release(self, batch: Batch, *, is_suspect: bool) -> None:
+        held = HeldLease(batch.lease, [], is_suspect)
+        params = {"holder": self._holder, "lease": batch.lease, "leases": Jsonb([held])}
+        await self._database.run("release_leases", params)
 
-    async def _give_back(self, leases: Iterable[int]) -> None:
-        """Give back what could not be settled, as it was: the process lives, so no person has taken it down."""
-        with contextlib.suppress(Exception):
-            for lease in leases:
-                await self._database.run_once("return_lease", {"lease": lease, "holder": self._holder})
-
-    async def _settle(self, lease_id: int, now: datetime, arrivals: Sequence[Arrival]) -> None:
-        """Seal, fold and owe."""
-        sealed = seal_all(arrivals, self._region)
-        facts = facts_of(arrivals, sealed)
-        destinations = (await self._words.destinations()).values()
+    async def _settle(self, lease_id: int, now: datetime, arrivals: list[Arrival], unreadable: list[int]) -> None:
+        """Seal, fold and fan out; an event that one of these raises an error for fails alone."""
+        failed = list(unreadable)
+        sealed = seal_all(arrivals, self._region, failed)
+        facts = facts_of(arrivals, sealed, failed)
+        arrivals = [arrival for arrival in arrivals if arrival.id not in failed] if failed else arrivals
+        destinations = list((await self._words.destinations()).values())
         pending, skipped = fan_out(arrivals, destinations, self._limits, now)
         settled = await self._database.run(
             "settle_events",
@@ -194,6 +245,7 @@ class Intake:
                 "sealed": Jsonb(sealed),
                 "pending": Jsonb(pending),
                 "skipped": Jsonb(skipped),
+                "failed": failed,
                 **folded(facts),
             },
         )
@@ -202,50 +254,83 @@ class Intake:
             return
         for row in skipped:
             self._counters.ended(row["destination"], "skipped", row["reason"], len(row["event_ids"]))
+        for destination in destinations if failed else ():
+            self._counters.ended(destination.id, CANNOT_PROCESS.outcome, CANNOT_PROCESS.reason, len(failed))
 
-    async def _claim(self) -> tuple[int, datetime, list[Arrival]] | None:
-        return await self._watermark.claim(self._claim_from)
-
-    async def _claim_from(self, since: int) -> tuple[int, datetime, list[Arrival]] | None:
+    async def _claim_from(self, since: int, losses: int = 0) -> Batch | None:
+        most = self._budget.limit(part(losses, BATCH))
         rows = await self._database.run(
-            "claim_events", {"holder": self._holder, "lease": self._lease, "limit": BATCH, "since": since}
+            "claim_events",
+            {
+                "holder": self._holder,
+                "lease": self._lease,
+                "limit": most,
+                "losses": losses,
+                "since": since,
+            },
         )
         if not rows:
             return None
-        lease_id, now, *_ = rows[0]
-        self._watermark.advance(max(last for _, _, last, _ in rows))
-        return lease_id, now, [arrival for *_, arrivals in rows for arrival in _arrivals(arrivals)]
+        lease_id, now, _, count, _ = rows[0]
+        if not losses:
+            self._watermark.advance(max(last for _, _, last, *_ in rows))
+        content = [arrivals for *_, arrivals in rows]
+        self._budget.claimed(count, content)
+        return Batch(lease_id, now, content, losses, is_full=count == most)
 
 
-def seal_all(arrivals: Iterable[Arrival], region: str | None) -> list[dict[str, Any]]:
-    """Give the sealed form of every person that was sent raw."""
+def read(content: Iterable[str]) -> tuple[list[Arrival], list[int]]:
+    """Return the arrivals of a claim, and the ids of those that cannot be read."""
+    arrivals: list[Arrival] = []
+    unreadable: list[int] = []
+    for part_ in content:
+        try:
+            arrivals += _arrivals(part_)
+        except msgspec.DecodeError:
+            for each in _raws(part_):
+                try:
+                    arrivals.append(_arrival(each))
+                except msgspec.DecodeError:
+                    unreadable.append(_content(each)[0])
+    return arrivals, unreadable
+
+
+def seal_all(arrivals: Iterable[Arrival], region: str | None, failed: list[int]) -> list[dict[str, Any]]:
+    """Return the sealed form of every person that was sent raw; add the ids of those that cannot be sealed to `failed`."""
     sealed: list[dict[str, Any]] = []
     for arrival in arrivals:
         if arrival.person is None:
             continue
-        if arrival.tries > GIVE_UP:
-            log.warning("a person could not be sealed and is left out", id=arrival.id)
-            sealed.append({"event_id": arrival.id, "sealed": None, "notes": ["person: could not be sealed, left out"]})
-        else:
+        try:
             form = seal(arrival.person, region=region)
             sealed.append({"event_id": arrival.id, "sealed": form.to_json(), "notes": form.notes})
+        except Exception as error:  # noqa: BLE001 - one event harms itself only
+            log.error("a person cannot be sealed", id=arrival.id, error=type(error).__name__)
+            failed.append(arrival.id)
     return sealed
 
 
-def facts_of(arrivals: Iterable[Arrival], sealed: Iterable[dict[str, Any]]) -> list[Fact]:
-    """Give what folding needs of the events that carry a key, sealed."""
+def facts_of(arrivals: Iterable[Arrival], sealed: Iterable[dict[str, Any]], failed: list[int]) -> list[Fact]:
+    """Return what folding needs of the events that carry a key, sealed; add the ids of those that raise to `failed`."""
     forms = {row["event_id"]: row["sealed"] for row in sealed}
-    return [
-        Fact.of(
-            position(arrival.occurred_at, arrival.id),
-            keys,
-            forms[arrival.id] if arrival.id in forms else _content(arrival.sealed),
-            _content(arrival.visitor),
-            _content(arrival.consent),
-        )
-        for arrival in arrivals
-        if any(keys := arrival.keys)
-    ]
+    facts: list[Fact] = []
+    for arrival in arrivals:
+        if arrival.id in failed or not any(keys := arrival.keys):
+            continue
+        try:
+            facts.append(
+                Fact.of(
+                    position(arrival.occurred_at, arrival.id),
+                    keys,
+                    forms[arrival.id] if arrival.id in forms else _content(arrival.sealed),
+                    _content(arrival.visitor),
+                    _content(arrival.consent),
+                )
+            )
+        except Exception as error:  # noqa: BLE001 - likewise
+            log.error("an event cannot be folded", id=arrival.id, error=type(error).__name__)
+            failed.append(arrival.id)
+    return facts
 
 
 def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:

@@ -18,6 +18,8 @@ from tests.support.processes import Dispatcher
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    import psutil
+
     from tests.bench.world import World
 
 LOOK_SECONDS = 0.005
@@ -64,9 +66,17 @@ def dispatching(world: World, url: str) -> Iterator[Dispatcher]:
         dispatcher.kill()
 
 
+def family(process: int) -> list[psutil.Process]:
+    """Give a dispatcher's processes: the supervisor and its workers."""
+    import psutil  # only where the extra `bench` is installed, while every measurement can be named without
+
+    supervisor = psutil.Process(process)
+    return [supervisor, *supervisor.children(recursive=True)]
+
+
 def wait_until_ready(dispatcher: Dispatcher) -> None:
     """Wait until a dispatcher has started to work."""
-    wait_until(lambda: dispatcher.logged("health is served") or _has_ended(dispatcher), READY_SECONDS)
+    wait_until(lambda: dispatcher.logged("metrics are served") or _has_ended(dispatcher), READY_SECONDS)
 
 
 def run_intake(world: World, url: str) -> float:
