@@ -105,7 +105,7 @@ async def test_an_unavailable_database_is_reported_at_once_and_used_again_when_i
     async with http.get(f"{address}/readyz") as ready:
         assert await ready.json() == {"ready": True, "reasons": []}
     assert events(url) == 2
-    assert (server.logged("database away"), server.logged("database back")) == (1, 1)
+    assert (server.logged("database unavailable"), server.logged("database available again")) == (1, 1)
 
 
 async def test_a_database_that_is_unavailable_at_the_start_does_not_prevent_serving(own_server, start, http):

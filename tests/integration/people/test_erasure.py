@@ -301,7 +301,7 @@ async def test_beside_a_running_dispatcher_the_rest_of_a_batch_is_delivered_once
     assert spine.receipts()["e7", "meta"] == ERASED
     assert [arrival.verdict for arrival in spine.arrivals("meta")] == ["counted"] * 50
     assert spine.attempts("meta") == []
-    assert not dispatcher.said("lease lost")
+    assert not dispatcher.logged("lease lost")
 
 
 async def test_it_asks_first_on_a_terminal_and_shows_only_counts(spine, outbox):
