@@ -74,7 +74,7 @@ async def test_a_worker_that_dies_is_replaced_at_once_and_only_what_it_had_begun
     died_at = time.monotonic()
     await until(lambda: workers(dispatcher) - {worker})
     assert time.monotonic() - died_at < 3
-    await until(lambda: dispatcher.said("were given back"), seconds=5)
+    await until(lambda: dispatcher.logged("were given back"), seconds=5)
     spine.faults("ga4")
     await until(lambda: spine.count("receipt") == 2 * EVENTS, seconds=40)
     dispatcher.signal(signal.SIGTERM)
@@ -102,7 +102,7 @@ async def test_a_worker_that_hangs_is_replaced_and_the_others_go_on_meanwhile(sp
     os.kill(hangs, signal.SIGSTOP)
     record(spine)
     await until(lambda: spine.count("receipt") == 2 * EVENTS, seconds=15)
-    await until(lambda: dispatcher.said("a worker hangs"), seconds=supervisor.HANG_SECONDS + 5)
+    await until(lambda: dispatcher.logged("a worker hangs"), seconds=supervisor.HANG_SECONDS + 5)
     await until(lambda: len(workers(dispatcher)) == 2 and hangs not in workers(dispatcher))
     assert other in workers(dispatcher)
     dispatcher.signal(signal.SIGTERM)
@@ -119,7 +119,7 @@ async def test_a_machine_that_stood_still_makes_nobody_be_replaced(spine, dispat
     record(spine, 10)
     await until(lambda: spine.count("receipt") == 20)
     assert workers(dispatcher) == before
-    assert not dispatcher.said("is replaced")
+    assert not dispatcher.logged("is replaced")
     dispatcher.signal(signal.SIGTERM)
     assert await ended(dispatcher) == 0
 
@@ -168,7 +168,7 @@ async def test_a_signal_drains_all_workers(spine, dispatch):
     assert time.monotonic() - began < 25
     assert (spine.count("lease"), spine.count("dispatcher"), spine.attempts("ga4")) == (0, 0, [])
     assert len(spine.arrivals("ga4")) == sum(key[1] == "ga4" for key in spine.receipts()) < 4000
-    assert not dispatcher.said("did not stop in time")
+    assert not dispatcher.logged("did not stop in time")
 
 
 async def test_workers_whose_supervisor_was_killed_stop_by_themselves_and_settle_what_is_in_flight(spine, dispatch):
