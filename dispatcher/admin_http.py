@@ -1,4 +1,4 @@
-"""Whether the daemon does its work: `/healthz` and `/readyz` on its own port, telling the truth.
+"""The daemon's own port: `/healthz`, `/readyz`, `/metrics`, and the console.
 
 `/healthz` is 200 while every loop of the process moves, and 503 when one hangs (restart it). `/readyz` is 200 when the
 database answers and every enabled destination takes deliveries, else 503, with the reasons; both as JSON.
@@ -30,7 +30,7 @@ ANSWER_SECONDS = 3.0
 
 @asynccontextmanager
 async def listening(dispatching: Dispatching, host: str, port: int) -> AsyncIterator[str]:
-    """Serve health on `host`:`port` (0 chooses one); give its address."""
+    """Serve the port on `host`:`port` (0 chooses one); yield its address."""
     health = Health(dispatching)
     app = web.Application()
     gauges = Gauges(dispatching.database, fresh=timedelta(seconds=dispatching.fresh_seconds))
@@ -52,7 +52,7 @@ async def listening(dispatching: Dispatching, host: str, port: int) -> AsyncIter
 
 
 class Health:
-    """The two answers."""
+    """The health endpoints."""
 
     def __init__(self, dispatching: Dispatching) -> None:
         self._dispatching = dispatching

@@ -1,4 +1,4 @@
-"""The daemon: intake and every destination, each in a loop of its own, until it is told to stop.
+"""The daemon: runs intake and every destination, each in a loop of its own, until it is asked to stop.
 
 async with running(settings, database_url) as daemon:
     await daemon.run()      # until `daemon.stop()`, or:
@@ -41,25 +41,25 @@ from dispatcher.wakeups import listen
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.25
-"""How often the queues are looked at when nothing was found; one statement for all of them."""
+"""Time between two checks of the queues when nothing was found; one statement checks all of them."""
 CLAIM_SECONDS = 15.0
-"""How often a queue is claimed from though nothing was seen in it: what turned up behind the watermark is found then."""
+"""Time between two claims from a queue that seems empty; they find rows that appeared behind the watermark."""
 MERGES_WAIT_SECONDS = 60.0
-"""How long merges may wait for a backlog to go: they add to what was delivered already, and take turns with the rest."""
+"""The longest that merges wait while there is a backlog. They only add to what was delivered."""
 FAILED_SECONDS = 5.0
 ROUND_SECONDS = 15.0
-"""The longest that a loop rests, however long the leases: a loop that moves can be told from one that hangs."""
+"""The longest pause of a loop, whatever the lease time, so that a hanging loop is recognised."""
 HUNG_SECONDS = STATEMENT_TIMEOUT + 30.0
 """A loop that took no step for so long hangs."""
 LEAVE_SECONDS = 2.0
 GRACE_SECONDS = 18.0
-"""How long what is in flight may take when the daemon stops; with what follows, less than the 25 s promised."""
+"""Time for deliveries in flight when the daemon stops; together with what follows, less than the 25 s promised."""
 
 
 class Daemon:
     """One dispatcher process.
 
-    `moved_at` tells when each loop took its last step (monotonic seconds).
+    `moved_at`: when each loop took its last step (monotonic seconds).
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Daemon:
         self.settings = settings
         self.config = config or Config()
         self.database_url = database_url
-        self._words = RoutingTable(database)
+        self._routing = RoutingTable(database)
         self._queues: list[PostgresQueue] = []
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._holder = holder or new_holder()
@@ -91,7 +91,7 @@ class Daemon:
         )
         self.intake = Intake(
             database,
-            self._words,
+            self._routing,
             registry.LIMITS,
             self.counters,
             holder=self._holder,
@@ -103,10 +103,10 @@ class Daemon:
         self.schedule = Schedule(database, settings, self.config, holder=self._holder, term=self._lease)
 
     async def open(self) -> None:
-        """Read the destinations and make their senders."""
-        for words in (await self._words.destinations()).values():
-            destination = registry.create(words.kind, words.name, self.settings, self.config)
-            queue = PostgresQueue(self.database, words.id, self._holder, self._lease)
+        """Read the destinations and create their senders."""
+        for destination_routes in (await self._routing.destinations()).values():
+            destination = registry.create(destination_routes.kind, destination_routes.name, self.settings, self.config)
+            queue = PostgresQueue(self.database, destination_routes.id, self._holder, self._lease)
             resolver = PersonResolver(self.database)
             self._queues.append(queue)
             self.senders.append(
@@ -114,16 +114,18 @@ class Daemon:
                     destination,
                     queue,
                     resolver,
-                    self._words,
+                    self._routing,
                     self.counters,
                     lease=self._lease,
                     in_flight=self._in_flight,
                 )
             )
             if missing := destination.missing():
-                log.warning("destination halted: a setting is missing", destination=words.name, setting=missing)
+                log.warning(
+                    "destination halted: a setting is missing", destination=destination_routes.name, setting=missing
+                )
 
-        self.resender = Resender(self.database, self._words, [sender.destination for sender in self.senders])
+        self.resender = Resender(self.database, self._routing, [sender.destination for sender in self.senders])
 
     @property
     def fresh_seconds(self) -> float:
@@ -163,10 +165,10 @@ class Daemon:
     async def run(self) -> None:
         """Deliver until `stop`."""
         steps: dict[str, tuple[Callable[[], Awaitable[bool]], float]] = {
-            "look": (self._look, POLL_SECONDS),
+            "ready queues": (self._find_ready_queues, POLL_SECONDS),
             "intake": (self._take_in, CLAIM_SECONDS),
-            "merges": (self._deal_with_merges, CLAIM_SECONDS),
-            "tallies": (self._write_counts, FLUSH_SECONDS),
+            "merges": (self._process_merges, CLAIM_SECONDS),
+            "counts": (self._write_counts, FLUSH_SECONDS),
             "sweep": (self._sweep, min(self._lease.total_seconds() / 4, ROUND_SECONDS)),
             "schedule": (self.schedule.step, min(self._lease.total_seconds() / 3, ROUND_SECONDS)),
             **{sender.destination.name: (sender.step, CLAIM_SECONDS) for sender in self.senders},
@@ -175,7 +177,7 @@ class Daemon:
         listening = asyncio.create_task(listen(self.database_url, self._wakes["intake"].set))
         try:
             await self._stop.wait()
-            # Loops end between two steps; one that waits for the database is cut off.
+            # Loops end between two steps; one that waits for the database is cancelled.
             await asyncio.wait(loops, timeout=2 if self.database.reachable else 0)
         finally:
             for task in (listening, *loops):
@@ -185,12 +187,12 @@ class Daemon:
             await self.close()
 
     async def drain(self) -> int:
-        """Deliver what is due; give how many deliveries (and intakes) are then still owed."""
+        """Deliver what is due; return how many deliveries and events of intake are then still pending."""
         moved = True
-        keeping = asyncio.create_task(self._repeat("tallies", self._write_counts, FLUSH_SECONDS))
+        keeping = asyncio.create_task(self._repeat("counts", self._write_counts, FLUSH_SECONDS))
         while moved and not self._stop.is_set():
             moved = await self._sweep()
-            await self._look()
+            await self._find_ready_queues()
             while not self._stop.is_set() and await self.intake.step():
                 moved = True
             await self.intake.finish()
@@ -206,7 +208,7 @@ class Daemon:
         return sum(queued + leased for _, queued, _, leased in await self.database.run("count_pending"))
 
     async def close(self) -> None:
-        """Settle what is in flight, give the rest back; safe to repeat."""
+        """Settle what is in flight and release the rest. Safe to repeat."""
         await asyncio.gather(self.intake.stop(GRACE_SECONDS), *(sender.stop(GRACE_SECONDS) for sender in self.senders))
         if self.database.reachable:
             with contextlib.suppress(*DATABASE_UNAVAILABLE, TimeoutError):
@@ -216,8 +218,8 @@ class Daemon:
     async def _take_in(self) -> bool:
         return await self.intake.step() > 0
 
-    async def _deal_with_merges(self) -> bool:
-        """Deal with merges while there is no backlog; at the latest when they have waited for a minute, then with all."""
+    async def _process_merges(self) -> bool:
+        """Process due merges while there is no backlog, and in any case after a minute; return whether any were found."""
         is_behind = self.intake.is_behind or any(sender.is_behind for sender in self.senders)
         if is_behind and monotonic() < self._merges_until:
             return False
@@ -226,8 +228,8 @@ class Daemon:
         self._merges_until = monotonic() + MERGES_WAIT_SECONDS
         return False
 
-    async def _look(self) -> bool:
-        """Wake whoever has something to do."""
+    async def _find_ready_queues(self) -> bool:
+        """Wake the loops whose queues have due rows."""
         params = {
             "intake": self.intake.since,
             "destinations": [queue.destination for queue in self._queues],
@@ -253,25 +255,25 @@ class Daemon:
             self._wakes[sender.destination.name].set()
 
     async def _sweep(self) -> bool:
-        """Take back what dead processes held, and end what has become too old where nothing is claimed."""
+        """Reclaim expired leases, and expire deliveries of destinations from which nothing is claimed."""
         rows = await self.database.run("reclaim_leases", {"most": GIVEN_UP - 1})
         count = int(rows[0][0])
         if count:
-            log.warning("leases expired and were taken back", deliveries=count)
+            log.warning("leases expired and were reclaimed", deliveries=count)
         ended = [await sender.expire() for sender in self.senders]
         return count > 0 or any(ended)
 
     async def _repeat(self, name: str, step: Callable[[], Awaitable[bool]], seconds: float) -> None:
-        """Take steps for as long as there is something to do; look again every `seconds`, or when woken."""
+        """Repeat `step` while it finds work; then wait for `seconds`, or to be woken."""
         wake = self._wakes[name]
         while not self._stop.is_set():
             self.moved_at[name] = monotonic()
             try:
                 if await step():
                     continue
-            except Exception as error:  # noqa: BLE001 - a mistake of ours in one loop must not stop the others
-                log.error("a step failed, it is tried again", step=name, error=type(error).__name__)
-                # Whatever there is to do, it waits: at once, the same would fail again.
+            except Exception as error:  # noqa: BLE001 - an unexpected error in one loop must not stop the others
+                log.error("step failed, retrying", step=name, error=type(error).__name__)
+                # Wait: an immediate retry would fail again.
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), FAILED_SECONDS)
                 continue

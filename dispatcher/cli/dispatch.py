@@ -32,26 +32,26 @@ def dispatch(
     *,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes that deliver side by side.")] = 1,
     drain: Annotated[
-        bool, typer.Option("--drain", help="Deliver what is due, then exit: 0, or 3 if work is left.")
+        bool, typer.Option("--drain", help="Deliver what is due, then exit: 0, or 3 if work remains.")
     ] = False,
     host: Annotated[str, typer.Option(help="Address for the console, /healthz, /readyz and /metrics.")] = "127.0.0.1",
     port: Annotated[
         int | None, typer.Option(help="Port for the console, /healthz, /readyz and /metrics (none: not served).")
     ] = None,
 ) -> None:
-    """Deliver conversions until told to stop (SIGTERM or Ctrl-C; a second one ends at once)."""
+    """Deliver conversions until stopped (SIGTERM or Ctrl-C; a second one exits at once)."""
     config = context.config()
     with context.migrated_database(wait=not drain) as (settings, url):
         context.keep_in_step(url, config, wait=not drain)
         _allow_connections()
         left = asyncio.run(_dispatch(settings, url, config, workers=workers, drain=drain, host=host, port=port))
     if left:
-        typer.echo(f"{left} deliveries wait for a later try", err=True)
+        typer.echo(f"{left} deliveries wait for a retry", err=True)
         raise typer.Exit(WORK_REMAINS)
 
 
 def _allow_connections() -> None:
-    """Let the process hold as many connections as it may; a shell's usual limit is 1024 files."""
+    """Raise the limit of open files as far as allowed; a shell's usual limit is 1024."""
     if sys.platform != "win32":
         import resource  # noqa: PLC0415 - not on every platform
 
@@ -82,7 +82,7 @@ async def _dispatch(
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
-            log.info("stopping: what is in flight is settled, the rest given back")
+            log.info("stopping: settling what is in flight, releasing the rest")
             running.stop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)  # a second signal ends at once

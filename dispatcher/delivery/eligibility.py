@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from dispatcher.destinations.base import Limits
 from dispatcher.models import Delivery, Event, Route
-from dispatcher.reasons import BROWSER_COPY, DISABLED, NO_MAPPING, TOO_OLD, WINDOW_CLOSED, Refusal
+from dispatcher.reasons import BROWSER_COPY, DISABLED, NO_ROUTE, TOO_OLD, WINDOW_CLOSED, Refusal
 
 BROWSER_PAIR = timedelta(hours=47)
 """Meta drops a server copy of a browser event for 48 h (destinations.md 1.8); minus an hour as a margin."""
@@ -16,7 +16,7 @@ def refuse(delivery: Delivery, route: Route | None, limits: Limits, now: datetim
     """Return why `delivery` may not be sent at `now`, or None. Without a route only a re-send after a merge may go out."""
     event = delivery.event
     if route is None and delivery.revision == 0:
-        return NO_MAPPING
+        return NO_ROUTE
     if route and not route.enabled:
         return DISABLED
     if now >= deadline(delivery, limits):

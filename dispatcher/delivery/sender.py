@@ -1,4 +1,4 @@
-"""Sending to one destination: claim, resolve the persons, build, send, settle."""
+"""Sends to one destination: claim, resolve the persons, build, send, settle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dispatcher.delivery.circuit_breaker import CircuitBreaker, State
 from dispatcher.delivery.concurrency_limiter import ConcurrencyLimiter
 from dispatcher.delivery.eligibility import refuse
 from dispatcher.delivery.queue import DeliveryQueue
-from dispatcher.delivery.settlements import answered, refused, returned, settlement_of
+from dispatcher.delivery.settlements import returned, settlement_for, settlement_for_refusal, settlement_of
 from dispatcher.destinations.base import Destination, Outcome, Payload, Response
 from dispatcher.identity.profile import Profile, Resolver, profile_from_event
 from dispatcher.in_flight import Entry, InFlight
@@ -32,16 +32,16 @@ from dispatcher.telemetry.tracing import span
 log = structlog.get_logger()
 
 LEASES = 4
-"""Leases under way at once: while some are sent and one is settled, the next is claimed and built. Twice as many where the
-destination is far, as what is on its way there fills some."""
+"""Leases in progress at once: while some are sent and one is settled, the next is claimed and built. Twice as many for a distant
+destination, where requests on their way fill some."""
 SLOT_SECONDS = 1.0
-"""How long a step waits for one of them to end; a loop that moves can be told from one that hangs."""
+"""How long a step waits for one of them to end, so that a hanging loop is recognised."""
 CLOSE_SECONDS = 3.0
-"""How long the last settlement may take; then the lease is left to expire."""
+"""Time for the last settlement; after that the lease is left to expire."""
 PAUSED = timedelta(seconds=30)
-"""When a delivery of a paused event name is looked at again."""
+"""When a delivery on a paused route is claimed again."""
 UNBUILT = timedelta(minutes=1)
-"""When a lease that could not be built at all is looked at again."""
+"""When the deliveries of a lease that could not be built are claimed again."""
 
 
 class Sender:
@@ -52,7 +52,7 @@ class Sender:
         destination: Destination,
         queue: DeliveryQueue,
         resolver: Resolver,
-        words: RoutingTable,
+        routing: RoutingTable,
         counts: Counters,
         *,
         lease: timedelta,
@@ -62,7 +62,7 @@ class Sender:
         self.circuit = CircuitBreaker()
         self.claimed_at: float | None = None
         self.is_behind = False
-        """Whether the last claim was a full one, so that more is owed and can be sent."""
+        """Whether the last claim was full, so that more is pending and can be sent."""
         self.suspect_losses = 0
         """The losses of what is to be worked on in small parts (`dispatcher.quarantine`); 0: nothing is."""
         self._suspects: asyncio.Task[None] | None = None
@@ -70,7 +70,7 @@ class Sender:
         self._in_flight = in_flight or InFlight.private()
         self._queue = queue
         self._resolver = resolver
-        self._words = words
+        self._routing = routing
         self._counters = counts
         self._lease = lease
         self._stopping = False
@@ -78,17 +78,17 @@ class Sender:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def step(self) -> bool:
-        """Claim one lease and start to deliver it; tell whether there was anything to claim."""
-        words = (await self._words.destinations())[self.destination.name]
+        """Claim one lease and start to deliver it. Return False if nothing was due."""
+        routes = (await self._routing.destinations())[self.destination.name]
         if self._stopping:
             return False
-        # What is owed to a disabled one is skipped, whatever else is the matter with it: nothing of it is sent later.
-        if words.enabled and (words.paused or self.destination.missing() or self.circuit.pause()):
+        # Disabled destinations skip everything, even while halted or throttled: nothing of it is sent later.
+        if routes.enabled and (routes.paused or self.destination.missing() or self.circuit.pause()):
             self.is_behind = False
             return False
         if self._has_enough():
             await asyncio.wait(self._tasks, timeout=SLOT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        probing = words.enabled and self.circuit.is_probing
+        probing = routes.enabled and self.circuit.is_probing
         if self._stopping or self._has_enough() or (probing and self._tasks):
             return False
         if self.suspect_losses and not self._suspects and await self._start_suspects(probing=probing):
@@ -120,40 +120,40 @@ class Sender:
         return task
 
     async def expire(self) -> bool:
-        """End what has become too old while the destination was paused or halted; else claiming does it."""
+        """Expire old deliveries while the destination is paused or halted; otherwise claiming does it."""
         if self.state().state not in {"paused", State.HALTED}:
             return False
         ended = await self._queue.expire(self.destination.limits)
         if ended:
             self._counters.ended(self.state().destination, WINDOW_CLOSED.outcome, WINDOW_CLOSED.reason, ended)
-            log.warning("deliveries became too old", destination=self.destination.name, deliveries=ended)
+            log.warning("deliveries expired: their window closed", destination=self.destination.name, deliveries=ended)
         return ended > 0
 
     def state(self) -> ReportedState:
-        """Tell whether the destination takes deliveries."""
-        words = self._words.latest[self.destination.name]
-        if not words.enabled:
-            return ReportedState(words.id, "disabled", None)
-        if words.paused:
-            return ReportedState(words.id, "paused", None)
+        """Return whether the destination takes deliveries, as this process sees it."""
+        routes = self._routing.latest[self.destination.name]
+        if not routes.enabled:
+            return ReportedState(routes.id, "disabled", None)
+        if routes.paused:
+            return ReportedState(routes.id, "paused", None)
         if missing := self.destination.missing():
-            return ReportedState(words.id, State.HALTED, f"{missing} is not set")
-        return ReportedState(words.id, self.circuit.state, self.circuit.reason)
+            return ReportedState(routes.id, State.HALTED, f"{missing} is not set")
+        return ReportedState(routes.id, self.circuit.state, self.circuit.reason)
 
     async def finish(self) -> None:
-        """Wait until what is under way is settled."""
+        """Wait until everything in progress is settled."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     async def stop(self, grace: float) -> None:
-        """Claim and send no more; settle what is in flight within `grace` seconds; give the rest back."""
+        """Stop claiming and sending; settle what is in flight within `grace` seconds, and release the rest."""
         self._stopping = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
         self._requests.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
-        for task in self._tasks:  # one that the database holds up
+        for task in self._tasks:  # those that wait for the database
             task.cancel()
         await self.destination.close()
 
@@ -165,8 +165,8 @@ class Sender:
         if task is self._suspects:
             self._suspects = None
         if not task.cancelled() and (error := task.exception()):
-            # The lease expires and its deliveries come back: nothing is lost, but somebody should look.
-            log.error("a lease could not be delivered", destination=self.destination.name, error=type(error).__name__)
+            # The lease expires and its deliveries come back. Nothing is lost, but an operator should know.
+            log.error("lease failed", destination=self.destination.name, error=type(error).__name__)
 
     async def _deliver(self, lease: Lease, asked: float) -> None:
         """Deliver a lease that was asked for at `asked`; whatever its deliveries do to us, they harm themselves only."""
@@ -191,10 +191,10 @@ class Sender:
         claimed = monotonic()
         try:
             entry.hold(lease.deliveries)
-        except Exception as error:  # noqa: BLE001 - nothing was sent yet, so nothing may be in doubt
+        except Exception as error:  # noqa: BLE001 - nothing was sent yet, so no outcome is unknown
             await self._give_back(lease, error)
             return
-        counted = counters.Batch.of(self._words.latest[self.destination.name].id, self.destination.name, lease)
+        counted = counters.Batch.of(self._routing.latest[self.destination.name].id, self.destination.name, lease)
         noted = partial(self._counters.settled, counted)
         settling = BatchSettler(self._queue, lease, self._lease, asked, noted, working=entry.working)
         # The database's clock, carried on from the claim.
@@ -205,12 +205,12 @@ class Sender:
             for payload in payloads:
                 counted.identifiers[payload.delivery.event.id, payload.delivery.revision] = payload.identifiers
             groups = list(self.destination.requests(payloads))
-        except Exception as error:  # noqa: BLE001 - nothing was sent yet, so nothing may be in doubt
+        except Exception as error:  # noqa: BLE001 - nothing was sent yet, so no outcome is unknown
             if is_events_doing(error):
                 await settling.abandon()
                 await self._give_back(lease, error)
                 return
-            log.error("a lease could not be built", destination=self.destination.name, error=type(error).__name__)
+            log.error("lease could not be built", destination=self.destination.name, error=type(error).__name__)
             settling.replace(returned(delivery, lease.claimed_at + UNBUILT) for delivery in lease.deliveries)
             groups = []
         try:
@@ -245,47 +245,47 @@ class Sender:
         await batch.entry.working(self._send(group, batch))
 
     async def _build(self, lease: Lease, settling: BatchSettler) -> list[Payload]:
-        words = (await self._words.destinations())[self.destination.name]
-        if words.enabled and (words.paused or self.destination.missing()):  # switched since it was claimed
+        routes = (await self._routing.destinations())[self.destination.name]
+        if routes.enabled and (routes.paused or self.destination.missing()):  # its state changed since the claim
             settling.add(*(returned(delivery, lease.claimed_at) for delivery in lease.deliveries))
             return []
         persons = await self._resolver.look_up([delivery.event for delivery in lease.deliveries])
         payloads: list[Payload] = []
-        for delivery, known in zip(lease.deliveries, persons, strict=True):
-            route = words.routes.get(delivery.event.name)
+        for delivery, profile in zip(lease.deliveries, persons, strict=True):
+            route = routes.routes.get(delivery.event.name)
             built: Payload | Refusal | None = (
-                refuse(delivery, route, self.destination.limits, lease.claimed_at) if words.enabled else DISABLED
+                refuse(delivery, route, self.destination.limits, lease.claimed_at) if routes.enabled else DISABLED
             )
             if built is None and route and route.paused:
                 settling.add(returned(delivery, lease.claimed_at + PAUSED))
                 continue
-            account_id = known.account_id if known else delivery.event.account_id
-            built = built or self._build_one(delivery, known, route, lease.claimed_at)
+            account_id = profile.account_id if profile else delivery.event.account_id
+            built = built or self._build_one(delivery, profile, route, lease.claimed_at)
             if isinstance(built, Payload):
                 payloads.append(built)
             else:
-                settling.add(refused(delivery, built, account_id))
+                settling.add(settlement_for_refusal(delivery, built, account_id))
         return payloads
 
     def _build_one(
-        self, delivery: Delivery, known: Profile | None, route: Route | None, now: datetime
+        self, delivery: Delivery, profile: Profile | None, route: Route | None, now: datetime
     ) -> Payload | Refusal:
-        """Build one delivery; the payload refers to it as it was claimed, so that nothing else is kept until it is sent."""
+        """Build one delivery. The payload refers to the delivery as claimed, so that no more is kept in memory until it is sent."""
         try:
             whole = msgspec.structs.replace(delivery, event=delivery.event.whole())
-            known = known or profile_from_event(whole.event)
+            profile = profile or profile_from_event(whole.event)
             built = (
-                self.destination.build_merge(whole, known, now)
+                self.destination.build_merge(whole, profile, now)
                 if route is None
-                else self.destination.build(whole, known, route, now)
+                else self.destination.build(whole, profile, route, now)
             )
-        except Exception as error:  # noqa: BLE001 - whatever one event does to us, it harms itself only
-            log.error("an event cannot be built", id=delivery.event.id, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - isolate failures to the single event
+            log.error("event cannot be built", id=delivery.event.id, error=type(error).__name__)
             return CANNOT_BUILD
         return msgspec.structs.replace(built, delivery=delivery) if isinstance(built, Payload) else built
 
     async def _send(self, group: Sequence[Payload], batch: _Batch) -> None:
-        """Send a group; if it is refused, find which of it is to blame."""
+        """Send a group; if it is refused, bisect it to find the culprits."""
         if (reply := await self._request(group, batch)) is None:
             return
         if reply.is_refusal and len(group) > 1:
@@ -294,10 +294,9 @@ class Sender:
             self._settle(group, reply, batch)
 
     async def _bisect(self, group: Sequence[Payload], batch: _Batch) -> None:
-        """Send the halves of a refused group. If the first is taken whole, the blame lies in the second.
+        """Send the halves of a refused group. If the first is accepted, the culprit is in the second.
 
-        Which half is first is drawn by lot, so that no arrangement is the worst; nothing is called dead that was not
-        refused by itself.
+        The order of the halves is random, so that no arrangement is the worst case. An event only fails if it was refused alone.
         """
         middle = len(group) // 2
         halves = [group[:middle], group[middle:]]
@@ -312,13 +311,13 @@ class Sender:
         except asyncio.CancelledError:
             self._return(second, batch)
             raise
-        if reply and reply.answer.outcome is Outcome.DELIVERED and len(second) > 1:
+        if reply and reply.response.outcome is Outcome.DELIVERED and len(second) > 1:
             await self._bisect(second, batch)
         else:
             await self._send(second, batch)
 
     async def _request(self, group: Sequence[Payload], batch: _Batch) -> _Reply | None:
-        """Make one request; None if it may not be made any more, and its deliveries were given back."""
+        """Make one request; return None if it may not be made any more and its deliveries were released."""
         pause = self.circuit.pause()
         if self._stopping or pause or not batch.settling.may_send:
             self._return(group, batch, 0 if self._stopping else pause)
@@ -327,25 +326,25 @@ class Sender:
         began = monotonic()
         batch.entry.begin(payload.delivery for payload in group)
         try:
-            with span("send", destination=self.destination.name, events=len(group)) as told:
-                answer = await self.destination.send(group)
-                told["outcome"], told["code"] = answer.outcome, answer.code
+            with span("send", destination=self.destination.name, events=len(group)) as recorded:
+                response = await self.destination.send(group)
+                recorded["outcome"], recorded["code"] = response.outcome, response.code
         except asyncio.CancelledError:
             unknown = Response(Outcome.UNCERTAIN, "stopped while it was sent")
             self._settle(group, _Reply(unknown, sent_at), batch)
             raise
         seconds = monotonic() - began
         self._requests.answered(seconds)
-        prometheus.requested(self.destination.name, len(group), answer.outcome, seconds)
-        if self.circuit.record(answer):
-            tell = {State.HALTED: log.error, State.RUNNING: log.info}.get(self.circuit.state, log.warning)
-            tell(
+        prometheus.requested(self.destination.name, len(group), response.outcome, seconds)
+        if self.circuit.record(response):
+            log_change = {State.HALTED: log.error, State.RUNNING: log.info}.get(self.circuit.state, log.warning)
+            log_change(
                 "destination changed state",
                 destination=self.destination.name,
                 state=str(self.circuit.state),
                 reason=self.circuit.reason,
             )
-        return _Reply(answer, sent_at)
+        return _Reply(response, sent_at)
 
     def _return(self, group: Sequence[Payload], batch: _Batch, seconds: float = 0) -> None:
         due_at = batch.now() + timedelta(seconds=seconds)
@@ -355,14 +354,14 @@ class Sender:
         limits, now = self.destination.limits, batch.now()
         batch.settling.add(
             *(
-                answered(payload, reply.answer, limits, sent_at=reply.sent_at, now=now, jitter=random.random())
+                settlement_for(payload, reply.response, limits, sent_at=reply.sent_at, now=now, jitter=random.random())
                 for payload in group
             )
         )
 
 
 class _Batch(msgspec.Struct, frozen=True):
-    """What the requests of one lease share; `now` is the database's clock."""
+    """What the requests of one lease share; `now` is by the database's clock."""
 
     settling: BatchSettler
     now: Callable[[], datetime]
@@ -370,11 +369,11 @@ class _Batch(msgspec.Struct, frozen=True):
 
 
 class _Reply(msgspec.Struct, frozen=True):
-    """An answer, and when its request was sent."""
+    """A response, and when its request was sent."""
 
-    answer: Response
+    response: Response
     sent_at: datetime
 
     @property
     def is_refusal(self) -> bool:
-        return self.answer.outcome is Outcome.REJECTED
+        return self.response.outcome is Outcome.REJECTED

@@ -20,7 +20,7 @@ from dispatcher.models import Delivery, Settlement
 from dispatcher.reasons import WINDOW_CLOSED, Refusal
 
 
-def refused(delivery: Delivery, refusal: Refusal, account_id: str | None = None) -> Settlement:
+def settlement_for_refusal(delivery: Delivery, refusal: Refusal, account_id: str | None = None) -> Settlement:
     """Return the settlement of a delivery that is refused before sending."""
     return Settlement(
         event_id=delivery.event.id,
@@ -42,7 +42,7 @@ def returned(delivery: Delivery, due_at: datetime) -> Settlement:
     return Settlement(event_id=delivery.event.id, revision=delivery.revision, outcome="returned", due_at=due_at)
 
 
-def answered(
+def settlement_for(
     payload: Payload, response: Response, limits: Limits, *, sent_at: datetime, now: datetime, jitter: float
 ) -> Settlement:
     """Return the settlement of one delivery by the response to its request, sent at `sent_at` and answered at `now`."""

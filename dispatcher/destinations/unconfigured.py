@@ -12,7 +12,7 @@ from datetime import datetime
 from dispatcher.destinations.base import Limits, Outcome, Payload, Response
 from dispatcher.identity.profile import Profile
 from dispatcher.models import Delivery, Route
-from dispatcher.reasons import NO_MAPPING, Refusal
+from dispatcher.reasons import NO_ROUTE, Refusal
 
 
 class Unconfigured:
@@ -29,11 +29,11 @@ class Unconfigured:
 
     def build(self, delivery: Delivery, profile: Profile, route: Route, now: datetime) -> Refusal:  # noqa: ARG002
         """Refuse to build anything."""
-        return NO_MAPPING
+        return NO_ROUTE
 
     def build_merge(self, delivery: Delivery, profile: Profile, now: datetime) -> Refusal:  # noqa: ARG002
         """Refuse to build anything."""
-        return NO_MAPPING
+        return NO_ROUTE
 
     def requests(self, payloads: Iterable[Payload]) -> Iterator[Sequence[Payload]]:  # noqa: ARG002
         """Return no requests."""

@@ -1,4 +1,4 @@
-"""Intake, what every event owes first: it seals what a SQL writer sent raw, folds, and owes the deliveries."""
+"""Intake: seals raw persons of SQL writers, folds events into identity, and fans them out into deliveries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dispatcher.identity.fragments import Fact, Keys, fold, position
 from dispatcher.identity.graph import Kind
 from dispatcher.in_flight import HeldLease, InFlight
 from dispatcher.quarantine import GIVEN_UP, Judge, is_events_doing, part
-from dispatcher.reasons import CANNOT_PROCESS, DISABLED, NO_MAPPING, TOO_OLD
+from dispatcher.reasons import CANNOT_PROCESS, DISABLED, NO_ROUTE, TOO_OLD
 from dispatcher.routing import DestinationRoutes, RoutingTable
 from dispatcher.telemetry import prometheus
 from dispatcher.telemetry.counters import Counters
@@ -33,20 +33,19 @@ log = structlog.get_logger()
 
 BATCH = 1000
 BATCHES = 3
-"""Batches under way at once."""
+"""Batches in progress at once."""
 SLACK = 100_000
-"""How many ids behind the last claim a row may turn up: an id is drawn before its transaction commits."""
+"""How many ids behind the last claim a row may appear: an id is assigned before its transaction commits."""
 HELD_SECONDS = 1.0
 """How long a row rests that may not be given up yet."""
 AHEAD = timedelta(seconds=60)
-"""An event further ahead than this waits for its time (design, part 4)."""
+"""An event further in the future than this waits for its time (design, part 4)."""
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """An event that owes intake, with all that intake needs of it; `person` is what a SQL writer sent raw.
+    """An event that waits for intake, with all that intake needs of it; `person` is what a SQL writer sent raw.
 
-    The mappings are still JSON: each is read when it is folded, so that what it holds is used while it is in the
-    processor's cache.
+    The mappings are still JSON: each is decoded when it is folded, so that its content is in the processor's cache.
     """
 
     id: int
@@ -63,7 +62,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     @property
     def keys(self) -> Keys:
-        """What it carries of whom it is about."""
+        """The keys that it carries."""
         return Keys.of(self.account_id, self.handl_id, self.lead_id)
 
 
@@ -86,13 +85,13 @@ _content = msgspec.json.Decoder().decode
 class Intake:
     """Takes events from the queue `outbox.intake`, a batch at a time; while one is settled, the next is claimed.
 
-    `on_settled` is called when deliveries were owed.
+    `on_settled` is called after each settlement, when there may be new deliveries.
     """
 
     def __init__(
         self,
         database: Database,
-        words: RoutingTable,
+        routing: RoutingTable,
         limits: dict[str, Limits],
         counters: Counters,
         *,
@@ -102,7 +101,7 @@ class Intake:
         in_flight: InFlight | None = None,
     ) -> None:
         self._database = database
-        self._words = words
+        self._routing = routing
         self._limits = limits
         self._counters = counters
         self._holder = holder
@@ -119,7 +118,7 @@ class Intake:
         """The losses of what is to be taken in in small parts (`dispatcher.quarantine`); 0: nothing is."""
         self._error: BaseException | None = None
         self.is_behind = False
-        """Whether the last claim was a full one, so that more is owed."""
+        """Whether the last claim was full, so that more waits."""
         self.on_settled: Callable[[], object] = lambda: None
 
     async def step(self) -> int:
@@ -164,23 +163,23 @@ class Intake:
 
     @property
     def since(self) -> int:
-        """From which event on something can be expected."""
+        """The event id from which on rows are expected."""
         return self._watermark.position
 
     async def finish(self) -> None:
-        """Wait until what is under way is settled."""
+        """Wait until everything in progress is settled."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     async def stop(self, grace: float) -> None:
-        """Settle what is in flight within `grace` seconds; what is left comes back when its lease expires."""
+        """Settle what is in flight within `grace` seconds; the rest comes back when its lease expires."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
         for task in self._tasks:
             task.cancel()
         if error := self._error:
             self._error = None
-            log.error("a batch could not be taken in", error=type(error).__name__)
+            log.error("batch failed", error=type(error).__name__)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -235,7 +234,7 @@ class Intake:
         sealed = seal_all(arrivals, self._region, failed)
         facts = facts_of(arrivals, sealed, failed)
         arrivals = [arrival for arrival in arrivals if arrival.id not in failed] if failed else arrivals
-        destinations = list((await self._words.destinations()).values())
+        destinations = list((await self._routing.destinations()).values())
         pending, skipped = fan_out(arrivals, destinations, self._limits, now)
         settled = await self._database.run(
             "settle_events",
@@ -250,7 +249,7 @@ class Intake:
             },
         )
         if not settled[0][0]:
-            log.warning("a batch was lost before it was taken in, somebody else has it", events=len(arrivals))
+            log.warning("lease lost before its batch was settled, another process has it", events=len(arrivals))
             return
         for row in skipped:
             self._counters.ended(row["destination"], "skipped", row["reason"], len(row["event_ids"]))
@@ -334,7 +333,7 @@ def facts_of(arrivals: Iterable[Arrival], sealed: Iterable[dict[str, Any]], fail
 
 
 def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
-    """Give the parameters `facets` and `sign_ins` of settle_intake; their keys as jsonb sorts them, the shorter first."""
+    """Return the parameters `fragments` and `sign_ins` of settle_events, with keys in the order of jsonb, shorter first."""
     events: defaultdict[Keys, list[int]] = defaultdict(list)
     for fact in facts:
         events[fact.keys].append(fact.position[1])
@@ -367,7 +366,7 @@ def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
 def fan_out(
     arrivals: Sequence[Arrival], destinations: Iterable[DestinationRoutes], limits: dict[str, Limits], now: datetime
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Give the deliveries that are owed, and the receipts of what nobody needs to be told, grouped. Pure."""
+    """Return the deliveries to enqueue, and the receipts of what is skipped, both grouped. Pure."""
     pending: defaultdict[tuple[int, datetime], list[int]] = defaultdict(list)
     skipped: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
     for destination in destinations:
@@ -392,7 +391,7 @@ def fan_out(
 def _skip(arrival: Arrival, destination: DestinationRoutes, limits: Limits) -> str | None:
     route = destination.routes.get(arrival.name)
     if route is None:
-        return NO_MAPPING.reason
+        return NO_ROUTE.reason
     if not (destination.enabled and route.enabled):
         return DISABLED.reason
     if arrival.recorded_at >= arrival.occurred_at + limits.window:

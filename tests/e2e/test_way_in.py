@@ -206,10 +206,10 @@ async def test_every_identifier_of_the_first_page_is_in_the_user_data_of_the_las
     assert dataset_quality.estimate(purchase["user_data"]) >= 9
 
     generate_lead, bought = arrived(spine, "ga4", "generate_lead"), arrived(spine, "ga4", "purchase")
-    assert generate_lead.around["client_id"] == bought.around["client_id"] == "111.222"
+    assert generate_lead.shared["client_id"] == bought.shared["client_id"] == "111.222"
     assert generate_lead.event["params"]["session_id"] == str(NOW)
-    assert bought.around["user_id"] == "42"
-    assert bought.around["user_data"] == generate_lead.around["user_data"]
+    assert bought.shared["user_id"] == "42"
+    assert bought.shared["user_data"] == generate_lead.shared["user_data"]
 
 
 async def test_a_script_of_a_configured_page_posts_and_reads_the_answer_and_another_s_does_not(

@@ -21,7 +21,7 @@ from tests.support.waiting import until
 
 OUTBOX = Path(sys.executable).with_name("outbox")
 LEAD = {"email": "ada@example.com"}
-STEPS = "there is " + one_of(sorted([*(step.name for step in FUNNEL), "won"]))
+STEPS = "expected " + one_of(sorted([*(step.name for step in FUNNEL), "won"]))
 
 
 class Server:
@@ -40,8 +40,8 @@ class Server:
         return sum(text in line for line in self.lines)
 
     async def address(self):
-        await until(lambda: self.logged("forms are served") or self.process.returncode is not None)
-        return json.loads(next(line for line in self.lines if "forms are served" in line))["address"]
+        await until(lambda: self.logged("serving forms") or self.process.returncode is not None)
+        return json.loads(next(line for line in self.lines if "serving forms" in line))["address"]
 
     async def ended(self):
         code = await asyncio.wait_for(self.process.wait(), 25)
@@ -150,7 +150,7 @@ async def test_an_error_in_the_file_is_reported_before_anything_is_done(database
     )
     _, errors = await asyncio.wait_for(process.communicate(), 25)
     assert process.returncode == 2
-    assert errors.decode() == f"outbox: {path}, line 4, forms.f.step: no step is called no_such_step; {STEPS}\n"
+    assert errors.decode() == f"outbox: {path}, line 4, forms.f.step: there is no step no_such_step; {STEPS}\n"
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT count(*) FROM outbox.step WHERE name = 'won'").fetchone() == (0,)
 

@@ -22,7 +22,7 @@ from dispatcher.destinations.http_client import Client, Reply
 from dispatcher.destinations.sanitize import digest, hash_digest, hashes, looks_personal, number, safe_text, text
 from dispatcher.identity.profile import Profile
 from dispatcher.models import Delivery, Event, Route
-from dispatcher.reasons import NO_CONSENT, NO_MAPPING, Refusal
+from dispatcher.reasons import NO_CONSENT, NO_ROUTE, Refusal
 
 LIMITS = Limits(
     # Older events are clamped to 72 h, silently (2.2); minus five minutes as a margin.
@@ -93,7 +93,7 @@ class GA4:
             return NO_CONSENT
         envelope, sent = _envelope(delivery.event, profile, consent)
         if not {"user_id", "user_data"} & envelope.keys():
-            return NO_MAPPING
+            return NO_ROUTE
         return Payload(delivery, b"", sent, profile.account_id, _encode(envelope))
 
     def requests(self, payloads: Iterable[Payload]) -> Iterator[Sequence[Payload]]:

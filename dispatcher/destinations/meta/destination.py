@@ -30,7 +30,7 @@ from dispatcher.destinations.sanitize import (
 )
 from dispatcher.identity.profile import Profile
 from dispatcher.models import Delivery, Event, Route
-from dispatcher.reasons import NO_CONSENT, NO_MAPPING, Refusal
+from dispatcher.reasons import NO_CONSENT, NO_ROUTE, Refusal
 
 LIMITS = Limits(
     # An event more than 7 days old fails "the entire request", and Meta processes none of its events (1.8); five minutes
@@ -109,7 +109,7 @@ class Meta:
 
     def build_merge(self, delivery: Delivery, profile: Profile, now: datetime) -> Payload | Refusal:  # noqa: ARG002
         """Refuse: Meta accepts no identity without an event; `dispatcher.resend.planner` re-sends the events instead."""
-        return NO_MAPPING
+        return NO_ROUTE
 
     def requests(self, payloads: Iterable[Payload]) -> Iterator[Sequence[Payload]]:
         """Group up to a thousand events into each request."""

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatcher.delivery.settlements import answered
+from dispatcher.delivery.settlements import settlement_for
 from dispatcher.destinations.base import Outcome, Payload, Response
 from dispatcher.destinations.ga4 import destination as ga4
 from dispatcher.destinations.meta import destination as meta
@@ -13,7 +13,7 @@ from tests.support.examples import NOW, delivery
 
 def settle(response, limits=meta.LIMITS, now=NOW, **fields):
     payload = Payload(delivery(**fields), b"{}", ["em:62a14e44", "value"], "account-1")
-    return answered(payload, response, limits, sent_at=now - timedelta(seconds=3), now=now, jitter=0.5)
+    return settlement_for(payload, response, limits, sent_at=now - timedelta(seconds=3), now=now, jitter=0.5)
 
 
 def test_delivered_is_a_receipt_with_what_was_sent():

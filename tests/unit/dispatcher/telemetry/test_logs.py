@@ -14,7 +14,7 @@ from dispatcher.telemetry import logs
 logs.configure()
 log = structlog.get_logger()
 log.debug("too small a thing")
-log.info("leases expired and were taken back", deliveries=3)
+log.info("leases expired and were reclaimed", deliveries=3)
 for name in ("aiohttp.access", "apprise", "apscheduler.executors", "psycopg.pool", "requests", "urllib3.connectionpool"):
     logging.getLogger(name).error("postgresql://user:hush-hush@host/")
 """
@@ -26,7 +26,7 @@ def test_elsewhere_each_line_is_json_with_time_and_level():
     (line,) = done.stderr.splitlines()
     entry = json.loads(line)
     assert entry.pop("timestamp").endswith("Z")
-    assert entry == {"event": "leases expired and were taken back", "level": "info", "deliveries": 3}
+    assert entry == {"event": "leases expired and were reclaimed", "level": "info", "deliveries": 3}
 
 
 def test_on_a_terminal_lines_are_readable():
@@ -38,7 +38,7 @@ def test_on_a_terminal_lines_are_readable():
         assert process.wait() == 0
     said = os.read(ours, 65536).decode()
     os.close(ours)
-    assert "leases expired and were taken back" in said
+    assert "leases expired and were reclaimed" in said
     assert '{"' not in said
     assert "\x1b[" in said  # colours
     assert "hush-hush" not in said
