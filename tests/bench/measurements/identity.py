@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from dispatcher.cli.dispatch import COLLECTED_EVERY
+from dispatcher.worker import COLLECTED_EVERY
 from dispatcher.database.connections import Database
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.models import Event
