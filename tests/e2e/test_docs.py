@@ -22,10 +22,10 @@ import yaml
 from typer.testing import CliRunner
 
 from dispatcher.cli import app
-from dispatcher.worker import WORK_REMAINS
 from dispatcher.config import load
 from dispatcher.config.settings import Settings
 from dispatcher.database import embedded_postgres
+from dispatcher.worker import WORK_REMAINS
 from tests.support import processes
 from tests.support.documents import PAGES, blocks, commands, parse
 from tests.support.paths import ROOT
