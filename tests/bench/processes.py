@@ -29,7 +29,7 @@ READY_SECONDS = 60.0
 """Time limit for the start of a dispatcher."""
 
 CLAIMED = """
-SELECT extract(epoch FROM min(claimed_at))::float, count(DISTINCT holder) FROM outbox.lease WHERE destination = %s
+SELECT extract(epoch FROM min(claimed_at))::float, count(DISTINCT holder) FROM outbox.lease WHERE coalesce(destination, 0) = %s
 """
 SENT = """
 SELECT count(*), extract(epoch FROM max(at))::float
