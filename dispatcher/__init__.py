@@ -59,21 +59,24 @@ imports nothing from here.
 - **A retry rule.** When to retry: `delivery/retry_policy.py`. Until when: `deadline` in `delivery/eligibility.py`, from the
   `LIMITS` of the destination. Which responses are retried: `CODES` in `destinations/meta/responses.py`, `classify` in
   `destinations/ga4/destination.py`. When a whole destination pauses: `delivery/circuit_breaker.py`.
-- **A console page.** A module in `console/` with a handler, its template in `console/templates/`, a line in `READS` of
-  `console/app.py`, a link in `console/templates/page.html`, its queries in `schema/queries/console/`.
+- **A console page.** A module in `console/` with a handler, its template in `console/templates/`, a line in `PAGES` of
+  `console/app.py` (an action: in `ACTIONS`), a link in `console/templates/page.html`, its queries in `schema/queries/console/`.
 - **The merge of persons.** Who belongs together: `identity/graph.py`. How the keys of events are folded:
-  `identity/fragments.py` and its twin in SQL, `schema/functions/merge_fragments.sql`. What an event gets from its person's
+  `identity/fragments.py` and its twin in SQL, `schema/functions/merge_fragments.sql` (a change needs a migration). The same for events
+  that are not folded yet: `identity/full_log.py`. What is re-sent after a merge: `resend/planner.py`. What an event gets from its person's
   other events: `identity/enrichment.py`. The rules as an independent model: `tests/properties/identity_oracle.py`.
 - **A column of `event`.** `database/tables.py` and a new script in `migrations/versions/`; what writes it:
   the functions `parse_event`, `parse_fields`, `record` and `record_many` in `schema/functions/`, and `outbox/encoding.py`; what reads
-  it: `Event` in `models.py`, `schema/queries/intake/claim_events.sql`, `schema/queries/delivery/claim_deliveries.sql`; if it
-  holds personal data: `schema/queries/people/erase_log.sql`.
+  it: `Event` in `models.py` (its fields are positional: also `Event.whole`, `read_events`, `read_events_after`,
+  `read_folded_events` and `claim_deliveries` in `schema/queries/`), `Arrival` in `intake/worker.py` with `claim_events`. A JSON
+  column: also the functions `refuse` and `event_recorded`. Personal data: also `schema/queries/people/erase_log.sql`. An argument
+  of a conversion: also `outbox/conversions.py`.
 - **A destination.** Another pixel or stream: `[destinations.<name>]` in `outbox.toml`, no code. Another kind: a package in
   `destinations/` that implements `Destination` of `destinations/base.py`, an entry in `destinations/registry.py`, its settings
   in `config/settings.py`, its table in `config/destinations.py` and `config/toml_tables.py`, its event names in
   `config/event_names.py`, its rules for the sandbox in `sandbox/<kind>/`.
 - **A step.** `[steps.<name>]` in `outbox.toml`, then `outbox migrate`: no code. For a default step and its Python class:
-  `FUNNEL` in `outbox/taxonomy.py`, and `outbox/conversions.py`.
+  `FUNNEL` in `outbox/taxonomy.py`, `outbox/conversions.py`, `outbox/__init__.py`, `outbox.example.toml`.
 - **A scheduled job.** A function and an entry in `JOBS` of `scheduler/jobs.py`.
 - **An alert.** `monitoring/alerts/conditions.py`. **A metric.** `telemetry/prometheus.py` (of a process) or
   `monitoring/gauges.py` (of the database).

@@ -125,6 +125,6 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
 
 
-def _answer(body: dict[str, Any], is_well: bool) -> web.Response:
-    status = 200 if is_well else 503
+def _answer(body: dict[str, Any], is_ok: bool) -> web.Response:
+    status = 200 if is_ok else 503
     return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")

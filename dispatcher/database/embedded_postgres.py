@@ -52,14 +52,14 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The server's address, as of now (the port is chosen when it starts)."""
+        """The server's address; its port is chosen at each start."""
         port = int(
             (self.data / "postmaster.pid").read_bytes().splitlines()[3]
-        )  # bytes: a folder's name need be no text
+        )  # bytes: the name of a folder may not be valid text
         return f"postgresql://outbox:{self._secret.read_text()}@127.0.0.1:{port}/outbox"
 
     def is_running(self) -> bool:
-        """Tell whether a server runs for this directory."""
+        """Return whether a server runs for this directory."""
         return self._secret.exists() and self._programs.run("pg_ctl", "status", "-D", self.data).returncode == 0
 
     def start(self) -> None:
@@ -132,7 +132,7 @@ class Server:
 
 @contextlib.contextmanager
 def running(directory: Path, *, options: dict[str, str] | None = None) -> Iterator[str]:
-    """Give the address of the server of `directory`, started if need be; stop it when its last user leaves."""
+    """Yield the address of the server of `directory`; start it if needed, and stop it when its last user leaves."""
     server = Server(directory, options=options)
     with _explained(directory):
         users, change = ((directory / f"{name}.lock").open("w") for name in ("users", "change"))
@@ -154,7 +154,7 @@ def running(directory: Path, *, options: dict[str, str] | None = None) -> Iterat
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
+    """Return a loopback port on which nobody listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -183,7 +183,7 @@ def _explained(directory: Path) -> Iterator[None]:
 
 
 def _reachable_home(directory: Path, user: str | None) -> Path:
-    """Give a folder that the server's account owns: `directory` itself, or one elsewhere if it cannot get there."""
+    """Return a folder that the server's account owns: `directory` itself, or one elsewhere if it cannot reach that."""
     directory.mkdir(parents=True, exist_ok=True)
     if user is None:
         return directory

@@ -118,7 +118,7 @@ def reason(error: BaseException) -> str:
 
 
 def short_name(*parts: str | Path) -> str:
-    """A short name for what is known by these parts, which may hold any character."""
+    """Return a short name for something identified by these parts, which may hold any character."""
     return sha256(b"\0".join(os.fsencode(part) for part in parts)).hexdigest()[:12]
 
 
@@ -201,7 +201,7 @@ def _make(install: Path, copy: Path) -> int:
 
 
 def _files(install: Path) -> Iterator[tuple[Path, Path]]:
-    """The files that the programs need, each with its place below the folder that the package is installed in."""
+    """Return the files that the programs need, each with its place below the folder that the package is installed in."""
     package, site = install.parent, install.parents[1]
     libraries = (site / f"{package.name}.libs", package / ".dylibs")  # where auditwheel and delocate put them
     for folder in (install / "bin", install / "lib", install / "share", *libraries):

@@ -122,9 +122,9 @@ class Intake:
         self.on_settled: Callable[[], object] = lambda: None
 
     async def step(self) -> int:
-        """Claim one batch and start to take it in; return how many events it holds at most (0: nothing waits).
+        """Claim one batch and start to process it; return how many events it holds at most (0: nothing waits).
 
-        Raise what an earlier batch could not be taken in for, if that is no event's doing.
+        Raise the error of an earlier batch that failed, if no event of it caused that.
         """
         await self._batches.acquire()
         task = None

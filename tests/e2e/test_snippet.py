@@ -195,7 +195,7 @@ async def test_the_server_reads_everything_that_is_forwarded(site, page):
         **{name.removeprefix("utm_"): value for name, value in UTM.items()}, fb_source="own-it", fb_loc="hero"
     )
     assert visitor.referrer == "https://l.facebook.com/"
-    assert visitor.notes == ("ip: only trusted proxies' addresses were seen, left out",)
+    assert visitor.notes == ("ip: only addresses of trusted proxies were found, left out",)
 
 
 async def test_if_nothing_is_known_only_the_event_id_and_its_place_are_forwarded(site, page):

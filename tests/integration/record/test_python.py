@@ -260,14 +260,14 @@ def test_a_repeat_gives_the_first_row_s_id(database_url, connection, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_raw_of_a_person_goes_over_the_wire(database_url, tmp_path, kind):
-    record = tmp_path / "heard"
-    with opened(kind, database_url) as (writer, driver, transaction), record.open("w") as file:
+    trace = tmp_path / "trace"
+    with opened(kind, database_url) as (writer, driver, transaction), trace.open("w") as file:
         driver.pgconn.trace(file.fileno())
         record(writer, outbox.LeadSubmitted(person=PERSON, form="lead-form-ds25"))
         record(writer, [outbox.LeadSubmitted(person=PERSON), outbox.AccountCreated(account_id=1, person=PERSON)])
         transaction.rollback()
         driver.pgconn.untrace()
-    text = record.read_text().lower()
+    text = trace.read_text().lower()
     assert "lead-form-ds25" in text
     assert "sha256_email_address" in text
     assert [raw for raw in RAW if raw in text] == []
@@ -547,7 +547,7 @@ def test_what_is_no_connection_is_refused_by_name(database_url):
         sqlite3.connect(":memory:") as sqlite,
     ):
         for wrong in (None, database_url, engine, sessionmaker(engine), cursor, sqlite, object()):
-            with pytest.raises(outbox.ConnectionTypeError, match=f"^connection: {type(wrong).__name__} is no "):
+            with pytest.raises(outbox.ConnectionTypeError, match=f"^connection: {type(wrong).__name__} is neither "):
                 outbox.record(wrong, outbox.LeadSubmitted())
     sqlite.close()
 

@@ -150,13 +150,13 @@ def test_a_recorder_needs_nothing_but_its_role(connection):
 
 
 def test_only_hashes_of_a_person_go_over_the_wire(connection, tmp_path, stripe):
-    record = tmp_path / "heard"
-    with record.open("w") as file:
+    trace = tmp_path / "trace"
+    with trace.open("w") as file:
         connection.pgconn.trace(file.fileno())
         for event in life(stripe):
             deliver(connection, event)
         connection.pgconn.untrace()
-    said = record.read_text().lower()
+    said = trace.read_text().lower()
     assert "sha256_email_address" in said
     assert [raw for raw in ("lovelace", "example.com", "12345678", "berlin", "10115") if raw in said] == []
 
