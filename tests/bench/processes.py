@@ -29,7 +29,8 @@ READY_SECONDS = 60.0
 """Time limit for the start of a dispatcher."""
 
 CLAIMED = """
-SELECT extract(epoch FROM min(claimed_at))::float, count(DISTINCT holder) FROM outbox.lease WHERE coalesce(destination, 0) = %s
+SELECT extract(epoch FROM min(claimed_at))::float, count(DISTINCT holder) FROM outbox.lease
+WHERE destination IS NOT DISTINCT FROM %s::smallint
 """
 SENT = """
 SELECT count(*), extract(epoch FROM max(at))::float
