@@ -24,6 +24,7 @@ from dispatcher.monitoring.destination_status import DestinationStatus, destinat
 from dispatcher.monitoring.gauges import Gauges
 from dispatcher.monitoring.metrics_endpoint import MetricsEndpoint
 from dispatcher.reports import Dispatching, Report, SenderReport
+from dispatcher.request_headers import bounded_headers
 
 ANSWER_SECONDS = 3.0
 
@@ -32,7 +33,7 @@ ANSWER_SECONDS = 3.0
 async def listening(dispatching: Dispatching, host: str, port: int) -> AsyncIterator[str]:
     """Serve health on `host`:`port` (0 chooses one); give its address."""
     health = Health(dispatching)
-    app = web.Application()
+    app = web.Application(middlewares=[bounded_headers])
     gauges = Gauges(dispatching.database, fresh=timedelta(seconds=dispatching.fresh_seconds))
     app.add_routes(
         [

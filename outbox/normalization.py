@@ -12,6 +12,8 @@ import re
 import unicodedata
 from datetime import date
 
+from outbox.personal_data import is_email
+
 
 class LeftOut(Exception):  # noqa: N818 - nothing went wrong: this says why a value is not used
     """Why a value is left out: words of ours, never any part of the value."""
@@ -55,16 +57,6 @@ def squeezed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-# RFC 5322 without quoted parts, RFC 6531 for other scripts: each class says which of ASCII may not stand there. Dots may
-# stand anywhere before the @: Japanese carriers gave out such addresses. A top-level domain begins with a letter, which
-# leaves out IP addresses.
-_ADDRESS = re.compile(
-    r"""[^\x00-\x20\x7f"(),:;<>@\[\\\]]{1,64}@
-        (?:[^\x00-/:-`{-\x7f][^\x00-,./:-`{-\x7f]{0,62}\.)+
-        [^\x00-`{-\x7f][^\x00-,./:-`{-\x7f]{1,62}""",
-    re.VERBOSE,
-)
-_LONGEST_ADDRESS = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
 _GMAIL = ("@gmail.com", "@googlemail.com")
 
 
@@ -75,7 +67,7 @@ def email_for_meta(text: str) -> str:
         address = unicodedata.normalize("NFC", address)
         if not address.isprintable():
             raise LeftOut("not an e-mail address")
-    if len(address) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(address):
+    if not is_email(address):
         raise LeftOut("not an e-mail address")
     return address
 

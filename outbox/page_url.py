@@ -12,6 +12,8 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 from urllib.parse import SplitResult, quote, unquote, unquote_plus, urlsplit
 
+from outbox.personal_data import holds_email, is_phone
+
 MAX_URL = 1_000  # characters; GA4 takes no longer page_location
 _MAX_READ = 8_192
 
@@ -30,8 +32,6 @@ _TELLING_WORD = re.compile(
     "|tel|cell|whatsapp|msisdn|street|city|zip|dob|gender|ip|ssn|iban|card|cvc|cvv|passport|eid"
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_EMAIL = re.compile(r"[^\s@/?&=:;,]{1,64}@[^\s@/?&=:;,]{1,255}\.[^\W\d_]{2,}")
-_PHONE = re.compile(r"[+(]?[0-9][0-9 ().\-/]{5,30}[0-9]")
 _JWT_OR_DIGEST = re.compile(r"eyJ[\w-]{8}|[0-9a-fA-F]{32}")
 _LONG_WORD = re.compile(r"[\w-]{32,}")
 _KINDS = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))
@@ -88,11 +88,6 @@ def query_of(text: str, *, host: str | None = None) -> str:
     return split[0].query
 
 
-def holds_email(text: str) -> bool:
-    """Say whether something in `text` looks like an e-mail address."""
-    return "@" in text and _EMAIL.search(text) is not None
-
-
 def _readable(text: str) -> str:
     """Give the address without control characters, and no more of it than is read."""
     text = text.strip()
@@ -142,7 +137,7 @@ def _is_telling(pair: str) -> bool:
         return True
     if _ADVERTISING.fullmatch(name):
         return value.startswith("eyJ")
-    return _is_telling_name(name) or _holds_token(value) or _is_phone(value) or _is_phone(name)
+    return _is_telling_name(name) or _holds_token(value) or is_phone(value) or is_phone(name)
 
 
 def _is_nested_telling(value: str) -> bool:
@@ -163,12 +158,3 @@ def _holds_token(text: str) -> bool:
     if _JWT_OR_DIGEST.search(text):
         return True
     return any(all(kind.search(word) for kind in _KINDS) for word in _LONG_WORD.findall(text))
-
-
-def _is_phone(text: str) -> bool:
-    """Say whether `text` could be a phone number: 7 digits with signs between them, or 10 without; 15 at most."""
-    text = text.strip()
-    if not _PHONE.fullmatch(text):
-        return False
-    digits = sum(char.isdigit() for char in text)
-    return (10 if digits == len(text) else 7) <= digits <= 15

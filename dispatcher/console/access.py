@@ -131,10 +131,17 @@ class Access:
 def check_origin(request: web.Request) -> None:
     """Raise `RefusedError` if a page of another origin sent this. Who names no origin is no browser."""
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
+    if origin is not None and _netloc(origin) != request.headers.get("Host", "").lower():
         raise RefusedError(403, NOT_OURS)
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         raise RefusedError(403, NOT_OURS)
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def is_local(request: web.Request) -> bool:

@@ -16,6 +16,7 @@ from dispatcher.console.access import Access, RefusedError, Viewer
 from dispatcher.console.rendering import answer
 from dispatcher.database.connections import Database, Transaction
 from dispatcher.monitoring.quality import MetaScores
+from dispatcher.request_headers import content_of
 
 log = structlog.get_logger()
 
@@ -72,7 +73,7 @@ class ConsoleRequest:
 
 async def read_form(request: web.Request) -> dict[str, str]:
     """Read a small form; of a field that comes twice, the last."""
-    if request.content_type != "application/x-www-form-urlencoded":
+    if content_of(request).media_type != "application/x-www-form-urlencoded":
         raise RefusedError(415, "Send a form (application/x-www-form-urlencoded).")
     if (request.content_length or 0) > MAX_FORM:
         raise RefusedError(413, "This is too much for a form.")
@@ -81,5 +82,8 @@ async def read_form(request: web.Request) -> dict[str, str]:
         body += more
     if len(body) > MAX_FORM:
         raise RefusedError(413, "This is too much for a form.")
-    pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=50)
+    try:
+        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=50)
+    except ValueError as error:
+        raise RefusedError(400, "This has too many fields for a form of ours.") from error
     return {name: value.replace("\0", "").strip() for name, value in pairs}

@@ -17,6 +17,7 @@ from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.console.app import IS_LIVE
 from dispatcher.monitoring.metrics_endpoint import MetricsEndpoint, metered
+from dispatcher.request_headers import bounded_headers
 from dispatcher.serve.access_log import access
 from dispatcher.serve.deduplication import Deduplicator
 from dispatcher.serve.errors import answer
@@ -37,7 +38,7 @@ _SILENT.disabled = True  # what aiohttp would log of a connection holds its addr
 
 def create_app(settings: Settings, config: Config, recorder: Recorder, secret: str) -> web.Application:
     """Return the application; `secret` keys the ids of submissions that bring none."""
-    app = web.Application(middlewares=[metered, access])
+    app = web.Application(middlewares=[metered, access, bounded_headers])
     region = settings.phone_region or None
     webhook = Webhook(config, settings.stripe_secret, recorder, region)
     forms = Forms(config.forms, config.serve, recorder, Deduplicator(secret), settings.ga4_measurement_id)
