@@ -41,17 +41,20 @@ def uses():
                 called[(name if variable.startswith("_") else "", variable)].add(node.attr)
     found = {}
     for name in modules():
-        for variable, value in vars(importlib.import_module(name)).items():
-            for at, one in enumerate(value if isinstance(value, tuple) else (value,)):
-                if isinstance(one, re.Pattern):
-                    ways = called[(name if variable.startswith("_") else "", variable)]
-                    for method in sorted(ways or {"match", "fullmatch", "search"}):
-                        found.setdefault((one, method), f"{name}.{variable}[{at}]")
-                elif isinstance(getattr(one, "__self__", None), re.Pattern):
-                    found.setdefault((one.__self__, one.__name__), f"{name}.{variable}")
-        for pattern, method in _written_inside(name):
-            found.setdefault((pattern, method), name)
+        for place, pattern, method in (*_at_the_top(name, called), *_written_inside(name)):
+            found.setdefault((pattern, method), place)
     return [Use(place, pattern, method) for (pattern, method), place in found.items()]
+
+
+def _at_the_top(name, called):
+    for variable, value in vars(importlib.import_module(name)).items():
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, re.Pattern):
+                ways = called[(name if variable.startswith("_") else "", variable)]
+                for method in sorted(ways or {"match", "fullmatch", "search"}):
+                    yield f"{name}.{variable}", one, method
+            elif isinstance(getattr(one, "__self__", None), re.Pattern):
+                yield f"{name}.{variable}", one.__self__, one.__name__
 
 
 def _written_inside(name):
@@ -60,7 +63,7 @@ def _written_inside(name):
             continue
         method = ast.unparse(node.func).removeprefix("re.")
         if method in METHODS and isinstance(node.args[0], ast.Constant):
-            yield re.compile(node.args[0].value), method
+            yield name, re.compile(node.args[0].value), method
 
 
 USES = uses()

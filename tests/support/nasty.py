@@ -30,7 +30,24 @@ UNITS = (
     *("1-", "1 ", "(1)", "+1 ", "00", "+", "1.", "1/", "1 (", "0x", "1e", "1_", "-1", "+49 ", "1,", "9" * 40 + " "),
     *("fb.", "fb.1.", "fb.1.1.", "GA1.", "GS1.", "GS2.1.", "s1$", "$s", "eyJ", "eyJa", "aA1_", "aA1-", "[0]", "a[0].x"),
     *("http://", "//", "/?", "?a=", "::", "::ffff:", "xn--", "a-", "a_", "a1", "Aa", "\r\n", "--b\r\n", "\n\n", ", "),
-    *("aа", "e\u0301", "\u0301\u0327", "ﬃ", "İ", "ß", "{}", "[]", "[[", "{{", '{"a":', "[1,", '""', "''", '"""', "'''"),
+    *(
+        "a\u0430",
+        "e\u0301",
+        "\u0301\u0327",
+        "ﬃ",
+        "İ",
+        "ß",
+        "{}",
+        "[]",
+        "[[",
+        "{{",
+        '{"a":',
+        "[1,",
+        '""',
+        "''",
+        '"""',
+        "'''",
+    ),
     *(
         "a,b ",
         "de la ",
@@ -61,7 +78,7 @@ FRAMES: tuple[tuple[str, str, str], ...] = (
     ("x = ", '"', ""), ("x = '''", "'", ""), ("[", "a.", "b]"), ("x = ", "{a=", ""), ("1", "0", ".5"), ("1e", "9", ""),
     ("0.", "0", "1"), ("", " ", "x"), ("x", " ", "x"), ("x", "\n", "x"), ("US ", "(", "1"), ("1", " ", "x1"),
     ("2020", "-", "1"), ("2020-01-01", "T", ""), ("", "a, ", "b"), ("Content-Disposition: form-data", ';name="a"', ""),
-    ("content-disposition:", "content-disposition:", "\n"), (" (", "0", " / )"), (" (", "1 / ", ")"), ("1", ",", " × "),
+    ("content-disposition:", "content-disposition:", "\n"), (" (", "0", " / )"), (" (", "1 / ", ")"), ("1", ",", " \u00d7 "),
 )  # fmt: skip
 """What stands before, is repeated, and stands after it."""
 
@@ -79,8 +96,8 @@ def samples() -> list[tuple[str, ...]]:
     return list(zip(*(texts(size) for size in SIZES), strict=True))
 
 
-class StuckError(Exception):
-    """A call took longer than any linear one may."""
+class StuckError(BaseException):
+    """A call took longer than any linear one may; code that catches every `Exception` does not catch it."""
 
 
 @contextmanager
@@ -149,9 +166,8 @@ def _caches() -> list[Any]:
     found = []
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in {"outbox", "dispatcher"}:
-            for value in vars(module).values():
-                if hasattr(value, "cache_clear") and signature(value).parameters:
-                    found.append(value)
+            remembering = (value for value in vars(module).values() if hasattr(value, "cache_clear"))
+            found += [value for value in remembering if signature(value).parameters]
     return found
 
 
