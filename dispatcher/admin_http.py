@@ -20,6 +20,7 @@ from aiohttp import web
 from dispatcher import console
 from dispatcher.database.connections import DATABASE_UNAVAILABLE
 from dispatcher.delivery.circuit_breaker import State
+from dispatcher.http_server import Runner
 from dispatcher.monitoring.destination_status import DestinationStatus, destination_statuses
 from dispatcher.monitoring.gauges import Gauges
 from dispatcher.monitoring.metrics_endpoint import MetricsEndpoint
@@ -43,7 +44,7 @@ async def listening(dispatching: Dispatching, host: str, port: int) -> AsyncIter
         ]
     )
     console.add_to(app, dispatching.database_url, dispatching.settings, dispatching.config)
-    runner = web.AppRunner(app, access_log=None)
+    runner = Runner(app)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import date
+from typing import Literal
 
 from outbox.personal_data import is_email
 
@@ -33,6 +34,9 @@ _UNMEANT: dict[int, str | None] = {
     **dict.fromkeys([*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)]),
 }
 
+LONGEST = 512
+"""Characters; no value that could match anybody is longer. Unicode's normal forms take quadratic time beyond any."""
+
 _ANY_UNMEANT = re.compile(f"[{''.join(map(chr, _UNMEANT))}]")
 _ASCII_BUT_LETTERS_AND_DIGITS = bytes(code for code in range(0x80) if not chr(code).isalnum())
 
@@ -43,7 +47,14 @@ def cleaned(text: str) -> str:
         return text.strip()
     if _ANY_UNMEANT.search(text):
         text = text.translate(_UNMEANT)
-    return unicodedata.normalize("NFC", text).strip()
+    return normalized("NFC", text).strip()
+
+
+def normalized(form: Literal["NFC", "NFKD"], text: str) -> str:
+    """Return one of Unicode's normal forms of a text of at most `LONGEST` characters, else raise `LeftOut`."""
+    if len(text) > LONGEST:
+        raise LeftOut("too long")
+    return unicodedata.normalize(form, text)
 
 
 def squeezed(text: str) -> str:
@@ -54,7 +65,7 @@ def squeezed(text: str) -> str:
     text = text.replace(" ", "")
     if not text.isalnum():
         text = "".join(char for char in text if unicodedata.category(char)[0] in "LMN")
-    return unicodedata.normalize("NFC", text)
+    return normalized("NFC", text)
 
 
 _GMAIL = ("@gmail.com", "@googlemail.com")
@@ -64,7 +75,7 @@ def email_for_meta(text: str) -> str:
     """Give the address in lower case; dots and +tag stay, at Gmail too."""
     address = text.lower()
     if not address.isascii():
-        address = unicodedata.normalize("NFC", address)
+        address = normalized("NFC", address)
         if not address.isprintable():
             raise LeftOut("not an e-mail address")
     if not is_email(address):

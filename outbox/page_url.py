@@ -36,6 +36,7 @@ _JWT_OR_DIGEST = re.compile(r"eyJ[\w-]{8}|[0-9a-fA-F]{32}")
 _LONG_WORD = re.compile(r"[\w-]{32,}")
 _KINDS = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_.])?")
+_LONG_AUTHORITY = re.compile(r"[^/?#]*//[^/?#]{513}")
 _SAFE = "%/:@!$&'()*+,;=~-._?[]"
 
 
@@ -99,6 +100,8 @@ def _readable(text: str) -> str:
 
 def _split(text: str) -> tuple[SplitResult, str] | None:
     """Give the parts of an absolute http(s) address, and its origin in canonical form."""
+    if _LONG_AUTHORITY.match(text):  # Python takes quadratic time to look for strange characters in it
+        return None
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port

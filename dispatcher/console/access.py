@@ -28,6 +28,7 @@ from aiohttp import web
 
 from dispatcher.config.settings import Secret
 from dispatcher.console.login_throttle import LoginThrottle
+from dispatcher.request_headers import LONGEST
 
 log = structlog.get_logger()
 
@@ -139,7 +140,7 @@ def check_origin(request: web.Request) -> None:
 
 def _netloc(origin: str) -> str | None:
     try:
-        return urlsplit(origin).netloc.lower()
+        return urlsplit(origin[:LONGEST]).netloc.lower()
     except ValueError:
         return None
 
@@ -153,7 +154,7 @@ def is_local(request: web.Request) -> bool:
 
 def _names_loopback(host: str) -> bool:
     try:
-        name = urlsplit(f"//{host}").hostname or ""
+        name = urlsplit(f"//{host[:LONGEST]}").hostname or ""
     except ValueError:
         return False
     return name == "localhost" or _is_loopback(name)

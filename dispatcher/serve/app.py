@@ -5,7 +5,6 @@ async with running(settings, database_url, config, host="127.0.0.1", port=8080) 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -16,6 +15,7 @@ from dispatcher import console
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.console.app import IS_LIVE
+from dispatcher.http_server import Runner
 from dispatcher.monitoring.metrics_endpoint import MetricsEndpoint, metered
 from dispatcher.request_headers import bounded_headers
 from dispatcher.serve.access_log import access
@@ -31,9 +31,6 @@ LINGERING_SECONDS = 2.0  # how long the rest of a body that was refused is read 
 KEEP_ALIVE_SECONDS = 75.0  # longer than a reverse proxy keeps an idle connection to us
 
 SNIPPET = resources.files("outbox").joinpath("browser/outbox.js").read_text(encoding="utf-8")
-
-_SILENT = logging.getLogger("dispatcher.serve.http")
-_SILENT.disabled = True  # what aiohttp would log of a connection holds its address
 
 
 def create_app(settings: Settings, config: Config, recorder: Recorder, secret: str) -> web.Application:
@@ -70,10 +67,8 @@ async def running(
     async with Recorder.connect(database_url, settings.phone_region or None) as recorder:
         app = create_app(settings, config, recorder, database_url)
         console.add_to(app, database_url, settings, config)
-        runner = web.AppRunner(
+        runner = Runner(
             app,
-            access_log=None,
-            logger=_SILENT,
             shutdown_timeout=SHUTDOWN_SECONDS,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
             max_line_size=MAX_HEADER,

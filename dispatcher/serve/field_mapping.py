@@ -10,10 +10,9 @@ import outbox
 from dispatcher.config.default_forms import Form
 from dispatcher.serve.body import Fields
 from dispatcher.serve.person_names import split_name
-from outbox.normalization import cleaned
+from outbox.normalization import LONGEST, cleaned
 from outbox.personal_data import is_email
 
-_MAX_EMAIL = 512  # characters with what is typed by mistake; sealing reads no longer value
 _YES = frozenset({"on", "yes", "true", "1", "granted", "y"})
 
 
@@ -93,4 +92,4 @@ def _problems(form: Form, fields: Fields) -> dict[str, str]:
 
 def _is_email(value: str) -> bool:
     """Return whether sealing finds an address in `value`; spaces inside it are forgiven, as there."""
-    return len(value) <= _MAX_EMAIL and is_email(cleaned(value).replace(" ", "").lower())
+    return len(value) <= LONGEST and is_email(cleaned(value).replace(" ", "").lower())

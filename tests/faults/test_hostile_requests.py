@@ -125,7 +125,7 @@ async def bombard(process, requests, *, may_echo=()):
         for request in waiting:
             status, answer = await process.send(request)
             statuses[status] += 1
-            assert status < 500, (request[:2000], answer[:500])
+            assert status < 500, (request[:2000], answer[:500], process.said[-3:])
             body = answer.partition(b"\r\n\r\n")[2]
             assert status in may_echo or MARKER.encode() not in body, (request[:2000], answer[:2000])
 
@@ -213,5 +213,7 @@ async def test_console(start):
 
 async def test_the_port_of_the_daemon(start):
     process, hostile = await start("dispatch", "--port", "0"), Hostile(4)
+    while "200 OK" not in await process.get("/readyz"):  # 503 until its worker is there
+        await asyncio.sleep(0.1)
     await bombard(process, (hostile.request(DAEMON) for _ in range(INPUTS)))
     await check_silence(process)
