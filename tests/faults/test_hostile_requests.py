@@ -125,7 +125,7 @@ async def bombard(process, requests, *, may_echo=()):
         for request in waiting:
             status, answer = await process.send(request)
             statuses[status] += 1
-            assert status < 500, (request[:2000], answer[:500], process.said[-3:])
+            assert status < 500, (request[:2000], answer[:500], [line for line in process.said if "error" in line])
             body = answer.partition(b"\r\n\r\n")[2]
             assert status in may_echo or MARKER.encode() not in body, (request[:2000], answer[:2000])
 
