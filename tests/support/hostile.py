@@ -117,9 +117,13 @@ class Hostile:
     def body(self, names: Sequence[str]) -> tuple[bytes, str]:
         """Give a body and its content type: JSON, a form, a form in parts, or bytes."""
         kind = self.random.randrange(5)
-        fields = [(self.one_of(*names, self.text(60)), self.text()) for _ in range(self.random.randrange(6))]
+        # An answer names the fields that are at fault, so their names carry no marker.
+        strange = self.text(60).replace(MARKER, "")
+        fields = [(self.one_of(*names, strange), self.text()) for _ in range(self.random.randrange(6))]
         if kind == 0:
-            return _bytes(json.dumps(dict(fields) if self.random.random() < 0.5 else self.value())), "application/json"
+            return _bytes(
+                json.dumps(dict(fields) if self.random.random() < 0.5 else [self.value()])
+            ), "application/json"
         if kind == 1:
             return urlencode(fields, errors="replace").encode(), "application/x-www-form-urlencoded"
         if kind == 2:
