@@ -20,10 +20,12 @@ from aiohttp import web
 from dispatcher import console
 from dispatcher.database.connections import DATABASE_UNAVAILABLE
 from dispatcher.delivery.circuit_breaker import State
+from dispatcher.http_server import Runner
 from dispatcher.monitoring.destination_status import DestinationStatus, destination_statuses
 from dispatcher.monitoring.gauges import Gauges
 from dispatcher.monitoring.metrics_endpoint import MetricsEndpoint
 from dispatcher.reports import Dispatching, Report, SenderReport
+from dispatcher.request_headers import bounded_headers
 
 ANSWER_SECONDS = 3.0
 
@@ -32,7 +34,7 @@ ANSWER_SECONDS = 3.0
 async def listening(dispatching: Dispatching, host: str, port: int) -> AsyncIterator[str]:
     """Serve the port on `host`:`port` (0 chooses one); yield its address."""
     health = Health(dispatching)
-    app = web.Application()
+    app = web.Application(middlewares=[bounded_headers])
     gauges = Gauges(dispatching.database, fresh=timedelta(seconds=dispatching.fresh_seconds))
     app.add_routes(
         [
@@ -42,7 +44,7 @@ async def listening(dispatching: Dispatching, host: str, port: int) -> AsyncIter
         ]
     )
     console.add_to(app, dispatching.database_url, dispatching.settings, dispatching.config)
-    runner = web.AppRunner(app, access_log=None)
+    runner = Runner(app)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
