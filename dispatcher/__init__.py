@@ -6,13 +6,17 @@ This is the map of the package: what is where, the way of one event, and where t
 
 | where | what |
 |---|---|
-| `daemon` | the process of `outbox dispatch`: its loops, start and stop |
+| `supervisor`, `worker` | `outbox dispatch`: one supervisor, which starts, watches and replaces its workers |
+| `daemon` | what a worker runs: its loops, start and stop |
+| `in_flight`, `reports` | what a worker holds, in memory that outlives it; what it reports to its supervisor |
+| `quarantine` | an event that takes workers down comes back in smaller parts, until it is alone and given up |
 | `models` | the values that pass between claiming, building, sending and settling |
 | `routing` | how each step is sent to each destination, and the operator's switches |
 | `reasons` | why a delivery was skipped, failed or delayed, with the explanation of each reason |
 | `consent` | consent signals as an event states them |
-| `watermark`, `wakeups` | where a claim starts in its queue; wake-ups by LISTEN/NOTIFY |
-| `admin_http` | the daemon's own port: health, readiness, metrics, console |
+| `watermark`, `byte_budget`, `wakeups` | where a claim starts in its queue; how large it may be; wake-ups by LISTEN/NOTIFY |
+| `admin_http` | the dispatcher's own port: health, readiness, metrics, console |
+| `http_server`, `request_headers` | how each of our HTTP servers is run, with requests bounded before they are parsed |
 | `config/` | the environment and `outbox.toml`, read and checked |
 | `database/` | connections, declared tables, migrations, routing tables, the embedded PostgreSQL, loading of SQL files |
 | `intake/` | what every event needs first: sealing, folding into identity, fan-out to destinations |

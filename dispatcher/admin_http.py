@@ -8,42 +8,43 @@ database answers and every enabled destination takes deliveries, else 503, with 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from time import monotonic
+from datetime import timedelta
+from math import inf
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from dispatcher import console
-from dispatcher.daemon import Daemon
-from dispatcher.database.connections import DATABASE_UNAVAILABLE, STATEMENT_TIMEOUT
+from dispatcher.database.connections import DATABASE_UNAVAILABLE
 from dispatcher.delivery.circuit_breaker import State
-from dispatcher.delivery.sender import Sender
+from dispatcher.http_server import Runner
 from dispatcher.monitoring.destination_status import DestinationStatus, destination_statuses
 from dispatcher.monitoring.gauges import Gauges
 from dispatcher.monitoring.metrics_endpoint import MetricsEndpoint
+from dispatcher.reports import Dispatching, Report, SenderReport
+from dispatcher.request_headers import bounded_headers
 
-HUNG_SECONDS = STATEMENT_TIMEOUT + 30.0
 ANSWER_SECONDS = 3.0
 
 
 @asynccontextmanager
-async def listening(daemon: Daemon, host: str, port: int) -> AsyncIterator[str]:
+async def listening(dispatching: Dispatching, host: str, port: int) -> AsyncIterator[str]:
     """Serve the port on `host`:`port` (0 chooses one); yield its address."""
-    health = Health(daemon)
-    app = web.Application()
-    gauges = Gauges(daemon.database, fresh=daemon.schedule.term)
+    health = Health(dispatching)
+    app = web.Application(middlewares=[bounded_headers])
+    gauges = Gauges(dispatching.database, fresh=timedelta(seconds=dispatching.fresh_seconds))
     app.add_routes(
         [
             web.get("/healthz", health.healthz),
             web.get("/readyz", health.readyz),
-            web.get("/metrics", MetricsEndpoint(gauges).answer),
+            web.get("/metrics", MetricsEndpoint(gauges, dispatching.samples).answer),
         ]
     )
-    console.add_to(app, daemon.database_url, daemon.settings, daemon.config)
-    runner = web.AppRunner(app, access_log=None)
+    console.add_to(app, dispatching.database_url, dispatching.settings, dispatching.config)
+    runner = Runner(app)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
@@ -55,40 +56,41 @@ async def listening(daemon: Daemon, host: str, port: int) -> AsyncIterator[str]:
 class Health:
     """The health endpoints."""
 
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon = daemon
+    def __init__(self, dispatching: Dispatching) -> None:
+        self._dispatching = dispatching
 
     async def healthz(self, _: web.Request) -> web.Response:
-        """Answer 200 while every loop moves."""
-        database = self._daemon.database
-        # While the database is away, loops wait for it: then it counts that somebody asks for it.
-        moved = self._daemon.moved_at if database.reachable else {"database": database.tried_at}
-        hung = sorted(name for name, at in moved.items() if monotonic() - at > HUNG_SECONDS)
+        """Answer 200 while every loop of every process moves."""
+        hung = sorted({name for report in self._dispatching.reports() for name in report.hung})
         return _answer({"healthy": not hung, "hung": hung}, not hung)
 
     async def readyz(self, _: web.Request) -> web.Response:
         """Answer 200 while conversions arrive, else 503 with the reasons."""
         reasons: list[str] = []
+        reports = self._dispatching.reports()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                fresh = {"fresh": self._daemon.schedule.term}
-                known = destination_statuses(await self._daemon.database.run_once("read_destination_status", fresh))
+                params = {"fresh": timedelta(seconds=self._dispatching.fresh_seconds)}
+                known = destination_statuses(
+                    await self._dispatching.database.run_once("read_destination_status", params)
+                )
         except (*DATABASE_UNAVAILABLE, TimeoutError):
             known = {}
             reasons.append("the database does not answer")
+        if not reports:
+            reasons.append("no worker runs yet")
         destinations = {}
-        for sender in self._daemon.senders:
+        for sender in _latest(reports):
             state, reason = _state(sender, known)
-            status = known.get(sender.state().destination)
-            claimed = None if sender.claimed_at is None else round(monotonic() - sender.claimed_at, 1)
-            destinations[sender.destination.name] = {
+            status = known.get(sender.destination)
+            destinations[sender.name] = {
                 "state": state,
                 "reason": reason,
                 "oldest_pending_seconds": _rounded(status.age.longest if status else None),
-                "last_claim_seconds": claimed,
+                "last_claim_seconds": sender.claimed_ago,
             }
             if state in {State.HALTED, State.FAILING}:
-                reasons.append(f"{sender.destination.name} is {state}: {reason}")
+                reasons.append(f"{sender.name} is {state}: {reason}")
         body = {
             "ready": not reasons,
             "reasons": reasons,
@@ -99,15 +101,25 @@ class Health:
         return _answer(body, not reasons)
 
 
-def _state(sender: Sender, known: Mapping[int, DestinationStatus]) -> tuple[str, str | None]:
-    """Return the state of a destination, and why: the state that all dispatchers report takes precedence over our own.
+def _latest(reports: Iterable[Report]) -> list[SenderReport]:
+    """Return one report of each destination: of the process that asked for work last."""
+    latest: dict[str, SenderReport] = {}
+    for report in reports:
+        for sender in report.senders:
+            known = latest.get(sender.name)
+            if known is None or (sender.claimed_ago or inf) < (known.claimed_ago or inf):
+                latest[sender.name] = sender
+    return list(latest.values())
 
-    We may have had nothing to send since another dispatcher succeeded. But a setting that is missing here is missing.
+
+def _state(sender: SenderReport, known: Mapping[int, DestinationStatus]) -> tuple[str, str | None]:
+    """Return the state of a destination, and why: what all dispatchers report goes before what these processes do.
+
+    They may have had nothing to send since another found the destination well. But a setting that is missing here is missing.
     """
-    own = sender.state()
-    status = known.get(own.destination)
-    if sender.destination.missing() or status is None or status.state is None:
-        return own.state, own.reason
+    status = known.get(sender.destination)
+    if sender.is_missing or status is None or status.state is None:
+        return sender.state, sender.reason
     return status.state, status.reason
 
 
@@ -116,5 +128,5 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _answer(body: dict[str, Any], is_ok: bool) -> web.Response:
-    code = 200 if is_ok else 503
-    return web.Response(body=msgspec.json.encode(body), status=code, content_type="application/json")
+    status = 200 if is_ok else 503
+    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")

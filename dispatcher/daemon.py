@@ -22,15 +22,19 @@ import structlog
 
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
-from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
+from dispatcher.database.connections import DATABASE_UNAVAILABLE, STATEMENT_TIMEOUT, Database
 from dispatcher.delivery.queue import PostgresQueue
 from dispatcher.delivery.sender import Sender
 from dispatcher.destinations import registry
 from dispatcher.identity.resolver import PersonResolver
+from dispatcher.in_flight import InFlight
 from dispatcher.intake.worker import Intake
+from dispatcher.quarantine import GIVEN_UP
+from dispatcher.reports import Report, SenderReport
 from dispatcher.resend.planner import Resender
 from dispatcher.routing import RoutingTable
 from dispatcher.scheduler.leader import Schedule
+from dispatcher.telemetry.aggregation import Sample
 from dispatcher.telemetry.counters import FLUSH_SECONDS, Counters
 from dispatcher.wakeups import listen
 
@@ -45,6 +49,8 @@ MERGES_WAIT_SECONDS = 60.0
 FAILED_SECONDS = 5.0
 ROUND_SECONDS = 15.0
 """The longest pause of a loop, whatever the lease time, so that a hanging loop is recognised."""
+HUNG_SECONDS = STATEMENT_TIMEOUT + 30.0
+"""A loop that took no step for so long hangs."""
 LEAVE_SECONDS = 2.0
 GRACE_SECONDS = 18.0
 """Time for deliveries in flight when the daemon stops; together with what follows, less than the 25 s promised."""
@@ -56,7 +62,16 @@ class Daemon:
     `moved_at`: when each loop took its last step (monotonic seconds).
     """
 
-    def __init__(self, database: Database, settings: Settings, database_url: str, config: Config | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        database_url: str,
+        config: Config | None = None,
+        *,
+        holder: str | None = None,
+        in_flight: InFlight | None = None,
+    ) -> None:
         self.database = database
         self.senders: list[Sender] = []
         self.moved_at: dict[str, float] = {}
@@ -66,8 +81,8 @@ class Daemon:
         self._routing = RoutingTable(database)
         self._queues: list[PostgresQueue] = []
         self._lease = timedelta(seconds=settings.lease_seconds)
-        # Unique to this process, and to this start of it: it is part of the fence.
-        self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._holder = holder or new_holder()
+        self._in_flight = in_flight or InFlight.private()
         self._stop = asyncio.Event()
         self._wakes: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._merges_until = monotonic() + MERGES_WAIT_SECONDS
@@ -82,6 +97,7 @@ class Daemon:
             holder=self._holder,
             lease=self._lease,
             region=settings.phone_region or None,
+            in_flight=self._in_flight,
         )
         self.intake.on_settled = self._wake_senders
         self.schedule = Schedule(database, settings, self.config, holder=self._holder, term=self._lease)
@@ -93,13 +109,52 @@ class Daemon:
             queue = PostgresQueue(self.database, destination_routes.id, self._holder, self._lease)
             resolver = PersonResolver(self.database)
             self._queues.append(queue)
-            self.senders.append(Sender(destination, queue, resolver, self._routing, self.counters, lease=self._lease))
+            self.senders.append(
+                Sender(
+                    destination,
+                    queue,
+                    resolver,
+                    self._routing,
+                    self.counters,
+                    lease=self._lease,
+                    in_flight=self._in_flight,
+                )
+            )
             if missing := destination.missing():
                 log.warning(
                     "destination halted: a setting is missing", destination=destination_routes.name, setting=missing
                 )
 
         self.resender = Resender(self.database, self._routing, [sender.destination for sender in self.senders])
+
+    @property
+    def fresh_seconds(self) -> float:
+        """How long after its last heartbeat a dispatcher counts as running."""
+        return self.schedule.term.total_seconds()
+
+    def reports(self) -> list[Report]:
+        """Return how this process stands."""
+        return [Report(self._hung(), [self._sender_report(sender) for sender in self.senders])]
+
+    def samples(self) -> list[list[Sample]]:
+        """Return no metrics of other processes."""
+        return []
+
+    def _hung(self) -> list[str]:
+        # While the database is away, loops wait for it: then it counts that somebody asks for it.
+        moved = self.moved_at if self.database.reachable else {"database": self.database.tried_at}
+        return sorted(name for name, at in moved.items() if monotonic() - at > HUNG_SECONDS)
+
+    def _sender_report(self, sender: Sender) -> SenderReport:
+        state = sender.state()
+        return SenderReport(
+            state.destination,
+            sender.destination.name,
+            str(state.state),
+            state.reason,
+            sender.destination.missing() is not None,
+            None if sender.claimed_at is None else round(monotonic() - sender.claimed_at, 1),
+        )
 
     def stop(self) -> None:
         """Ask the daemon to stop; `run` then returns when what is in flight is settled."""
@@ -137,6 +192,7 @@ class Daemon:
         keeping = asyncio.create_task(self._repeat("counts", self._write_counts, FLUSH_SECONDS))
         while moved and not self._stop.is_set():
             moved = await self._sweep()
+            await self._find_ready_queues()
             while not self._stop.is_set() and await self.intake.step():
                 moved = True
             await self.intake.finish()
@@ -174,7 +230,7 @@ class Daemon:
 
     async def _find_ready_queues(self) -> bool:
         """Wake the loops whose queues have due rows."""
-        asked = {
+        params = {
             "intake": self.intake.since,
             "destinations": [queue.destination for queue in self._queues],
             "sinces": [queue.since for queue in self._queues],
@@ -182,8 +238,13 @@ class Daemon:
         names = {0: "intake", -1: "merges"} | {
             queue.destination: sender.destination.name for queue, sender in zip(self._queues, self.senders, strict=True)
         }
-        for (queue,) in await self.database.run("ready_queues", asked):
+        suspects: dict[int, int] = {}
+        for queue, losses in await self.database.run("ready_queues", params):
+            suspects[queue] = max(losses, suspects.get(queue, 0))
             self._wakes[names[queue]].set()
+        self.intake.suspect_losses = suspects.get(0, 0)
+        for queue, sender in zip(self._queues, self.senders, strict=True):
+            sender.suspect_losses = suspects.get(queue.destination, 0)
         return False
 
     async def _write_counts(self) -> bool:
@@ -195,7 +256,7 @@ class Daemon:
 
     async def _sweep(self) -> bool:
         """Reclaim expired leases, and expire deliveries of destinations from which nothing is claimed."""
-        rows = await self.database.run("reclaim_leases")
+        rows = await self.database.run("reclaim_leases", {"most": GIVEN_UP - 1})
         count = int(rows[0][0])
         if count:
             log.warning("leases expired and were reclaimed", deliveries=count)
@@ -221,11 +282,23 @@ class Daemon:
             wake.clear()
 
 
+def new_holder() -> str:
+    """Return a name that no other process has, nor this one after a restart; it is part of the fence of its leases."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
 @asynccontextmanager
-async def running(settings: Settings, database_url: str, config: Config | None = None) -> AsyncIterator[Daemon]:
-    """Yield a daemon that is connected and knows its destinations; without `config`, the defaults apply."""
+async def running(
+    settings: Settings,
+    database_url: str,
+    config: Config | None = None,
+    *,
+    holder: str | None = None,
+    in_flight: InFlight | None = None,
+) -> AsyncIterator[Daemon]:
+    """Yield a daemon that is connected and knows its destinations; `config` absent: the defaults."""
     async with Database.connect(database_url) as database:
-        daemon = Daemon(database, settings, database_url, config)
+        daemon = Daemon(database, settings, database_url, config, holder=holder, in_flight=in_flight)
         await daemon.open()
         try:
             yield daemon

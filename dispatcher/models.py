@@ -5,6 +5,7 @@ They hold no reference cycles, so they are hidden from the garbage collector (`g
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -61,12 +62,60 @@ class Delivery(msgspec.Struct, frozen=True, gc=False, array_like=True):
     first_unknown_at: datetime | None = None
 
 
-class Lease(msgspec.Struct, frozen=True):
-    """A batch that this process holds; `claimed_at` is by the database's clock."""
+class Lease:
+    """A batch that this process holds. `claimed_at`: the database's clock. `losses`: see `dispatcher.quarantine`.
 
-    id: int
-    claimed_at: datetime
-    deliveries: list[Delivery]
+    `content`: its deliveries as the claim gives them, JSON arrays; read at the first use of `deliveries`, so that whatever
+    they hold is met while it is known which lease is worked on. `unreadable`: those (event id, revision) that are none.
+    `is_full`: whether as many were due as might be claimed, so that there may be more.
+    """
+
+    __slots__ = ("_deliveries", "claimed_at", "content", "count", "id", "is_full", "losses", "unreadable")
+
+    def __init__(
+        self,
+        id: int,  # noqa: A002 - as the column is called
+        claimed_at: datetime,
+        deliveries: list[Delivery] | None = None,
+        *,
+        content: Sequence[str] = (),
+        count: int = 0,
+        losses: int = 0,
+        is_full: bool = False,
+    ) -> None:
+        self.id = id
+        self.claimed_at = claimed_at
+        self.content = content
+        self.count = len(deliveries) if deliveries is not None else count
+        self.losses = losses
+        self.is_full = is_full
+        self.unreadable: list[tuple[int, int]] = []
+        self._deliveries = deliveries
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """The deliveries that can be read."""
+        if self._deliveries is None:
+            self._deliveries = []
+            for part in self.content:
+                try:
+                    self._deliveries += _deliveries(part)
+                except msgspec.DecodeError:
+                    self._read_singly(part)
+        return self._deliveries
+
+    def _read_singly(self, part: str) -> None:
+        for each in _raws(part):
+            try:
+                self.deliveries.append(_delivery(each))
+            except msgspec.DecodeError:
+                (event_id, *_), revision, *_ = msgspec.json.decode(each)
+                self.unreadable.append((event_id, revision))
+
+
+_delivery = msgspec.json.Decoder(Delivery).decode
+_deliveries = msgspec.json.Decoder(list[Delivery]).decode
+_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):

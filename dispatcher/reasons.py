@@ -27,6 +27,7 @@ NO_ROUTE = Refusal("skipped", "no route")
 BROWSER_COPY = Refusal("skipped", "sent by the browser")
 NO_CONSENT = Refusal("skipped", "consent")
 CANNOT_BUILD = Refusal("failed", "cannot be built")
+CANNOT_PROCESS = Refusal("failed", "cannot be processed")
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -104,6 +105,14 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Please report it with the event's number, and requeue it after upgrading to a version with the fix.",
         requeue=True,
     ),
+    "cannot be processed": Explanation(
+        "Processing it stopped the dispatcher, or raised an error, every time. It was set aside so that it harms no other event.",
+        "Report it with the event's number. Requeue it with the version that fixes it.",
+        requeue=True,
+    ),
+    "cannot be written": Explanation(
+        "The response of the destination could not be stored.", "Report it with the event's number."
+    ),
     # Halted: the destination stops until somebody acts; nothing is lost while the window is open.
     "access token invalid or expired": Explanation("The destination refuses the token.", _TOKEN),
     "access token refused": Explanation("The destination refuses the token.", _TOKEN),
@@ -161,6 +170,7 @@ EXPLANATIONS: dict[str, Explanation] = {
         "The destination counted a different number of events than was sent, so it is unknown which arrived.",
         _BY_ITSELF,
     ),
+    "worker lost": Explanation("The worker that sent it stopped before it received the response.", _BY_ITSELF),
     "stopped while it was sent": Explanation(
         "The dispatcher was stopped while it waited for the response.", _BY_ITSELF
     ),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from outbox.http_input import as_text, is_placeholder, printable
-from outbox.page_url import holds_email
+from outbox.personal_data import holds_email
 
 MAX_TEXT = 256  # characters; for GA4 the text is cut to 100 when it is sent
 

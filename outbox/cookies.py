@@ -21,7 +21,7 @@ MAX_CLICK_ID = 500  # of an fbclid: Meta names no limit, and those in use have g
 
 _META = re.compile(r"fb\.[0-9]+\.[0-9]+\.([!-\-/-~]+)(?:\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?")
 _CLICK_ID = re.compile(r"[!-\-/-~]+")  # printable, no dot: a dot would end the segment of an fbc
-_ID = re.compile(r"[A-Za-z0-9._:~=+/|-]*[A-Za-z0-9][A-Za-z0-9._:~=+/|-]*")
+_ID = re.compile(r"[._:~=+/|-]*[A-Za-z0-9][A-Za-z0-9._:~=+/|-]*")
 _GA_VERSION = r"(?:GA)?[0-9]\.[0-9]{1,3}(?:-[0-9]{1,3})?\."
 _GA_CLIENT = re.compile(
     rf"(?:{_GA_VERSION})?"

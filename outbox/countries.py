@@ -7,10 +7,9 @@ code, any other its name. For Canada this uses the code of the province, as Meta
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import cache
 
-from outbox.normalization import LeftOut, squeezed
+from outbox.normalization import LeftOut, normalized, squeezed
 
 # What pycountry's names, official names and codes do not cover. Spelt as `_key` spells them.
 _ALSO_CALLED = {
@@ -199,5 +198,5 @@ def _countries() -> dict[str, str]:
 
 def _key(text: str) -> str:
     """Return a country's name in the form for comparison: letters only, without accents, "and" and "the"."""
-    words = re.findall(r"[^\W\d_]+", unicodedata.normalize("NFKD", text.lower()))
+    words = re.findall(r"[^\W\d_]+", normalized("NFKD", text.lower()))
     return "".join(word for word in words if word not in ("and", "the"))

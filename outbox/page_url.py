@@ -13,6 +13,8 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 from urllib.parse import SplitResult, quote, unquote, unquote_plus, urlsplit
 
+from outbox.personal_data import holds_email, is_phone
+
 MAX_URL = 1_000  # characters; GA4 takes no longer page_location
 _MAX_READ = 8_192
 
@@ -31,12 +33,11 @@ _SENSITIVE_WORD = re.compile(
     "|tel|cell|whatsapp|msisdn|street|city|zip|dob|gender|ip|ssn|iban|card|cvc|cvv|passport|eid"
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_EMAIL = re.compile(r"[^\s@/?&=:;,]{1,64}@[^\s@/?&=:;,]{1,255}\.[^\W\d_]{2,}")
-_PHONE = re.compile(r"[+(]?[0-9][0-9 ().\-/]{5,30}[0-9]")
 _JWT_OR_DIGEST = re.compile(r"eyJ[\w-]{8}|[0-9a-fA-F]{32}")
 _LONG_WORD = re.compile(r"[\w-]{32,}")
 _KINDS = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_.])?")
+_LONG_AUTHORITY = re.compile(r"[^/?#]*//[^/?#]{513}")
 _SAFE = "%/:@!$&'()*+,;=~-._?[]"
 
 
@@ -89,11 +90,6 @@ def query_of(text: str, *, host: str | None = None) -> str:
     return split[0].query
 
 
-def holds_email(text: str) -> bool:
-    """Return whether `text` contains something that looks like an e-mail address."""
-    return "@" in text and _EMAIL.search(text) is not None
-
-
 def _readable(text: str) -> str:
     """Return the URL without control characters, cut at `_MAX_READ`."""
     text = text.strip()
@@ -105,6 +101,8 @@ def _readable(text: str) -> str:
 
 def _split(text: str) -> tuple[SplitResult, str] | None:
     """Return the parts of an absolute http(s) URL, and its origin in canonical form."""
+    if _LONG_AUTHORITY.match(text):  # Python takes quadratic time to look for strange characters in it
+        return None
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
@@ -143,7 +141,7 @@ def _is_sensitive(pair: str) -> bool:
         return True
     if _ADVERTISING.fullmatch(name):
         return value.startswith("eyJ")
-    return _is_sensitive_name(name) or _holds_token(value) or _is_phone(value) or _is_phone(name)
+    return _is_sensitive_name(name) or _holds_token(value) or is_phone(value) or is_phone(name)
 
 
 def _is_nested_sensitive(value: str) -> bool:
@@ -164,12 +162,3 @@ def _holds_token(text: str) -> bool:
     if _JWT_OR_DIGEST.search(text):
         return True
     return any(all(kind.search(word) for kind in _KINDS) for word in _LONG_WORD.findall(text))
-
-
-def _is_phone(text: str) -> bool:
-    """Return whether `text` could be a phone number: 7 digits with signs between them, or 10 without; 15 at most."""
-    text = text.strip()
-    if not _PHONE.fullmatch(text):
-        return False
-    digits = sum(char.isdigit() for char in text)
-    return (10 if digits == len(text) else 7) <= digits <= 15

@@ -27,6 +27,7 @@ import msgspec
 
 from outbox.countries import country_code, state
 from outbox.normalization import (
+    LONGEST,
     LeftOut,
     cleaned,
     date_of_birth,
@@ -157,7 +158,6 @@ class _Draft:
 
 
 _SHORTEST_HASH = 32  # characters of an MD5
-_LONGEST = 512  # characters; no value that could match anybody is longer, and normalizing stays fast up to here
 _LARGEST = 10**15  # E.164 numbers have up to 15 digits
 _MAY_BE_NUMBERS = frozenset({"phone", "postal_code", "date_of_birth"})
 
@@ -165,7 +165,7 @@ _MAY_BE_NUMBERS = frozenset({"phone", "postal_code", "date_of_birth"})
 def _text(field: str, value: object) -> str:
     """Return a value that may stand for text as text."""
     if isinstance(value, str):
-        if len(text := str.__str__(value)) > _LONGEST:  # a subclass may override __str__ and __len__
+        if len(text := str.__str__(value)) > LONGEST:  # a subclass may override __str__ and __len__
             raise LeftOut("too long")
         return text
     if field in _MAY_BE_NUMBERS and isinstance(value, int) and not isinstance(value, bool):

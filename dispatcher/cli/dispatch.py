@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -12,18 +11,16 @@ from typing import Annotated
 import structlog
 import typer
 
-from dispatcher import admin_http, daemon
+from dispatcher import admin_http, supervisor
 from dispatcher.cli import context
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
+from dispatcher.worker import WORK_REMAINS
 
 log = structlog.get_logger()
 
-WORK_IS_LEFT = 3
-COLLECTED_EVERY = (100_000, 10, 10)
-"""The thresholds of the garbage collector."""
 CONNECTIONS = 4096
-"""Files that the process may have open, where the system lets it."""
+"""Files that a process may have open, where the system lets it."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,6 +30,7 @@ def add_to(app: typer.Typer) -> None:
 
 def dispatch(
     *,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes that deliver side by side.")] = 1,
     drain: Annotated[
         bool, typer.Option("--drain", help="Deliver what is due, then exit: 0, or 3 if work remains.")
     ] = False,
@@ -45,23 +43,11 @@ def dispatch(
     config = context.config()
     with context.migrated_database(wait=not drain) as (settings, url):
         context.keep_in_step(url, config, wait=not drain)
-        _spare_the_collector()
         _allow_connections()
-        left = asyncio.run(_dispatch(settings, url, config, drain=drain, host=host, port=port))
+        left = asyncio.run(_dispatch(settings, url, config, workers=workers, drain=drain, host=host, port=port))
     if left:
         typer.echo(f"{left} deliveries wait for a retry", err=True)
-        raise typer.Exit(WORK_IS_LEFT)
-
-
-def _spare_the_collector() -> None:
-    """Run the garbage collector rarely, and never on what was imported.
-
-    A batch is tens of thousands of small values that die together and hold no cycles (tests check that): collecting among
-    them cost a fifth of a drain.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECTED_EVERY)
+        raise typer.Exit(WORK_REMAINS)
 
 
 def _allow_connections() -> None:
@@ -70,17 +56,29 @@ def _allow_connections() -> None:
         import resource  # noqa: PLC0415 - not on every platform
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        missing_fields = CONNECTIONS if hard == resource.RLIM_INFINITY else min(CONNECTIONS, hard)
-        if soft < missing_fields:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (missing_fields, hard))
+        limit = CONNECTIONS if hard == resource.RLIM_INFINITY else min(CONNECTIONS, hard)
+        if soft < limit:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
-async def _dispatch(settings: Settings, url: str, config: Config, *, drain: bool, host: str, port: int | None) -> int:
+async def _dispatch(
+    settings: Settings, url: str, config: Config, *, workers: int, drain: bool, host: str, port: int | None
+) -> int:
+    """Run the supervisor; return how much a drain left for a later try."""
     async with AsyncExitStack() as stack:
-        running = await stack.enter_async_context(daemon.running(settings, url, config))
+        running = await stack.enter_async_context(
+            supervisor.running(
+                settings,
+                url,
+                config,
+                count=1 if drain else workers,
+                arguments=["--drain"] if drain else [],
+                is_drain=drain,
+            )
+        )
         if port is not None:
             address = await stack.enter_async_context(admin_http.listening(running, host, port))
-            log.info("health is served", address=address)
+            log.info("console, health and metrics are served", address=address)
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
@@ -91,7 +89,5 @@ async def _dispatch(settings: Settings, url: str, config: Config, *, drain: bool
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
-        if drain:
-            return await running.drain()
-        await running.run()
-        return 0
+        code = await running.run()
+        return running.left or int(code == WORK_REMAINS)

@@ -19,6 +19,8 @@ from dispatcher.config.toml_tables import FileTable, Problems
 
 FILE = Path("outbox.toml")
 
+# Names with dots between them, far more than any table has above it: tomllib takes quadratic time for those.
+_TOO_DEEP = re.compile(r"(?<![\w-])(?:[\w-]{1,100}[ \t]{0,9}\.[ \t]{0,9}){32}")
 _AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -56,6 +58,8 @@ def _decode(path: Path, content: bytes) -> str:
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
+    if _TOO_DEEP.search(text):
+        raise ConfigError(f"{path}: nested too deeply")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -18,6 +18,8 @@ _KEY_PART = re.compile(r"[ \t]*([A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')
 # Three quotes end a multi-line string; up to two quotes before them still belong to it.
 _STRINGS = (r'"""(?:[^\\]|\\.)*?"{3,5}', r"'''.*?'{3,5}", r'"(?:[^"\\\n]|\\.)*"', r"'[^'\n]*'")
 _STRING = re.compile("|".join(_STRINGS), re.DOTALL)
+_MOST_PARTS = 16
+"""Parts of a path that are remembered; nothing in the file is nested so deeply."""
 _SCALAR = re.compile(r"[^,\]}#\n]*")
 
 
@@ -54,7 +56,8 @@ class _Scanner:
         self._at += 1 + is_array
         path: Path = ()
         for name in self._key():
-            path = self._entry((*path, name), line)
+            if len(path) < _MOST_PARTS:
+                path = self._entry((*path, name), line)
         self._at += 1 + is_array
         if is_array:
             array = path[:-1] if isinstance(path[-1], int) else path
@@ -70,8 +73,9 @@ class _Scanner:
     def _pair(self, table: Path) -> None:
         line, path = self._here(), table
         for name in self._key():
-            path = (*path, name)
-            self.found.setdefault(path, line)
+            if len(path) < _MOST_PARTS:
+                path = (*path, name)
+                self.found.setdefault(path, line)
         self._at += 1  # the equals sign
         self._value(path)
 

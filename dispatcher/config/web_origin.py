@@ -35,7 +35,7 @@ def origin_of(address: str) -> str | None:
 
 def location(address: str, origins: Collection[str]) -> str | None:
     """Return `address` as a Location header may contain it: a path, or a page of one of `origins`; else None."""
-    if not address.isprintable():
+    if len(address) > MAX_ADDRESS or not address.isprintable():
         return None
     plain = "".join(char if char.isascii() else quote(char) for char in address.strip())
     if not _PLAIN.fullmatch(plain) or len(plain) > MAX_ADDRESS:

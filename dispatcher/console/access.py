@@ -28,6 +28,7 @@ from aiohttp import web
 
 from dispatcher.config.settings import Secret
 from dispatcher.console.login_throttle import LoginThrottle
+from dispatcher.request_headers import LONGEST
 
 log = structlog.get_logger()
 
@@ -131,10 +132,17 @@ class Access:
 def check_origin(request: web.Request) -> None:
     """Raise `RefusedError` if a page of another origin sent the request. A client that sends no Origin is no browser."""
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
+    if origin is not None and _netloc(origin) != request.headers.get("Host", "").lower():
         raise RefusedError(403, NOT_OURS)
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         raise RefusedError(403, NOT_OURS)
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin[:LONGEST]).netloc.lower()
+    except ValueError:
+        return None
 
 
 def is_local(request: web.Request) -> bool:
@@ -146,7 +154,7 @@ def is_local(request: web.Request) -> bool:
 
 def _names_loopback(host: str) -> bool:
     try:
-        name = urlsplit(f"//{host}").hostname or ""
+        name = urlsplit(f"//{host[:LONGEST]}").hostname or ""
     except ValueError:
         return False
     return name == "localhost" or _is_loopback(name)

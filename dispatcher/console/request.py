@@ -16,6 +16,7 @@ from dispatcher.console.access import Access, RefusedError, Viewer
 from dispatcher.console.rendering import render
 from dispatcher.database.connections import Database, Transaction
 from dispatcher.monitoring.quality import MetaScores
+from dispatcher.request_headers import content_of
 
 log = structlog.get_logger()
 
@@ -73,7 +74,7 @@ class ConsoleRequest:
 
 async def read_form(request: web.Request) -> dict[str, str]:
     """Return the fields of a form; the last value of a repeated field. Raise `RefusedError` if it cannot be read."""
-    if request.content_type != "application/x-www-form-urlencoded":
+    if content_of(request).media_type != "application/x-www-form-urlencoded":
         raise RefusedError(415, "Send a form (application/x-www-form-urlencoded).")
     if (request.content_length or 0) > MAX_FORM:
         raise RefusedError(413, "This form is too large.")
@@ -82,5 +83,8 @@ async def read_form(request: web.Request) -> dict[str, str]:
         body += more
     if len(body) > MAX_FORM:
         raise RefusedError(413, "This form is too large.")
-    pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=50)
+    try:
+        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=50)
+    except ValueError as error:
+        raise RefusedError(400, "This form has too many fields.") from error
     return {name: value.replace("\0", "").strip() for name, value in pairs}

@@ -14,7 +14,7 @@ from dispatcher.database.data_files import data_folder
 from dispatcher.database.tables import SCHEMA, metadata
 
 # In this order: column defaults use `clock`; the functions after the tables use the tables and each other.
-BEFORE_TABLES = ("clock", "unusable", "merge_fragments")
+BEFORE_TABLES = ("clock", "size", "unusable", "merge_fragments")
 AFTER_TABLES = (
     "parse_fields",
     "parse_event",

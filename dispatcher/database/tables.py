@@ -11,6 +11,8 @@
     state     dispatcher, destination_state, alert  running dispatchers, the state of each destination, alerts
     stripe    stripe_payment, _invoice, _free       what one of Stripe's events must know about earlier ones
 
+`losses`: how many workers were lost, or batches failed, while they worked on a row; it is then claimed in ever smaller parts.
+
 Columns are ordered by width (8 bytes, 4 bytes, 2 bytes, then variable), so that no padding is stored.
 """
 
@@ -141,7 +143,7 @@ intake = Table(
     "intake",
     metadata,
     Column("event_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("tries", SmallInteger, nullable=False, server_default=text("0")),
+    Column("losses", SmallInteger, nullable=False, server_default=text("0")),
     postgresql_with=_QUEUE,
     comment="Events that wait for intake: sealing, folding into identity, fan-out to destinations",
 )
@@ -155,12 +157,17 @@ delivery = Table(
     Column("destination", SmallInteger, nullable=False),
     Column("revision", SmallInteger, nullable=False, server_default=text("0")),
     Column("tries", SmallInteger, nullable=False, server_default=text("0")),
-    # The only index, in the order of the claim. It grows to the right with time, so a claim can start where the last one
-    # ended instead of walking over dead entries (measured.md, the low watermark).
+    Column("losses", SmallInteger, nullable=False, server_default=text("0")),
+    # The only index of ordinary rows, in the order of the claim. It grows to the right with time, so a claim can start where
+    # the last one ended instead of walking over dead entries (measured.md, the low watermark).
     PrimaryKeyConstraint("destination", "due_at", "event_id", "revision"),
     postgresql_with=_QUEUE,
     comment="One event still pending for one destination",
 )
+
+# Rows that a process was lost over are few; ordinary ones cost these indexes nothing.
+Index("intake_suspect", intake.c.losses, postgresql_where=intake.c.losses > 0)
+Index("delivery_suspect", delivery.c.destination, delivery.c.losses, postgresql_where=delivery.c.losses > 0)
 
 lease = Table(
     "lease",
@@ -169,6 +176,7 @@ lease = Table(
     _time("claimed_at", now=True),
     _time("expires_at"),
     Column("destination", SmallInteger),  # NULL: a lease of intake
+    Column("losses", SmallInteger, nullable=False, server_default=text("0")),
     Column("holder", Text, nullable=False),
     Column("event_ids", ARRAY(BigInteger), nullable=False),
     Column("revisions", ARRAY(SmallInteger), nullable=False),

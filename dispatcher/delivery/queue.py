@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-import msgspec
 from psycopg.types.json import Jsonb
 
+from dispatcher.byte_budget import ByteBudget
 from dispatcher.database.connections import Database
 from dispatcher.destinations.base import Limits
-from dispatcher.models import Delivery, Lease, Settlement
+from dispatcher.in_flight import HeldLease
+from dispatcher.models import Lease, Settlement
 from dispatcher.watermark import Watermark
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,14 +23,23 @@ SLACK = timedelta(minutes=2)
 """How far behind the last claim a row may appear: longer than any statement that fills a queue may run."""
 EXPIRE_BATCH = 5000
 
-_deliveries = msgspec.json.Decoder(list[Delivery]).decode
-
 
 class DeliveryQueue(Protocol):
     """Deliveries pending for one destination."""
 
-    async def claim(self, limit: int) -> Lease | None:
-        """Claim up to `limit` due deliveries; return None if there are none."""
+    async def claim(self, limit: int, losses: int = 0) -> Lease | None:
+        """Take up to `limit` due deliveries that have so many losses; None if there are none."""
+        ...
+
+    async def release(self, lease: Lease, *, is_suspect: bool, begun: Sequence[tuple[int, int]] = ()) -> None:
+        """Give a lease back, with one more loss if it is suspect.
+
+        Of `begun`, rows of event id and revision, it is unknown whether they were sent.
+        """
+        ...
+
+    async def give_up(self, lease: Lease) -> None:
+        """End all of a lease as *failed: cannot be processed*."""
         ...
 
     async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> int:
@@ -54,14 +64,16 @@ class PostgresQueue:
         self._holder = holder
         self._lease = lease
         self._watermark = Watermark(BEGINNING, lambda due_at: due_at - SLACK)
+        self._budget = ByteBudget()
 
     @property
     def since(self) -> datetime:
         """The earliest time at which a due delivery can be expected."""
         return self._watermark.position
 
-    async def claim(self, limit: int) -> Lease | None:
-        """Claim up to `limit` due deliveries, the longest due first; return None if there are none."""
+    async def claim(self, limit: int, losses: int = 0) -> Lease | None:
+        """Take up to `limit` due deliveries that have so many losses, the longest due first; None if there are none."""
+        most = self._budget.limit(limit)
 
         async def claim_from(since: datetime) -> Lease | None:
             rows = await self._database.run(
@@ -70,17 +82,31 @@ class PostgresQueue:
                     "destination": self.destination,
                     "holder": self._holder,
                     "lease": self._lease,
-                    "limit": limit,
+                    "limit": most,
+                    "losses": losses,
                     "since": since,
                 },
             )
             if not rows:
                 return None
-            lease_id, claimed_at, latest, _ = rows[0]
-            self._watermark.advance(latest)
-            return Lease(lease_id, claimed_at, [delivery for *_, some in rows for delivery in _deliveries(some)])
+            lease_id, claimed_at, latest, count, _ = rows[0]
+            if not losses:
+                self._watermark.advance(latest)
+            content = [text for *_, text in rows]
+            self._budget.claimed(count, content)
+            return Lease(lease_id, claimed_at, content=content, count=count, losses=losses, is_full=count == most)
 
-        return await self._watermark.claim(claim_from)
+        return await (claim_from(BEGINNING) if losses else self._watermark.claim(claim_from))
+
+    async def release(self, lease: Lease, *, is_suspect: bool, begun: Sequence[tuple[int, int]] = ()) -> None:
+        """Give a lease back, with one more loss if it is suspect; of `begun`, it is unknown whether they were sent."""
+        held = HeldLease(lease.id, list(begun), is_suspect)
+        params = {"holder": self._holder, "lease": lease.id, "leases": Jsonb([held])}
+        await self._database.run("release_leases", params)
+
+    async def give_up(self, lease: Lease) -> None:
+        """End all of a lease as *failed: cannot be processed*."""
+        await self._database.run("give_up_lease", {"lease": lease.id, "holder": self._holder})
 
     async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> int:
         """Settle some or all of a lease, in one statement."""

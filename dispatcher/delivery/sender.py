@@ -17,11 +17,13 @@ from dispatcher.delivery.circuit_breaker import CircuitBreaker, State
 from dispatcher.delivery.concurrency_limiter import ConcurrencyLimiter
 from dispatcher.delivery.eligibility import refuse
 from dispatcher.delivery.queue import DeliveryQueue
-from dispatcher.delivery.settlements import returned, settlement_for, settlement_for_refusal
+from dispatcher.delivery.settlements import returned, settlement_for, settlement_for_refusal, settlement_of
 from dispatcher.destinations.base import Destination, Outcome, Payload, Response
 from dispatcher.identity.profile import Profile, Resolver, profile_from_event
+from dispatcher.in_flight import Entry, InFlight
 from dispatcher.models import Delivery, Lease, Route
-from dispatcher.reasons import CANNOT_BUILD, DISABLED, WINDOW_CLOSED, Refusal
+from dispatcher.quarantine import GIVEN_UP, Judge, is_events_doing, part
+from dispatcher.reasons import CANNOT_BUILD, CANNOT_PROCESS, DISABLED, WINDOW_CLOSED, Refusal
 from dispatcher.routing import RoutingTable
 from dispatcher.telemetry import counters, prometheus
 from dispatcher.telemetry.counters import Counters, ReportedState
@@ -54,12 +56,18 @@ class Sender:
         counts: Counters,
         *,
         lease: timedelta,
+        in_flight: InFlight | None = None,
     ) -> None:
         self.destination = destination
         self.circuit = CircuitBreaker()
         self.claimed_at: float | None = None
         self.is_behind = False
         """Whether the last claim was full, so that more is pending and can be sent."""
+        self.suspect_losses = 0
+        """The losses of what is to be worked on in small parts (`dispatcher.quarantine`); 0: nothing is."""
+        self._suspects: asyncio.Task[None] | None = None
+        self._judge = Judge()
+        self._in_flight = in_flight or InFlight.private()
         self._queue = queue
         self._resolver = resolver
         self._routing = routing
@@ -83,17 +91,33 @@ class Sender:
         probing = routes.enabled and self.circuit.is_probing
         if self._stopping or self._has_enough() or (probing and self._tasks):
             return False
+        if self.suspect_losses and not self._suspects and await self._start_suspects(probing=probing):
+            return True
         limit = 1 if probing else self.destination.limits.batch
         asked = clock()
         lease = await self._queue.claim(limit)
         self.claimed_at = monotonic()
-        self.is_behind = not probing and lease is not None and len(lease.deliveries) == limit
+        self.is_behind = not probing and lease is not None and lease.is_full
         if lease is None:
             return False
+        self._start(lease, asked)
+        return True
+
+    async def _start_suspects(self, *, probing: bool) -> bool:
+        """Start to deliver one part of what workers were lost over; return whether there was any."""
+        losses, asked = self.suspect_losses, clock()
+        lease = await self._queue.claim(1 if probing else part(losses, self.destination.limits.batch), losses)
+        if lease is None:
+            self.suspect_losses = 0
+            return False
+        self._suspects = self._start(lease, asked)
+        return True
+
+    def _start(self, lease: Lease, asked: float) -> asyncio.Task[None]:
         task = asyncio.create_task(self._deliver(lease, asked))
         self._tasks.add(task)
         task.add_done_callback(self._done)
-        return True
+        return task
 
     async def expire(self) -> bool:
         """Expire old deliveries while the destination is paused or halted; otherwise claiming does it."""
@@ -138,29 +162,87 @@ class Sender:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        if task is self._suspects:
+            self._suspects = None
         if not task.cancelled() and (error := task.exception()):
             # The lease expires and its deliveries come back. Nothing is lost, but an operator should know.
             log.error("lease failed", destination=self.destination.name, error=type(error).__name__)
 
     async def _deliver(self, lease: Lease, asked: float) -> None:
-        """Deliver a lease whose claim was started at `asked`."""
+        """Deliver a lease that was asked for at `asked`; whatever its deliveries do to us, they harm themselves only."""
+        if lease.losses >= GIVEN_UP:
+            if self._judge.may_give_up():
+                log.error("an event cannot be processed and is given up", destination=self.destination.name)
+                await self._queue.give_up(lease)
+                self._counters.ended(
+                    self.state().destination, CANNOT_PROCESS.outcome, CANNOT_PROCESS.reason, lease.count
+                )
+            else:
+                await self._queue.release(lease, is_suspect=False)
+                await asyncio.sleep(SLOT_SECONDS)
+            return
+        entry = self._in_flight.enter(lease.id)
+        try:
+            await entry.working(self._deliver_entered(lease, asked, entry))
+        finally:
+            entry.leave()
+
+    async def _deliver_entered(self, lease: Lease, asked: float, entry: Entry) -> None:
         claimed = monotonic()
+        try:
+            entry.hold(lease.deliveries)
+        except Exception as error:  # noqa: BLE001 - nothing was sent yet, so no outcome is unknown
+            await self._give_back(lease, error)
+            return
         counted = counters.Batch.of(self._routing.latest[self.destination.name].id, self.destination.name, lease)
-        settling = BatchSettler(self._queue, lease, self._lease, asked, partial(self._counters.settled, counted))
+        noted = partial(self._counters.settled, counted)
+        settling = BatchSettler(self._queue, lease, self._lease, asked, noted, working=entry.working)
         # The database's clock, carried on from the claim.
-        batch = _Batch(settling, lambda: lease.claimed_at + timedelta(seconds=monotonic() - claimed))
+        batch = _Batch(settling, lambda: lease.claimed_at + timedelta(seconds=monotonic() - claimed), entry)
+        settling.add(*(settlement_of(row, CANNOT_PROCESS) for row in lease.unreadable))
         try:
             payloads = await self._build(lease, settling)
+            for payload in payloads:
+                counted.identifiers[payload.delivery.event.id, payload.delivery.revision] = payload.identifiers
+            groups = list(self.destination.requests(payloads))
         except Exception as error:  # noqa: BLE001 - nothing was sent yet, so no outcome is unknown
+            if is_events_doing(error):
+                await settling.abandon()
+                await self._give_back(lease, error)
+                return
             log.error("lease could not be built", destination=self.destination.name, error=type(error).__name__)
             settling.replace(returned(delivery, lease.claimed_at + UNBUILT) for delivery in lease.deliveries)
-            payloads = []
-        for payload in payloads:
-            counted.identifiers[payload.delivery.event.id, payload.delivery.revision] = payload.identifiers
+            groups = []
         try:
-            await self._requests.each(partial(self._send, batch=batch), list(self.destination.requests(payloads)))
+            await self._requests.each(partial(self._send_noted, batch=batch), groups)
         finally:
+            is_settled = await self._close(settling, lease, entry)
+        if is_settled:
+            self._judge.succeeded()
+
+    async def _close(self, settling: BatchSettler, lease: Lease, entry: Entry) -> bool:
+        """Settle what is left; if the database takes some of it in no form, that comes back in smaller parts."""
+        try:
             await settling.close()
+        except Exception as error:
+            if not is_events_doing(error):
+                raise
+            await self._give_back(lease, error, entry.begun())
+            return False
+        return True
+
+    async def _give_back(self, lease: Lease, error: Exception, begun: Sequence[tuple[int, int]] = ()) -> None:
+        """Give back what a lease still holds, of which only `begun` may have been sent; it comes back in smaller parts."""
+        log.error(
+            "a batch could not be worked on and comes back in parts",
+            destination=self.destination.name,
+            deliveries=lease.count,
+            error=type(error).__name__,
+        )
+        await self._queue.release(lease, is_suspect=True, begun=begun)
+
+    async def _send_noted(self, group: Sequence[Payload], batch: _Batch) -> None:
+        await batch.entry.working(self._send(group, batch))
 
     async def _build(self, lease: Lease, settling: BatchSettler) -> list[Payload]:
         routes = (await self._routing.destinations())[self.destination.name]
@@ -242,6 +324,7 @@ class Sender:
             return None
         sent_at = batch.now()
         began = monotonic()
+        batch.entry.begin(payload.delivery for payload in group)
         try:
             with span("send", destination=self.destination.name, events=len(group)) as recorded:
                 response = await self.destination.send(group)
@@ -282,6 +365,7 @@ class _Batch(msgspec.Struct, frozen=True):
 
     settling: BatchSettler
     now: Callable[[], datetime]
+    entry: Entry
 
 
 class _Reply(msgspec.Struct, frozen=True):

@@ -31,6 +31,12 @@ def settlement_for_refusal(delivery: Delivery, refusal: Refusal, account_id: str
     )
 
 
+def settlement_of(row: tuple[int, int], refusal: Refusal) -> Settlement:
+    """Settle a delivery that cannot even be read, given as (event id, revision)."""
+    event_id, revision = row
+    return Settlement(event_id=event_id, revision=revision, outcome=refusal.outcome, reason=refusal.reason)
+
+
 def returned(delivery: Delivery, due_at: datetime) -> Settlement:
     """Return the settlement of a delivery that goes back to the queue untried, until `due_at`."""
     return Settlement(event_id=delivery.event.id, revision=delivery.revision, outcome="returned", due_at=due_at)

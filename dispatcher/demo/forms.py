@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from functools import cache
 
 import pycountry
 from aiohttp import web
 
-_EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+from outbox.personal_data import is_email
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +91,7 @@ async def read(request: web.Request, fields: tuple[Field, ...]) -> Answers:
         answers.values[one.name] = value
         if not value and one.required:
             answers.errors[one.name] = "Please fill this in."
-        elif value and one.kind == "email" and not _EMAIL.fullmatch(value):
+        elif value and one.kind == "email" and not is_email(value.lower()):
             answers.errors[one.name] = "This does not look like an e-mail address."
         elif value and one.choices and value not in dict(one.choices):
             answers.errors[one.name] = "Please choose from the list."

@@ -16,6 +16,7 @@ from dispatcher.demo.browser import Handler, set_cookies
 from dispatcher.demo.crm import create_tables
 from dispatcher.demo.pages import HEADERS, HERE, SITE, Site, handl_id, page
 from dispatcher.demo.panel import recorded
+from dispatcher.request_headers import bounded_headers
 
 log = structlog.get_logger()
 
@@ -35,7 +36,7 @@ STATIC = {
 
 def create_app(site: Site) -> web.Application:
     """Return the application."""
-    app = web.Application(middlewares=[_catch, set_cookies], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[bounded_headers, _catch, set_cookies], client_max_size=MAX_BODY)
     app[SITE] = site
     leads.add_routes(app)
     accounts.add_routes(app)

@@ -12,6 +12,7 @@ from typing import Any
 
 from dispatcher.models import Route
 from outbox.page_url import clean_url
+from outbox.personal_data import holds_email
 
 SHA256 = re.compile(r"[0-9a-f]{64}(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?")
 """A hash as Meta accepts it, with or without the suffix of its parameter builder (destinations.md 1.3)."""
@@ -34,7 +35,9 @@ LONGEST_CACHED = 100
 _LONGEST_CACHED_OF_URL = 500
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
-_PERSONAL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+_MARGIN = 320
+"""Characters that are read beyond a limit, so that an address which the cut would break is still seen."""
+_LONGEST_NUMBER = 400  # characters: all digits of a double
 
 
 def text(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | None:
@@ -49,8 +52,7 @@ def safe_text(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | 
         return None
     if isinstance(value, str) and len(value) <= LONGEST_CACHED:
         return _safe_text(value, limit)
-    found = _text(value, limit)
-    return None if found is None or looks_personal(found) else found
+    return _impersonal(_text(value, limit + _MARGIN), limit)
 
 
 def _text(value: Any, limit: int) -> str | None:
@@ -62,14 +64,18 @@ def _text(value: Any, limit: int) -> str | None:
 
 
 def _cleaned(value: str, limit: int) -> str | None:
-    cleaned = value if value.isprintable() else _CONTROL.sub(" ", value)
-    return cleaned.strip()[:limit] or None
+    value = value.strip()[: limit + _MARGIN]
+    cleaned = value if value.isprintable() else _CONTROL.sub(" ", value).strip()
+    return cleaned[:limit] or None
 
 
 @lru_cache(maxsize=4096)  # the same few forms, products and campaigns repeat
 def _safe_text(value: str, limit: int) -> str | None:
-    found = _cleaned(value, limit)
-    return None if found is None or looks_personal(found) else found
+    return _impersonal(_cleaned(value, limit + _MARGIN), limit)
+
+
+def _impersonal(found: str | None, limit: int) -> str | None:
+    return None if found is None or holds_email(found) else found[:limit]
 
 
 def number(values: Mapping[str, Any], name: str) -> float | int | None:
@@ -78,6 +84,8 @@ def number(values: Mapping[str, Any], name: str) -> float | int | None:
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, str):
+        if len(value) > _LONGEST_NUMBER:
+            return None
         try:
             value = float(value)
         except ValueError:
@@ -168,11 +176,6 @@ def url(values: Mapping[str, Any], name: str) -> str | None:
 def _url(found: str) -> str | None:
     address = _cleaned(found, 4000)
     return clean_url(address) if address else None
-
-
-def looks_personal(value: str) -> bool:
-    """Return whether a free text seems to contain an e-mail address, which no destination gets unhashed."""
-    return "@" in value and _PERSONAL.search(value) is not None
 
 
 def hash_key(key: str) -> str:

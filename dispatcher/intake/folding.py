@@ -17,10 +17,6 @@ from outbox.sealing import seal
 
 log = structlog.get_logger()
 
-GIVE_UP = 3
-"""Crashes of its process after which each event of a batch is tried alone. A person that crashes the process even then is
-left out, so that it harms no other event."""
-
 
 class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An event that waits for intake, with all that intake needs of it; `person` is what a SQL writer sent raw.
@@ -38,7 +34,6 @@ class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
     sealed: msgspec.Raw
     visitor: msgspec.Raw
     consent: msgspec.Raw
-    tries: int
     person: Any
 
     @property
@@ -47,39 +42,64 @@ class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return Keys.of(self.account_id, self.handl_id, self.lead_id)
 
 
-decode_arrivals = msgspec.json.Decoder(list[Arrival]).decode
+_arrival = msgspec.json.Decoder(Arrival).decode
+_arrivals = msgspec.json.Decoder(list[Arrival]).decode
+_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _content = msgspec.json.Decoder().decode
 
 
-def seal_all(arrivals: Iterable[Arrival], region: str | None) -> list[dict[str, Any]]:
-    """Return the sealed form of every raw person."""
+def read_arrivals(content: Iterable[str]) -> tuple[list[Arrival], list[int]]:
+    """Return the arrivals of a claim, and the ids of those that cannot be read."""
+    arrivals: list[Arrival] = []
+    unreadable: list[int] = []
+    for part_ in content:
+        try:
+            arrivals += _arrivals(part_)
+        except msgspec.DecodeError:
+            for each in _raws(part_):
+                try:
+                    arrivals.append(_arrival(each))
+                except msgspec.DecodeError:
+                    unreadable.append(_content(each)[0])
+    return arrivals, unreadable
+
+
+def seal_all(arrivals: Iterable[Arrival], region: str | None, failed: list[int]) -> list[dict[str, Any]]:
+    """Return the sealed form of every person that was sent raw; add the ids of those that cannot be sealed to `failed`."""
     sealed: list[dict[str, Any]] = []
     for arrival in arrivals:
         if arrival.person is None:
             continue
-        if arrival.tries > GIVE_UP:
-            log.warning("person could not be sealed and is left out", id=arrival.id)
-            sealed.append({"event_id": arrival.id, "sealed": None, "notes": ["person: could not be sealed, left out"]})
-        else:
+        try:
             form = seal(arrival.person, region=region)
             sealed.append({"event_id": arrival.id, "sealed": form.to_json(), "notes": form.notes})
+        except Exception as error:  # noqa: BLE001 - one event harms itself only
+            log.error("a person cannot be sealed", id=arrival.id, error=type(error).__name__)
+            failed.append(arrival.id)
     return sealed
 
 
-def facts_of(arrivals: Iterable[Arrival], sealed: Iterable[dict[str, Any]]) -> list[Fact]:
-    """Return what folding needs of the events that carry a key, sealed."""
+def facts_of(arrivals: Iterable[Arrival], sealed: Iterable[dict[str, Any]], failed: list[int]) -> list[Fact]:
+    """Return what folding needs of the events that carry a key, sealed; add the ids of those that raise to `failed`."""
     forms = {row["event_id"]: row["sealed"] for row in sealed}
-    return [
-        Fact.of(
-            position(arrival.occurred_at, arrival.id),
-            keys,
-            forms[arrival.id] if arrival.id in forms else _content(arrival.sealed),
-            _content(arrival.visitor),
-            _content(arrival.consent),
-        )
-        for arrival in arrivals
-        if any(keys := arrival.keys)
-    ]
+    facts: list[Fact] = []
+    for arrival in arrivals:
+        if arrival.id in failed or not any(keys := arrival.keys):
+            continue
+        try:
+            facts.append(
+                Fact.of(
+                    position(arrival.occurred_at, arrival.id),
+                    keys,
+                    forms[arrival.id] if arrival.id in forms else _content(arrival.sealed),
+                    _content(arrival.visitor),
+                    _content(arrival.consent),
+                )
+            )
+        except Exception as error:  # noqa: BLE001 - likewise
+            log.error("an event cannot be folded", id=arrival.id, error=type(error).__name__)
+            failed.append(arrival.id)
+    return facts
 
 
 def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from time import monotonic
 
+import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
+from dispatcher.byte_budget import ByteBudget
 from dispatcher.database.connections import Database
 from dispatcher.destinations.base import Limits
+from dispatcher.in_flight import HeldLease, InFlight
 from dispatcher.intake.fan_out import fan_out
-from dispatcher.intake.folding import GIVE_UP, Arrival, decode_arrivals, facts_of, folded, seal_all
+from dispatcher.intake.folding import Arrival, facts_of, folded, read_arrivals, seal_all
+from dispatcher.quarantine import GIVEN_UP, Judge, is_events_doing, part
+from dispatcher.reasons import CANNOT_PROCESS
 from dispatcher.routing import RoutingTable
 from dispatcher.telemetry import prometheus
 from dispatcher.telemetry.counters import Counters
@@ -28,6 +33,18 @@ BATCHES = 3
 """Batches in progress at once."""
 SLACK = 100_000
 """How many ids behind the last claim a row may appear: an id is assigned before its transaction commits."""
+HELD_SECONDS = 1.0
+"""How long a row rests that may not be given up yet."""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """A lease of intake; `claimed_at`: the database's clock. `content`: its arrivals as the claim gives them, JSON arrays."""
+
+    lease: int
+    claimed_at: datetime
+    content: list[str]
+    losses: int
+    is_full: bool
 
 
 class Intake:
@@ -46,6 +63,7 @@ class Intake:
         holder: str,
         lease: timedelta,
         region: str | None,
+        in_flight: InFlight | None = None,
     ) -> None:
         self._database = database
         self._routing = routing
@@ -57,35 +75,56 @@ class Intake:
         self._watermark = Watermark(0, lambda event_id: event_id - SLACK)
         self._batches = asyncio.Semaphore(BATCHES)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._suspects: asyncio.Task[None] | None = None
+        self._judge = Judge()
+        self._budget = ByteBudget()
+        self._in_flight = in_flight or InFlight.private()
+        self.suspect_losses = 0
+        """The losses of what is to be taken in in small parts (`dispatcher.quarantine`); 0: nothing is."""
         self._error: BaseException | None = None
         self.is_behind = False
         """Whether the last claim was full, so that more waits."""
         self.on_settled: Callable[[], object] = lambda: None
 
     async def step(self) -> int:
-        """Claim one batch and start to process it; return how many events it holds (0: nothing waits).
+        """Claim one batch and start to process it; return how many events it holds at most (0: nothing waits).
 
-        Raise the error of an earlier batch that failed; its lease expires, and its events come back.
+        Raise the error of an earlier batch that failed, if no event of it caused that.
         """
         await self._batches.acquire()
-        claimed = None
+        task = None
         try:
             if error := self._error:
                 self._error = None
                 raise error
-            claimed = await self._claim()
+            task = await self._start_suspects() or await self._start()
         finally:
-            if claimed is None:
+            if task is None:
                 self._batches.release()
-        if claimed is None:
+        if task is None:
             self.is_behind = False
             return 0
-        lease_id, now, arrivals = claimed
-        self.is_behind = len(arrivals) == BATCH
-        task = asyncio.create_task(self._take_in(lease_id, now, arrivals))
         self._tasks.add(task)
         task.add_done_callback(self._done)
-        return len(arrivals)
+        return BATCH
+
+    async def _start(self) -> asyncio.Task[None] | None:
+        batch = await self._watermark.claim(self._claim_from)
+        if batch is None:
+            return None
+        self.is_behind = batch.is_full
+        return asyncio.create_task(self._take_in(batch))
+
+    async def _start_suspects(self) -> asyncio.Task[None] | None:
+        """Start to take in one part of what workers were lost over, if it is time for that."""
+        if not self.suspect_losses or self._suspects:
+            return None
+        batch = await self._claim_from(0, self.suspect_losses)
+        if batch is None:
+            self.suspect_losses = 0
+            return None
+        self._suspects = asyncio.create_task(self._take_in(batch))
+        return self._suspects
 
     @property
     def since(self) -> int:
@@ -109,42 +148,58 @@ class Intake:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        if task is self._suspects:
+            self._suspects = None
         self._batches.release()
         if not task.cancelled():
             self._error = task.exception() or self._error
 
-    async def _take_in(self, lease_id: int, now: datetime, arrivals: Sequence[Arrival]) -> None:
+    async def _take_in(self, batch: Batch) -> None:
+        """Take a batch in; whatever its events do to us, they harm themselves only."""
+        if batch.losses >= GIVEN_UP:
+            if self._judge.may_give_up():
+                log.error("an event cannot be processed and is given up")
+                await self._database.run("give_up_lease", {"lease": batch.lease, "holder": self._holder})
+            else:
+                await self._release(batch, is_suspect=False)
+                await asyncio.sleep(HELD_SECONDS)
+            return
+        entry = self._in_flight.enter(batch.lease)
+        try:
+            await entry.working(self._take_in_entered(batch))
+        finally:
+            entry.leave()
+
+    async def _take_in_entered(self, batch: Batch) -> None:
         began = monotonic()
-        with span("intake", events=len(arrivals)):
-            parts = await self._parts(lease_id, arrivals)
-            for number, (lease, part) in enumerate(parts):
-                try:
-                    await self._settle(lease, now, part)
-                except Exception:
-                    await self._give_back(lease for lease, _ in parts[number:])
-                    raise
+        try:
+            arrivals, unreadable = read_arrivals(batch.content)
+            with span("intake", events=len(arrivals)):
+                await self._settle(batch.lease, batch.claimed_at, arrivals, unreadable)
+        except Exception as error:
+            is_suspect = is_events_doing(error)
+            with contextlib.suppress(Exception):
+                await self._release(batch, is_suspect=is_suspect)
+            if not is_suspect:
+                raise
+            log.error("a batch could not be taken in and comes back in parts", error=type(error).__name__)
+            return
+        self._judge.succeeded()
         prometheus.took_in(len(arrivals), monotonic() - began)
         self.on_settled()
 
-    async def _parts(self, lease_id: int, arrivals: Sequence[Arrival]) -> list[tuple[int, Sequence[Arrival]]]:
-        """Return the batch with its lease; or each event with a lease of its own, if one of them may crash a process."""
-        if len(arrivals) == 1 or not any(arrival.tries == GIVE_UP and arrival.person for arrival in arrivals):
-            return [(lease_id, arrivals)]
-        leases = await self._database.run("split_lease", {"lease": lease_id, "holder": self._holder})
-        by_event = {arrival.id: arrival for arrival in arrivals}
-        return [(lease, [by_event[event_id]]) for lease, event_id in leases]
+    async def _release(self, batch: Batch, *, is_suspect: bool) -> None:
+        held = HeldLease(batch.lease, [], is_suspect)
+        params = {"holder": self._holder, "lease": batch.lease, "leases": Jsonb([held])}
+        await self._database.run("release_leases", params)
 
-    async def _give_back(self, leases: Iterable[int]) -> None:
-        """Release what could not be settled, unchanged: the process is alive, so no person has crashed it."""
-        with contextlib.suppress(Exception):
-            for lease in leases:
-                await self._database.run_once("return_lease", {"lease": lease, "holder": self._holder})
-
-    async def _settle(self, lease_id: int, now: datetime, arrivals: Sequence[Arrival]) -> None:
-        """Seal, fold and fan out."""
-        sealed = seal_all(arrivals, self._region)
-        facts = facts_of(arrivals, sealed)
-        destinations = (await self._routing.destinations()).values()
+    async def _settle(self, lease_id: int, now: datetime, arrivals: list[Arrival], unreadable: list[int]) -> None:
+        """Seal, fold and fan out; an event that one of these raises an error for fails alone."""
+        failed = list(unreadable)
+        sealed = seal_all(arrivals, self._region, failed)
+        facts = facts_of(arrivals, sealed, failed)
+        arrivals = [arrival for arrival in arrivals if arrival.id not in failed] if failed else arrivals
+        destinations = list((await self._routing.destinations()).values())
         pending, skipped = fan_out(arrivals, destinations, self._limits, now)
         settled = await self._database.run(
             "settle_events",
@@ -154,6 +209,7 @@ class Intake:
                 "sealed": Jsonb(sealed),
                 "pending": Jsonb(pending),
                 "skipped": Jsonb(skipped),
+                "failed": failed,
                 **folded(facts),
             },
         )
@@ -162,16 +218,26 @@ class Intake:
             return
         for row in skipped:
             self._counters.ended(row["destination"], "skipped", row["reason"], len(row["event_ids"]))
+        for destination in destinations if failed else ():
+            self._counters.ended(destination.id, CANNOT_PROCESS.outcome, CANNOT_PROCESS.reason, len(failed))
 
-    async def _claim(self) -> tuple[int, datetime, list[Arrival]] | None:
-        return await self._watermark.claim(self._claim_from)
-
-    async def _claim_from(self, since: int) -> tuple[int, datetime, list[Arrival]] | None:
+    async def _claim_from(self, since: int, losses: int = 0) -> Batch | None:
+        most = self._budget.limit(part(losses, BATCH))
         rows = await self._database.run(
-            "claim_events", {"holder": self._holder, "lease": self._lease, "limit": BATCH, "since": since}
+            "claim_events",
+            {
+                "holder": self._holder,
+                "lease": self._lease,
+                "limit": most,
+                "losses": losses,
+                "since": since,
+            },
         )
         if not rows:
             return None
-        lease_id, now, *_ = rows[0]
-        self._watermark.advance(max(last for _, _, last, _ in rows))
-        return lease_id, now, [arrival for *_, arrivals in rows for arrival in decode_arrivals(arrivals)]
+        lease_id, now, _, count, _ = rows[0]
+        if not losses:
+            self._watermark.advance(max(last for _, _, last, *_ in rows))
+        content = [arrivals for *_, arrivals in rows]
+        self._budget.claimed(count, content)
+        return Batch(lease_id, now, content, losses, is_full=count == most)

@@ -11,6 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from dispatcher.monitoring.gauges import Gauges
+from dispatcher.telemetry.aggregation import OWN, Sample, Sum, samples_of
 from dispatcher.telemetry.prometheus import REGISTRY
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -29,27 +30,31 @@ NO_ROUTE = "none"
 
 
 class MetricsEndpoint:
-    """`answer` handles `/metrics`: the metrics of this process and, with `gauges`, those of the database."""
+    """`answer` handles `/metrics`: the metrics of this process, of `others` and, with `gauges`, those of the database."""
 
-    def __init__(self, gauges: Gauges | None = None) -> None:
+    def __init__(self, gauges: Gauges | None = None, others: Callable[[], list[list[Sample]]] = list) -> None:
         self._gauges = gauges
+        self._others = others
 
     async def answer(self, request: web.Request) -> web.Response:
         """Return the metrics in the format that the scraper prefers."""
         if self._gauges:
             await self._gauges.refresh()
         encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
-        return web.Response(body=encode(_Both(self._gauges)), headers={hdrs.CONTENT_TYPE: content_type})
+        return web.Response(body=encode(_All(self._gauges, self._others())), headers={hdrs.CONTENT_TYPE: content_type})
 
 
-class _Both(Collector):
-    """Two collections as one, since a format may have an end marker."""
+class _All(Collector):
+    """Several collections as one, since a format may have an end mark."""
 
-    def __init__(self, gauges: Gauges | None) -> None:
+    def __init__(self, gauges: Gauges | None, others: list[list[Sample]]) -> None:
         self._gauges = gauges
+        self._others = others
 
     def collect(self) -> Iterable[Metric]:
-        yield from REGISTRY.collect()
+        own = samples_of(REGISTRY)
+        yield from (metric for metric in REGISTRY.collect() if metric.name in OWN)
+        yield from Sum([own, *self._others]).collect()
         if self._gauges:
             yield from self._gauges.collect()
 

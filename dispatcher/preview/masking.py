@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from ipaddress import ip_address
 from typing import Any
 
-from outbox.page_url import holds_email
+from outbox.personal_data import holds_email
 
 SHOWN = 8
 """How many characters of a hash are shown: enough to compare, too few to look somebody up."""

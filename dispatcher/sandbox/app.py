@@ -14,6 +14,7 @@ from typing import Any, TypedDict, Unpack
 
 from aiohttp import web
 
+from dispatcher.request_headers import bounded_headers
 from dispatcher.sandbox import ledger_api, page, wire
 from dispatcher.sandbox.ga4 import endpoint as ga4_endpoint
 from dispatcher.sandbox.ledger import Ledger
@@ -46,7 +47,7 @@ def create_app(
     keep: int = 10_000,
 ) -> web.Application:
     """Return the application. `clock` returns Unix seconds; `keep` is the number of events whose payload is kept."""
-    app = web.Application(client_max_size=wire.MAX_BODY)
+    app = web.Application(middlewares=[bounded_headers], client_max_size=wire.MAX_BODY)
     app[SANDBOX] = Sandbox(clock, Ledger(keep), pixel_ids, token, measurement_ids, api_secret)
     page.add_routes(app)
     ledger_api.add_routes(app)

@@ -5,7 +5,6 @@ async with running(settings, database_url, config, host="127.0.0.1", port=8080) 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -16,7 +15,9 @@ from dispatcher import console
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.console.app import IS_LIVE
+from dispatcher.http_server import Runner
 from dispatcher.monitoring.metrics_endpoint import MetricsEndpoint, metered
+from dispatcher.request_headers import bounded_headers
 from dispatcher.serve.access_log import access
 from dispatcher.serve.deduplication import Deduplicator
 from dispatcher.serve.errors import answer
@@ -31,13 +32,10 @@ KEEP_ALIVE_SECONDS = 75.0  # longer than a reverse proxy keeps an idle connectio
 
 SNIPPET = resources.files("outbox").joinpath("browser/outbox.js").read_text(encoding="utf-8")
 
-_SILENT = logging.getLogger("dispatcher.serve.http")
-_SILENT.disabled = True  # aiohttp's own messages contain the client's address
-
 
 def create_app(settings: Settings, config: Config, recorder: Recorder, secret: str) -> web.Application:
     """Return the application. `secret` keys the event ids of submissions without one."""
-    app = web.Application(middlewares=[metered, access])
+    app = web.Application(middlewares=[metered, access, bounded_headers])
     region = settings.phone_region or None
     webhook = Webhook(config, settings.stripe_secret, recorder, region)
     forms = Forms(config.forms, config.serve, recorder, Deduplicator(secret), settings.ga4_measurement_id)
@@ -69,10 +67,8 @@ async def running(
     async with Recorder.connect(database_url, settings.phone_region or None) as recorder:
         app = create_app(settings, config, recorder, database_url)
         console.add_to(app, database_url, settings, config)
-        runner = web.AppRunner(
+        runner = Runner(
             app,
-            access_log=None,
-            logger=_SILENT,
             shutdown_timeout=SHUTDOWN_SECONDS,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
             max_line_size=MAX_HEADER,

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from email.message import Message
 from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
 
+from dispatcher.request_headers import content_of
 from dispatcher.serve.errors import RefusedError
 
 MAX_BODY = 64 * 1024
@@ -38,19 +38,18 @@ _PARAMETER = re.compile(rb';\s*(name|filename\*?)\s*=\s*(?:"((?:\\.|[^"\\])*)"|(
 
 async def read_fields(request: web.Request) -> Fields:
     """Return the fields of a form. Raise `RefusedError` if the body is not a form."""
-    header = Message()
-    header["Content-Type"] = request.headers.get("Content-Type", "")
-    charset = _CHARSETS.get(str(header.get_param("charset") or "utf-8").lower())
+    content = content_of(request)
+    charset = _CHARSETS.get((content.charset or "utf-8").lower())
     if charset is None or request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise RefusedError(415, "send UTF-8 without compression")
     body = await read_body(request, MAX_BODY)
     if not body:
         return {}
-    match request.content_type:
+    match content.media_type:
         case "application/x-www-form-urlencoded":
             pairs: Iterator[tuple[str, str]] = _urlencoded(body, charset)
         case "multipart/form-data":
-            pairs = _multipart(body, str(header.get_param("boundary") or ""), charset)
+            pairs = _multipart(body, content.boundary or "", charset)
         case "application/json":
             pairs = _json(body)
         case _:

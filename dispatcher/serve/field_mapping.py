@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +10,9 @@ import outbox
 from dispatcher.config.default_forms import Form
 from dispatcher.serve.body import Fields
 from dispatcher.serve.person_names import split_name
+from outbox.normalization import LONGEST, cleaned
+from outbox.personal_data import is_email
 
-_EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]{2,}")
 _YES = frozenset({"on", "yes", "true", "1", "granted", "y"})
 
 
@@ -88,6 +88,11 @@ def _problems(form: Form, fields: Fields) -> dict[str, str]:
         value = fields.get(name, [""])[0].strip()
         if not value:
             problems[name] = "missing"
-        elif form.target(name) == "person.email" and not _EMAIL.fullmatch(value):
+        elif form.target(name) == "person.email" and not _is_email(value):
             problems[name] = "not an e-mail address"
     return problems
+
+
+def _is_email(value: str) -> bool:
+    """Return whether sealing finds an address in `value`; spaces inside it are forgiven, as there."""
+    return len(value) <= LONGEST and is_email(cleaned(value).replace(" ", "").lower())

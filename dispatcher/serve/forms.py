@@ -17,6 +17,7 @@ import outbox
 from dispatcher.config import Serve
 from dispatcher.config.default_forms import Form
 from dispatcher.config.web_origin import location, origin_of
+from dispatcher.request_headers import content_of
 from dispatcher.serve.access_log import FORM, ROW
 from dispatcher.serve.body import Fields, read_fields
 from dispatcher.serve.cors import Origins
@@ -113,7 +114,7 @@ class Forms:
 
 def _is_script(request: web.Request) -> bool:
     """Return True if a script sent the request, False if the browser submitted the form itself."""
-    if request.content_type == "application/json" or "application/json" in request.headers.get("Accept", ""):
+    if content_of(request).media_type == "application/json" or "application/json" in request.headers.get("Accept", ""):
         return True
     return request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
 

@@ -7,6 +7,11 @@ CREATE FUNCTION outbox.clock() RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$ SELECT now() $$;
 
+-- How many bytes some objects take together; as they are, not as they may lie in a table, compressed.
+CREATE FUNCTION outbox.size(VARIADIC objects jsonb[]) RETURNS bigint
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (SELECT sum(pg_column_size(object || '{}')) FROM unnest(objects) AS object);
+
 -- Returns why an object of an event cannot be stored, or NULL. Every program can read what passes here: some JSON parsers
 -- fail beyond a thousand levels or the range of a double, and a number such as 1e-16000, stored in a few bytes, is written
 -- out in full. || yields the uncompressed value; a stored one may be compressed.
@@ -76,11 +81,14 @@ CREATE TABLE outbox.delivery (
     destination SMALLINT NOT NULL,
     revision SMALLINT DEFAULT 0 NOT NULL,
     tries SMALLINT DEFAULT 0 NOT NULL,
+    losses SMALLINT DEFAULT 0 NOT NULL,
     CONSTRAINT delivery_pkey PRIMARY KEY (destination, due_at, event_id, revision)
 )
  WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
 
 COMMENT ON TABLE outbox.delivery IS 'One event still pending for one destination';
+
+CREATE INDEX delivery_suspect ON outbox.delivery (destination, losses) WHERE losses > 0;
 
 CREATE TABLE outbox.delivery_count (
     minute TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -198,12 +206,14 @@ COMMENT ON TABLE outbox.fragment_event IS 'The events of a fragment';
 
 CREATE TABLE outbox.intake (
     event_id BIGINT NOT NULL,
-    tries SMALLINT DEFAULT 0 NOT NULL,
+    losses SMALLINT DEFAULT 0 NOT NULL,
     CONSTRAINT intake_pkey PRIMARY KEY (event_id)
 )
  WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
 
 COMMENT ON TABLE outbox.intake IS 'Events that wait for intake: sealing, folding into identity, fan-out to destinations';
+
+CREATE INDEX intake_suspect ON outbox.intake (losses) WHERE losses > 0;
 
 CREATE TABLE outbox.leader (
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -219,6 +229,7 @@ CREATE TABLE outbox.lease (
     claimed_at TIMESTAMP WITH TIME ZONE DEFAULT outbox.clock() NOT NULL,
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
     destination SMALLINT,
+    losses SMALLINT DEFAULT 0 NOT NULL,
     holder TEXT NOT NULL,
     event_ids BIGINT[] NOT NULL,
     revisions SMALLINT[] NOT NULL,
@@ -369,6 +380,12 @@ BEGIN
     IF event IS NULL OR jsonb_typeof(event) <> 'object' THEN
         RAISE EXCEPTION 'event: expected a JSON object' USING ERRCODE = '22023';
     END IF;
+    -- || gives a value as it is, not as it may lie in a table, compressed.
+    IF pg_column_size(event || '{}') > 65536 THEN
+        SELECT key INTO field FROM jsonb_each(event) AS each (key, value)
+        WHERE key ~ '^[a-z_]{1,40}$' AND pg_column_size(each.value || '[]') > 65536 LIMIT 1;
+        RAISE EXCEPTION '%: larger than 64 kB; record less with it', coalesce(field, 'event') USING ERRCODE = '22023';
+    END IF;
     FOR field, value IN SELECT * FROM jsonb_each(event) LOOP
         CONTINUE WHEN value = 'null';
         CASE
@@ -511,9 +528,13 @@ BEGIN
             THEN 'name: not a step of the funnel; the table outbox.step lists them'
         WHEN event.occurred_at > outbox.clock() + interval '7 days' THEN 'occurred_at: more than 7 days in the future'
         WHEN event.occurred_at < '1970-01-01' THEN 'occurred_at: before 1970'
+        WHEN event.recorded_at NOT BETWEEN '1970-01-01' AND outbox.clock() + interval '7 days'
+            THEN 'recorded_at: before 1970 or more than 7 days in the future'
         ELSE coalesce('sealed: ' || outbox.unusable(event.sealed), 'visitor: ' || outbox.unusable(event.visitor),
                       'campaign: ' || outbox.unusable(event.campaign), 'details: ' || outbox.unusable(event.details),
-                      'consent: ' || outbox.unusable(event.consent))
+                      'consent: ' || outbox.unusable(event.consent),
+                      CASE WHEN outbox.size(event.sealed, event.visitor, event.campaign, event.details, event.consent) > 65536
+                          THEN 'event: larger than 64 kB' END)
     END;
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION '%', problem USING ERRCODE = '22023';
@@ -728,6 +749,8 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM outbox.step WHERE step.name = recorded.name)
        OR occurred_at > outbox.clock() + interval '7 days'
        OR occurred_at < '1970-01-01'
+       OR recorded_at NOT BETWEEN '1970-01-01' AND outbox.clock() + interval '7 days'
+       OR outbox.size(sealed, visitor, campaign, details, consent) > 65536
        OR coalesce(outbox.unusable(sealed), outbox.unusable(visitor), outbox.unusable(campaign), outbox.unusable(details),
                    outbox.unusable(consent)) IS NOT NULL
     LIMIT 1;

@@ -25,7 +25,7 @@ from typing import Any
 from outbox.stripe.readers import entries, identifier, inner, metadata, text, whole
 
 _QUANTITY = re.compile("^[0-9.,]+ \u00d7 ")
-_PRICE = re.compile(r" \([^()]*[0-9][^()]* / [^()]*\)$")
+_REMARK = re.compile(r" \([^()0-9]*[0-9]([^()]*)\)$")  # in brackets at the end, with a digit in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +127,12 @@ def _product(line: Mapping[str, Any], *, is_proration: bool) -> str | None:
     name = text(inner(line, "price", "product").get("name"))
     described = None if is_proration else text(line.get("description"))
     if described:
-        described = text(_PRICE.sub("", _QUANTITY.sub("", described)))
+        described = text(_without_price(_QUANTITY.sub("", described)))
     prices = (inner(line, "price"), inner(line, "plan"))
     return name or described or next((found for price in prices if (found := text(price.get("nickname")))), None)
+
+
+def _without_price(described: str) -> str:
+    """Return a line's description without the price that Stripe puts at its end, such as ` (at $10.00 / month)`."""
+    remark = _REMARK.search(described)
+    return described[: remark.start()] if remark and " / " in remark[1] else described

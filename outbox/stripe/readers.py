@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from outbox.http_input import printable
-from outbox.page_url import holds_email
 from outbox.person import Person
+from outbox.personal_data import holds_email
 
 MAX_ID = 255  # characters of an object's id; Stripe asks for no more to be stored
 MAX_METADATA = 500  # characters of a value of metadata

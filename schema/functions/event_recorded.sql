@@ -17,6 +17,8 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM outbox.step WHERE step.name = recorded.name)
        OR occurred_at > outbox.clock() + interval '7 days'
        OR occurred_at < '1970-01-01'
+       OR recorded_at NOT BETWEEN '1970-01-01' AND outbox.clock() + interval '7 days'
+       OR outbox.size(sealed, visitor, campaign, details, consent) > 65536
        OR coalesce(outbox.unusable(sealed), outbox.unusable(visitor), outbox.unusable(campaign), outbox.unusable(details),
                    outbox.unusable(consent)) IS NOT NULL
     LIMIT 1;

@@ -18,6 +18,8 @@ from tests.support.processes import Dispatcher
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    import psutil
+
     from tests.bench.world import World
 
 LOOK_SECONDS = 0.005
@@ -65,9 +67,17 @@ def dispatching(world: World, url: str) -> Iterator[Dispatcher]:
         dispatcher.kill()
 
 
+def family(process: int) -> list[psutil.Process]:
+    """Give a dispatcher's processes: the supervisor and its workers."""
+    import psutil  # only where the extra `bench` is installed, while every measurement can be named without
+
+    supervisor = psutil.Process(process)
+    return [supervisor, *supervisor.children(recursive=True)]
+
+
 def wait_until_ready(dispatcher: Dispatcher) -> None:
     """Wait until a dispatcher has started to work."""
-    wait_until(lambda: dispatcher.logged("health is served") or _has_ended(dispatcher), READY_SECONDS)
+    wait_until(lambda: dispatcher.logged("metrics are served") or _has_ended(dispatcher), READY_SECONDS)
 
 
 def run_intake(world: World, url: str) -> float:
@@ -136,7 +146,7 @@ def together(world: World, url: str, destination: str, events: int) -> float:
         _switch(connection, destination, paused=False)
         fill.enqueue_intake(connection)
         with dispatching(world, url) as dispatcher:
-            began = _begun(connection, None, [dispatcher])
+            began = _begun(connection, 0, [dispatcher])
             while not (ended := _sent(world, connection, destination, events)):
                 if time.time() > began + LEFT_SECONDS:
                     raise TimeoutError("the events do not all arrive")
@@ -160,7 +170,7 @@ def delivered(url: str, destination: str) -> int:
 
 def _until_intake_is_done(connection: psycopg.Connection[Any], dispatcher: Dispatcher) -> float:
     """Wait until the intake queue is empty; return the seconds since the first claim."""
-    began = _begun(connection, None, [dispatcher])
+    began = _begun(connection, 0, [dispatcher])
     while _one(connection, INTAKE_LEFT)[0]:
         if time.time() > began + LEFT_SECONDS:
             raise TimeoutError("intake does not come to its end")
@@ -168,8 +178,8 @@ def _until_intake_is_done(connection: psycopg.Connection[Any], dispatcher: Dispa
     return time.time() - began
 
 
-def _begun(connection: psycopg.Connection[Any], destination: int | None, dispatchers: Sequence[Dispatcher]) -> float:
-    """Wait until all dispatchers have claimed; return when the last of them did (Unix seconds). None is intake."""
+def _begun(connection: psycopg.Connection[Any], destination: int, dispatchers: Sequence[Dispatcher]) -> float:
+    """Wait until all dispatchers have claimed; return when the last of them did (Unix seconds)."""
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end:
         claimed_at, holders = _one(connection, CLAIMED, destination)

@@ -39,10 +39,10 @@ async def daemon(spine, dispatch, database_url):
     )
     spine.record(name="subscription_purchased", event_id="no-value", account_id="A2")
     running = dispatch(database_url, "--port", "0", OUTBOX_CONSOLE_TOKEN=TOKEN)
-    await until(lambda: running.logged("health is served"))
+    await until(lambda: running.logged("metrics are served"))
     await until(lambda: spine.count("receipt") == 10)
     await until(lambda: spine.count("delivery_count") and spine.count("destination_state"))
-    line = next(line for line in running.lines if "health is served" in line)
+    line = next(line for line in running.lines if "metrics are served" in line)
     running.address = json.loads(line)["address"]
     return running
 

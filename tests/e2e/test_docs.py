@@ -22,10 +22,10 @@ import yaml
 from typer.testing import CliRunner
 
 from dispatcher.cli import app
-from dispatcher.cli.dispatch import WORK_IS_LEFT
 from dispatcher.config import load
 from dispatcher.config.settings import Settings
 from dispatcher.database import embedded_postgres
+from dispatcher.worker import WORK_REMAINS
 from tests.support import processes
 from tests.support.documents import PAGES, blocks, commands, parse
 from tests.support.paths import ROOT
@@ -188,7 +188,7 @@ def run_outbox(world, arguments):
         assert code == 0, output + errors
     elif command == "dispatch":
         code, output, errors = processes.run(world.environment, *arguments)
-        assert code in {0, WORK_IS_LEFT}, output + errors
+        assert code in {0, WORK_REMAINS}, output + errors
     else:
         done = CliRunner().invoke(app, arguments, env=world.environment)
         usual = {0, 1} if command == "doctor" else {0}

@@ -15,7 +15,7 @@ PLAN = Plan(events=1500, dispatchers=3, seed=1, seconds=20)
 async def test_every_promise_holds_under_every_disruption():
     seen = await chaos(PLAN)
     assert [promise for promise in check(seen) if promise.broken] == []
-    assert {incident.kind for incident in seen.incidents} >= {"kill", "cut", "restart", "crash"}
+    assert {incident.kind for incident in seen.incidents} >= {"kill", "worker", "cut", "restart", "crash"}
     assert min(sum(faults.values()) for faults in seen.faults.values()) > 0
     assert len(seen.kept) == PLAN.events
 

@@ -254,7 +254,7 @@ DIFFERENCES = {
     "index": """
         CREATE INDEX extra ON outbox.delivery (event_id);
         CREATE INDEX extra ON outbox.delivery (event_id) WHERE tries > 0;
-        ALTER TABLE outbox.intake DROP CONSTRAINT intake_pkey, ADD PRIMARY KEY (event_id, tries);
+        ALTER TABLE outbox.intake DROP CONSTRAINT intake_pkey, ADD PRIMARY KEY (event_id, losses);
     """,
     "relation": """
         ALTER TABLE outbox.delivery RESET (autovacuum_vacuum_threshold);

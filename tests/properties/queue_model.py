@@ -27,16 +27,18 @@ class Tried(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """A row of a queue; intake is due at once."""
+    """A row of a queue; intake is due at once. `losses`: how often workers were lost over it."""
 
     tried: Tried = Tried()
     due_at: datetime | None = None
+    losses: int = 0
 
 
 class Held(NamedTuple):
-    """A lease."""
+    """A lease; all its rows had the same losses."""
 
     destination: int
+    losses: int
     holder: str
     claimed_at: datetime
     expires_at: datetime
@@ -78,18 +80,26 @@ class Model:
             if is_raw:
                 self.raw.add(event)
 
-    def due(self, destination: int) -> set[Key]:
-        """What may be claimed."""
+    def due(self, destination: int, losses: int | None = 0) -> set[Key]:
+        """What may be claimed together; `losses` None: whatever was lost over it."""
         return {
             key
             for key, pending in self.queue.items()
-            if key.destination == destination and (pending.due_at is None or pending.due_at <= self.now)
+            if key.destination == destination
+            and (pending.due_at is None or pending.due_at <= self.now)
+            and losses in {None, pending.losses}
         }
 
+    def suspects(self, destination: int) -> int:
+        """The most losses of what is due."""
+        return max((self.queue[key].losses for key in self.due(destination, None)), default=0)
+
     def claim(self, lease: int, holder: str, destination: int, keys: Iterable[Key], held_for: timedelta) -> None:
-        """A holder took rows out of the queue into a lease."""
-        rows = {key: self.queue.pop(key).tried for key in keys}
-        self.leases[lease] = Held(destination, holder, self.now, self.now + held_for, rows)
+        """A holder took rows with the same losses out of the queue into a lease."""
+        pending = {key: self.queue.pop(key) for key in keys}
+        (losses,) = {row.losses for row in pending.values()}
+        rows = {key: row.tried for key, row in pending.items()}
+        self.leases[lease] = Held(destination, losses, holder, self.now, self.now + held_for, rows)
 
     def extend(self, lease: int, held_for: timedelta) -> bool:
         """A holder prolongs its lease; False: it is not there any more."""
@@ -136,19 +146,45 @@ class Model:
             tried = self._attempt(key, tried, told.outcome, told.unknown_at)
         self.queue[key] = Pending(tried, told.due_at)
 
-    def reclaim(self) -> int:
-        """What was held too long is owed again; a delivery may have been made."""
+    def reclaim(self, most: int) -> int:
+        """What was held too long is owed again; a delivery may have been made. One more loss, but never above `most`."""
         expired = [lease for lease, held in self.leases.items() if held.expires_at < self.now]
         rows = 0
         for lease in expired:
             held = self.leases.pop(lease)
             rows += len(held.rows)
-            for key, tried in held.rows.items():
-                if held.destination:
-                    self.queue[key] = Pending(self._attempt(key, tried, "uncertain", held.claimed_at), self.now)
-                else:
-                    self.queue[key] = Pending(Tried(tried.tries + 1))
+            losses = max(held.losses, min(held.losses + 1, most))
+            for key in held.rows:
+                self._put_back(key, held, losses, is_begun=bool(held.destination))
         return rows
+
+    def release(self, lease: int, holder: str, *, is_suspect: bool, begun: set[Key]) -> int:
+        """A holder, or the supervisor of a dead one, gives a lease back; only what was begun may have been sent."""
+        held = self.leases.get(lease)
+        if held is None or held.holder != holder:
+            return 0
+        del self.leases[lease]
+        for key in held.rows:
+            self._put_back(key, held, held.losses + is_suspect, is_begun=key in begun)
+        return len(held.rows)
+
+    def give_up(self, lease: int, holder: str, destinations: Iterable[int]) -> int:
+        """All of a lease ends as failed; of intake at every destination, and its raw persons are forgotten."""
+        held = self.leases.get(lease)
+        if held is None or held.holder != holder:
+            return 0
+        del self.leases[lease]
+        for key, tried in held.rows.items():
+            self.raw.discard(key.event)
+            for destination in [held.destination] if held.destination else destinations:
+                self.receipts[key._replace(destination=destination)] = Receipt("failed", tried.tries, self.now)
+        return len(held.rows)
+
+    def _put_back(self, key: Key, held: Held, losses: int, *, is_begun: bool) -> None:
+        tried = held.rows[key]
+        if is_begun:
+            tried = self._attempt(key, tried, "uncertain", held.claimed_at)
+        self.queue[key] = Pending(tried, self.now if held.destination else None, losses)
 
     def _attempt(self, key: Key, tried: Tried, outcome: str, unknown_at: datetime | None) -> Tried:
         self.attempts[key, tried.tries + 1] = Attempt(outcome, unknown_at or self.now)
@@ -156,7 +192,7 @@ class Model:
 
     def expire(self, destination: int, limits: Limits) -> int:
         """What is due and too old ends."""
-        closed = [key for key in self.due(destination) if self._is_closed(key, limits)]
+        closed = [key for key in self.due(destination, None) if self._is_closed(key, limits)]
         for key in closed:
             self.receipts[key] = Receipt("failed", self.queue.pop(key).tried.tries, self.now)
         return len(closed)

@@ -21,9 +21,11 @@ from hypothesis.stateful import (
 from psycopg.types.json import Jsonb
 
 from dispatcher.database.connections import Database
-from dispatcher.delivery.queue import PostgresQueue
+from dispatcher.delivery.queue import BEGINNING, PostgresQueue
 from dispatcher.destinations.base import Limits
+from dispatcher.intake.worker import BATCH
 from dispatcher.models import Settlement
+from dispatcher.quarantine import GIVEN_UP, part
 from dispatcher.routing import RoutingTable
 from tests.properties.queue_model import Attempt, Held, Key, Model, Pending, Receipt, Tried
 from tests.support.intake_worker import intake
@@ -73,9 +75,8 @@ class Interrupted:
 
 
 async def taken_in(one):
-    count = await one.step()
+    await one.step()
     await one.finish()
-    return count
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -138,14 +139,42 @@ class QueueMachine(RuleBasedStateMachine):
         if self.intakes:
             self.settle_intake(0)
 
-    @rule(holder=holders)
-    def claim_intake(self, holder):
-        due = self.model.due(0)
+    @rule(holder=holders, is_suspect=st.booleans())
+    def claim_intake(self, holder, is_suspect=False):
+        """A batch of ordinary events, or a part of what workers were lost over."""
+        losses = self.model.suspects(0) if is_suspect else 0
+        if losses >= GIVEN_UP:
+            return  # `give_up_intake` is for these
+        due = self.model.due(0, losses)
         database = Interrupted(self.database)
-        assert self.runner.run(taken_in(intake(database, holder, lease=LEASE, routing=self.words))) == len(due)
-        if due:
-            self.model.claim(database.settlement["lease"], holder, 0, due, LEASE)
-            self.intakes.append((holder, database.settlement))
+        one = intake(database, holder, lease=LEASE, routing=self.words)
+        one.suspect_losses = losses
+        self.runner.run(taken_in(one))
+        if not due:
+            assert database.settlement is None
+            return
+        lease = database.settlement["lease"]
+        (events,) = self.connection.execute("SELECT event_ids FROM outbox.lease WHERE id = %s", (lease,)).fetchone()
+        assert sorted(events) == sorted(key.event for key in due)[: part(losses, BATCH)]
+        self.model.claim(lease, holder, 0, map(Key, events), LEASE)
+        self.intakes.append((holder, database.settlement))
+
+    @precondition(lambda self: self.intakes)
+    @rule(which=recent, is_suspect=st.booleans())
+    def release_intake(self, which, *, is_suspect):
+        holder, settlement = self.intakes[-1 - which % len(self.intakes)]
+        lease = settlement["lease"]
+        held = Jsonb([{"lease": lease, "is_suspect": is_suspect, "begun": []}])
+        released = self.run("release_leases", holder=holder, lease=lease, leases=held)
+        assert released == [(self.model.release(lease, holder, is_suspect=is_suspect, begun=set()),)]
+
+    @precondition(lambda self: self.intakes)
+    @rule(which=recent, is_thief=st.booleans())
+    def give_up_intake(self, which, *, is_thief):
+        holder, settlement = self.intakes[-1 - which % len(self.intakes)]
+        holder = "thief" if is_thief else holder
+        ended = self.run("give_up_lease", lease=settlement["lease"], holder=holder)
+        assert ended == [(self.model.give_up(settlement["lease"], holder, (META, GA4)),)]
 
     @precondition(lambda self: self.intakes)
     @rule(which=recent)
@@ -154,12 +183,13 @@ class QueueMachine(RuleBasedStateMachine):
         settled = self.run("settle_events", **settlement)
         assert settled == [(self.model.take_in(settlement["lease"], (META, GA4), self.silent),)]
 
-    @rule(holder=holders, destination=destinations, limit=limits)
-    def claim(self, holder, destination, limit):
+    @rule(holder=holders, destination=destinations, limit=limits, is_suspect=st.booleans())
+    def claim(self, holder, destination, limit, is_suspect=False):
         queue = self.queue(holder, destination)
         queue._watermark._rewound_at -= 2  # an empty claim may look from the beginning again
-        lease = self.runner.run(queue.claim(limit))
-        due = self.model.due(destination)
+        losses = self.model.suspects(destination) if is_suspect else 0
+        lease = self.runner.run(queue.claim(limit, losses))
+        due = self.model.due(destination, losses)
         if lease is None:
             assert not due
             return
@@ -167,7 +197,8 @@ class QueueMachine(RuleBasedStateMachine):
             Key(delivery.event.id, destination, delivery.revision): Tried(delivery.tries, delivery.first_unknown_at)
             for delivery in lease.deliveries
         }
-        assert len(claimed) == len(lease.deliveries) <= limit
+        assert len(claimed) == len(lease.deliveries) == lease.count == min(limit, len(due))
+        assert lease.losses == losses
         assert claimed == {key: self.model.queue[key].tried for key in due & claimed.keys()}
         self.model.claim(lease.id, queue._holder, destination, claimed, LEASE)
         self.known.append((queue, lease))
@@ -223,6 +254,39 @@ class QueueMachine(RuleBasedStateMachine):
         return Settlement(event_id=delivery.event.id, revision=delivery.revision, **{"outcome": outcome, **told})
 
     @precondition(lambda self: self.known)
+    @rule(which=recent, is_suspect=st.booleans(), begun=st.sets(st.integers(0, 7)))
+    def release(self, which, *, is_suspect, begun):
+        """A holder that lives gives one lease back."""
+        queue, lease = self.known[-1 - which % len(self.known)]
+        sent = keys(queue, [each for number, each in enumerate(lease.deliveries) if number in begun])
+        rows = [(key.event, key.revision) for key in sent]
+        self.runner.run(queue.release(lease, is_suspect=is_suspect, begun=rows))
+        self.model.release(lease.id, queue._holder, is_suspect=is_suspect, begun=set(sent))
+
+    @precondition(lambda self: self.known)
+    @rule(is_suspect=st.booleans(), begun=st.sets(st.integers(0, 7)))
+    def release_all(self, *, is_suspect, begun):
+        """A supervisor gives back all that a dead holder held at one destination, as `dispatcher.in_flight` has it."""
+        dead, _ = self.known[-1]
+        held, released = [], 0
+        for queue, lease in self.known:
+            if queue is dead:
+                sent = keys(queue, [each for number, each in enumerate(lease.deliveries) if number in begun])
+                rows = [(key.event, key.revision) for key in sent]
+                held.append({"lease": lease.id, "is_suspect": is_suspect, "begun": rows})
+                released += self.model.release(lease.id, queue._holder, is_suspect=is_suspect, begun=set(sent))
+        assert self.run("release_leases", holder=dead._holder, lease=None, leases=Jsonb(held)) == [(released,)]
+
+    @precondition(lambda self: self.known)
+    @rule(which=recent, is_thief=st.booleans())
+    def give_up(self, which, *, is_thief):
+        queue, lease = self.known[-1 - which % len(self.known)]
+        holder = "thief" if is_thief else queue._holder
+        given = PostgresQueue(self.database, queue.destination, holder, LEASE)
+        self.runner.run(given.give_up(lease))
+        self.model.give_up(lease.id, holder, ())
+
+    @precondition(lambda self: self.known)
     @rule(which=recent)
     def extend(self, which):
         queue, lease = self.known[-1 - which % len(self.known)]
@@ -237,8 +301,17 @@ class QueueMachine(RuleBasedStateMachine):
         self.queues = {key: queue for key, queue in self.queues.items() if key[0] != holder}
 
     @rule()
+    def look(self):
+        """What the daemon wakes for, and with how many losses."""
+        params = {"intake": 0, "destinations": [META, GA4], "sinces": [BEGINNING] * 2}
+        seen = {row for row in self.run("ready_queues", **params) if row[0] >= 0}
+        queues = (0, META, GA4)
+        ordinary = {(queue, 0) for queue in queues if self.model.due(queue)}
+        assert seen == ordinary | {(queue, losses) for queue in queues if (losses := self.model.suspects(queue))}
+
+    @rule()
     def reclaim(self):
-        assert self.run("reclaim_leases") == [(self.model.reclaim(),)]
+        assert self.run("reclaim_leases", most=GIVEN_UP - 1) == [(self.model.reclaim(GIVEN_UP - 1),)]
 
     @rule(destination=destinations)
     def expire(self, destination):
@@ -305,25 +378,29 @@ class QueueMachine(RuleBasedStateMachine):
                 assert row.first_unknown_at == self.model.first_sent_at(key)
 
 
+def keys(queue, deliveries):
+    return [Key(each.event.id, queue.destination, each.revision) for each in deliveries]
+
+
 def stored(connection):
     """Read queue, leases, receipts, attempts and raw persons, as the model has them."""
     rows = connection.execute(
         """
-        SELECT event_id, destination, revision, tries, first_unknown_at, due_at FROM outbox.delivery
-        UNION ALL SELECT event_id, 0, 0, tries, NULL, NULL FROM outbox.intake
+        SELECT event_id, destination, revision, tries, first_unknown_at, due_at, losses FROM outbox.delivery
+        UNION ALL SELECT event_id, 0, 0, 0, NULL, NULL, losses FROM outbox.intake
         """
     ).fetchall()
-    queue = {Key(*row[:3]): Pending(Tried(*row[3:5]), row[5]) for row in rows}
+    queue = {Key(*row[:3]): Pending(Tried(*row[3:5]), *row[5:]) for row in rows}
     assert len(queue) == len(rows)
     leases = {
         lease: Held(
             destination, *held, {Key(e, destination, r): Tried(*tried) for e, r, *tried in zip(*arrays, strict=True)}
         )
         for lease, destination, *held, arrays in (
-            (*row[:5], row[5:])
+            (*row[:6], row[6:])
             for row in connection.execute(
-                "SELECT id, coalesce(destination, 0), holder, claimed_at, expires_at, event_ids, revisions, tries, first_unknown_ats "
-                "FROM outbox.lease"
+                "SELECT id, coalesce(destination, 0), losses, holder, claimed_at, expires_at, "
+                "event_ids, revisions, tries, first_unknown_ats FROM outbox.lease"
             ).fetchall()
         )
     }
@@ -340,10 +417,7 @@ def stored(connection):
 
 
 @pytest.mark.timeout(600)  # what fails is made small before it is shown
-def test_the_queues_do_what_the_model_does(database_url, monkeypatch):
-    for module in ("worker", "folding"):  # else a lease may become many, which the model does not know
-        monkeypatch.setattr(f"dispatcher.intake.{module}.GIVE_UP", 1000)
-
+def test_the_queues_do_what_the_model_does(database_url):
     async def connect():
         context = Database.connect(database_url, connections=1)
         return context, await context.__aenter__()

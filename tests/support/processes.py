@@ -28,6 +28,7 @@ class Dispatcher:
             env={"PATH": os.environ["PATH"], **environment},
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read)
@@ -44,8 +45,8 @@ class Dispatcher:
 
     def address(self) -> str:
         """Return the address of its health endpoints."""
-        wait_until(lambda: self.logged("health is served"))
-        line = next(line for line in self.lines if "health is served" in line)
+        wait_until(lambda: self.logged("metrics are served"))
+        line = next(line for line in self.lines if "metrics are served" in line)
         return json.loads(line)["address"]
 
     def health(self, path: str) -> tuple[int, dict]:
@@ -58,8 +59,12 @@ class Dispatcher:
                 return error.code, json.load(error)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal."""
-        self.process.send_signal(number)
+        """Send a signal: one that no process can handle to the workers too, another to the supervisor."""
+        if number in {signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT}:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
 
     def wait(self, seconds: float = 25) -> int:
         """Wait for the end; return the exit code."""
@@ -68,9 +73,16 @@ class Dispatcher:
         return code
 
     def kill(self) -> None:
-        """Kill the process if it is still running."""
-        self.process.kill()
+        """Kill the process and its workers if they are still running."""
+        self.signal(signal.SIGKILL)
         self.wait()
+
+
+def children(process: int) -> list[int]:
+    """Give the processes that a process has started and that are still there."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return []
 
 
 def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:

@@ -13,9 +13,10 @@ MAY_IMPORT = {"outbox": set(), "dispatcher": {"outbox"}}
 
 # The layers of `dispatcher`, lowest first: a module or package imports only what stands on a line above its own.
 LAYERS = (
-    {"config", "consent", "reasons"},
+    {"byte_budget", "config", "consent", "http_server", "quarantine", "reasons", "request_headers"},
     {"database", "models"},
-    {"routing", "telemetry", "wakeups", "watermark"},
+    {"in_flight", "routing", "telemetry", "wakeups", "watermark"},
+    {"reports"},
     {"identity"},
     {"destinations"},
     {"delivery", "intake"},
@@ -23,6 +24,7 @@ LAYERS = (
     {"preview", "monitoring"},
     {"scheduler", "sandbox"},
     {"daemon"},
+    {"supervisor", "worker"},
     {"console", "doctor"},
     {"admin_http", "serve"},
     {"demo"},

@@ -19,10 +19,11 @@ from dispatcher.consent import consent_of
 from dispatcher.destinations import sanitize
 from dispatcher.destinations.base import Limits, Outcome, Payload, Response
 from dispatcher.destinations.http_client import Client, Reply
-from dispatcher.destinations.sanitize import digest, hash_digest, hashes, looks_personal, number, safe_text, text
+from dispatcher.destinations.sanitize import digest, hash_digest, hashes, number, safe_text, text
 from dispatcher.identity.profile import Profile
 from dispatcher.models import Delivery, Event, Route
 from dispatcher.reasons import NO_CONSENT, NO_ROUTE, Refusal
+from outbox.personal_data import holds_email
 
 LIMITS = Limits(
     # Older events are clamped to 72 h, silently (2.2); minus five minutes as a margin.
@@ -228,7 +229,7 @@ def _client_id(event: Event, profile: Profile) -> str:
 def _user_id(profile: Profile) -> str | None:
     """Return the account, else the lead; one that looks like an e-mail address is hashed (Google forbids those)."""
     key = profile.account_id or profile.lead_id
-    if key and looks_personal(key):
+    if key and holds_email(key):
         return sanitize.hash_key(key)
     return key[:USER_ID_CHARACTERS] if key else None
 
@@ -268,7 +269,7 @@ def _is_parameter(name: str, value: Any) -> bool:
         return False
     if isinstance(value, bool | int | float):
         return True
-    return isinstance(value, str) and bool(value.strip()) and not looks_personal(value)
+    return isinstance(value, str) and safe_text({"": value}, "", PARAMETER_CHARACTERS) is not None
 
 
 def _cut(value: Any) -> Any:

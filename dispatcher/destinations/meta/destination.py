@@ -23,7 +23,6 @@ from dispatcher.destinations.sanitize import (
     hash_digest,
     hash_key,
     hashed_traits,
-    looks_personal,
     number,
     safe_text,
     text,
@@ -31,6 +30,7 @@ from dispatcher.destinations.sanitize import (
 from dispatcher.identity.profile import Profile
 from dispatcher.models import Delivery, Event, Route
 from dispatcher.reasons import NO_CONSENT, NO_ROUTE, Refusal
+from outbox.personal_data import holds_email_anywhere
 
 LIMITS = Limits(
     # An event more than 7 days old fails "the entire request", and Meta processes none of its events (1.8); five minutes
@@ -259,7 +259,7 @@ def _list_of(*kinds: type) -> Callable[[Mapping[str, Any], str], list[Any] | Non
     def read(details: Mapping[str, Any], name: str) -> list[Any] | None:
         value = details[name]
         if isinstance(value, list) and value and all(isinstance(item, kinds) for item in value):
-            return None if looks_personal(str(value)) else value
+            return None if holds_email_anywhere(value) else value
         return None
 
     return read

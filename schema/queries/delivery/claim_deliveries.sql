@@ -1,28 +1,31 @@
--- Claims up to :limit due deliveries of one destination: moves them from the queue into one lease row, in one statement, so
--- that a row is never in neither place. :since is the low watermark. Returns no row, or one for every 100 deliveries: the
--- lease, and the deliveries with their events as one JSON text of arrays (dispatcher.models.Delivery). That is decoded
--- several times faster than as many rows of as many columns; a single text of megabytes would be copied repeatedly as it
--- grows. Relies on delivery_pkey (destination, due_at, …). The bounds are row comparisons, so that it is one walk along the
--- index: for three plain conditions on a queue that has just filled, the planner expects two rows, and sorts them all.
+-- Claims up to :limit due deliveries of one destination that have :losses (0: ordinary ones): moves them from the queue into
+-- one lease row, in one statement, so that a row is never in neither place. :since is the low watermark. Returns no row, or
+-- one for every 100 deliveries: the lease, and the deliveries with their events as one JSON text of arrays
+-- (dispatcher.models.Delivery). That is decoded several times faster than as many rows of as many columns; a single text of
+-- megabytes would be copied repeatedly as it grows. Relies on delivery_pkey (destination, due_at, …), for suspects on
+-- delivery_suspect. The bounds are row comparisons, so that it is one walk along the index: for three plain conditions on a
+-- queue that has just filled, the planner expects two rows, and sorts them all; for the same reason ordinary rows are those
+-- with losses <= 0.
 WITH due AS (
     DELETE FROM outbox.delivery
     WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM outbox.delivery
         WHERE (destination, due_at) >= (%(destination)s, %(since)s)
           AND (destination, due_at) <= (%(destination)s, outbox.clock())
+          AND CASE WHEN %(losses)s > 0 THEN losses = %(losses)s ELSE losses <= 0 END
         ORDER BY destination, due_at, event_id, revision
         LIMIT %(limit)s
         FOR UPDATE SKIP LOCKED))
     RETURNING event_id, revision, tries, first_unknown_at, due_at
 ), leased AS (
-    INSERT INTO outbox.lease (destination, holder, expires_at, event_ids, revisions, tries, first_unknown_ats)
-    SELECT %(destination)s, %(holder)s, outbox.clock() + %(lease)s,
+    INSERT INTO outbox.lease (destination, losses, holder, expires_at, event_ids, revisions, tries, first_unknown_ats)
+    SELECT %(destination)s, %(losses)s, %(holder)s, outbox.clock() + %(lease)s,
            array_agg(event_id), array_agg(revision), array_agg(tries), array_agg(first_unknown_at)
     FROM due
     HAVING count(*) > 0
     RETURNING id, claimed_at, event_ids, revisions, tries, first_unknown_ats
 )
-SELECT leased.id, leased.claimed_at, (SELECT max(due_at) FROM due), held.deliveries
+SELECT leased.id, leased.claimed_at, (SELECT max(due_at) FROM due), cardinality(leased.event_ids), held.deliveries
 FROM leased
 CROSS JOIN LATERAL generate_series(1, cardinality(leased.event_ids), 100) AS first
 CROSS JOIN LATERAL (

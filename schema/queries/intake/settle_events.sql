@@ -4,7 +4,7 @@
 -- Relies on lease_pkey, event_pkey, raw_pkey, fragment_pkey.
 --
 -- JSON arrays: :sealed of event_id, sealed, notes; :pending of destination, due_at, event_ids; :skipped of destination, reason,
--- event_ids; :fragments of account_id, handl_id, lead_id, groups, event_ids; :sign_ins of kind, key, at, event_id, account_id.
+-- event_ids; :failed: event ids that end as failed everywhere; :fragments of account_id, handl_id, lead_id, groups, event_ids; :sign_ins of kind, key, at, event_id, account_id.
 WITH held AS MATERIALIZED (
     DELETE FROM outbox.lease WHERE id = %(lease)s AND holder = %(holder)s RETURNING event_ids
 ), sealed AS (
@@ -25,6 +25,10 @@ WITH held AS MATERIALIZED (
     SELECT skipped.event_id, given.destination, 0, 0, 'skipped', given.reason
     FROM held, jsonb_to_recordset(%(skipped)s) AS given (destination smallint, reason text, event_ids bigint[]),
          unnest(given.event_ids) AS skipped (event_id)
+), failed AS (
+    INSERT INTO outbox.receipt (event_id, destination, revision, tries, outcome, reason)
+    SELECT failed.event_id, destination.id, 0, 0, 'failed', 'cannot be processed'
+    FROM held, unnest(%(failed)s::bigint[]) AS failed (event_id), outbox.destination
 ), given AS MATERIALIZED (
     SELECT given.*
     FROM held, jsonb_to_recordset(%(fragments)s)

@@ -7,7 +7,7 @@ WITH queued AS (
 ), unclaimed AS (
     DELETE FROM outbox.intake WHERE event_id = ANY (%(ids)s::bigint[]) RETURNING event_id
 ), held AS MATERIALIZED (
-    SELECT lease.id, lease.destination, held.*, held.event_id = ANY (%(ids)s::bigint[]) AS is_erased
+    SELECT lease.id, lease.destination, lease.losses, held.*, held.event_id = ANY (%(ids)s::bigint[]) AS is_erased
     FROM outbox.lease,
          unnest(event_ids, revisions, tries, first_unknown_ats) AS held (event_id, revision, tries, first_unknown_at)
     WHERE event_ids && %(ids)s::bigint[]
@@ -23,7 +23,7 @@ WITH queued AS (
 ), dissolved AS (
     DELETE FROM outbox.lease WHERE id IN (SELECT id FROM held) AND id NOT IN (SELECT id FROM kept)
 ), returned AS (
-    INSERT INTO outbox.intake (event_id, tries) SELECT event_id, tries FROM held WHERE destination IS NULL AND NOT is_erased
+    INSERT INTO outbox.intake (event_id, losses) SELECT event_id, losses FROM held WHERE destination IS NULL AND NOT is_erased
 ), pending AS (
     SELECT event_id, destination, revision, tries FROM queued
     UNION ALL

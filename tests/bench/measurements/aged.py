@@ -33,8 +33,6 @@ def _settled(world: World) -> Iterator[Mapping[str, Side]]:
 
 @contextmanager
 def _pending(world: World) -> Iterator[Mapping[str, Side]]:
-    import psutil  # needs the extra `bench`, while the list of measurements does not
-
     more = -(-world.plan.pending // world.plan.events)
     copies = [f"copy{number}" for number in range(more)]
     name = world.template(
@@ -48,7 +46,7 @@ def _pending(world: World) -> Iterator[Mapping[str, Side]]:
         resident: list[float] = []
 
         def look(process: int) -> None:
-            resident.append(psutil.Process(process).memory_info().rss / 2**20)
+            resident.append(sum(one.memory_info().rss for one in processes.family(process)) / 2**20)
 
         rate = processes.drain(world, url, "meta", world.plan.events, look=look)
         third = max(1, len(resident) // 3)

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 import psycopg
 
-from dispatcher.cli.dispatch import COLLECTED_EVERY
 from dispatcher.database.connections import Database
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.models import Event
+from dispatcher.worker import COLLECTED_EVERY
 from tests.bench import fill, processes
 from tests.bench.measure import Goal, Measurement, Side
 from tests.bench.world import World

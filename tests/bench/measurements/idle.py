@@ -23,7 +23,7 @@ STATEMENTS = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE dat
 
 
 def idle(world: World) -> dict[str, float]:
-    """Return percent of a core, for the daemon and for its PostgreSQL backends, and statements per second."""
+    """Return percent of a core, for the dispatcher (supervisor and worker) and its PostgreSQL backends, and statements per second."""
     import psutil  # needs the extra `bench`, while the list of measurements does not
 
     with world.database(world.migrated) as url:
@@ -42,12 +42,12 @@ def idle(world: World) -> dict[str, float]:
             with processes.dispatching(world, url) as dispatcher:
                 processes.wait_until_ready(dispatcher)
                 time.sleep(SETTLE_IN_SECONDS)
-                daemon = psutil.Process(dispatcher.process.pid)
+                daemon = processes.family(dispatcher.process.pid)
                 served = [psutil.Process(pid) for pid in ask(BACKENDS)]
-                before = _seconds([daemon]), _seconds(served), ask(STATEMENTS)[0]
+                before = _seconds(daemon), _seconds(served), ask(STATEMENTS)[0]
                 began = time.monotonic()
                 time.sleep(world.plan.idle)
-                after = _seconds([daemon]), _seconds(served), ask(STATEMENTS)[0]
+                after = _seconds(daemon), _seconds(served), ask(STATEMENTS)[0]
                 passed = time.monotonic() - began
             connection.execute("ALTER SYSTEM RESET autovacuum")
             connection.execute("SELECT pg_reload_conf()")
@@ -70,7 +70,7 @@ def _sides(world: World) -> Iterator[Mapping[str, Side]]:
 
 IDLE = Measurement(
     "idle",
-    "a dispatcher with nothing pending: percent of a core (its own; PostgreSQL's for it), statements per second",
+    "a dispatcher with nothing pending: percent of a core (supervisor and worker; PostgreSQL's for it), statements per second",
     "",
     _sides,
     (

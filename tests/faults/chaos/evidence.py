@@ -40,6 +40,11 @@ LEFT = "SELECT count(*) FROM outbox.{}"
 SECRETS = re.compile(f"{META_TOKEN}|{GA4_SECRET}|@example\\.com|35799123456")
 
 
+WORKER_DIED = "a worker died and is replaced"
+INTENDED = {"destination changed state", WORKER_DIED}
+"""Errors that a disruption causes."""
+
+
 @dataclass
 class Incident:
     """A disruption that happened: when it began and ended, and when the victim's deliveries were back in the queues."""
@@ -92,8 +97,8 @@ class LogFindings:
                 self.wrong.append(f"{log}: {line}")
                 continue
             self.lines[entry["event"]] += 1
-            # A halted destination is an intended fault, and an operator must be informed of it.
-            if entry["level"] not in {"info", "warning"} and entry["event"] != "destination changed state":
+            # A halted destination and a killed worker are intended faults, and an operator must be informed of them.
+            if entry["level"] not in {"info", "warning"} and entry["event"] not in INTENDED:
                 self.wrong.append(f"{log}: {line}")
             if entry["event"].startswith("leases expired"):
                 self.reclaimed += entry["deliveries"]

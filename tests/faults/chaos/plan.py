@@ -14,12 +14,12 @@ LEASE_SECONDS = 5
 REJECTED_OF = 97
 """Meta refuses an event if the checksum of its id is divisible by this."""
 
-EVERY = {"kill": 4.0, "terminate": 10.0, "cut": 6.0, "restart": 18.0, "crash": 24.0, "fault_set": 2.9}
+EVERY = {"kill": 4.0, "terminate": 10.0, "cut": 6.0, "restart": 18.0, "crash": 24.0, "fault_set": 2.9, "worker": 5.0}
 """Seconds between two disruptions of a kind.
 
-kill: SIGKILL to a dispatcher. terminate: SIGTERM to one. cut: pg_terminate_backend for all of the dispatchers' connections.
-restart: PostgreSQL is stopped fast and started. crash: it is stopped immediately, and recovers. fault_set: other faults at
-the destinations.
+kill: SIGKILL to a dispatcher with its workers. worker: SIGKILL to a worker only. terminate: SIGTERM to one. cut:
+pg_terminate_backend for all of the dispatchers' connections. restart: PostgreSQL is stopped fast and started. crash: it is
+stopped immediately, and recovers. fault_set: other faults at the destinations.
 """
 
 # The rates of faults per request. A request to Meta has up to a thousand events, one to GA4 hardly more than one.

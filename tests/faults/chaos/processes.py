@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from dispatcher.database import embedded_postgres
 from tests.faults.chaos.plan import GA4_SECRET, LEASE_SECONDS, META_TOKEN, Plan
 from tests.support.paths import ROOT
 from tests.support.ports import settled_port
+from tests.support.processes import children
 
 OUTBOX = Path(sys.executable).with_name("outbox")
 
@@ -86,7 +87,11 @@ class Dispatcher:
         """Start a dispatcher that logs to a file."""
         with log.open("w") as file:
             process = await asyncio.create_subprocess_exec(
-                OUTBOX, "dispatch", "--port", "0", cwd=log.parent, env=environment, stderr=file
+                *(OUTBOX, "dispatch", "--port", "0"),
+                cwd=log.parent,
+                env=environment,
+                stderr=file,
+                start_new_session=True,
             )
         return cls(process, log)
 
@@ -94,16 +99,27 @@ class Dispatcher:
     def health(self) -> str | None:
         """The address of its health endpoints; None until it has started to work."""
         for line in self.log.read_text().splitlines():
-            if "health is served" in line:
+            if "metrics are served" in line:
                 return str(json.loads(line)["address"])
         return None
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal if the process is still running."""
+        """Send a signal if the process is still running; SIGKILL to its workers too."""
         if self.process.returncode is None:
             self.signals.append(number)
             self.signalled_at = time.time()
-            self.process.send_signal(number)
+            if number == signal.SIGKILL:
+                os.killpg(self.process.pid, number)
+            else:
+                self.process.send_signal(number)
+
+    def kill_worker(self) -> bool:
+        """Kill one of its workers; False if none is there."""
+        with suppress(ProcessLookupError):
+            for worker in children(self.process.pid):
+                os.kill(worker, signal.SIGKILL)
+                return True
+        return False
 
     async def wait(self) -> None:
         """Wait for the process to end."""

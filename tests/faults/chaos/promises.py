@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.faults.chaos.crm import SILENT
-from tests.faults.chaos.evidence import Evidence, Place
+from tests.faults.chaos.evidence import WORKER_DIED, Evidence, Place
 from tests.faults.chaos.plan import is_rejected
 
 DESTINATIONS = ("meta", "ga4")
@@ -36,6 +36,7 @@ def check(seen: Evidence) -> list[Promise]:
         Promise("a lost response leaves an uncertain attempt", list(_lost_silently(seen))),
         Promise("no delivery is settled twice, and no try is missing", list(_settled_twice(seen))),
         Promise("a dispatcher ends in time after SIGTERM, and never otherwise", list(_wrong_ends(seen))),
+        Promise("no worker dies except by a disruption", list(_wrong_deaths(seen))),
         Promise("no dispatcher runs without claiming work", seen.unresponsive),
         Promise("nothing but the disruptions fails", [*seen.logs.wrong, *map(str, seen.server_errors.items())]),
         Promise("no log contains a secret or personal data", seen.logs.leaks),
@@ -138,6 +139,12 @@ def _settled_twice(seen: Evidence) -> Iterator[str]:
             tries = len(tried) + (receipt.status is not None)
             if tried != list(range(1, len(tried) + 1)) or receipt.tries != tries:
                 yield f"{place}: attempts {tried}, {receipt}"
+
+
+def _wrong_deaths(seen: Evidence) -> Iterator[str]:
+    died, killed = seen.logs.lines[WORKER_DIED], sum(one.kind == "worker" for one in seen.incidents)
+    if died > killed:
+        yield f"{died} workers died, {killed} were killed"
 
 
 def _wrong_ends(seen: Evidence) -> Iterator[str]:

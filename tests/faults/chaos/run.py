@@ -35,7 +35,7 @@ SELECT (SELECT count(*) FROM outbox.intake) + (SELECT count(*) FROM outbox.lease
 FROM (SELECT due_at FROM outbox.delivery UNION ALL SELECT due_at FROM outbox.merge) AS pending
 """
 """The number in progress, the number queued, and the seconds until the first of these is due."""
-HELD = "SELECT count(*) FROM outbox.lease WHERE holder LIKE %s"
+HELD = "SELECT count(*) FROM outbox.lease WHERE holder = ANY (%s)"
 CUT = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'outbox-dispatch%'
 """
@@ -125,8 +125,8 @@ class Run:
     async def apply(self, disruption: Disruption) -> None:
         """Cause one disruption."""
         match disruption.kind:
-            case "kill":
-                await self.kill()
+            case "kill" | "worker":
+                await self.kill(disruption.kind)
             case "terminate":
                 if at_work := self.fleet.at_work:
                     self.incidents.append(Incident("terminate", time.time()))
@@ -140,21 +140,25 @@ class Run:
                 assert disruption.fault_set
                 await self.sandbox.follow(disruption.fault_set)
 
-    async def kill(self) -> None:
-        """Kill a working dispatcher, preferably one with a lease; measure when its deliveries are back in the queues."""
-        holders = ""
+    async def kill(self, kind: str) -> None:
+        """Kill a working dispatcher or its worker, preferably one with a lease; measure when its deliveries are back."""
+        holders: list[str] = []
         if not self.restarting.locked():
-            holders = " ".join(holder for (holder,) in await self.ask("SELECT DISTINCT holder FROM outbox.lease"))
+            holders = [holder for (holder,) in await self.ask("SELECT DISTINCT holder FROM outbox.lease")]
         at_work = self.fleet.at_work
         if not at_work:  # on a slow machine all may still be starting
             return
-        busy = [one for one in at_work if f":{one.process.pid}:" in holders]
+        busy = [one for one in at_work if any(f":{one.process.pid}:" in holder for holder in holders)]
         victim = self.rng.choice(busy or at_work)
-        incident = Incident("kill", time.time())
+        incident = Incident(kind, time.time())
+        if kind == "kill":
+            victim.send(signal.SIGKILL)
+        elif not victim.kill_worker():
+            return
         self.incidents.append(incident)
-        victim.send(signal.SIGKILL)
-        mark = f"%:{victim.process.pid}:%"
-        while (await self.ask(HELD, (mark,)))[0][0]:
+        # The worker that replaces another has another name, with its supervisor's process id as well.
+        held = [holder for holder in holders if f":{victim.process.pid}:" in holder]
+        while (await self.ask(HELD, (held,)))[0][0]:
             incident.held = True
             incident.back_at = time.time()
             await asyncio.sleep(LOOK_SECONDS)
@@ -194,7 +198,7 @@ class Run:
                     ready = await answer.json()
                 running = {name: state for name, state in ready["destinations"].items() if state["state"] == "running"}
                 awake |= {name for name, state in running.items() if is_awake(state)}
-                if ready["database"]["reachable"] and running.keys() <= awake:
+                if ready["destinations"] and ready["database"]["reachable"] and running.keys() <= awake:
                     return None
                 await asyncio.sleep(LOOK_SECONDS)
         return f"{one.log.name}: {ready}"

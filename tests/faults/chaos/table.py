@@ -24,7 +24,8 @@ FAULTS = {
     "reject": "refused for good",
 }
 DISRUPTIONS = {
-    "kill": "dispatcher killed (SIGKILL)",
+    "kill": "dispatcher killed with its workers (SIGKILL)",
+    "worker": "worker of a dispatcher killed (SIGKILL)",
     "terminate": "dispatcher stopped (SIGTERM)",
     "cut": "all connections of the dispatchers terminated",
     "restart": "PostgreSQL restarted",
@@ -41,7 +42,7 @@ def _summary(seen: Evidence) -> str:
     counts = Counter(receipt.outcome for receipts in seen.receipts.values() for receipt in receipts)
     doubtful = {name: sum(uncertain(seen, (e, name)) > 0 for e in seen.kept) for name in ("meta", "ga4")}
     doubles, dropped = ga4_doubles(seen)
-    reclaimed = Counter(a.reason == "lease expired" for found in seen.attempts.values() for a in found)[True]
+    reasons = Counter(attempt.reason for found in seen.attempts.values() for attempt in found)
     rows = [
         ("events recorded, by two writers, in SQL and in Python", len(seen.kept)),
         ("recorded in transactions that were rolled back", len(seen.rolled_back)),
@@ -52,7 +53,8 @@ def _summary(seen: Evidence) -> str:
         ),
         ("requests to Meta / GA4", f"{seen.requests['meta']} / {seen.requests['ga4']}"),
         ("seconds of chaos / from its end until all was delivered", "{chaos:.0f} / {drain:.0f}".format(**seen.seconds)),
-        ("deliveries reclaimed from expired leases", reclaimed),
+        ("deliveries reclaimed from expired leases", reasons["lease expired"]),
+        ("deliveries returned from lost workers while they were sent", reasons["worker lost"]),
         ("settlements after the lease was lost, which changed nothing", seen.logs.fenced_off),
         ("events with an uncertain attempt at Meta / GA4", f"{doubtful['meta']} / {doubtful['ga4']}"),
         ("re-sends to Meta after a merge", sum(seen.revisions[event, "meta"] for event in seen.kept)),

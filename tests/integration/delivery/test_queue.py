@@ -65,7 +65,7 @@ def expire(connection):
 
 
 async def reclaim(database):
-    return (await database.run("reclaim_leases"))[0][0]
+    return (await database.run("reclaim_leases", {"most": 4}))[0][0]
 
 
 async def test_nothing_due_is_no_lease(queue, enqueue, connection):
@@ -136,7 +136,7 @@ async def test_a_process_that_lost_its_lease_cannot_settle(queue, other, enqueue
     lease = await queue.claim(2)
     expire(connection)
     assert await reclaim(database) == 2
-    taken = await other.claim(2)
+    taken = await other.claim(2, losses=1)
     assert await queue.settle(lease, delivered(lease)) == 0
     assert await queue.extend(lease) is False
     assert counts(connection)["receipts"] == 0
@@ -155,7 +155,7 @@ async def test_an_expired_lease_counts_as_an_unknown_outcome_at_its_claim(queue,
     lease = await queue.claim(1)
     expire(connection)
     await reclaim(database)
-    again = (await queue.claim(1)).deliveries[0]
+    again = (await queue.claim(1, losses=1)).deliveries[0]
     assert (again.tries, again.first_unknown_at) == (1, lease.claimed_at)
     assert connection.execute("SELECT outcome, reason FROM outbox.attempt").fetchall() == [
         ("uncertain", "lease expired")
@@ -172,11 +172,11 @@ async def test_a_lease_that_was_extended_does_not_expire(queue, enqueue, connect
 
 async def test_an_expired_intake_lease_is_pending_again_as_a_whole(connection, database):
     connection.execute("INSERT INTO outbox.event (name) SELECT 'lead_submitted' FROM generate_series(1, 3)")
-    parameters = {"holder": "gone", "lease": timedelta(seconds=0), "limit": 10, "since": 0}
-    assert len(json.loads((await database.run("claim_events", parameters))[0][3])) == 3
+    parameters = {"holder": "gone", "lease": timedelta(seconds=0), "limit": 10, "since": 0, "losses": 0}
+    assert len(json.loads((await database.run("claim_events", parameters))[0][4])) == 3
     expire(connection)
     assert await reclaim(database) == 3
-    assert connection.execute("SELECT array_agg(tries) FROM outbox.intake").fetchone() == ([1, 1, 1],)
+    assert connection.execute("SELECT array_agg(losses) FROM outbox.intake").fetchone() == ([1, 1, 1],)
 
 
 async def test_concurrent_claims_share_the_work_and_take_nothing_twice(database, enqueue, connection):

@@ -104,7 +104,7 @@ class Faltering:
                     "UPDATE outbox.lease SET expires_at = outbox.clock() - interval '1 s' WHERE id = %s",
                     (params["lease"],),
                 )
-            await self.database.run("reclaim_leases")
+            await self.database.run("reclaim_leases", {"most": 4})
         return await self.database.run(query, params)
 
 

@@ -24,7 +24,7 @@ from tests.support import processes
 from tests.support.waiting import until
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
-CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10}
+CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10, "losses": 0}
 PROJECTIONS = {
     "fragment": "SELECT account_id, handl_id, lead_id, groups FROM outbox.fragment ORDER BY 1, 2, 3",
     "fragment_event": """
@@ -116,7 +116,7 @@ async def test_a_leased_delivery_becomes_an_unknown_outcome_and_its_holder_is_fe
     record_many(spine, 3)
     await spine.drain()
     rows = await database.run("claim_deliveries", CLAIM | {"destination": 1, "since": BEGINNING, "limit": 2})
-    lease, claimed_at, _, claimed = rows[0]
+    lease, claimed_at, _, _, claimed = rows[0]
     assert (await rebuild(database)).taken == 2
     assert spine.attempts("meta") == [("uncertain", "lease taken by rebuild")] * 2
     settled = [
@@ -303,7 +303,7 @@ async def test_a_statement_that_waited_for_the_lock_sees_what_was_done_meanwhile
         "claim_deliveries": CLAIM | {"destination": 1, "since": BEGINNING},
         "claim_events": CLAIM | {"since": 0},
         "settle_deliveries": {"lease": lease, "holder": "one", "settlements": Jsonb(settled)},
-        "reclaim_leases": {},
+        "reclaim_leases": {"most": 4},
     }
     with psycopg.connect(database_url) as other:
         other.execute(load("exclude_dispatchers"))
@@ -315,7 +315,7 @@ async def test_a_statement_that_waited_for_the_lock_sees_what_was_done_meanwhile
         await until(lambda: spine.connection.execute(waiting).fetchone() == (len(params),))
         other.commit()
     results = {name: await task for name, task in tasks.items()}
-    claimed = {name: json.loads(results[name][0][3]) for name in ("claim_deliveries", "claim_events")}
+    claimed = {name: json.loads(results[name][0][4]) for name in ("claim_deliveries", "claim_events")}
     assert [(event[0], event[6]) for event, *_ in claimed["claim_deliveries"]] == [(2, "erased")]
     assert [arrival[5] for arrival in claimed["claim_events"]] == ["erased"]
     assert results["settle_deliveries"] == results["reclaim_leases"] == [(0,)]

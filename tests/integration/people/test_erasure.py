@@ -165,8 +165,8 @@ async def test_pending_deliveries_end_as_erased_wherever_they_wait(spine, erase_
     await spine.drain()
     for event_id, lead in (("taken", "L1"), ("beside", "L2")):
         spine.record(name="lead_submitted", event_id=event_id, lead_id=lead, person={"email": "a@b.co"})
-    claim = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10}
-    assert len(json.loads((await database.run("claim_events", claim | {"since": 0}))[0][3])) == 2
+    claim = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10, "losses": 0}
+    assert len(json.loads((await database.run("claim_events", claim | {"since": 0}))[0][4])) == 2
     queue = PostgresQueue(database, 2, "one", timedelta(seconds=60))
     lease = await queue.claim(10)
     assert len(lease.deliveries) == 2
@@ -193,15 +193,14 @@ async def test_pending_deliveries_end_as_erased_wherever_they_wait(spine, erase_
 
 async def test_an_intake_in_progress_does_not_bring_erased_data_back(spine, erase_person, database):
     spine.record(name="lead_submitted", event_id="e", lead_id="L1", person={"email": "a@b.co"})
-    lease, *_ = (
-        await database.run("claim_events", {"holder": "one", "lease": timedelta(seconds=60), "limit": 10, "since": 0})
-    )[0]
+    claim = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10, "since": 0, "losses": 0}
+    lease, *_ = (await database.run("claim_events", claim))[0]
     assert await erase_person(email="A@b.co") == 1
     json_ = psycopg.types.json.Jsonb
     settled = await database.run(
         "settle_events",
         {
-            "lease": lease, "holder": "one", "pending": json_([]), "skipped": json_([]),
+            "lease": lease, "holder": "one", "pending": json_([]), "skipped": json_([]), "failed": [],
             "sealed": json_([{"event_id": 1, "sealed": {"meta": {"em": ["x"]}}, "notes": []}]),
             "fragments": json_(
                 [{"account_id": "", "handl_id": "", "lead_id": "L1", "groups": [[1, 1, "seen"]], "event_ids": [1]}]

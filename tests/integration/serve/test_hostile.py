@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from time import process_time
 
 import pytest
 import structlog
@@ -83,6 +84,25 @@ async def test_a_body_is_accepted_up_to_64_kb(site, log):
     assert (await site.post("plain", data=fits, headers=headers))[0] == 204
     assert (await site.post("plain", data=fits + b"x", headers=headers))[0] == 413
     assert len(log.events()) == 1
+
+
+@pytest.mark.parametrize("path", ["/forms/plain", "/sign-in", "/stripe/webhook", "/none"])
+@pytest.mark.parametrize("header", ["Content-Type", "Origin"])
+async def test_a_header_that_is_absurdly_long_is_refused_before_it_is_parsed(site, path, header):
+    """aiohttp parses 10 kB of this `Content-Type` for ten seconds."""
+    async with site.http.post(path, data=b"a=1", headers={header: ';"' * 5_000}) as answer:
+        assert answer.status == 431
+        assert await answer.json() == {"error": f"the header {header} is longer than 256 bytes"}
+
+
+@pytest.mark.parametrize("email", ["a@" + "." * 60_000 + "@", "." * 60_000 + "@", "a@" * 16_000, "a" * 60_000])
+async def test_a_required_address_of_64_kb_is_refused_at_once(site, email):
+    """The first stopped the whole server for a minute."""
+    began = process_time()
+    sent = {"work-mail": email, "who": "Ada"}
+    status, _, answer = await site.post("strict", data=sent)
+    assert (status, answer["fields"]) == (422, {"work-mail": "not an e-mail address"})
+    assert process_time() - began < 2
 
 
 async def test_ten_megabytes_are_not_read(site, log):

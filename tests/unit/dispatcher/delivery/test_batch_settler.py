@@ -7,6 +7,7 @@ import gc
 import weakref
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from dispatcher.delivery import batch_settler as module
@@ -96,3 +97,84 @@ async def test_closing_waits_for_the_settlement_in_progress():
     queue.may_reply.set()
     await closing
     assert queue.settled == [0]
+
+
+class Picky:
+    """A queue whose database does not take some settlements, as they are or at all."""
+
+    def __init__(self, error, hated=(), *, takes_bare=True):
+        self.error = error
+        self.hated = hated
+        self.takes_bare = takes_bare
+        self.calls = []
+        self.settled = []
+
+    async def settle(self, _, settlements):
+        self.calls.append(len(settlements))
+        for settlement in settlements:
+            is_bare = settlement.reason == module.UNWRITABLE and not (settlement.trace or settlement.sent)
+            if settlement.event_id in self.hated and not (is_bare and self.takes_bare):
+                raise self.error
+        self.settled.extend(settlements)
+        return len(settlements)
+
+    async def extend(self, _):
+        return True
+
+
+async def settle(queue, count):
+    lease = Lease(1, NOW, [delivery(id=number) for number in range(count)])
+    settling = BatchSettler(queue, lease, timedelta(seconds=60), clock())
+    told = [
+        Settlement(number, 0, "delivered", "words", status=200, code=3, trace="t", account_id="A", sent="em:1")
+        for number in range(count)
+    ]
+    settling.add(*told)
+    try:
+        await settling.close()
+    finally:
+        queue.settled.sort(key=lambda settlement: settlement.event_id)
+    return settling, told
+
+
+async def test_a_settlement_that_the_database_does_not_take_is_settled_bare_and_alone():
+    queue = Picky(psycopg.errors.InvalidTextRepresentation(), {77})
+    settling, told = await settle(queue, 200)
+    bare = Settlement(77, 0, "delivered", module.UNWRITABLE, status=200, code=3)
+    assert queue.settled == [*told[:77], bare, *told[78:]]
+    assert len(queue.calls) <= 20
+    assert not settling.is_lost
+    assert settling._open == 0
+
+
+async def test_several_that_the_database_does_not_take_harm_nobody_else():
+    queue = Picky(psycopg.errors.DataError(), {0, 1, 199})
+    _, told = await settle(queue, 200)
+    assert [settlement.event_id for settlement in queue.settled] == list(range(200))
+    assert queue.settled[2:199] == told[2:199]
+
+
+@pytest.mark.parametrize("error", [psycopg.errors.UndefinedColumn(), psycopg.errors.InsufficientPrivilege()])
+async def test_what_no_event_can_be_blamed_for_is_not_tried_in_halves(error):
+    queue = Picky(error, {0})
+    with pytest.raises(type(error)):
+        await settle(queue, 200)
+    assert queue.calls == [200]
+    assert queue.settled == []
+
+
+async def test_one_that_the_database_takes_in_no_form_is_not_tried_for_ever():
+    queue = Picky(psycopg.errors.DataError(), {1}, takes_bare=False)
+    with pytest.raises(psycopg.errors.DataError):
+        await settle(queue, 4)
+    assert queue.calls == [4, 2, 1, 1, 1, 2]
+    assert [settlement.event_id for settlement in queue.settled] == [0, 2, 3]  # nobody else comes back for it
+
+
+async def test_what_was_abandoned_settles_nothing_more():
+    queue = Queue()
+    settling = BatchSettler(queue, LEASE, timedelta(seconds=60), clock())
+    settling.add(delivered(0))
+    await settling.abandon()
+    assert queue.settled == []
+    assert not settling.may_send

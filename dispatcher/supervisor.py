@@ -1,0 +1,258 @@
+"""`outbox dispatch`: one supervisor and its workers.
+
+    supervisor   starts workers, replaces one that dies or hangs, gives its leases back; serves the port for all of them
+    worker       a `dispatcher.daemon`, in a process of its own (`dispatcher.worker`)
+
+A worker says on its standard output, once a second, how it stands (`Report`); that is its heartbeat too. One whose event loop
+is silent for `HANG_SECONDS` is killed. What a dead worker held is read from `dispatcher.in_flight`: what it had not begun
+to send comes back unmarked, and the batch that its code was working on comes back in smaller parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import msgspec
+import structlog
+from psycopg.types.json import Jsonb
+
+from dispatcher.config import Config
+from dispatcher.config.settings import Settings
+from dispatcher.daemon import new_holder
+from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
+from dispatcher.in_flight import InFlight
+from dispatcher.reports import Report
+from dispatcher.telemetry.aggregation import Sample, lasting
+
+log = structlog.get_logger()
+
+HANG_SECONDS = 10.0
+"""How long a worker's loop may be silent before the worker is replaced."""
+START_SECONDS = 60.0
+"""The same until its first report: it imports, connects, and waits for a database that is away."""
+CHECK_SECONDS = 0.5
+RESTART_SECONDS = 2.0
+"""The longest pause before a worker is started again; the first replacement comes at once."""
+SETTLED_SECONDS = 30.0
+"""A worker that ran so long did not die at its start."""
+STOP_SECONDS = 23.0
+"""How long workers may take to stop; less than the 25 s promised."""
+RELEASES = (0.0, 1.0, 5.0)
+"""When a dead worker's leases are given back: its last claim may be committed after its death."""
+
+_BOOT = """
+import sys
+sys.path.append({root!r})
+from dispatcher.worker import main
+sys.exit(main())
+"""
+
+
+_report = msgspec.json.Decoder(Report).decode
+
+
+class Worker:
+    """One worker process, from its start to its end."""
+
+    def __init__(self, database_url: str, arguments: Sequence[str]) -> None:
+        self._database_url = database_url
+        self._arguments = arguments
+        self.holder = new_holder()
+        self.report: Report | None = None
+        self.samples: list[Sample] = []
+        self.started_at = monotonic()
+        self._quiet = 0.0
+        self._signalled: int | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._in_flight: InFlight | None = None
+
+    async def run(self) -> int:
+        """Run the process to its end; return its exit code."""
+        self._in_flight, memory = InFlight.create()
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        environment["OUTBOX_DATABASE_URL"] = self._database_url
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-c", _BOOT.format(root=str(Path(__file__).parents[1]))),
+                *("--holder", self.holder, "--in-flight", str(memory), *self._arguments),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                limit=16 * 1024 * 1024,
+                pass_fds=(memory,),
+                env=environment,
+            )
+        finally:
+            os.close(memory)
+        if self._signalled is not None:
+            self.signal(self._signalled)
+        assert self._process.stdout
+        async for line in self._process.stdout:
+            self.report = _report(line)
+            self.samples = self.report.samples or self.samples
+            self._quiet = 0.0
+        return await self._process.wait()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process was started and has not ended."""
+        return self._process is not None and self._process.returncode is None
+
+    def signal(self, number: int) -> None:
+        """Send the process a signal, if it still runs; one that is just being started gets it when it is."""
+        self._signalled = number
+        if self.is_running and self._process:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    def check(self, seconds: float) -> None:
+        """Count `seconds` of silence; kill a process that hangs. A supervisor that was frozen itself counts nothing more."""
+        self._quiet += seconds
+        if self.is_running and self._quiet > (HANG_SECONDS if self.report else START_SECONDS):
+            log.error("a worker hangs and is replaced", worker=self.holder, seconds=round(self._quiet))
+            self.signal(signal.SIGKILL)
+
+    async def release(self, database: Database) -> None:
+        """Give back what the dead process held; return when nothing of it can turn up any more."""
+        assert self._in_flight
+        held = self._in_flight.read()
+        self._in_flight.close()
+        params = {"holder": self.holder, "lease": None, "leases": Jsonb(held)}
+        for seconds in RELEASES:
+            await asyncio.sleep(seconds)
+            ((count,),) = await database.run("release_leases", params)
+            if count:
+                log.warning(
+                    "the leases of a dead worker were given back",
+                    worker=self.holder,
+                    rows=count,
+                    begun=sum(len(lease.begun) for lease in held),
+                )
+        with contextlib.suppress(*DATABASE_UNAVAILABLE):
+            await database.run_once("remove_dispatcher", {"holder": self.holder})
+
+
+class Supervisor:
+    """Runs `count` workers until `stop`; `arguments` are theirs. `is_drain`: each ends by itself when nothing is due."""
+
+    def __init__(
+        self,
+        database: Database,
+        database_url: str,
+        settings: Settings,
+        config: Config,
+        *,
+        count: int,
+        arguments: Sequence[str],
+        is_drain: bool,
+    ) -> None:
+        self.database = database
+        self.database_url = database_url
+        self.settings = settings
+        self.config = config
+        self.fresh_seconds = float(settings.lease_seconds)
+        self._count = count
+        self._arguments = arguments
+        self._is_drain = is_drain
+        self._stopping = asyncio.Event()
+        self._releases: set[asyncio.Task[None]] = set()
+        self.workers: dict[int, Worker] = {}
+        self._ended_samples: list[Sample] = []  # so that no counter goes back
+
+    def reports(self) -> list[Report]:
+        """Return the last report of each worker."""
+        return [worker.report for worker in self.workers.values() if worker.report]
+
+    def samples(self) -> list[list[Sample]]:
+        """Return the metrics of all workers, also of those that ended."""
+        return [self._ended_samples, *(worker.samples for worker in self.workers.values())]
+
+    def stop(self) -> None:
+        """Ask the workers to stop; `run` then returns when they have."""
+        self._stopping.set()
+        for worker in self.workers.values():
+            worker.signal(signal.SIGTERM)
+
+    @property
+    def left(self) -> int:
+        """How much the drain left for a later try."""
+        return max((worker.report.left or 0 for worker in self.workers.values() if worker.report), default=0)
+
+    async def run(self) -> int:
+        """Run the workers; return the largest exit code of those that ended by themselves (0 unless they drain)."""
+        watching = asyncio.create_task(self._watch())
+        slots = [asyncio.create_task(self._run_slot(number)) for number in range(self._count)]
+        ended: asyncio.Future[list[int]] = asyncio.gather(*slots)
+        stopping: asyncio.Future[bool] = asyncio.create_task(self._stopping.wait())
+        try:
+            first: list[asyncio.Future[Any]] = [ended, stopping]
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                await asyncio.wait([ended], timeout=STOP_SECONDS)
+            if not ended.done():
+                for worker in self.workers.values():
+                    log.error("a worker did not stop in time and is killed", worker=worker.holder)
+                    worker.signal(signal.SIGKILL)
+            return max(await ended)
+        finally:
+            stopping.cancel()
+            watching.cancel()
+            for worker in self.workers.values():
+                worker.signal(signal.SIGKILL)
+            if self._releases and self.database.reachable:
+                await asyncio.wait(self._releases, timeout=sum(RELEASES) if self._is_drain else 1.0)
+
+    async def _run_slot(self, number: int) -> int:
+        """Keep one worker running; return its exit code once it ends as it should."""
+        deaths = 0
+        while True:
+            worker = self.workers[number] = Worker(self.database_url, self._arguments)
+            if self._stopping.is_set():
+                return 0
+            code = await worker.run()
+            self._ended_samples, worker.samples = lasting([self._ended_samples, worker.samples]), []
+            if code >= 0 and (self._stopping.is_set() or code in EXIT_CODES):
+                return code
+            if self._stopping.is_set():
+                self._release(worker)
+                return 0
+            log.error("a worker died and is replaced", worker=worker.holder, exit_code=code)
+            release = self._release(worker)
+            deaths = 0 if monotonic() - worker.started_at > SETTLED_SECONDS else deaths + 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), min(RESTART_SECONDS, 0.25 * (deaths - 1)))
+            if self._is_drain:
+                await asyncio.wait([release])
+
+    def _release(self, worker: Worker) -> asyncio.Task[None]:
+        task = asyncio.create_task(worker.release(self.database))
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
+        return task
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            for worker in self.workers.values():
+                worker.check(CHECK_SECONDS)
+
+
+EXIT_CODES = frozenset({0, 3})
+"""Codes with which a worker ends by itself: nothing is pending, something waits for a later try."""
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, database_url: str, config: Config, *, count: int, arguments: Sequence[str], is_drain: bool
+) -> AsyncIterator[Supervisor]:
+    """Yield a supervisor with connections of its own."""
+    async with Database.connect(database_url, connections=4) as database:
+        yield Supervisor(database, database_url, settings, config, count=count, arguments=arguments, is_drain=is_drain)

@@ -1,0 +1,34 @@
+-- Gives leases of :holder back, all or only :lease: those of a worker that died, or one whose batch could not be worked on.
+-- Of what was not begun to be sent nothing is in doubt; the rest is an unknown outcome at the time of its claim. The rows of
+-- a suspect lease have one more loss. Returns the number of rows given back. lease holds a few rows only.
+--
+-- :leases is a JSON array of lease, is_suspect, begun: an array of [event id, revision].
+WITH given AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(leases)s) AS given (lease bigint, is_suspect boolean, begun jsonb)
+), begun AS MATERIALIZED (
+    SELECT given.lease, (pair ->> 0)::bigint AS event_id, (pair ->> 1)::smallint AS revision
+    FROM given, jsonb_array_elements(given.begun) AS pair
+), taken AS MATERIALIZED (
+    DELETE FROM outbox.lease
+    WHERE holder = %(holder)s AND (%(lease)s::bigint IS NULL OR id = %(lease)s)
+    RETURNING *
+), rows AS MATERIALIZED (
+    SELECT taken.destination, taken.claimed_at, taken.losses + coalesce(given.is_suspect, false)::int AS losses, rows.*,
+           begun.event_id IS NOT NULL AS is_begun
+    FROM taken
+    LEFT JOIN given ON given.lease = taken.id
+    CROSS JOIN unnest(event_ids, revisions, tries, first_unknown_ats) AS rows (event_id, revision, tries, first_unknown_at)
+    LEFT JOIN begun ON begun.lease = taken.id AND begun.event_id = rows.event_id AND begun.revision = rows.revision
+), intakes AS (
+    INSERT INTO outbox.intake (event_id, losses) SELECT event_id, losses FROM rows WHERE destination IS NULL
+), deliveries AS (
+    INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, losses, first_unknown_at)
+    SELECT destination, outbox.clock(), event_id, revision, tries + is_begun::int, losses,
+           CASE WHEN is_begun THEN coalesce(first_unknown_at, claimed_at) ELSE first_unknown_at END
+    FROM rows WHERE destination IS NOT NULL
+), attempts AS (
+    INSERT INTO outbox.attempt (event_id, at, destination, revision, try, outcome, reason)
+    SELECT event_id, claimed_at, destination, revision, tries + 1, 'uncertain', 'worker lost'
+    FROM rows WHERE destination IS NOT NULL AND is_begun
+)
+SELECT count(*) FROM rows
