@@ -37,8 +37,9 @@ def uses():
     for name in modules():
         for node in ast.walk(ast.parse(source_of(name))):
             if isinstance(node, ast.Attribute) and node.attr in METHODS:
-                variable = ast.unparse(node.value).rpartition(".")[2]
-                called[(name if variable.startswith("_") else "", variable)].add(node.attr)
+                chosen = (node.value.body, node.value.orelse) if isinstance(node.value, ast.IfExp) else (node.value,)
+                for variable in (ast.unparse(one).rpartition(".")[2] for one in chosen):
+                    called[(name if variable.startswith("_") else "", variable)].add(node.attr)
     found = {}
     for name in modules():
         for place, pattern, method in (*_at_the_top(name, called), *_written_inside(name)):

@@ -19,6 +19,8 @@ FLOOR = 0.008
 MOST = 8
 """How much the work may grow where the input grows fourfold: 4 is linear, 16 is quadratic."""
 REPEATS = 5
+TICKS = 0.05
+"""Seconds of CPU that a call is repeated for once it is suspected: some clocks of CPU time move in steps of 4 ms."""
 STUCK = 3.0
 """Seconds of CPU after which a single call counts as stuck."""
 
@@ -119,21 +121,23 @@ def limited(seconds: float = STUCK) -> Iterator[None]:
 def growing(work: Callable[[str], Any], clock: Callable[[], float] = process_time) -> str | None:
     """Give the first text, abridged, on which the work of `work` grows faster than their length.
 
-    Every text is tried in three sizes, each four times the one before. A suspicion is measured again, and the least of
-    several times counts, so that a busy machine is not taken for a slow function.
+    Every text is tried in three sizes, each four times the one before. A suspicion is measured again, longer, and the
+    least of several times counts, so that a busy machine or a coarse clock is not taken for a slow function.
     """
 
-    def seconds(text: str) -> float:
-        forget()
-        began = clock()
-        try:
-            with limited():
-                work(text)
-        except StuckError:
-            return STUCK
-        except Exception:  # noqa: BLE001 - refusing is fine; how long it took is what counts
-            pass
-        return clock() - began
+    def seconds(text: str, at_least: float = 0.0) -> float:
+        began, calls = clock(), 0
+        while not calls or clock() - began < at_least:
+            forget()
+            calls += 1
+            try:
+                with limited():
+                    work(text)
+            except StuckError:
+                return STUCK
+            except Exception:  # noqa: BLE001 - refusing is fine; how long it took is what counts
+                pass
+        return (clock() - began) / calls
 
     for sizes in samples():
         times: list[float] = []
@@ -148,13 +152,13 @@ def _is_suspicious(before: float, after: float) -> bool:
     return after > FLOOR and after > MOST * before
 
 
-def _is_confirmed(seconds: Callable[[str], float], sizes: tuple[str, ...], times: list[float]) -> bool:
+def _is_confirmed(seconds: Callable[[str, float], float], sizes: tuple[str, ...], times: list[float]) -> bool:
     """Measure the last two again, until they are no longer suspicious or it is certain."""
     last = len(times) - 1
     for _ in range(REPEATS):
         for index in (last - 1, last):
             if times[index] < STUCK:
-                times[index] = (max if index < last else min)(times[index], seconds(sizes[index]))
+                times[index] = (max if index < last else min)(times[index], seconds(sizes[index], TICKS))
         if not _is_suspicious(*times[last - 1 :]):
             return False
     return True
