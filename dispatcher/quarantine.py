@@ -6,7 +6,7 @@
 A batch is lost when its worker dies or hangs while its code works on that batch (the supervisor reads this in
 `dispatcher.in_flight`), or when working on it raises an error that is not the database's. The parts of one queue are worked on
 one after the other, those with the most losses first, and nothing else of that queue suffers. The count is kept in the
-queues, so restarts change nothing. An expired lease adds a loss too, but never the last one: nobody saw what happened.
+queues, so restarts change nothing. Merges are counted in the same way by their claims. An expired lease adds a loss too, but never the last one: nobody saw what happened.
 """
 
 from __future__ import annotations

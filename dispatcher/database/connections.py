@@ -33,6 +33,13 @@ DATABASE_UNAVAILABLE = (
     PoolTimeout,
 )
 """Errors that mean that the database is unavailable; a mistake in a statement is none of these."""
+TOO_MUCH = (
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+    psycopg.errors.TooManyColumns,
+    psycopg.errors.TooManyArguments,
+)
+"""Errors of that kind which nevertheless come from what a statement was given: an index row too large, a value too deep."""
 
 STATEMENT_TIMEOUT = 60
 CONNECT_TIMEOUT = 5
@@ -124,6 +131,8 @@ class Database:
             self.tried_at = monotonic()
             try:
                 rows = await self.run_once(query, parameters)
+            except TOO_MUCH:
+                raise
             except DATABASE_UNAVAILABLE as error:
                 failures += 1
                 if failures > 1:  # a single connection may have been cut: wait for a second failure

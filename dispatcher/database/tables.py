@@ -293,6 +293,8 @@ merge = Table(
     metadata,
     Column("event_id", BigInteger, primary_key=True, autoincrement=False),
     _time("due_at", now=True),
+    Column("losses", SmallInteger, nullable=False, server_default=text("0")),
+    Index("merge_suspect", "losses", postgresql_where=text("losses > 0")),
     postgresql_with=_QUEUE,
     comment="Events that connected keys for the first time: events sent before may have gained an identifier",
 )

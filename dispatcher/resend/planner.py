@@ -26,11 +26,14 @@ from dispatcher.identity.graph import Owner, first_seen, links
 from dispatcher.identity.profile import Profile
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.models import Delivery, Event, Route
+from dispatcher.quarantine import GIVEN_UP, Judge, is_events_doing, part
 from dispatcher.routing import DestinationRoutes, RoutingTable
 
 log = structlog.get_logger()
 
 MERGES = 500
+CLAIM_SECONDS = 12
+"""How long merges are claimed that were claimed in vain before; twice as long at first. Longer than a hang may last."""
 EVENTS_PER_FRAGMENT = 200
 """The newest events of a fragment that are looked at; older ones are outside every window."""
 IN_FLIGHT = timedelta(seconds=10)
@@ -108,13 +111,38 @@ class Resender:
         self._routing_table = routing_table
         self._destinations = destinations
         self._resolver = PersonResolver(database)
+        self._judge = Judge()
 
     async def step(self) -> bool:
         """Process due merges; return whether any were found."""
-        claimed = await self._database.run("claim_merges", {"limit": MERGES})
+        parts = [part(losses, MERGES) for losses in range(GIVEN_UP + 1)]
+        claimed = await self._database.run("claim_merges", {"parts": parts, "seconds": CLAIM_SECONDS})
         if not claimed:
             return False
-        merges = [Event(*event) for _, *event in claimed if event[0] is not None]
+        ids = [event_id for event_id, *_ in claimed]
+        if max(losses for _, losses, *_ in claimed) >= GIVEN_UP:
+            await self._give_up(ids)
+            return True
+        try:
+            await self._process(ids, [Event(*event) for _, _, *event in claimed if event[0] is not None])
+        except Exception as error:
+            if not is_events_doing(error):
+                raise
+            log.error(
+                "merges could not be processed and come back in parts", merges=len(ids), error=type(error).__name__
+            )
+            await self._database.run("retry_merges", {"ids": ids})
+        else:
+            self._judge.succeeded()
+        return True
+
+    async def _give_up(self, ids: Sequence[int]) -> None:
+        """End merges that nobody could process, one at a time; if too many in a row, leave them for later."""
+        if self._judge.may_give_up():
+            log.error("a merge cannot be processed and is given up", id=ids[0])
+            await self._database.run("give_up_merges", {"ids": ids})
+
+    async def _process(self, claimed: Sequence[int], merges: Sequence[Event]) -> None:
         # Most merges are the first events of their person: nothing was sent before that could have gained anything.
         connected = [merges[number] for number in await self._resolver.find_connected(merges)]
         owners = await self._resolver.find_owners(connected)
@@ -127,11 +155,10 @@ class Resender:
             [(event, accounts.get(event.id, event.account_id)) for event in merges]
         )
         enqueued = await self._enqueue(
-            [*_resends(assessments), *merge_notices], done={row[0] for row in claimed}.difference(later), later=later
+            [*_resends(assessments), *merge_notices], done=set(claimed).difference(later), later=later
         )
         if enqueued:
             log.info("merges processed", merges=len(claimed), enqueued=enqueued, **summary(assessments))
-        return True
 
     async def _nearby(self, merges: Sequence[Event], owners: Sequence[Owner]) -> dict[int, set[int]]:
         """Return, for each merge, the ids of the newest events of its person."""

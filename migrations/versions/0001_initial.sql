@@ -7,10 +7,15 @@ CREATE FUNCTION outbox.clock() RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$ SELECT now() $$;
 
--- How many bytes some objects take together; as they are, not as they may lie in a table, compressed.
+-- How many bytes some objects take together: as they are in memory or, if that is over the limit of 64 kB, as text if they are
+-- smaller so. Not as they may lie in a table, compressed.
 CREATE FUNCTION outbox.size(VARIADIC objects jsonb[]) RETURNS bigint
 LANGUAGE sql STABLE PARALLEL SAFE
-RETURN (SELECT sum(pg_column_size(object || '{}')) FROM unnest(objects) AS object);
+RETURN (
+    SELECT CASE WHEN bytes <= 65536 THEN bytes
+                ELSE least(bytes, (SELECT sum(octet_length(object::text)) FROM unnest(objects) AS object)) END
+    FROM (SELECT sum(pg_column_size(object || '{}')) AS bytes FROM unnest(objects) AS object) AS total
+);
 
 -- Returns why an object of an event cannot be stored, or NULL. Every program can read what passes here: some JSON parsers
 -- fail beyond a thousand levels or the range of a double, and a number such as 1e-16000, stored in a few bytes, is written
@@ -244,11 +249,14 @@ COMMENT ON TABLE outbox.lease IS 'A batch that one process holds until it expire
 CREATE TABLE outbox.merge (
     event_id BIGINT NOT NULL,
     due_at TIMESTAMP WITH TIME ZONE DEFAULT outbox.clock() NOT NULL,
+    losses SMALLINT DEFAULT 0 NOT NULL,
     CONSTRAINT merge_pkey PRIMARY KEY (event_id)
 )
  WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
 
 COMMENT ON TABLE outbox.merge IS 'Events that connected keys for the first time: events sent before may have gained an identifier';
+
+CREATE INDEX merge_suspect ON outbox.merge (losses) WHERE losses > 0;
 
 CREATE TABLE outbox.raw (
     event_id BIGINT NOT NULL,
@@ -380,10 +388,9 @@ BEGIN
     IF event IS NULL OR jsonb_typeof(event) <> 'object' THEN
         RAISE EXCEPTION 'event: expected a JSON object' USING ERRCODE = '22023';
     END IF;
-    -- || gives a value as it is, not as it may lie in a table, compressed.
-    IF pg_column_size(event || '{}') > 65536 THEN
+    IF outbox.size(event) > 65536 THEN
         SELECT key INTO field FROM jsonb_each(event) AS each (key, value)
-        WHERE key ~ '^[a-z_]{1,40}$' AND pg_column_size(each.value || '[]') > 65536 LIMIT 1;
+        WHERE key ~ '^[a-z_]{1,40}$' AND outbox.size(each.value) > 65536 LIMIT 1;
         RAISE EXCEPTION '%: larger than 64 kB; record less with it', coalesce(field, 'event') USING ERRCODE = '22023';
     END IF;
     FOR field, value IN SELECT * FROM jsonb_each(event) LOOP

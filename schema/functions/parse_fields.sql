@@ -15,10 +15,9 @@ BEGIN
     IF event IS NULL OR jsonb_typeof(event) <> 'object' THEN
         RAISE EXCEPTION 'event: expected a JSON object' USING ERRCODE = '22023';
     END IF;
-    -- || gives a value as it is, not as it may lie in a table, compressed.
-    IF pg_column_size(event || '{}') > 65536 THEN
+    IF outbox.size(event) > 65536 THEN
         SELECT key INTO field FROM jsonb_each(event) AS each (key, value)
-        WHERE key ~ '^[a-z_]{1,40}$' AND pg_column_size(each.value || '[]') > 65536 LIMIT 1;
+        WHERE key ~ '^[a-z_]{1,40}$' AND outbox.size(each.value) > 65536 LIMIT 1;
         RAISE EXCEPTION '%: larger than 64 kB; record less with it', coalesce(field, 'event') USING ERRCODE = '22023';
     END IF;
     FOR field, value IN SELECT * FROM jsonb_each(event) LOOP

@@ -67,7 +67,7 @@ def install(stage: str, kind: str) -> None:  # noqa: C901 - a table of stages
     from dispatcher.delivery.queue import PostgresQueue
     from dispatcher.destinations.meta import destination as meta
     from dispatcher.identity.resolver import PersonResolver
-    from dispatcher.intake import worker
+    from dispatcher.intake import folding
 
     do = KINDS[kind]
 
@@ -91,9 +91,9 @@ def install(stage: str, kind: str) -> None:  # noqa: C901 - a table of stages
 
     match stage:
         case "seal":
-            before(worker, "seal", lambda person, **_: person.get("city") == "poison")
+            before(folding, "seal", lambda person, **_: person.get("city") == "poison")
         case "fold":
-            before(worker, "fold", lambda facts: any(fact.position[1] == MARK for fact in facts))
+            before(folding, "fold", lambda facts: any(fact.position[1] == MARK for fact in facts))
         case "build":
             before(meta, "build", lambda delivery, *_, **__: delivery.event.id == MARK)
         case "look up":

@@ -48,6 +48,8 @@ _NAME = re.compile(r"(?!_|firebase_|ga_|google_|gtag\.)[A-Za-z][A-Za-z0-9_]{0,39
 """A parameter's name: at most 40 characters, no reserved prefix (2.2)."""
 _RESERVED = {"firebase_conversion"}
 _CLIENT_ID = re.compile(r"\d{1,20}\.\d{1,20}")
+_COUNTRY = re.compile(r"[A-Za-z]{2}")
+"""The only part of a person that is sent in clear: its code, whatever a writer sealed as country."""
 _SESSION_ID = re.compile(r"\d{1,20}")
 
 _NOT_PARAMETERS = {"form", "product", "order_id", "contents", "content_ids", "action_source", "browser_pair", "origin"}
@@ -189,7 +191,7 @@ def _envelope(event: Event, profile: Profile, consent: Mapping[str, str]) -> tup
         envelope["user_id"] = user_id
         sent.append(digest("user_id", user_id))
     properties: dict[str, dict[str, str]] = {}
-    if profile.country:
+    if profile.country and _COUNTRY.fullmatch(profile.country):
         properties["user_country"] = {"value": profile.country}
     if event.campaign and (source := safe_text(event.campaign, "source", PROPERTY_CHARACTERS)):
         properties["lead_source"] = {"value": source}

@@ -21,6 +21,6 @@ WITH shared AS (
 ), done AS (
     DELETE FROM outbox.merge WHERE event_id = ANY (%(done)s)
 ), later AS (
-    UPDATE outbox.merge SET due_at = outbox.clock() + %(pause)s WHERE event_id = ANY (%(later)s)
+    UPDATE outbox.merge SET due_at = outbox.clock() + %(pause)s, losses = 0 WHERE event_id = ANY (%(later)s)
 )
 SELECT count(*) FROM decided

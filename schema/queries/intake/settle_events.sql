@@ -10,7 +10,9 @@ WITH held AS MATERIALIZED (
 ), sealed AS (
     UPDATE outbox.event
     SET sealed = given.sealed,
-        notes = CASE WHEN given.notes <> '{}' THEN coalesce(event.notes, '{}') || given.notes ELSE event.notes END
+        notes = nullif(coalesce(event.notes, '{}') || given.notes
+                       || CASE WHEN event.id = ANY (%(failed)s::bigint[]) THEN ARRAY['event: cannot be processed'] ELSE '{}' END,
+                       '{}')
     FROM held, jsonb_to_recordset(%(sealed)s) AS given (event_id bigint, sealed jsonb, notes text[])
     WHERE event.id = given.event_id
 ), raws AS (
@@ -29,6 +31,11 @@ WITH held AS MATERIALIZED (
     INSERT INTO outbox.receipt (event_id, destination, revision, tries, outcome, reason)
     SELECT failed.event_id, destination.id, 0, 0, 'failed', 'cannot be processed'
     FROM held, unnest(%(failed)s::bigint[]) AS failed (event_id), outbox.destination
+), noted AS (
+    UPDATE outbox.event SET notes = coalesce(notes, '{}') || 'event: cannot be processed'::text
+    FROM held
+    WHERE id = ANY (%(failed)s::bigint[])
+      AND id NOT IN (SELECT event_id FROM jsonb_to_recordset(%(sealed)s) AS given (event_id bigint))
 ), given AS MATERIALIZED (
     SELECT given.*
     FROM held, jsonb_to_recordset(%(fragments)s)

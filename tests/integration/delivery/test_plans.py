@@ -66,6 +66,7 @@ STATEMENTS = {
         {"intake": 0, "destinations": [1], "sinces": [BEGINNING]},
         {"intake_pkey", "intake_suspect", "delivery_pkey", "delivery_suspect", "merge_pkey"},
     ),
+    "claim_merges": ({"parts": [500, 125, 16, 2, 1], "seconds": 12}, {"merge_pkey", "merge_suspect", "event_pkey"}),
     "extend_lease": ({"id": 2, "holder": "one", "lease": timedelta(seconds=60)}, {"lease_pkey"}),
     "expire_deliveries": (
         {"destination": 1, "limit": BATCH, "window": timedelta(hours=72), "repeat": None},
@@ -96,6 +97,7 @@ INSERT INTO outbox.raw (event_id, person) SELECT event_id, '{"email": "a@example
 INSERT INTO outbox.delivery (destination, due_at, event_id, revision)
 SELECT destination.id, outbox.clock() - event.id * interval '1 ms', event.id, revision
 FROM outbox.event, outbox.destination, generate_series(0, 3) AS revision;
+INSERT INTO outbox.merge (event_id) SELECT event_id FROM outbox.intake;
 INSERT INTO outbox.receipt (event_id, destination, revision, tries, outcome)
 SELECT id, 3, 0, 1, 'delivered' FROM outbox.event;
 INSERT INTO outbox.lease (destination, holder, expires_at, event_ids, revisions, tries, first_unknown_ats)

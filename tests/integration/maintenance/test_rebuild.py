@@ -19,6 +19,7 @@ from dispatcher.database.queries import load
 from dispatcher.delivery.dead_letters import DeadLetterFilter, requeue
 from dispatcher.delivery.queue import PostgresQueue
 from dispatcher.destinations import registry
+from dispatcher.identity.fragments import Fact
 from dispatcher.maintenance.rebuild import BATCH, OPEN, rebuild
 from tests.support import processes
 from tests.support.waiting import until
@@ -142,6 +143,25 @@ async def test_events_that_wait_for_intake_are_left_to_intake(spine, database):
     spine.clock.move(minutes=2)
     assert await spine.drain() == 0
     assert spine.count("receipt") == 6
+
+
+async def test_an_event_that_intake_gave_up_is_not_folded(spine, database, monkeypatch):
+    """It is in no fragment, and what it does to intake it would do to the rebuild."""
+    of = Fact.of
+
+    def refusing(at, keys, *parts):
+        if keys.lead_id == "poison":
+            raise RuntimeError
+        return of(at, keys, *parts)
+
+    monkeypatch.setattr(Fact, "of", refusing)
+    for number in range(3):
+        spine.record(name="lead_submitted", event_id=f"e{number}", lead_id="poison" if number == 1 else f"L{number}")
+    await spine.drain()
+    assert spine.receipts()["e1", "meta"] == ("failed", "cannot be processed")
+    before = projections(spine.connection)
+    assert (await rebuild(database)).events == 2
+    assert projections(spine.connection) == before
 
 
 async def test_a_disabled_destination_is_skipped(spine, database):

@@ -702,11 +702,12 @@ def test_control_characters_are_kept_in_text(connection):
     assert record(connection, event_id=wild) == number
 
 
-def test_ten_megabytes_are_left_out_and_noted(connection):
+def test_ten_megabytes_are_refused_and_leave_nothing(connection):
     body = "x" * 10_000_000
-    number = record(connection, person={"email": body}, details={"a": body, "value": 1}, lead_id=body, event_id=body)
-    assert read(connection, number, "details", "lead_id", "cardinality(notes)") == (None, None, 4)
-    assert rows(connection) == {"outbox.event": 1, "outbox.intake": 1}
+    for field, value in (("person", {"email": body}), ("details", {"a": body}), ("lead_id", body), ("event_id", body)):
+        with pytest.raises(INVALID, match=f"^{field}: larger than 64 kB"):
+            record(connection, **{field: value})
+    assert rows(connection) == {}
     many = [lead(str(number), details={"a": "x" * 1000}) for number in range(5000)]
     assert len(set(record_many(connection, many))) == 5000
 
@@ -907,3 +908,23 @@ def test_a_caller_s_own_functions_operators_and_tables_are_never_used(connection
     connection.execute("RESET ROLE; RESET search_path; DROP SCHEMA trap CASCADE")
     assert read(connection, number, "event_id", "handl_id") == ("a", None)
     assert connection.execute("SELECT count(*) FROM outbox.raw").fetchone() == (2,)
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {f"key{number}": number for number in range(3_500)},  # in memory twice as much
+        {"text": "a" * 65_000},
+        {"text": "\n" * 50_000},  # as text twice as much
+    ],
+)
+def test_64_kb_are_taken_however_they_are_counted(spine, details):
+    event = {"name": "lead_submitted", "event_id": "e", "details": details}
+    assert len(json.dumps(event)) > 55_000
+    spine.record(**event)
+    spine.connection.execute(
+        "INSERT INTO outbox.event (name, event_id, details) VALUES ('lead_submitted', 'plain', %s)",
+        (json.dumps(details),),
+    )
+    stored = spine.connection.execute("SELECT details FROM outbox.event").fetchall()
+    assert stored == [(details,), (details,)]

@@ -65,6 +65,11 @@ def test_consent_denied_keeps_the_event_and_drops_the_person():
     assert set(sent["user_properties"]) == {"user_country"}
 
 
+@pytest.mark.parametrize("country", ["ann@example.com", "Limassol", "x" * 1000, "+357"])
+def test_what_is_no_country_code_is_not_sent_as_one(country):
+    assert "user_country" not in str(envelope(sealed={"country": country}))
+
+
 def test_consent_to_personalisation_is_passed_on_alone():
     sent = envelope(account_id="5", consent={"ad_personalization": "denied"})
     assert sent["consent"] == {"ad_user_data": "GRANTED", "ad_personalization": "DENIED"}
