@@ -52,8 +52,10 @@ ROUND_SECONDS = 15.0
 HUNG_SECONDS = STATEMENT_TIMEOUT + 30.0
 """A loop that took no step for so long hangs."""
 LEAVE_SECONDS = 2.0
-GRACE_SECONDS = 18.0
-"""Time for deliveries in flight when the daemon stops; together with what follows, less than the 25 s promised."""
+STEP_SECONDS = 5.0
+"""Time for the loops to end their step when the daemon stops: a claim that is cancelled may have taken a lease."""
+GRACE_SECONDS = 13.0
+"""Time for deliveries in flight; together with what follows, less than the supervisor waits."""
 
 
 class Daemon:
@@ -178,7 +180,7 @@ class Daemon:
         try:
             await self._stop.wait()
             # Loops end between two steps; one that waits for the database is cancelled.
-            await asyncio.wait(loops, timeout=2 if self.database.reachable else 0)
+            await asyncio.wait(loops, timeout=STEP_SECONDS if self.database.reachable else 0)
         finally:
             for task in (listening, *loops):
                 task.cancel()

@@ -47,8 +47,8 @@ class Process:
             self.said.append(line.decode("utf-8", "replace"))
 
     async def address(self):
-        await until(lambda: any("are served" in line for line in self.said) or self.process.returncode is not None)
-        line = next(line for line in self.said if "are served" in line)
+        await until(lambda: any('"address":' in line for line in self.said) or self.process.returncode is not None)
+        line = next(line for line in self.said if '"address":' in line)
         return json.loads(line)["address"].removeprefix("http://").split(":")
 
     async def send(self, request):
