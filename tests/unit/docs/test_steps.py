@@ -1,11 +1,11 @@
-"""The page of the steps is the funnel."""
+"""The page of the steps is the default funnel."""
 
 from __future__ import annotations
 
 import re
 
 import outbox
-from outbox.taxonomy import FUNNEL
+from dispatcher.config import Config
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "steps.md").read_text(encoding="utf-8")
@@ -22,8 +22,8 @@ def as_written(target):
 
 def test_each_step_has_its_row_with_its_name_at_each_destination():
     rows = {row[0].strip("`"): row for row in ROWS}
-    assert list(rows) == [step.name for step in FUNNEL]
-    for step in FUNNEL:
+    assert list(rows) == [step.name for step in Config().steps]
+    for step in Config().steps:
         _, _, meta, ga4, when = rows[step.name]
         assert meta.removesuffix(" (custom)") == as_written(step.targets.get("meta"))
         assert ga4 == as_written(step.targets.get("ga4")).partition(",")[0]  # the same parameters
