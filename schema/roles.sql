@@ -1,5 +1,5 @@
 -- Three roles: for the CRM, for the daemon and for readers. A role belongs to the whole cluster, so it may exist already, or
--- the migrating user may not be allowed to create it; then the README says what to grant by hand.
+-- the migrating user may not be allowed to create it; then docs/operations/README.md says what to create by hand.
 DO $$
 DECLARE
     role text;
@@ -11,7 +11,7 @@ BEGIN
         EXCEPTION
             WHEN duplicate_object OR unique_violation THEN NULL; -- another migration, at the same moment
             WHEN insufficient_privilege THEN
-                RAISE NOTICE 'role % was not created: CREATEROLE is missing; see the README', role;
+                RAISE NOTICE 'role % was not created: CREATEROLE is missing; see docs/operations/README.md', role;
         END;
     END LOOP;
     REVOKE ALL ON ALL FUNCTIONS IN SCHEMA outbox FROM PUBLIC;

@@ -1,4 +1,4 @@
-"""The command `outbox`. Exit codes: 0 done; 1 something went wrong; 2 usage or configuration error; 3 work remains."""
+"""The command `outbox`. Exit codes: 0 success; 1 failure; 2 usage or configuration error; 3 work remains."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from dispatcher.database.embedded_postgres import EmbeddedError
 from dispatcher.database.migrations import SchemaVersionError
 from dispatcher.telemetry import logs
 
-EXIT_CODES = "Exit codes: 0 done; 1 something went wrong; 2 usage or configuration error; 3 work remains."
+EXIT_CODES = "Exit codes: 0 success; 1 failure; 2 usage or configuration error; 3 work remains."
 
 app = typer.Typer(
     name="outbox",

@@ -34,7 +34,7 @@ def settings() -> Settings:
 
 @contextmanager
 def migrated_database(*, wait: bool = False) -> Iterator[tuple[Settings, str]]:
-    """Yield the settings and the address of a database whose schema is current. Otherwise print what to do and exit.
+    """Yield the settings and the address of a database whose schema is current. Otherwise print what to do, and exit.
 
     With `wait`, wait for a database that does not answer.
     """

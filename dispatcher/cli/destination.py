@@ -130,8 +130,8 @@ async def _set_state(url: str, name: str, step: str | None, action: Action) -> s
             return None
         destinations = {routes.name: routes for routes in await _destinations(database)}
     if name not in destinations:
-        return f"there is no destination of that name; there are {', '.join(sorted(destinations))}"
-    return f"{name} has no route for that step; it has routes for {', '.join(sorted(destinations[name].routes))}"
+        return f"there is no destination of that name; choose one of: {', '.join(sorted(destinations))}"
+    return f"{name} has no route for that step; choose one of: {', '.join(sorted(destinations[name].routes))}"
 
 
 async def _list(settings: Settings, url: str, config: Config) -> list[DestinationItem]:

@@ -36,7 +36,8 @@ def dispatch(
     ] = False,
     host: Annotated[str, typer.Option(help="Address for the console, /healthz, /readyz and /metrics.")] = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option(help="Port for the console, /healthz, /readyz and /metrics (none: not served).")
+        int | None,
+        typer.Option(help="Port for the console, /healthz, /readyz and /metrics. Without it they are not served."),
     ] = None,
 ) -> None:
     """Deliver conversions until stopped (SIGTERM or Ctrl-C; a second one exits at once)."""
@@ -46,7 +47,7 @@ def dispatch(
         _allow_connections()
         left = asyncio.run(_dispatch(settings, url, config, workers=workers, drain=drain, host=host, port=port))
     if left:
-        typer.echo(f"{left} deliveries wait for a retry", err=True)
+        typer.echo(f"{left} {'delivery waits' if left == 1 else 'deliveries wait'} for a retry", err=True)
         raise typer.Exit(WORK_REMAINS)
 
 

@@ -16,7 +16,7 @@ def add_to(app: typer.Typer) -> None:
 def migrate() -> None:
     """Update the database to the current schema and funnel. Safe to repeat, and to run several times at once.
 
-    Without an outbox.toml here, a funnel that is already in the database is kept, as `dispatch` does.
+    Without an outbox.toml in the current folder, a funnel that is already in the database is kept.
     """
     config = context.config()
     is_file = config.path is not None

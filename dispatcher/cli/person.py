@@ -91,7 +91,7 @@ async def look_up(database: Database, selector: Selector) -> tuple[Found, Person
 
 @contextmanager
 def one_person(selector: Selector) -> Iterator[None]:
-    """Turn `SeveralError` into an error message that names the accounts."""
+    """Turn `AmbiguousPersonError` into an error message that names the accounts."""
     try:
         yield
     except AmbiguousPersonError as error:

@@ -19,5 +19,5 @@ def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8090,
 ) -> None:
-    """Run a local stand-in for both destinations that follows their documented rules and has a page of what arrived."""
+    """Run a local stand-in for all destinations. It follows their documented rules, and its page shows what arrived."""
     asyncio.run(sandbox_server.serve(host, port))

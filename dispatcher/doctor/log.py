@@ -126,7 +126,7 @@ def check(counts: Sequence[StepCounts], config: Config, *, consent_default: str)
     """Report what the newest events lack."""
     events = sum(step.events for step in counts)
     if not events:
-        yield warning("log", "Nothing has been recorded yet.", "Record a conversion: README, “For the CRM developer”.")
+        yield warning("log", "Nothing has been recorded yet.", "Record a conversion: README, “Record a conversion”.")
         return
     yield from _unknown(counts, config)
     if events < FEW:

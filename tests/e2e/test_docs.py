@@ -10,6 +10,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import tomllib
 from dataclasses import fields
 from html.parser import HTMLParser
@@ -35,6 +36,8 @@ DIAGRAM = set("┌─▶│└")
 STAY = {"dispatch", "serve", "sandbox"}
 """Commands that run until a signal stops them."""
 UNIT = {"enable", "restart", "start", "stop"}
+MODULES = {"scripts/chaos": "tests.faults.chaos", "scripts/bench": "tests.bench"}
+"""Scripts that run a module of the tests with the same arguments."""
 
 
 @pytest.fixture
@@ -161,12 +164,32 @@ def run_shell(world, block):
         elif is_setting(program):
             continue
         elif program.startswith("scripts/"):
-            assert os.access(ROOT / program, os.X_OK)
-            if program == "scripts/demo":
-                parse(["demo", *arguments])
+            check_script_call(program, arguments)
         else:
             assert program in CHECKED, f"there is no check for {program}"
             CHECKED[program](arguments)
+
+
+def check_script_call(program, arguments):
+    """Check that a script can be run, and that it takes these arguments."""
+    assert os.access(ROOT / program, os.X_OK)
+    if program in {"scripts/demo", "scripts/backfill"}:
+        parse([program.removeprefix("scripts/"), *arguments])
+    elif program in MODULES:
+        options = {argument for argument in arguments if argument.startswith("--")}
+        help_text = subprocess.run(
+            [sys.executable, "-m", MODULES[program], "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+        assert options <= set(re.findall(r"--[a-z-]+", help_text))
+    elif program == "scripts/test":
+        assert all((ROOT / argument).exists() for argument in arguments if "/" in argument)
+    elif program == "scripts/setup":
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "optional-dependencies"
+        ]
+        assert {extra for argument in arguments for extra in argument.split(",")} <= set(extras)
+    else:
+        assert not arguments, f"there is no check for the arguments of {program}"
 
 
 def is_setting(word):
@@ -221,8 +244,8 @@ def check_venv(arguments):
 
 
 def check_pip(arguments):
-    assert arguments == ["install", "./outbox", "."]
-    assert (ROOT / "pyproject.toml").exists()
+    assert arguments in (["install", "./outbox"], ["install", "./outbox", "."])
+    assert all((ROOT / folder / "pyproject.toml").exists() for folder in arguments[1:])
 
 
 def check_install(arguments):
@@ -273,7 +296,7 @@ def check_files(arguments):
 
 CHECKED = {
     "python3": check_venv,
-    "/opt/outbox/bin/pip": check_pip,
+    **dict.fromkeys(("pip", "/opt/outbox/bin/pip"), check_pip),
     "install": check_install,
     "cp": check_copy,
     "alias": check_alias,

@@ -109,7 +109,7 @@ def test_a_python_that_is_too_old_is_named_also_through_a_link_from_anywhere(che
     for script in ("setup", "demo", "lint", "backfill"):
         link.symlink_to(checkout / "scripts" / script)
         code, said = run(link, PATH=str(tools))
-        assert (code, said) == (1, "setup: Python 3.11 or later is needed; here is Python 3.9.2\n")
+        assert (code, said) == (1, "setup: Python 3.11 or later is needed; found Python 3.9.2\n")
         link.unlink()
 
 

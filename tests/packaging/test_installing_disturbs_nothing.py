@@ -1,4 +1,4 @@
-"""What is published: the writer beside whatever a CRM has, the dispatcher wherever it is run, both from their sdists."""
+"""What is published: the writer installs beside any CRM's libraries, the dispatcher runs in any folder, both build from their sdists."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ pytestmark = pytest.mark.timeout(400)
 WRITER, DISPATCHER = "conversion-outbox", "conversion-outbox-dispatcher"
 CRM = ROOT / "tests" / "support" / "installed_crm.py"
 
-# The oldest of what the writer depends on, where there are binaries of it; of the CRM's libraries the oldest supported.
+# The oldest supported version of each of the CRM's libraries, and of each dependency of the writer that has binary wheels.
 OLDEST = (
     "msgspec==0.18.5; python_version<'3.13'", "phonenumbers==8.13.0", "pycountry==23.12.7",
     "psycopg[binary]==3.1.8; python_version<'3.12'", "psycopg[binary]",
     "django>=5.2,<6", "schema", "sqlalchemy[asyncio]>=2.0,<2.1", "stripe==11.1.0",
 )  # fmt: skip
-# Django 6 needs Python 3.12: where there is none, it is the newest Django that there can be.
+# Django 6 needs Python 3.12; on a machine without that, pip installs the newest Django that works.
 NEWEST = ("psycopg[binary]", "django", "schema", "sqlalchemy[asyncio]>=2.1", "stripe>=16")
 
 
 @pytest.fixture(scope="module")
 def dist():
     """The folder with the sdist and the wheel of each distribution."""
-    with tempfile.TemporaryDirectory(prefix="outbox-published-") as folder:  # pytest's own would be kept, 400 MB of it
+    with tempfile.TemporaryDirectory(prefix="outbox-published-") as folder:  # pytest would keep its own folder: 400 MB
         yield environments.build(Path(folder))
 
 
@@ -72,13 +72,13 @@ def installed(dist, writer, dispatcher):
 
 
 def files_of(folder):
-    """The files of a folder of the checkout that belong to it."""
+    """Return the files of a folder of the checkout, without generated ones."""
     paths = (path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.is_file())
     return {path for path in paths if not any(fnmatch(part, name) for part in path.parts for name in GENERATED)}
 
 
 def contents(wheel):
-    """The files that a wheel puts beside other packages, without what every wheel has of itself."""
+    """Return the files that a wheel installs, without its metadata."""
     with zipfile.ZipFile(wheel) as archive:
         return {Path(name) for name in archive.namelist() if ".dist-info/" not in name}
 
@@ -100,7 +100,7 @@ def test_the_dispatcher_is_the_package_dispatcher_with_all_sql_templates_and_scr
     assert contents(dispatcher) == files_of("dispatcher") - {entry} | data | {Path(entry.name)}
 
 
-def test_the_writer_needs_three_packages_and_none_that_a_crm_has_its_own_version_of(writer):
+def test_the_writer_needs_three_packages_and_none_of_the_crms_own_libraries(writer):
     needed = metadata(writer).get_all("Requires-Dist")
     assert {re.split("[<>=]", text)[0] for text in needed} == {"msgspec", "phonenumbers", "pycountry"}
 
@@ -147,7 +147,7 @@ def test_no_other_distribution_owns_a_name_of_ours(installed, name):
         ("newest", {"sqlalchemy": "2.1."}),
     ],
 )
-def test_a_crm_records_over_each_library_that_it_has(installed, database_url, connection, name, has):
+def test_a_crm_records_with_each_library_that_it_has(installed, database_url, connection, name, has):
     environment = installed[name]
     payload, signature = signed(NEW.invoice_paid(metadata={"account_id": "42"}))
     given = {"url": database_url, "payload": payload.decode(), "signature": signature, "secret": SECRET}
@@ -165,7 +165,7 @@ def test_a_crm_records_over_each_library_that_it_has(installed, database_url, co
 
 @pytest.fixture
 def crm(tmp_path):
-    """A CRM's folder: modules and packages that are called like ours, and like what ours depend on."""
+    """A CRM's folder, with modules and packages that have the names of ours and of our dependencies."""
     for name in ("dispatcher", "outbox", "schema", "stripe"):
         (tmp_path / f"{name}.py").write_text(f"raise SystemExit('the {name} of the CRM was imported')\n")
     for name in ("alembic", "migrations"):
@@ -194,7 +194,7 @@ def command(installed, crm, empty_database, settings):
     return run
 
 
-async def test_the_command_runs_in_a_crm_whose_own_modules_are_called_like_ours(command, empty_database):
+async def test_the_command_runs_in_a_crm_whose_modules_have_the_names_of_ours(command, empty_database):
     assert "Usage: outbox" in await command("--help")
     await command("migrate")
     with psycopg.connect(empty_database) as connection:
@@ -206,12 +206,12 @@ async def test_the_command_runs_in_a_crm_whose_own_modules_are_called_like_ours(
     assert rows == [("delivered", 2)]
 
 
-def test_so_does_that_of_an_editable_install(crm):
+def test_the_command_of_an_editable_install_runs_there_too(crm):
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(crm)}
     assert "Usage: outbox" in environments.run(processes.OUTBOX, "--help", cwd=crm, env=environment)
 
 
-def test_who_has_no_database_and_no_embedded_postgresql_is_told_what_to_install(installed, tmp_path):
+def test_without_a_database_and_the_embedded_postgresql_the_error_says_what_to_install(installed, tmp_path):
     for arguments in (["doctor"], ["demo", "--once"]):
         done = environments.attempt(
             installed["dispatcher"].outbox, *arguments, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"}

@@ -43,7 +43,7 @@ def build(folder: Path) -> Path:
 
 
 def newest_python() -> str:
-    """Return the newest Python of this machine, if only the one that runs the tests."""
+    """Return the newest supported Python of this machine; at least the one that runs the tests."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     found = {sys.version_info[:2]: sys.executable}
     for path in (

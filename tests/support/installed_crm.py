@@ -1,4 +1,4 @@
-"""A CRM in its own environment, which records with every library that it has.
+"""A CRM in its own environment, which records with every library that is installed there.
 
 `tests/packaging` runs it as a program: it imports only the installed `outbox` of ours, reads
 `{"url", "payload", "signature", "secret"}` (a database, and a Stripe webhook) from standard input, and writes the row id for

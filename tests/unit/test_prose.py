@@ -7,8 +7,8 @@ import re
 from tests.support.paths import ROOT
 
 FOLDERS = ("dispatcher", "outbox", "schema", "migrations", "docs", "scripts")
-FILES = ("README.md", "CHANGELOG.md", "outbox.example.toml")
-KINDS = {".py", ".sql", ".md", ".html", ".js", ".css", ".toml", ".yml", ".yaml", ".json", ".service", ""}
+FILES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "outbox.example.toml")
+KINDS = {".py", ".sql", ".md", ".html", ".js", ".css", ".svg", ".toml", ".yml", ".yaml", ".json", ".service", ""}
 DIALECT = re.compile(
     r"\b(owed|owes?|told|lends?|lent|lenders?|facets?|crowd(ed)?|standings?|(tell|say) whether|whom)\b", re.IGNORECASE
 )

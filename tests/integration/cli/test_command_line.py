@@ -39,7 +39,7 @@ def test_every_command_and_every_option_has_a_help_text():
 
 def test_the_help_lists_the_exit_codes():
     _, out, _ = run({}, "--help")
-    assert "Exit codes: 0 done; 1 something went wrong" in out
+    assert "Exit codes: 0 success; 1 failure" in out
     assert "Exit code 1" in run({}, "doctor", "--help")[1]
 
 
