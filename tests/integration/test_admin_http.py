@@ -49,3 +49,17 @@ async def test_a_destination_that_fails_makes_it_unready_only_while_something_is
         "INSERT INTO outbox.delivery (destination, due_at, event_id) VALUES (1, outbox.clock(), 1)"
     )
     assert await readyz() == (503, ["meta is failing: server error"])
+
+
+async def test_a_header_that_is_absurdly_long_is_refused_before_it_is_parsed(spine):
+    async with (
+        daemon.running(spine.settings, spine.database_url) as running,
+        admin_http.listening(running, "127.0.0.1", 0) as address,
+        aiohttp.ClientSession() as http,
+    ):
+        for path in ("/healthz", "/metrics", "/"):
+            async with http.post(f"{address}{path}", headers={"Content-Type": 'a;"' * 2000}) as answer:
+                assert answer.status == 431
+                assert "Content-Type" in await answer.text()
+        async with http.get(f"{address}/healthz", headers={"Content-Type": "text/plain"}) as answer:
+            assert answer.status == 200
