@@ -39,7 +39,7 @@ class Outcome:
     fields: Mapping[str, Taken]  # a field that nobody can give is absent
     consent: Mapping[str, str]
     refused: bool
-    lenders: frozenset[int]  # the events that may lend to it, and to which it may lend
+    sources: frozenset[int]  # the events that it may borrow from, and that may borrow from it
     client_id: ClientId
     user_id: Key | None
 
@@ -65,7 +65,7 @@ class Oracle:
             fields=self.fields(event),
             consent=self.consent[event.id],
             refused=self.refused(event),
-            lenders=frozenset(other.id for other in self.lenders(event)),
+            sources=frozenset(other.id for other in self.sources(event)),
             client_id=self.client_id(event),
             user_id=self.user_id(event),
         )
@@ -73,8 +73,8 @@ class Oracle:
     def mates(self, event: Event) -> list[Event]:
         return [other for other in self.people.log if self.people.person[other.id] == self.people.person[event.id]]
 
-    def lenders(self, event: Event) -> list[Event]:
-        """Return the events that may lend to this one, oldest first."""
+    def sources(self, event: Event) -> list[Event]:
+        """Return the events that this one may borrow from, oldest first."""
         if self.refused(event):
             return []
         return [other for other in self.mates(event) if other.id != event.id and not self.refused(other)]
@@ -146,7 +146,7 @@ class Oracle:
     def external_id(self, event: Event) -> tuple[Key, ...]:
         person = self.people.person[event.id]
         found = dict.fromkeys(keys(event, "handl", "lead"), event.time)
-        for other in self.lenders(event):
+        for other in self.sources(event):
             # CHOICE: a public event adds its browser, not its lead, to its person.
             for key in keys(other, "handl", "lead") if not other.public else keys(other, "handl"):
                 if key in found or self.exclusive(key, person):
@@ -162,12 +162,12 @@ class Oracle:
         for name in sorted({name for other in self.people.log for name in values(other)}):
             if value := values(event).get(name):
                 found[name] = Taken(value, event.id)
-            elif lender := self._lender(event, name):
-                found[name] = Taken(values(lender)[name], lender.id)
+            elif source := self._source(event, name):
+                found[name] = Taken(values(source)[name], source.id)
         return found
 
-    def _lender(self, event: Event, name: str) -> Event | None:
-        having = [other for other in self.lenders(event) if values(other).get(name)]
+    def _source(self, event: Event, name: str) -> Event | None:
+        having = [other for other in self.sources(event) if values(other).get(name)]
         if name in (*VISITOR, "fbc"):  # CHOICE: a click, too, comes from the person's own browser only
             having = [other for other in having if self.on_own_browser(other)]
         if name == "fbc":
@@ -175,7 +175,7 @@ class Oracle:
         return having[-1] if having else None
 
     def _click(self, event: Event, having: list[Event]) -> Event | None:
-        # CHOICE: a click's time is that of the first event of the same person with it; of several clicks the newest is lent.
+        # CHOICE: a click's time is that of the first event of the same person with it; of several clicks the newest is taken.
         first = {}
         for other in self.mates(event):
             first.setdefault(other.fbc, other)
@@ -193,7 +193,7 @@ class Oracle:
             return ClientId("own", event.ga_client_id)
         real = [
             other.ga_client_id
-            for other in self.lenders(event)
+            for other in self.sources(event)
             # CHOICE: from the person's own browser, and none that may not go to GA4 itself.
             if other.ga_client_id
             and self.on_own_browser(other)
@@ -224,6 +224,6 @@ def states(event: Event, signal: str) -> str | None:
 
 
 def values(event: Event) -> dict[str, Any]:
-    """Return the fields that an event may lend."""
+    """Return the fields of an event that others may borrow."""
     own = {"email": event.emails, "phone": event.phones, **event.traits}
     return own | {name: getattr(event, name) for name in (*VISITOR, "fbc")}

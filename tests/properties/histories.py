@@ -77,10 +77,10 @@ def _consent(lot: Random) -> dict[str, str] | None:
 def trade_fair(visitors: int = 12) -> list[Event]:
     """Return what one tablet on a stand records: each visitor's form, with silent page views between, and later purchases."""
     tablet = "tablet"
-    told = []
+    events = []
     for number in range(visitors):
-        told.append(Event(id=3 * number + 1, occurred_at=at(number), handl=tablet, url="https://example.com/stand"))
-        told.append(
+        events.append(Event(id=3 * number + 1, occurred_at=at(number), handl=tablet, url="https://example.com/stand"))
+        events.append(
             Event(
                 id=3 * number + 2,
                 occurred_at=at(number + 0.2),
@@ -92,7 +92,7 @@ def trade_fair(visitors: int = 12) -> list[Event]:
                 fbp="fbp.tablet",
             )
         )
-        told.append(
+        events.append(
             Event(
                 id=3 * number + 3,
                 occurred_at=at(100 + number),
@@ -100,7 +100,7 @@ def trade_fair(visitors: int = 12) -> list[Event]:
                 emails=(f"visitor{number}@example.com",),
             )
         )
-    return told
+    return events
 
 
 def family() -> list[Event]:
@@ -182,13 +182,13 @@ def two_devices() -> list[Event]:
 
 def crowded_key(combinations: int = 33) -> list[Event]:
     """Return a test lead that stands beside ever other e-mails and browsers, and two events that have nothing but it."""
-    told = [
+    events = [
         Event(id=n, occurred_at=at(n), leads=("test",), handl=f"b{n}", emails=(f"tester{n}@example.com",))
         for n in range(1, combinations + 1)
     ]
     last = combinations + 1
     return [
-        *told,
+        *events,
         Event(id=last, occurred_at=at(last), leads=("test",), traits={"first_name": "One"}),
         Event(id=last + 1, occurred_at=at(last + 1), leads=("test",), traits={"city": "Two"}),
     ]

@@ -1,0 +1,9 @@
+"""The table of decisions of the documentation, as data: each row holds for the oracle and for the product."""
+
+from __future__ import annotations
+
+from tests.properties.decision import Decision
+from tests.properties.decisions_by_browser import BY_BROWSER, CONSENT, PUBLIC
+from tests.properties.decisions_by_key import BY_KEY
+
+DECISIONS: tuple[Decision, ...] = (*BY_KEY, *BY_BROWSER, *CONSENT, *PUBLIC)
