@@ -51,14 +51,13 @@ def canonical(key: Key) -> Key:
 
 
 def keys(event: Event, *kinds: str) -> set[Key]:
-    carried = {
-        "account": [event.account],
-        "lead": event.leads,
-        "handl": [event.handl],
-        "email": event.emails,
-        "phone": event.phones,
-    }
-    return {canonical((kind, value)) for kind in kinds or carried for value in carried[kind] if value}
+    return {canonical(key) for key in carried(event) if key[1] and (not kinds or key[0] in kinds)}
+
+
+def carried(event: Event) -> list[tuple[str, str | None]]:
+    several = {"lead": event.leads, "email": event.emails, "phone": event.phones}
+    one_each = [("account", event.account), ("handl", event.handl)]
+    return one_each + [(kind, value) for kind, values in several.items() for value in values]
 
 
 def only_handl(event: Event) -> bool:
@@ -75,7 +74,11 @@ class People:
     def __init__(self, log: Iterable[Event]):
         self.log = sorted({event.id: event for event in log}.values(), key=lambda event: event.time)
         self.facts = [event for event in self.log if not event.public]
-        self.shared = {key for event in self.facts for key in keys(event) if self._combinations(key) > LIMIT}
+        self._carriers: dict[Key, list[Event]] = {}
+        for event in self.facts:
+            for key in keys(event):
+                self._carriers.setdefault(key, []).append(event)
+        self.shared = {key for key in self._carriers if self._combinations(key) > LIMIT}
         self._named = {event.id: self._accounts_named(event) for event in self.facts}
         by_key = {event.id: self._by_key(event) for event in self.facts}
         self.known = {event.id: self._by_phone(by_key, event) for event in self.facts}
@@ -84,7 +87,8 @@ class People:
         self.person = {event.id: self._whole(event) for event in self.log}
 
     def carrying(self, key: Key) -> list[Event]:
-        return [event for event in self.facts if key in keys(event)]
+        """Return the events that are not public and carry a key, oldest first."""
+        return self._carriers.get(key, [])
 
     # By the keys of what is not public
 
