@@ -15,14 +15,14 @@ BY_KEY = (
         decision="An e-mail address connects a person's devices: what the phone knew goes out with the desk's purchase.",
         why="The address is the strongest identifier that lasts across devices.",
         events=(
-            Event(id=1, occurred_at=at(1), leads=("7",), handl="m", emails=(HOME,), phones=(PHONE,), fbc="click"),
-            Event(id=2, occurred_at=at(30), account="anna", handl="desk", emails=(HOME,)),
+            Event(id=1, occurred_at=at(1), leads=("7",), handl="m", emails=(HOME,), phones=(PHONE,), fbc="c", fbp="m"),
+            Event(id=2, occurred_at=at(30), account="anna", handl="desk", emails=(HOME,), fbp="d", ga_client_id="1.1"),
             Event(id=3, occurred_at=at(31), account="anna"),
         ),
         expected={
-            1: of("anna", 1, 2, 3, external_id=("account:anna", "handl:desk", "handl:m", "lead:7"), client_id="lead:7"),
-            2: of("anna", 1, 2, 3, phone=1, fbc=1, user_id="account:anna", client_id="account:anna"),
-            3: of("anna", 1, 2, 3, email=2, phone=1, fbc=1),
+            1: of("anna", 1, 2, 3, external_id=("account:anna", "handl:desk", "handl:m", "lead:7"), client_id="1.1"),
+            2: of("anna", 1, 2, 3, phone=1, fbc=1, user_id="account:anna", client_id="1.1"),
+            3: of("anna", 1, 2, 3, email=2, phone=1, fbc=1, fbp=2, user_id="account:anna", client_id="1.1"),
         },
     ),
     Decision(
@@ -215,6 +215,23 @@ BY_KEY = (
         expected={
             1: of("42", 1, external_id=("account:42",), user_id="account:42", client_id="account:42"),
             2: of(None, 2, external_id=("lead:42",), user_id="lead:42", client_id="lead:42"),
+        },
+    ),
+    Decision(
+        title="Old and new clicks",
+        decision="A person's newest click goes out with later events for less than 90 days, and with no earlier event.",
+        why="An advertisement is not the reason for what happened before it was clicked, or long after.",
+        events=(
+            Event(id=1, occurred_at=at(0), account="anna"),
+            Event(id=2, occurred_at=at(24), account="anna", fbc="first"),
+            Event(id=3, occurred_at=at(48), account="anna", fbc="second"),
+            Event(id=4, occurred_at=at(72), account="anna", fbc="first"),
+            Event(id=5, occurred_at=at(24 * 91), account="anna"),
+            Event(id=6, occurred_at=at(24 * 92), account="anna"),
+        ),
+        expected={
+            **{n: of("anna", *range(1, 7)) for n in (1, 2, 3, 4, 6)},
+            5: of("anna", *range(1, 7), fbc=3),
         },
     ),
     Decision(

@@ -66,7 +66,7 @@ def _some(lot: Random, chance: float, values: str, several: float) -> tuple[str,
 
 
 def _consent(lot: Random) -> dict[str, str] | None:
-    if lot.random() < 0.75:
+    if lot.random() < 0.88:
         return None
     if lot.random() < 0.1:
         return {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.properties.decision import Decision
-from tests.properties.decisions_by_browser import BY_BROWSER, CONSENT, PUBLIC
+from tests.properties.decisions_by_browser import BY_BROWSER
+from tests.properties.decisions_by_consent import CONSENT, PUBLIC
 from tests.properties.decisions_by_key import BY_KEY
 
 DECISIONS: tuple[Decision, ...] = (*BY_KEY, *BY_BROWSER, *CONSENT, *PUBLIC)
