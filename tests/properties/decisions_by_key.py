@@ -170,6 +170,17 @@ BY_KEY = (
         },
     ),
     Decision(
+        title="A lead that two accounts claim, beside the address of one",
+        decision="The lead is ignored, and the address alone decides.",
+        why="A contested key connects nobody; it does not contest the keys beside it.",
+        events=(
+            Event(id=1, occurred_at=at(1), account="anna", leads=("42",), emails=(HOME,)),
+            Event(id=2, occurred_at=at(2), account="bob", leads=("42",)),
+            Event(id=3, occurred_at=at(3), leads=("42",), emails=(HOME,), phones=(PHONE,)),
+        ),
+        expected={1: of("anna", 1, 3, phone=3), 2: of("bob", 2), 3: of("anna", 1, 3)},
+    ),
+    Decision(
         title="Addresses of two accounts in one event",
         decision="An event whose keys point to two accounts belongs to neither and borrows nothing.",
         why="Either choice would give one customer's data to another.",
