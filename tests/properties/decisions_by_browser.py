@@ -151,4 +151,36 @@ BY_BROWSER = (
             4: of(None, 4, stranger=True),
         },
     ),
+    Decision(
+        title="Two leads on one browser of an account without contact data",
+        decision="A lead with an address joins no account if anybody else was seen on the browser.",
+        why="Either of the two may be the account's user.",
+        events=(
+            Event(id=1, occurred_at=at(1), account="anna", handl="h"),
+            Event(id=2, occurred_at=at(2), leads=("7",), handl="h", emails=(ANNA,)),
+            Event(id=3, occurred_at=at(3), leads=("8",), handl="h"),
+        ),
+        expected={
+            1: of("anna", 1, external_id=("account:anna", "handl:h")),
+            2: of(None, 2, stranger=True),
+            3: of(None, 3, stranger=True),
+        },
+    ),
+    Decision(
+        title="A lead on the browsers of two accounts",
+        decision="A lead whose browsers name two accounts belongs to neither.",
+        why="A browser speaks for a person as a whole, or not at all.",
+        events=(
+            Event(id=1, occurred_at=at(1), account="anna", handl="h"),
+            Event(id=2, occurred_at=at(2), account="bob", handl="i"),
+            Event(id=3, occurred_at=at(3), leads=("7",), handl="h"),
+            Event(id=4, occurred_at=at(4), leads=("7",), handl="i"),
+        ),
+        expected={
+            1: of("anna", 1),
+            2: of("bob", 2),
+            3: of(None, 3, 4, stranger=True, external_id=("handl:h", "lead:7")),
+            4: of(None, 3, 4, stranger=True, external_id=("handl:i", "lead:7")),
+        },
+    ),
 )

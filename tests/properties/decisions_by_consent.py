@@ -174,4 +174,26 @@ PUBLIC = (
             4: of("anna", 1, 4),
         },
     ),
+    Decision(
+        title="A public form with two customers' addresses",
+        decision="It belongs to neither.",
+        why="Either choice would give one customer's data to another.",
+        events=(
+            Event(id=1, occurred_at=at(1), account="anna", emails=(ANNA,)),
+            Event(id=2, occurred_at=at(2), account="bob", emails=(BOB,)),
+            Event(id=3, occurred_at=at(3), emails=(ANNA, BOB), phones=(PHONE,), public=True),
+        ),
+        expected={1: of("anna", 1), 2: of("bob", 2), 3: of(None, 3)},
+    ),
+    Decision(
+        title="A public form with the lead of an account's browser",
+        decision="A form joins no account over a browser, not even through the lead that joined it so.",
+        why="Two weak reasons in a row are none.",
+        events=(
+            Event(id=1, occurred_at=at(1), account="anna", handl="h"),
+            Event(id=2, occurred_at=at(2), leads=("7",), handl="h", traits={"first_name": "Anna"}),
+            Event(id=3, occurred_at=at(3), leads=("7",), public=True),
+        ),
+        expected={1: of("anna", 1, 2, first_name=2), 2: of("anna", 1, 2), 3: of(None, 3, external_id=("lead:7",))},
+    ),
 )
