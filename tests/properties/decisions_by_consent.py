@@ -148,13 +148,11 @@ PUBLIC = (
             Event(id=1, occurred_at=at(1), account="anna", emails=(ANNA,)),
             Event(id=2, occurred_at=at(2), leads=("99",), handl="h", emails=(ANNA,), phones=(PHONE,), public=True),
             Event(id=3, occurred_at=at(3), account="anna"),
-            Event(id=4, occurred_at=at(4), leads=("99",)),
         ),
         expected={
             1: of("anna", 1, 2, 3, phone=2, external_id=("account:anna", "handl:h")),
             2: of("anna", 1, 2, 3, external_id=("account:anna", "handl:h", "lead:99")),
             3: of("anna", 1, 2, 3, email=2, phone=2, external_id=("account:anna", "handl:h")),
-            4: of(None, 4, external_id=("lead:99",)),
         },
     ),
     Decision(

@@ -153,7 +153,7 @@ class Oracle:
                     found[key] = max(other.time, found.get(key, other.time))
         # CHOICE: a refused event has only what it carries, the account too.
         account = keys(event, "account") if self.refused(event) or person[0] != "account" else {person}
-        newest = sorted(found, key=lambda key: found[key], reverse=True)
+        newest = sorted(sorted(found), key=lambda key: found[key], reverse=True)
         of_kind = [*account, *(key for kind in ("handl", "lead") for key in newest if key[0] == kind)]
         return tuple(dict.fromkeys((kind, str(value).strip().lower()) for kind, value in of_kind))
 

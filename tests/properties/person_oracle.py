@@ -211,15 +211,13 @@ class People:
                     continue
                 accounts = {self.known[other.id] for other in sign_ins}
                 if handl in self.shared:
-                    named.add(
-                        None
-                    )  # CHOICE: a browser above the limit where somebody signed in names nobody, and that counts
+                    # CHOICE: a browser above the limit where somebody signed in names nobody, and that counts.
+                    named.add(None)
                 elif not self.has_contact(person):
                     named.add(self._nearest(event, handl, person))
                 else:
-                    strangers = (
-                        {self.known[e.id] for e in self.carrying(handl) if not only_handl(e)} - accounts - {person}
-                    )
+                    seen = {self.known[other.id] for other in self.carrying(handl) if not only_handl(other)}
+                    strangers = seen - accounts - {person}
                     named.add(None if strangers or len(accounts) > 1 else min(accounts))
         # CHOICE: one browser, or one event of a person, for which the answer is open leaves it open for the person.
         return named.pop() if len(named) == 1 else None
