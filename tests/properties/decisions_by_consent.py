@@ -44,6 +44,25 @@ CONSENT = (
         expected={1: of("anna", 1, refused=True), 2: of("bob", 2, refused=True), 3: of(None, 3, refused=True)},
     ),
     Decision(
+        title="A refusal under a test lead",
+        decision="A refusal under a key above 32 combinations counts for every event that carries it, and for nothing else.",
+        why="The key is nobody's in particular; what carries it may be what was refused.",
+        events=(
+            *(Event(id=n, occurred_at=at(n), leads=("0815",), emails=(f"{n}@example.com",)) for n in range(1, 34)),
+            Event(id=34, occurred_at=at(34), leads=("0815",), consent=DENIED),
+            Event(id=35, occurred_at=at(35), account="anna", leads=("0815",)),
+            Event(id=36, occurred_at=at(36), account="anna"),
+            Event(id=37, occurred_at=at(37), emails=("1@example.com",)),
+        ),
+        expected={
+            1: of(None, 1, 37, refused=True),
+            **{n: of(None, n, refused=True) for n in range(2, 35)},
+            35: of("anna", 35, 36, refused=True),
+            36: of("anna", 35, 36),
+            37: of(None, 1, 37),
+        },
+    ),
+    Decision(
         title="A permission that only a browser vouches for",
         decision="A permission without account, lead or address does not lift an account's refusal.",
         why="Anybody may have sat at the browser.",
