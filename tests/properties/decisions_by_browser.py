@@ -106,7 +106,16 @@ BY_BROWSER = (
         why="Twelve visitors share one handlID, one _fbp and one address of the network.",
         events=(
             Event(id=1, occurred_at=at(0), handl="tablet"),
-            Event(id=2, occurred_at=at(1), leads=("101",), handl="tablet", emails=(ANNA,), fbp="fbp", fbc="c"),
+            Event(
+                id=2,
+                occurred_at=at(1),
+                leads=("101",),
+                handl="tablet",
+                emails=(ANNA,),
+                fbp="fbp",
+                fbc="c",
+                ga_client_id="1.1",
+            ),
             Event(id=3, occurred_at=at(2), handl="tablet", url="https://example.com/stand"),
             Event(id=4, occurred_at=at(3), leads=("102",), handl="tablet", emails=(BOB,), phones=(PHONE,)),
             Event(id=5, occurred_at=at(4), handl="tablet"),
@@ -118,7 +127,7 @@ BY_BROWSER = (
             3: of(None, 3, stranger=True),
             4: of(None, 4, external_id=("handl:tablet", "lead:102")),
             5: of(None, 5, stranger=True),
-            6: of("anna", 2, 6, external_id=("account:anna", "lead:101")),
+            6: of("anna", 2, 6, external_id=("account:anna", "lead:101"), client_id="account:anna"),
         },
     ),
     Decision(

@@ -44,6 +44,34 @@ CONSENT = (
         expected={1: of("anna", 1, refused=True), 2: of("bob", 2, refused=True), 3: of(None, 3, refused=True)},
     ),
     Decision(
+        title="A permission of somebody known by phone",
+        decision="Where no address is known, the phone vouches for a permission.",
+        why="A phone is a strong key as long as there is no address.",
+        events=(
+            Event(id=1, occurred_at=at(1), phones=(PHONE,), consent=DENIED),
+            Event(id=2, occurred_at=at(2), phones=(PHONE,), consent=GRANTED),
+            Event(id=3, occurred_at=at(3), phones=(PHONE,)),
+        ),
+        expected={1: of(None, 1, 2, 3, refused=True), 2: of(None, 1, 2, 3), 3: of(None, 1, 2, 3)},
+    ),
+    Decision(
+        title="A permission of a lead that joined by its browser",
+        decision="It counts for the lead's own events and does not lift the account's refusal.",
+        why="That the lead is the account's user is likely, not certain.",
+        events=(
+            Event(id=1, occurred_at=at(1), account="anna", handl="h", consent=DENIED),
+            Event(id=2, occurred_at=at(2), leads=("7",), handl="h", emails=(ANNA,), consent=GRANTED),
+            Event(id=3, occurred_at=at(3), account="anna"),
+            Event(id=4, occurred_at=at(4), leads=("7",)),
+        ),
+        expected={
+            1: of("anna", 1, 2, 3, 4, refused=True),
+            2: of("anna", 1, 2, 3, 4),
+            3: of("anna", 1, 2, 3, 4, refused=True),
+            4: of("anna", 1, 2, 3, 4, email=2),
+        },
+    ),
+    Decision(
         title="A refusal under a test lead",
         decision="A refusal under a key above 32 combinations counts for every event that carries it, and for nothing else.",
         why="The key is nobody's in particular; what carries it may be what was refused.",
