@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dispatcher.config import Config
-from dispatcher.monitoring.quality.scores import NO_TOKEN, NOT_YET
+from dispatcher.destinations.meta.dataset_quality import NO_TOKEN, NOT_YET
 from dispatcher.monitoring.report import as_text, report
 
 TODAY = datetime.now(UTC).date()
