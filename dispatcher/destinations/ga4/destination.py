@@ -17,7 +17,7 @@ import msgspec
 from dispatcher.consent import consent_of
 from dispatcher.destinations import sanitize
 from dispatcher.destinations.base import Outcome, Payload, Reply, Response
-from dispatcher.destinations.ga4.event_names import parameter_problem
+from dispatcher.destinations.ga4.event_names import is_parameter
 from dispatcher.destinations.ga4.limits import LIMITS
 from dispatcher.destinations.ga4.settings import GA4Settings
 from dispatcher.destinations.http_client import Client
@@ -258,7 +258,7 @@ def _parameters(event: Event, profile: Profile, route: Route, now: datetime) -> 
 
 
 def _is_parameter(name: str, value: Any) -> bool:
-    if parameter_problem(name) or name in sanitize.PERSONAL_NAMES:
+    if not is_parameter(name) or name in sanitize.PERSONAL_NAMES:
         return False
     if isinstance(value, bool | int | float):
         return True

@@ -25,6 +25,7 @@ RESERVED_PREFIX = "notification_"
 RESERVED_PARAMETERS = frozenset({"firebase_conversion"})
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_ACCEPTED = re.compile(rf"(?!{'|'.join(map(re.escape, PREFIXES))})[A-Za-z][A-Za-z0-9_]{{0,{MAX_CHARACTERS - 1}}}")
 
 
 def problem(name: str) -> str | None:
@@ -39,6 +40,11 @@ def parameter_problem(name: str) -> str | None:
     if name in RESERVED_PARAMETERS:
         return "GA4 reserves this name"
     return _problem(name)
+
+
+def is_parameter(name: str) -> bool:
+    """Return whether `name` may be a parameter: the same as `parameter_problem`, for each event that is built."""
+    return name not in RESERVED_PARAMETERS and _ACCEPTED.fullmatch(name) is not None
 
 
 def _problem(name: str) -> str | None:

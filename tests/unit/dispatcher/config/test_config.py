@@ -16,6 +16,7 @@ from dispatcher.config.kinds import kinds, parameter_problem
 from dispatcher.config.models import default_steps
 from dispatcher.config.settings import Secret, Settings
 from dispatcher.destinations import registry
+from dispatcher.destinations.ga4.event_names import is_parameter
 from dispatcher.sandbox.ga4 import rules as ga4_rules
 from dispatcher.sandbox.meta import rules as meta_rules
 from outbox.stripe import Rules
@@ -430,6 +431,14 @@ def test_what_the_sandbox_knows_as_reserved_is_refused_here():
         assert parameter_problem(f"{prefix}x")
     for name in ga4_rules.RESERVED_PARAMS:
         assert parameter_problem(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["plan", "x" * 40, "x" * 41, "ga_x", "gtag.x", "gtag", "_x", "firebase_conversion", "größe", "1a", "", "a b"],
+)
+def test_what_is_built_for_ga4_has_the_parameters_that_the_configuration_accepts(name):
+    assert is_parameter(name) == (kinds()["ga4"].parameter_name_problem(name) is None)
 
 
 @pytest.mark.parametrize("name", ["Lead", "Refund", "Lead2", "My event", "Anmeldung für März"])
