@@ -70,7 +70,7 @@ class DestinationKind(KindConfig, Generic[S]):
     `without_consent`: what it gets of a person who has not consented. `paid`: names of events that are payments; `order_use`:
     what the order id is for. `quality`: identifiers and advice. `fields`: what preview must know of its payloads.
     `log_rules`: what `outbox doctor` looks for in the newest events. `explanations`, `patterns`: the reasons that only this
-    kind gives. `sandbox`: the module with its `STAND_IN`.
+    kind gives. `sandbox`: the module with its `STAND_IN`; empty: there is none.
     """
 
     operator: ClassVar[str] = ""
@@ -85,7 +85,7 @@ class DestinationKind(KindConfig, Generic[S]):
     log_rules: ClassVar[tuple[Rule, ...]] = ()
     explanations: ClassVar[Mapping[str, Explanation]] = {}
     patterns: ClassVar[tuple[Pattern, ...]] = ()
-    sandbox: ClassVar[str]
+    sandbox: ClassVar[str] = ""
 
     def create(self, here: Configured[S]) -> Destination:
         """Return what builds and sends."""
@@ -108,7 +108,7 @@ class DestinationKind(KindConfig, Generic[S]):
         yield ok(f"{here.name}: live", f"{self.label} can be reached (HTTP {reply.status}).")
 
     async def own_scores(self, settings: S, *, seconds: float) -> OwnScores | None:  # noqa: ARG002
-        """Return the match quality that the destination itself reports; None if it never does."""
+        """Return the match quality that the destination itself reports; None if it never does. Never raise for the network."""
         return None
 
     def deadlines(self, settings: S, token_expires: date | None) -> Iterator[Deadline]:  # noqa: ARG002

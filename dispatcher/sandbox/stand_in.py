@@ -93,5 +93,5 @@ class StandIn:
 
 @cache
 def stand_ins() -> Mapping[str, StandIn]:
-    """Return the stand-in for each kind, by its name."""
-    return {name: import_module(kind.sandbox).STAND_IN for name, kind in registry.kinds().items()}
+    """Return the stand-in for each kind that has one, by its name."""
+    return {name: import_module(kind.sandbox).STAND_IN for name, kind in registry.kinds().items() if kind.sandbox}
