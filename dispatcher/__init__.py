@@ -14,16 +14,17 @@ This is the map of the package: what is where, the way of one event, and where t
 | `routing` | how each step is sent to each destination, and the operator's switches |
 | `reasons` | why a delivery was skipped, failed or delayed, with the explanation of each reason |
 | `consent` | consent signals as an event states them |
+| `findings` | what a check of `outbox doctor` says |
 | `watermark`, `byte_budget`, `wakeups` | where a claim starts in its queue; how large it may be; wake-ups by LISTEN/NOTIFY |
 | `admin_http` | the dispatcher's own port: health, readiness, metrics, console |
 | `http_server`, `request_headers` | how each of our HTTP servers is run, with requests bounded before they are parsed |
-| `config/` | the environment and `outbox.toml`, read and checked |
+| `config/` | the environment and `outbox.toml`, read and checked; finds the kinds of destination |
 | `database/` | connections, declared tables, migrations, routing tables, the embedded PostgreSQL, loading of SQL files |
 | `intake/` | what every event needs first: sealing, folding into identity, fan-out to destinations |
 | `identity/` | who a person is (fragments, graph) and what is known about them (enrichment, profile, resolver) |
 | `delivery/` | claim, build, send, settle; retries, circuit breaker, concurrency, dead letters |
 | `resend/` | re-sends after a merge: by the daemon (`planner`) and on demand (`backfill`) |
-| `destinations/` | one package for each kind of destination, behind the protocol in `base` |
+| `destinations/` | one package for each kind of destination: all that is known of it (`kind`), and what builds and sends (`base`) |
 | `people/` | looking up, showing and erasing one person |
 | `maintenance/` | retention and rebuild |
 | `preview/` | what would be sent for an event now, and where each field comes from |
@@ -61,7 +62,7 @@ imports nothing from here.
 ## Where to change what
 
 - **A retry rule.** When to retry: `delivery/retry_policy.py`. Until when: `deadline` in `delivery/eligibility.py`, from the
-  `LIMITS` of the destination. Which responses are retried: `CODES` in `destinations/meta/responses.py`, `classify` in
+  `Limits` of the destination's kind. Which responses are retried: `CODES` in `destinations/meta/responses.py`, `classify` in
   `destinations/ga4/destination.py`. When a whole destination pauses: `delivery/circuit_breaker.py`.
 - **A console page.** A module in `console/` with a handler, its template in `console/templates/`, a line in `PAGES` of
   `console/app.py` (an action: in `ACTIONS`), a link in `console/templates/page.html`, its queries in `schema/queries/console/`.
@@ -76,9 +77,11 @@ imports nothing from here.
   column: also the functions `refuse` and `event_recorded`. Personal data: also `schema/queries/people/erase_log.sql`. An argument
   of a conversion: also `outbox/conversions.py`.
 - **A destination.** Another pixel or stream: `[destinations.<name>]` in `outbox.toml`, no code. Another kind: a package in
-  `destinations/` that implements `Destination` of `destinations/base.py`, an entry in `destinations/registry.py`, its settings
-  in `config/settings.py`, its table in `config/destinations.py` and `config/toml_tables.py`, its event names in
-  `config/event_names.py`, its rules for the sandbox in `sandbox/<kind>/`.
+  `destinations/` whose module `kind` has a `KIND`, as `destinations/kind.py` describes it (label, settings and their
+  variables, event names, default routes, identifiers, limits, reasons, checks of the doctor), with what builds and sends
+  behind `Destination` of `destinations/base.py`; its rules for the sandbox and its part of the demo in `sandbox/<kind>/`, behind
+  `StandIn` of `sandbox/stand_in.py`. Nothing else names a kind. Outside of this repository: the same two packages, and an entry
+  point of `conversion_outbox.destinations` (`config/kinds.py`). An example that a test installs: `tests/support/toy_kind/`.
 - **A step.** `[steps.<name>]` in `outbox.toml`, then `outbox migrate`: no code. For a default step and its Python class:
   `FUNNEL` in `outbox/taxonomy.py`, `outbox/conversions.py`, `outbox/__init__.py`, `outbox.example.toml`.
 - **A scheduled job.** A function and an entry in `JOBS` of `scheduler/jobs.py`.

@@ -94,7 +94,7 @@ class Daemon:
         self.intake = Intake(
             database,
             self._routing,
-            registry.LIMITS,
+            registry.limits_of,
             self.counters,
             holder=self._holder,
             lease=self._lease,

@@ -1,9 +1,7 @@
-"""Why a delivery was skipped, failed or delayed, and what each reason means: a table and one look-up.
+"""Why a delivery was skipped, failed or delayed, and what each reason means: a table.
 
-    explain("missing value").says   "This event needs a value and a currency."
-    explain("missing value").do     "Record value and currency with this step, or …"
-
-`dispatcher.delivery` and the packages of `dispatcher.destinations` write the reasons.
+`dispatcher.delivery` writes the reasons here, and destinations of every kind. The reasons that only one kind gives are in its
+package; `dispatcher.destinations.registry.explain` looks a reason up in both.
 """
 
 from __future__ import annotations
@@ -38,22 +36,13 @@ class Explanation(msgspec.Struct, frozen=True):
     requeue: bool = False
 
 
-def explain(reason: str | None, *, secret: str = "the token") -> Explanation:  # noqa: S107 - the name of a variable
-    """Return the explanation of a reason; `secret` is the name of the variable that holds the destination's token."""
-    found = EXPLANATIONS.get(reason or "") or next(
-        (explanation for pattern, explanation in PATTERNS if pattern.fullmatch(reason or "")), UNKNOWN
-    )
-    says, do = (text.replace("{secret}", secret).replace("{reason}", reason or "") for text in (found.says, found.do))
-    return Explanation(says, do, found.requeue)
+Pattern = tuple[re.Pattern[str], Explanation]
+"""Reasons that contain a name or a number."""
 
-
-_TOO_LATE = "These events can no longer be delivered. Find out why they waited, so that no more are lost."
-_BY_ITSELF = "Nothing: it is retried automatically."
-_SLOWED = "Nothing: sending resumes after the time that Meta asked for."
-_TOKEN = "Put a new token in {secret}, then restart the dispatchers."  # noqa: S105 - what to do, not a token
-_PERMISSION = "Allow the token in {secret} to send to this pixel (Events Manager, Settings), or replace it and restart the dispatchers."
-_PIXEL = "Compare META_PIXEL_ID with Events Manager and check that the token in {secret} belongs to that pixel; then restart the dispatchers."
-_NETWORK = (
+TOO_LATE = "These events can no longer be delivered. Find out why they waited, so that no more are lost."
+TOKEN = "Put a new token in {secret}, then restart the dispatchers."  # noqa: S105 - what to do, not a token
+BY_ITSELF = "Nothing: it is retried automatically."
+NETWORK = (
     "Nothing, if it passes. If it persists, check that this machine reaches the destination (DNS, firewall, proxy)."
 )
 
@@ -69,10 +58,10 @@ EXPLANATIONS: dict[str, Explanation] = {
     "erased": Explanation("The person was erased before it was sent."),
     # Failed: needs attention.
     "window closed": Explanation(
-        "The destination accepts events only for a limited time, and that time was over.", _TOO_LATE
+        "The destination accepts events only for a limited time, and that time was over.", TOO_LATE
     ),
     "event time too old": Explanation(
-        "The destination accepts events only for a limited time, and that time was over.", _TOO_LATE
+        "The destination accepts events only for a limited time, and that time was over.", TOO_LATE
     ),
     "missing value": Explanation(
         "This event needs a value and a currency.",
@@ -82,16 +71,6 @@ EXPLANATIONS: dict[str, Explanation] = {
     "insufficient identity": Explanation(
         "Too little is known about the person for a match.",
         "Record an e-mail address, phone, handlID, account or lead with this step; a requeue sends what is known by then.",
-        requeue=True,
-    ),
-    "click id malformed": Explanation(
-        "The click id (fbc) does not have Meta's format.",
-        "Record fbc exactly as in the browser's _fbc cookie, or only fbclid exactly as in the page's address; then requeue.",
-        requeue=True,
-    ),
-    "invalid parameter": Explanation(
-        "Meta rejected one of its fields.",
-        "Look at the event's payload and look up the code in Meta's documentation, fix what the CRM records, then requeue.",
         requeue=True,
     ),
     "too large": Explanation(
@@ -114,83 +93,47 @@ EXPLANATIONS: dict[str, Explanation] = {
         "The response of the destination could not be stored.", "Report it with the event's number."
     ),
     # Halted: the destination stops until somebody acts; nothing is lost while the window is open.
-    "access token invalid or expired": Explanation("The destination refuses the token.", _TOKEN),
-    "access token refused": Explanation("The destination refuses the token.", _TOKEN),
-    "permission missing": Explanation("The token may not send to this pixel.", _PERMISSION),
-    "pixel unknown, or the token may not use it": Explanation(
-        "Meta does not know the pixel, or the token may not use it.", _PIXEL
-    ),
-    "data set does not exist": Explanation("Meta does not know the pixel.", _PIXEL),
-    "API version expired; set META_API_VERSION": Explanation(
-        "Meta has shut down this version of its API.",
-        "Set META_API_VERSION to a current one, then restart the dispatchers.",
-    ),
-    "data set needs a choice for Limited Data Use": Explanation(
-        "Meta requires a choice about Limited Data Use for this pixel.", "Make it in Events Manager, Settings."
-    ),
-    "redirected; check META_CAPI_BASE_URL": Explanation(
-        "The configured address redirects elsewhere.", "Check META_CAPI_BASE_URL, then restart the dispatchers."
-    ),
-    "refused; check GA4_API_SECRET and GA4_MP_BASE_URL": Explanation(
-        "The API secret is refused, or the address is wrong.",
-        "Check {secret} and GA4_MP_BASE_URL, then restart the dispatchers.",
-    ),
+    "access token invalid or expired": Explanation("The destination refuses the token.", TOKEN),
+    "access token refused": Explanation("The destination refuses the token.", TOKEN),
     "not configured": Explanation(
         "The destination is not configured here.", "Add it to outbox.toml, then restart the dispatchers."
     ),
     # Throttled: the whole destination backs off.
-    "application rate limit": Explanation("The destination asks for a lower rate.", _SLOWED),
-    "user rate limit": Explanation("The destination asks for a lower rate.", _SLOWED),
-    "page rate limit": Explanation("The destination asks for a lower rate.", _SLOWED),
-    "rate limit": Explanation("The destination asks for a lower rate.", _SLOWED),
     "too many requests": Explanation(
         "The destination asks for a lower rate.", "Nothing: sending resumes automatically."
     ),
     # Transient: certainly not accepted; retried.
-    "server error": Explanation("The destination had an internal error.", _BY_ITSELF),
-    "unknown error at Meta": Explanation("Meta has a problem.", _BY_ITSELF),
-    "service unavailable at Meta": Explanation("Meta has a problem.", _BY_ITSELF),
-    "temporary limit at Meta": Explanation("Meta asks to try again later.", _BY_ITSELF),
-    "temporarily blocked by Meta": Explanation(
-        "Meta has temporarily blocked these requests.",
-        "Check the account's quality in Events Manager; it is retried automatically.",
-    ),
-    "data set temporarily not ready": Explanation("Meta is not ready for this pixel yet.", _BY_ITSELF),
-    "unknown error code": Explanation("The destination responded with an unknown error code.", _BY_ITSELF),
-    "refused before reaching Meta": Explanation("A proxy or gateway on the way to Meta refused it.", _NETWORK),
-    "refused before reaching GA4": Explanation("A proxy or gateway on the way to GA4 refused it.", _NETWORK),
+    "server error": Explanation("The destination had an internal error.", BY_ITSELF),
+    "unknown error code": Explanation("The destination responded with an unknown error code.", BY_ITSELF),
     # Uncertain: may have been accepted.
     "gateway got no response": Explanation(
-        "A gateway got no response, so it is unknown whether the event arrived.", _BY_ITSELF
+        "A gateway got no response, so it is unknown whether the event arrived.", BY_ITSELF
     ),
     "response not understood": Explanation(
-        "The response was not understood, so it is unknown whether the event arrived.", _BY_ITSELF
+        "The response was not understood, so it is unknown whether the event arrived.", BY_ITSELF
     ),
     "events_received differs from what was sent": Explanation(
         "The destination counted a different number of events than was sent, so it is unknown which arrived.",
-        _BY_ITSELF,
+        BY_ITSELF,
     ),
-    "worker lost": Explanation("The worker that sent it stopped before it received the response.", _BY_ITSELF),
-    "stopped while it was sent": Explanation(
-        "The dispatcher was stopped while it waited for the response.", _BY_ITSELF
-    ),
-    "lease expired": Explanation("The dispatcher that sent it died before it received the response.", _BY_ITSELF),
-    "lease taken by rebuild": Explanation("The projections were rebuilt while it was being sent.", _BY_ITSELF),
+    "worker lost": Explanation("The worker that sent it stopped before it received the response.", BY_ITSELF),
+    "stopped while it was sent": Explanation("The dispatcher was stopped while it waited for the response.", BY_ITSELF),
+    "lease expired": Explanation("The dispatcher that sent it died before it received the response.", BY_ITSELF),
+    "lease taken by rebuild": Explanation("The projections were rebuilt while it was being sent.", BY_ITSELF),
     "restored from a backup": Explanation(
-        "The database was restored, and the event may have been sent after the backup was made.", _BY_ITSELF
+        "The database was restored, and the event may have been sent after the backup was made.", BY_ITSELF
     ),
-    "timeout": Explanation("The destination did not respond in time.", _BY_ITSELF),
+    "timeout": Explanation("The destination did not respond in time.", BY_ITSELF),
 }
 
-PATTERNS: tuple[tuple[re.Pattern[str], Explanation], ...] = (
+PATTERNS: tuple[Pattern, ...] = (
     (
         re.compile(r"\S.* is not set"),
         Explanation("A setting is missing: {reason}.", "Set it, then restart the dispatchers."),
     ),
-    (re.compile(r"\d+ % of the rate limit used"), Explanation("The rate limit is nearly used up.", _SLOWED)),
     (
         re.compile(r"\w+(Error|Timeout|Exception|Disconnected)"),
-        Explanation("The connection failed or broke off.", _NETWORK),
+        Explanation("The connection failed or broke off.", NETWORK),
     ),
 )
 """Reasons that contain a name or a number, and the names of network errors."""

@@ -1,11 +1,7 @@
-"""The funnel: the name of each conversion at each destination.
+"""The funnel: its steps, and what holds for each wherever it is sent.
 
-One table that a person can compare with the destinations' own lists. It seeds the tables `outbox.step` and
+`dispatcher` adds the name of each step at each destination (`routes` of a kind). It seeds the tables `outbox.step` and
 `outbox.route`; another company's funnel replaces it by configuration, not by code.
-
-Standard names at Meta: the Pixel reference (AddPaymentInfo … ViewContent); there is none for a refund, a renewal or a
-verified e-mail, so those are custom events. At GA4: `generate_lead`, `sign_up`, `purchase`, `refund` and
-`file_download` are recommended events; `start_trial` and `email_verified` are custom.
 """
 
 from __future__ import annotations
@@ -26,13 +22,14 @@ class Target:
 class Step:
     """One funnel step.
 
-    `targets` maps a destination's name to its target; a destination that is not in it gets nothing (`skipped: no
-    route`). `action_source` fixes Meta's action_source where the step decides it. `browser_pair` means that the browser
-    sends the same event (same event_name and event_id). `value` and `currency` are the defaults where the event has
-    none (owner's spec 4.4: a form's lead is worth `leadValueEstimate || 0` EUR).
+    `parameters` are sent with it everywhere. `targets` maps a destination's name to its target; a destination that is not
+    in it gets nothing (`skipped: no route`). `action_source` fixes the action_source where the step decides it.
+    `browser_pair` means that the browser sends the same event (same event_name and event_id). `value` and `currency` are
+    the defaults where the event has none (owner's spec 4.4: a form's lead is worth `leadValueEstimate || 0` EUR).
     """
 
     name: str
+    parameters: dict[str, Any] = field(default_factory=dict)
     targets: dict[str, Target] = field(default_factory=dict)
     action_source: str | None = None
     browser_pair: bool = False
@@ -40,25 +37,16 @@ class Step:
     currency: str | None = None
 
 
-def _step(name: str, meta: str, ga4: str, *, category: str | None = None, **rest: Any) -> Step:
-    fixed = {"content_category": category} if category else {}
-    return Step(
-        name=name,
-        targets={"meta": Target(event_name=meta, parameters=fixed), "ga4": Target(event_name=ga4, parameters=fixed)},
-        **rest,
-    )
-
-
 FUNNEL: tuple[Step, ...] = (
-    _step("lead_submitted", "Lead", "generate_lead", value=0, currency="EUR"),
-    _step("trial_downloaded", "Lead", "file_download", category="trial-download", value=0, currency="EUR"),
-    _step("account_created", "CompleteRegistration", "sign_up"),
-    _step("trial_started", "StartTrial", "start_trial"),
-    _step("subscription_purchased", "Purchase", "purchase"),
-    _step("subscription_renewed", "Subscribe", "purchase", action_source="system_generated"),
-    _step("subscription_upgraded", "Purchase", "purchase"),
-    _step("subscription_refunded", "Refund", "refund"),
-    _step("demo_requested", "Lead", "generate_lead", category="conference", value=0, currency="EUR"),
-    _step("email_verified", "EmailVerified", "email_verified"),
+    Step(name="lead_submitted", value=0, currency="EUR"),
+    Step(name="trial_downloaded", parameters={"content_category": "trial-download"}, value=0, currency="EUR"),
+    Step(name="account_created"),
+    Step(name="trial_started"),
+    Step(name="subscription_purchased"),
+    Step(name="subscription_renewed", action_source="system_generated"),
+    Step(name="subscription_upgraded"),
+    Step(name="subscription_refunded"),
+    Step(name="demo_requested", parameters={"content_category": "conference"}, value=0, currency="EUR"),
+    Step(name="email_verified"),
     Step(name="signed_in"),  # ties a browser to an account; sent to no destination
 )

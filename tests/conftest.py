@@ -141,9 +141,9 @@ def dispatch(settings: Settings) -> Iterator[Callable[..., processes.Dispatcher]
             {
                 "OUTBOX_DATABASE_URL": database_url,
                 "META_CAPI_TOKEN": "test-token",
-                "META_CAPI_BASE_URL": settings.meta_base_url,
+                "META_CAPI_BASE_URL": settings.of("meta").base_url,
                 "GA4_API_SECRET": "test-secret",
-                "GA4_MP_BASE_URL": settings.ga4_base_url,
+                "GA4_MP_BASE_URL": settings.of("ga4").base_url,
                 "OUTBOX_LEASE_SECONDS": "5",
                 **environment,
             },

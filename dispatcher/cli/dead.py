@@ -12,7 +12,7 @@ from dispatcher.cli.progress import progress
 from dispatcher.database.connections import Database
 from dispatcher.delivery import dead_letters
 from dispatcher.delivery.dead_letters import DeadLetterFilter
-from dispatcher.reasons import explain
+from dispatcher.destinations.registry import explain
 
 app = typer.Typer(help="List dead letters (deliveries that failed for good) and requeue them.", no_args_is_help=True)
 

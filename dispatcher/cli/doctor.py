@@ -25,7 +25,7 @@ def doctor(
         bool,
         typer.Option(
             "--live",
-            help="Also test GA4's debug endpoint, and Meta with a test event if META_CAPI_TEST_CODE is set.",
+            help="Also test the destinations themselves: GA4's debug endpoint; Meta with a test event if a test code is set.",
         ),
     ] = False,
     json: output.Json = False,

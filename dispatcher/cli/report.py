@@ -18,7 +18,6 @@ from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.database.connections import Database
 from dispatcher.monitoring import report
-from dispatcher.monitoring.quality.weights import EXPLANATION
 
 GOOD, POOR = 0.8, 0.3
 """The shares of events with an identifier from which it is shown as good, and below which as poor."""
@@ -34,12 +33,12 @@ def show(
     *,
     json: Json = False,
 ) -> None:
-    """Show match quality: coverage of each identifier, our estimate, and Meta's own score if the token may read it."""
+    """Show match quality: coverage of each identifier, our estimate, and the destination's own score if the token may read it."""
     config = context.config()
     with context.migrated_database() as (settings, url):
         found = asyncio.run(_report(settings, url, config, days))
     if json:
-        print_json({"explanation": EXPLANATION, "report": found})
+        print_json({"explanation": found.explanation, "report": found})
     elif sys.stdout.isatty():
         _print(found)
     else:
@@ -70,8 +69,10 @@ def _print(found: report.Report) -> None:
         )
     console.print(table)
     for name, problem in found.problems.items():
-        console.print(Text(f"{name}: Meta's own score is not available: {problem}", style="yellow"))
-    console.print(Text(EXPLANATION, style="dim"))
+        console.print(
+            Text(f"{name}: {report.owner(found, name)}'s own score is not available: {problem}", style="yellow")
+        )
+    console.print(Text(found.explanation, style="dim"))
 
 
 def _coverage(shares: list[tuple[str, float]]) -> Text:

@@ -2,18 +2,18 @@
 
     config = find(settings.config, os.environ)      # the file that OUTBOX_CONFIG names, else ./outbox.toml, else defaults
 
-Without a file the owner's taxonomy applies: `outbox.taxonomy.FUNNEL`, `dispatcher.config.default_forms.FORMS`, one pixel and
-one GA4 stream. `outbox.example.toml` is the same configuration as a file.
+Without a file the owner's taxonomy applies: `outbox.taxonomy.FUNNEL`, `dispatcher.config.default_forms.FORMS`, and one
+destination of each kind that is a default. `outbox.example.toml` is the same configuration as a file.
 
 | file | holds |
 |---|---|
-| `settings` | the settings in the environment, read and checked |
+| `settings`, `variables` | the settings in the environment; how one is declared, read and checked |
+| `kinds` | the kinds of destination: how they are found, and what the configuration knows of each |
 | `models` | the configuration, ready for use |
 | `toml_file` | finds and reads the file |
 | `toml_tables`, `toml_lines` | the types of its tables; the mistakes in them, each with its line |
 | `destinations`, `funnel`, `forms`, `schedule` | read one kind of table each |
 | `default_forms` | the forms of the owner's spec |
-| `event_names` | the event names that each kind of destination accepts |
 | `web_origin` | origins of web pages, and where a form may redirect |
 """
 

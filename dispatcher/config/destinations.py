@@ -1,38 +1,41 @@
-"""`[destinations.<name>]`: pixels and streams; their secrets come from the environment."""
+"""`[destinations.<name>]`: accounts at destinations; their secrets come from the environment."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from functools import cache
 from typing import Any
 
-from dispatcher.config.event_names import EVENT_NAMES
-from dispatcher.config.models import ACCOUNTS, Account
-from dispatcher.config.settings import Secret, Settings
+import msgspec
+
+from dispatcher.config.kinds import KindConfig, kinds
+from dispatcher.config.models import Account, default_accounts
+from dispatcher.config.settings import Secret
 from dispatcher.config.toml_lines import Path
-from dispatcher.config.toml_tables import FileTable, GA4Table, MetaTable, Problems, check_name, one_of, suggestion
+from dispatcher.config.toml_tables import FileTable, Problems, check_name, one_of, suggestion
+from dispatcher.config.variables import declared
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{2,99}")
-_PIXEL = re.compile(r"[0-9]{5,20}")
-_STREAM = re.compile(r"G-[A-Z0-9]{4,16}")
 
 
 def read(table: FileTable, problems: Problems, environment: Mapping[str, str]) -> tuple[list[Account], dict[str, str]]:
     """Return the destinations, and for each one with `like` the destination whose routes it copies."""
-    accounts = {account.name: account for account in ACCOUNTS if table.defaults}
+    accounts = {account.name: account for account in default_accounts() if table.defaults}
     likes: dict[str, str] = {}
     for name, value in table.destinations.items():
         where: Path = ("destinations", name)
         check_name(problems, where, "destination")
         stated: Mapping[str, Any] = value if isinstance(value, dict) else {}
         kind = stated.get("kind")
-        if not isinstance(kind, str) or kind not in EVENT_NAMES:
-            problems.add((*where, "kind"), f"expected {one_of(EVENT_NAMES)}")
+        if not isinstance(kind, str) or kind not in kinds():
+            problems.add((*where, "kind"), f"expected {one_of(kinds())}")
             continue
-        if name in EVENT_NAMES and name != kind:
+        if name in kinds() and name != kind:
             problems.add((*where, "kind"), f"a destination named {name} must be of kind {name}; choose another name")
             continue
-        account = (_pixel if kind == "meta" else _stream)(where, value, problems, environment)
+        account = _account(where, value, kinds()[kind], problems, environment)
         if account:
             accounts[name] = account
         if isinstance(like := stated.get("like"), str):
@@ -42,45 +45,46 @@ def read(table: FileTable, problems: Problems, environment: Mapping[str, str]) -
     return list(accounts.values()), likes
 
 
-def _pixel(where: Path, value: object, problems: Problems, environment: Mapping[str, str]) -> Account | None:
-    table = problems.typed(where, value, MetaTable)
-    if table is None:
-        return None
-    pixel = None if table.pixel_id is None else str(table.pixel_id)
-    if pixel is not None and not _PIXEL.fullmatch(pixel):
-        problems.add((*where, "pixel_id"), "expected the pixel's number, such as 1530042020969436")
-    code = _secret((*where, "test_code_env"), table.test_code_env, problems, environment)
-    return Account(
-        name=str(where[-1]),
-        kind="meta",
-        id=pixel,
-        secret_variable=table.token_env,
-        secret=_secret((*where, "token_env"), table.token_env, problems, environment),
-        test_code=None if table.test_code_env is None else code.reveal(),
+@cache
+def _table_of(kind: KindConfig) -> type[msgspec.Struct]:
+    """Return the type of a table of this kind: `kind`, `like`, and the settings that a file may state."""
+    keys = [each.metadata["toml"] for each in declared(kind.settings) if each.metadata["toml"]]
+    optional = [(key, str | None if key.endswith("_env") else str | int | None, None) for key in keys]
+    return msgspec.defstruct(
+        f"{kind.label}Table",
+        [("kind", str), ("like", str | None, None), *optional],
+        forbid_unknown_fields=True,
     )
 
 
-def _stream(where: Path, value: object, problems: Problems, environment: Mapping[str, str]) -> Account | None:
-    table = problems.typed(where, value, GA4Table)
+def _account(
+    where: Path, value: object, kind: KindConfig, problems: Problems, environment: Mapping[str, str]
+) -> Account | None:
+    table = problems.typed(where, value, _table_of(kind))
     if table is None:
         return None
-    if table.measurement_id is not None and not _STREAM.fullmatch(table.measurement_id):
-        problems.add((*where, "measurement_id"), "expected a measurement id, such as G-XLHMXGR17M")
-    return Account(
-        name=str(where[-1]),
-        kind="ga4",
-        id=table.measurement_id,
-        secret_variable=table.secret_env,
-        secret=_secret((*where, "secret_env"), table.secret_env, problems, environment),
-    )
+    stated: dict[str, Any] = {}
+    variables: dict[str, str] = {}
+    for each in declared(kind.settings):
+        key = each.metadata["toml"]
+        found = getattr(table, key) if key else None
+        if found is None:
+            continue
+        if key.endswith("_env"):
+            variables[each.name] = found
+            secret = _secret((*where, key), found, problems, environment, f"{kind.name.upper()}_DEALERS_TOKEN")
+            stated[each.name] = secret if isinstance(each.default, Secret) else secret.reveal()
+        else:
+            stated[each.name] = str(found)
+            if problem := each.metadata["check"](str(found)):
+                problems.add((*where, key), problem)
+    return Account(name=str(where[-1]), kind=kind.name, stated=stated, variables=variables)
 
 
-def _secret(where: Path, variable: str | None, problems: Problems, environment: Mapping[str, str]) -> Secret:
+def _secret(where: Path, variable: str, problems: Problems, environment: Mapping[str, str], example: str) -> Secret:
     """Return the value of an environment variable; empty if it is not set: then the destination is halted."""
-    if variable is None:
-        return Secret()
     if not _VARIABLE.fullmatch(variable):  # never quoted: it may be the secret itself
-        problems.add(where, "expected the name of an environment variable, such as META_DEALERS_TOKEN")
+        problems.add(where, f"expected the name of an environment variable, such as {example}")
         return Secret()
     value = environment.get(variable, "").strip()
     if not (value.isascii() and value.isprintable()):
@@ -100,15 +104,13 @@ def _check_likes(accounts: Mapping[str, Account], likes: Mapping[str, str], prob
 
 def _check_twice(accounts: Iterable[Account], problems: Problems, environment: Mapping[str, str]) -> None:
     """Check that no account gets every event twice, under two names."""
-    defaults = Settings()
-    own = {
-        "meta": ("pixel_id", environment.get("META_PIXEL_ID", "").strip() or defaults.meta_pixel_id),
-        "ga4": ("measurement_id", environment.get("GA4_MEASUREMENT_ID", "").strip() or defaults.ga4_measurement_id),
-    }
     seen: dict[tuple[str, str], str] = {}
     for account in accounts:
-        key, default = own[account.kind]
-        if first := seen.get((account.kind, account.id or default)):
+        kind = kinds()[account.kind]
+        default = next(str(each.default) for each in fields(kind.settings) if each.name == kind.id)
+        own = account.stated.get(kind.id) or environment.get(kind.variable(kind.id), "").strip() or default
+        if first := seen.get((account.kind, own)):
+            key = kind.metadata(kind.id)["toml"]
             says = f"the same as that of {first}, which would get every event twice; give each its own {key}"
             problems.add(("destinations", account.name, key), says)
-        seen.setdefault((account.kind, account.id or default), account.name)
+        seen.setdefault((account.kind, own), account.name)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dispatcher.config.event_names import ACTION_SOURCES, EVENT_NAMES, parameter_problem
+from dispatcher.config.kinds import kinds as all_kinds
+from dispatcher.config.kinds import parameter_problem
+from dispatcher.config.models import default_steps
 from dispatcher.config.toml_lines import Path
 from dispatcher.config.toml_tables import (
     FileTable,
@@ -19,7 +21,12 @@ from dispatcher.config.toml_tables import (
     one_of,
     suggestion,
 )
-from outbox.taxonomy import FUNNEL, Step, Target
+from outbox.taxonomy import Step, Target
+
+ACTION_SOURCES = (
+    "email", "website", "app", "phone_call", "chat", "physical_store", "system_generated", "business_messaging", "other",
+)  # fmt: skip
+"""The values of action_source (destinations.md 1.7)."""
 
 NOT_SENT = Target(event_name="")
 """Stands for `to.<destination> = false` until the routes copied with `like` are known."""
@@ -27,7 +34,7 @@ NOT_SENT = Target(event_name="")
 
 def read(table: FileTable, problems: Problems, kinds: Mapping[str, str], likes: Mapping[str, str]) -> list[Step]:
     """Return the steps. `kinds`: the kind of each destination; `likes`: the destination whose routes another one copies."""
-    steps = {step.name: step for step in FUNNEL if table.defaults}
+    steps = {step.name: step for step in default_steps(kinds) if table.defaults}
     for name, value in table.steps.items():
         where: Path = ("steps", name)
         check_name(problems, where, "step")
@@ -77,8 +84,8 @@ def _target(where: Path, stated: object, problems: Problems, kinds: Mapping[str,
         table = None
     if table is None:
         return None
-    rule = EVENT_NAMES.get(kinds[destination])
-    if rule and (problem := rule(table.name)):
+    kind = all_kinds().get(kinds[destination])
+    if kind and (problem := kind.event_name_problem(table.name)):
         problems.add(where, problem)
     _check_parameters((*where[:-1], "parameters"), table.parameters, problems)
     return Target(event_name=table.name, parameters=table.parameters)

@@ -5,50 +5,88 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, time
 from pathlib import Path
 from typing import Any, Literal
 
 from dispatcher.config.default_forms import FORMS, Form
-from dispatcher.config.settings import Secret, Settings
+from dispatcher.config.kinds import kinds
+from dispatcher.config.settings import Settings
+from dispatcher.config.variables import ConfigError, declared
 from outbox.client_ip import IP_HEADERS, TRUSTED_PROXIES
-from outbox.taxonomy import FUNNEL, Step
+from outbox.taxonomy import FUNNEL, Step, Target
 
-
-class ConfigError(ValueError):
-    """The configuration cannot be used; each line of the message names the file, the line, the field and what to do."""
+__all__ = [
+    "Account",
+    "Alerts",
+    "Config",
+    "ConfigError",
+    "Schedule",
+    "Serve",
+    "Stripe",
+    "default_accounts",
+    "default_steps",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One destination and its account there; the environment supplies what is None.
+    """One destination and its account there; the environment supplies what the file does not state.
 
-    `id`: the pixel id or the measurement id; `secret`: the token or API secret from the variable `secret_variable`.
+    `stated`: settings of its kind that the file states, by their names. `variables`: those of them that are read from a
+    variable of their own, and which.
     """
 
     name: str
     kind: str
-    id: str | None = None
-    secret_variable: str | None = None
-    secret: Secret = field(default=Secret())
-    test_code: str | None = None
+    stated: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
-    def apply(self, settings: Settings) -> Settings:
-        """Return the settings as they apply to this destination."""
-        changes: dict[str, Any] = {}
-        if self.kind == "meta" and self.id is not None:
-            changes |= {"meta_pixel_id": self.id, "meta_test_code": ""}  # a test code belongs to one pixel
-        if self.kind == "ga4" and self.id is not None:
-            changes["ga4_measurement_id"] = self.id
-        if self.secret_variable is not None:
-            changes["meta_token" if self.kind == "meta" else "ga4_secret"] = self.secret
-        if self.test_code is not None:
-            changes["meta_test_code"] = self.test_code
-        return replace(settings, **changes)
+    def settings(self, settings: Settings) -> Any:
+        """Return the settings of its kind as they apply to this destination."""
+        of_kind = settings.of(self.kind)
+        own: dict[str, Any] = {}
+        if kinds()[self.kind].id in self.stated:
+            own = {each.name: each.default for each in declared(of_kind) if each.metadata["belongs_to_id"]}
+        return replace(of_kind, **{**own, **self.stated})
+
+    def variable(self, setting: str) -> str:
+        """Return the environment variable of a setting of this destination."""
+        return self.variables.get(setting) or str(kinds()[self.kind].variable(setting))
+
+    @property
+    def secret_variable(self) -> str:
+        """The environment variable of its secret."""
+        return self.variable(kinds()[self.kind].secret)
 
 
-ACCOUNTS = (Account(name="meta", kind="meta"), Account(name="ga4", kind="ga4"))
+def default_accounts() -> tuple[Account, ...]:
+    """Return the destinations that exist without a file."""
+    return tuple(Account(name=kind.name, kind=kind.name) for kind in kinds().values() if kind.is_default)
+
+
+def default_steps(destinations: Iterable[str]) -> tuple[Step, ...]:
+    """Return the default funnel with the routes to each destination of `destinations` that is named like its kind."""
+    names = set(destinations)
+    routed = [kind for kind in kinds().values() if kind.name in names]
+    return tuple(
+        replace(
+            step,
+            parameters={},
+            targets={
+                kind.name: Target(event_name=kind.routes[step.name], parameters=step.parameters)
+                for kind in routed
+                if step.name in kind.routes
+            },
+        )
+        for step in FUNNEL
+    )
+
+
+def _default_steps() -> tuple[Step, ...]:
+    return default_steps(account.name for account in default_accounts())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +115,10 @@ class Stripe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When the daily report is sent, in the time zone `zone` (IANA), and when Meta's token expires (None: unknown)."""
+    """When the daily report is sent, in the time zone `zone` (IANA).
+
+    `token_expires`: when a token expires; None: unknown. Whose, the kind of destination says that has such a deadline.
+    """
 
     report_at: time = time(12, 30)
     zone: str = "Europe/Nicosia"
@@ -96,8 +137,8 @@ class Config:
     """The whole configuration; `path` is None if there is no file."""
 
     path: Path | None = None
-    steps: tuple[Step, ...] = FUNNEL
-    accounts: tuple[Account, ...] = ACCOUNTS
+    steps: tuple[Step, ...] = field(default_factory=_default_steps)
+    accounts: tuple[Account, ...] = field(default_factory=default_accounts)
     forms: tuple[Form, ...] = FORMS
     serve: Serve = field(default_factory=Serve)
     stripe: Stripe = field(default_factory=Stripe)

@@ -1,6 +1,6 @@
 """The line of each key in a TOML file. Python's `tomllib` returns the values without their lines.
 
-    lines(text)     # {(): 1, ("steps",): 3, ("steps", "won"): 3, ("steps", "won", "to", "meta"): 4, …}
+    lines(text)     # {(): 1, ("steps",): 3, ("steps", "won"): 3, ("steps", "won", "to", "ads"): 4, …}
 
 The text must be one that `tomllib` has read: this scanner only separates keys from values.
 """

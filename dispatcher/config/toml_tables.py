@@ -15,7 +15,7 @@ from dispatcher.config.toml_lines import Path, line_of
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-MAX_PARAMETER = 100  # characters of a text; GA4 accepts no more (destinations.md 2.2)
+MAX_PARAMETER = 100  # characters of a text; the strictest destination accepts no more (destinations.md 2.2)
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9])?")
 
@@ -31,25 +31,6 @@ class FileTable(msgspec.Struct, forbid_unknown_fields=True):
     stripe: dict[str, Any] = {}
     schedule: dict[str, Any] = {}
     alerts: dict[str, Any] = {}
-
-
-class MetaTable(msgspec.Struct, forbid_unknown_fields=True):
-    """`[destinations.<name>]` of kind meta."""
-
-    kind: str
-    like: str | None = None
-    pixel_id: str | int | None = None
-    token_env: str | None = None
-    test_code_env: str | None = None
-
-
-class GA4Table(msgspec.Struct, forbid_unknown_fields=True):
-    """`[destinations.<name>]` of kind ga4."""
-
-    kind: str
-    like: str | None = None
-    measurement_id: str | None = None
-    secret_env: str | None = None
 
 
 class StepTable(msgspec.Struct, forbid_unknown_fields=True):

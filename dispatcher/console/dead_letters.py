@@ -13,7 +13,8 @@ from aiohttp import web
 from dispatcher.console.request import ConsoleRequest
 from dispatcher.delivery import dead_letters
 from dispatcher.delivery.dead_letters import DeadLetterFilter, Group
-from dispatcher.reasons import Explanation, explain
+from dispatcher.destinations.registry import explain
+from dispatcher.reasons import Explanation
 
 EXAMPLES = 5
 REQUEUE_SECONDS = 10.0

@@ -10,13 +10,13 @@ import msgspec
 from aiohttp import web
 
 from dispatcher.console.events import State, read_states
-from dispatcher.console.formatting import label, span
+from dispatcher.console.formatting import span
 from dispatcher.console.request import ConsoleRequest
+from dispatcher.destinations.registry import explain, label
 from dispatcher.identity.fragments import EPOCH, position
 from dispatcher.identity.graph import Kind
 from dispatcher.preview.masking import key
 from dispatcher.preview.payloads import previews
-from dispatcher.reasons import explain
 
 MAX_SEARCHED = 100_000
 """How many deliveries of each destination are searched for the event's due time."""

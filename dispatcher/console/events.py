@@ -15,8 +15,8 @@ from aiohttp import web
 
 from dispatcher.console.request import ConsoleRequest
 from dispatcher.database.connections import Queries, Transaction
+from dispatcher.destinations.registry import explain
 from dispatcher.people.lookup import Scan, scan_for_email
-from dispatcher.reasons import explain
 
 LIMIT = 50
 MAX_FILTERED = 100_000

@@ -5,12 +5,6 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 NOTHING = "–"  # noqa: RUF001 - the en dash of an empty cell
-LABELS = {"meta": "Meta", "ga4": "GA4"}
-
-
-def label(destination: str) -> str:
-    """Return the display name of a destination."""
-    return LABELS.get(destination, destination)
 
 
 def step(name: str) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from dispatcher.console.formatting import clock, label, span, step
+from dispatcher.console.formatting import clock, span, step
 from dispatcher.console.status import Pending, Situation, Status
+from dispatcher.destinations.registry import kinds, label
 
 BEHIND_SECONDS = 300.0
 """How long the oldest delivery may be pending at a working destination before it counts as behind."""
@@ -153,5 +154,5 @@ def _total(queues: Sequence[Pending]) -> str:
 def _inner(sentence: str) -> str:
     """Return a sentence in the form of the second half of another: with a small first letter, unless it is a name."""
     first, *_ = sentence.split(" ", 1)
-    is_name = (len(first) > 1 and first.isupper()) or first == "Meta"
+    is_name = (len(first) > 1 and first.isupper()) or first in {kind.label for kind in kinds().values()}
     return sentence if is_name else sentence[:1].lower() + sentence[1:]

@@ -9,31 +9,27 @@ import msgspec
 from aiohttp import web
 
 from dispatcher.console.request import ConsoleRequest
-from dispatcher.monitoring.quality import (
-    EXPLANATION,
-    IDENTIFIERS,
-    Day,
-    Identifier,
-    MetaScores,
-    Quality,
-    daily,
-    meta_scores,
-    qualities,
-)
+from dispatcher.destinations import registry
+from dispatcher.destinations.match_quality import Identifier, OwnScores
+from dispatcher.monitoring.quality import Day, Quality, daily, explanation, of_kind, own_scores, qualities
 
 PERIODS = (7, 28, 90)
 SCORES_SECONDS = 900.0
-"""How long Meta's own scores are cached. They change by the day."""
+"""How long the destinations' own scores are cached. They change by the day."""
 SCORES_TIMEOUT = 4.0
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One step at one destination: coverage of each identifier, our estimate over time, Meta's own score."""
+    """One step at one destination: coverage of each identifier, our estimate over time, the destination's own score.
+
+    `owner`: the label of its kind.
+    """
 
     quality: Quality
     identifiers: tuple[Identifier, ...]
     days: list[Day]
     score: float | None
+    owner: str
 
     @property
     def line(self) -> str:
@@ -53,13 +49,14 @@ async def show(request: ConsoleRequest) -> web.Response:
     since = until - timedelta(days=days - 1)
     found = await qualities(request, since, until)
     by_day = await daily(request, since, until)
-    scores = await _meta_scores(request, {quality.destination for quality in found if quality.kind == "meta"})
+    scores = await _own_scores(request, {quality.destination for quality in found})
     rows = [
         Row(
             quality,
-            IDENTIFIERS.get(quality.kind, ()),
+            of_kind(quality.kind).identifiers,
             [day for day in by_day if (day.destination, day.step) == (quality.destination, quality.step)],
             scores[quality.destination].scores.get(quality.event_name) if quality.destination in scores else None,
+            registry.kinds()[quality.kind].label if quality.kind in registry.kinds() else quality.kind,
         )
         for quality in sorted(found, key=_order)
     ]
@@ -69,13 +66,13 @@ async def show(request: ConsoleRequest) -> web.Response:
         days=days,
         periods=PERIODS,
         problems={name: score.problem for name, score in scores.items() if score.problem},
-        explanation=EXPLANATION,
+        explanation=explanation(request.console.config),
         best=_best(found),
     )
 
 
 def _order(quality: Quality) -> tuple[bool, str, int]:
-    return quality.kind != "meta", quality.destination, -quality.events
+    return not of_kind(quality.kind).has_estimate, quality.destination, -quality.events
 
 
 def _best(found: list[Quality]) -> Quality | None:
@@ -84,15 +81,14 @@ def _best(found: list[Quality]) -> Quality | None:
     return max(advised, key=lambda quality: quality.events * (10 - (quality.estimate or 0)), default=None)
 
 
-async def _meta_scores(request: ConsoleRequest, names: set[str]) -> dict[str, MetaScores]:
-    """Return Meta's own scores by destination, from the cache or from Meta."""
-    scores: dict[str, MetaScores] = {}
-    cache = request.console.scores
-    for name in names:
-        account = request.console.config.account(name)
-        settings = account.apply(request.console.settings) if account else request.console.settings
-        cached = cache.get(name)
-        if cached is None or monotonic() - cached[0] > SCORES_SECONDS:
-            cached = cache[name] = (monotonic(), await meta_scores(settings, timeout=SCORES_TIMEOUT))
-        scores[name] = cached[1]
-    return scores
+async def _own_scores(request: ConsoleRequest, names: set[str]) -> dict[str, OwnScores]:
+    """Return the own scores of those destinations that report any, from the cache or from them."""
+    console = request.console
+    old = {name for name in names if name not in console.scores or _age(console.scores[name]) > SCORES_SECONDS}
+    for name, scores in (await own_scores(console.settings, console.config, old, seconds=SCORES_TIMEOUT)).items():
+        console.scores[name] = monotonic(), scores
+    return {name: console.scores[name][1] for name in names if name in console.scores}
+
+
+def _age(cached: tuple[float, OwnScores]) -> float:
+    return monotonic() - cached[0]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 
 from dispatcher.console.chart import HEIGHT, UP, WIDTH, chart
-from dispatcher.console.formatting import label
 from dispatcher.console.health_summary import summarize
 from dispatcher.console.request import ConsoleRequest
 from dispatcher.console.status import read_situation
+from dispatcher.destinations.registry import label
 
 
 async def show(request: ConsoleRequest) -> web.Response:

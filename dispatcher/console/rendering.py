@@ -9,6 +9,7 @@ import jinja2
 from aiohttp import web
 
 from dispatcher.console import formatting
+from dispatcher.destinations.registry import label
 from dispatcher.preview.masking import key
 
 HERE = Path(__file__).parent
@@ -52,7 +53,7 @@ _templates.filters.update(
     span=formatting.span,
     step=formatting.step,
 )
-_templates.globals.update(label=formatting.label)
+_templates.globals.update(label=label)
 
 
 def render(template: str, *, status: int, is_live: bool, **context: Any) -> web.Response:

@@ -15,7 +15,7 @@ from dispatcher.config.settings import Settings
 from dispatcher.console.access import Access, RefusedError, Viewer
 from dispatcher.console.rendering import render
 from dispatcher.database.connections import Database, Transaction
-from dispatcher.monitoring.quality import MetaScores
+from dispatcher.destinations.match_quality import OwnScores
 from dispatcher.request_headers import content_of
 
 log = structlog.get_logger()
@@ -35,8 +35,8 @@ class Console:
         self.settings = settings
         self.config = config
         self.access = Access(settings.console_token)
-        self.scores: dict[str, tuple[float, MetaScores]] = {}
-        """Meta's own scores by destination, with the time when they were fetched (monotonic seconds)."""
+        self.scores: dict[str, tuple[float, OwnScores]] = {}
+        """The destinations' own scores by destination, with the time when they were fetched (monotonic seconds)."""
 
 
 class ConsoleRequest:

@@ -16,8 +16,9 @@ import msgspec
 from dispatcher.config import Config
 from dispatcher.database.connections import Queries
 from dispatcher.destinations import registry
+from dispatcher.destinations.registry import explain
 from dispatcher.monitoring.destination_status import Age, DestinationStatus, destination_statuses
-from dispatcher.reasons import Explanation, explain
+from dispatcher.reasons import Explanation
 from dispatcher.routing import DestinationRoutes, RoutingTable
 
 GONE_SECONDS = 90.0
@@ -30,7 +31,6 @@ DAY = timedelta(days=1)
 
 FAILED = frozenset({"transient", "throttled", "uncertain", "halted"})
 """Outcomes of attempts that did not end a delivery."""
-_SECRETS = {"meta": "META_CAPI_TOKEN", "ga4": "GA4_API_SECRET"}
 
 
 class Minute(msgspec.Struct):
@@ -159,7 +159,7 @@ async def read_situation(queries: Queries, config: Config) -> Situation:
     statuses = []
     for routes in destinations.values():
         status = reported.get(routes.id, UNKNOWN)
-        secret = _secret(config, routes)
+        secret = registry.secret_variable(routes.name, config)
         own_counts = [row for row in counts if row[1] == routes.id]
         mean, longest = _latency(own_counts, now)
         statuses.append(
@@ -176,7 +176,7 @@ async def read_situation(queries: Queries, config: Config) -> Situation:
                 longest=longest,
                 last_error=_last_error(last_errors.get(routes.id), secret),
                 dead_letters=dead.get(routes.id, 0),
-                window=registry.LIMITS[routes.kind].window.total_seconds() if routes.kind in registry.LIMITS else 0.0,
+                window=registry.limits_of(routes.kind).window.total_seconds(),
                 in_a_day=_totals(own_counts),
             )
         )
@@ -218,8 +218,3 @@ def _last_error(row: tuple[Any, ...] | None, secret: str) -> LastError | None:
         return None
     outcome, reason, at = row
     return LastError(outcome, reason, at, explain(reason, secret=secret))
-
-
-def _secret(config: Config, routes: DestinationRoutes) -> str:
-    account = config.account(routes.name)
-    return (account and account.secret_variable) or _SECRETS.get(routes.kind, "its token")

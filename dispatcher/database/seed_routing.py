@@ -12,18 +12,16 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from outbox.taxonomy import FUNNEL, Step
-
-DESTINATIONS: tuple[tuple[str, str], ...] = (("meta", "meta"), ("ga4", "ga4"))
-"""Name and kind of each destination; a second pixel is another row of an existing kind."""
+from outbox.taxonomy import Step
 
 
 def seed(
-    connection: psycopg.Connection[Any],
-    funnel: Sequence[Step] = FUNNEL,
-    destinations: Sequence[tuple[str, str]] = DESTINATIONS,
+    connection: psycopg.Connection[Any], funnel: Sequence[Step], destinations: Sequence[tuple[str, str]]
 ) -> list[str]:
-    """Write what differs, in the transaction of `connection`; return the differences, a phrase each."""
+    """Write what differs, in the transaction of `connection`; return the differences, a phrase each.
+
+    `destinations`: name and kind of each; a second account of a kind is another row of it.
+    """
     before = _routing(connection)
     _write(connection, funnel, destinations)
     return _differences(before, _routing(connection))

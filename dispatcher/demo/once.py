@@ -15,6 +15,7 @@ from rich.console import Console
 from dispatcher.demo import proof, search
 from dispatcher.demo.stack import HOME, Demo, running, stop_on_signals, until
 from dispatcher.demo.story import RAW, StoryError, visit
+from dispatcher.destinations import registry
 
 
 async def once(console: Console, *, host: str, port: int | None, sandbox_port: int | None, home: Path = HOME) -> bool:
@@ -43,24 +44,22 @@ async def _show(console: Console, demo: Demo, logs: io.StringIO) -> bool:
     proof.show(console, proofs)
     console.print()
     wrong = list(proof.problems(seen, proofs, ledger))
-    needles = {
-        **RAW,
-        "META_CAPI_TOKEN": demo.settings.meta_token.reveal(),
-        "GA4_API_SECRET": demo.settings.ga4_secret.reveal(),
-    }
+    kinds = registry.kinds().values()
+    secrets = {kind.variable(kind.secret): getattr(demo.settings.of(kind.name), kind.secret) for kind in kinds}
+    needles = {**RAW, **{variable: secret.reveal() for variable, secret in secrets.items()}}
     found, places = await search.leaks(demo.database_url, demo.sandbox.url, logs.getvalue(), needles)
     for sentence in (*wrong, *found):
         console.print(f"❌ {sentence}", highlight=False, markup=False)
     if not wrong:
         console.print(
-            f"✅ {len(proofs)} conversions arrived at Meta and at GA4, each counted exactly once, without problems.\n"
+            f"✅ {len(proofs)} conversions arrived at {' and at '.join(kind.label for kind in kinds)}, each counted exactly once, without problems.\n"
             f"✅ The lead carries the event_id of the landing page, {seen.event_id}.",
             highlight=False,
         )
     if not found:
         console.print(
             f"✅ Searched {places} places (every table of the schema outbox, the sandbox's ledger and page, the logs):\n"
-            "   no raw e-mail, phone or name, and neither secret. The CRM's own tables hold them, as they should.",
+            "   no raw e-mail, phone or name, and no secret. The CRM's own tables hold them, as they should.",
             highlight=False,
         )
     if wrong or found:

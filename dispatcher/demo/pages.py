@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from dispatcher.demo.crm import Account
 from dispatcher.demo.panel import recorded
+from dispatcher.destinations.registry import label
 
 HERE = Path(__file__).parent
 HEADERS = {
@@ -46,6 +47,7 @@ _templates = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
+_templates.globals.update(destination_label=label)
 
 
 async def page(request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:

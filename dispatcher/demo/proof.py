@@ -1,13 +1,12 @@
 """The proof of a visit: what each destination received of each conversion, compared with what it should have received.
 
-It is read only from the sandbox's ledger, which stands in for Meta and Google.
+It is read only from the sandbox's ledger, which stands in for the destinations.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import msgspec
 from rich import box
@@ -15,32 +14,16 @@ from rich.console import Console
 from rich.table import Table
 
 from dispatcher.demo.panel import Recorded
+from dispatcher.demo.stack import every_kind
 from dispatcher.demo.story import STEPS, Visit
 from dispatcher.sandbox import Arrival, Ledger
-from dispatcher.sandbox.meta.dataset_quality import estimate
-from outbox.taxonomy import FUNNEL
-
-# Events that a merge has enriched are sent to Meta again, which drops them as repeats; GA4 is sent nothing twice.
-_ALLOWED = {"meta": {"counted", "duplicate"}, "ga4": {"counted"}}
+from dispatcher.sandbox.stand_in import Proof as ProofOfKind
+from dispatcher.sandbox.stand_in import stand_ins
 
 TIMEOUT_SECONDS = 30
 _POLL_SECONDS = 0.05
-_NAMES = {step.name: {name: target.event_name for name, target in step.targets.items()} for step in FUNNEL}
 
-META_KEYS = {
-    "em": "em", "ph": "ph", "fn": "fn", "ln": "ln", "ct": "ct", "zp": "zp", "country": "co", "external_id": "id",
-    "fbc": "fbc", "fbp": "fbp", "client_ip_address": "ip", "client_user_agent": "ua",
-}  # fmt: skip
-GA4_KEYS = {
-    "client_id": "cid", "user_id": "uid", "sha256_email_address": "em", "sha256_phone_number": "ph",
-    "session_id": "ses",
-}  # fmt: skip
-LEGEND = """\
-once                  counted exactly once (+: also sent again, enriched, and dropped as a repeat)
-em ph fn ln ct zp co  e-mail, phone, first and last name, city, postal code, country: hashed
-id fbc fbp ip ua      external_id (account, handlID, lead: hashed), click, browser, address, agent
-cid uid ses           GA4's client, user and session
-EMQ                   match quality out of 10, estimated by the sandbox"""
+ONCE = "once                  counted exactly once (+: also sent again, enriched, and dropped as a repeat)"
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -67,7 +50,8 @@ def proofs(ledger: Ledger, visit: Visit) -> list[Proof]:
 
 
 def _proof(ledger: Ledger, recorded: Recorded) -> Proof:
-    names = _NAMES.get(recorded.step, {})
+    targets = next((step.targets for step in every_kind().steps if step.name == recorded.step), {})
+    names = {name: target.event_name for name, target in targets.items()}
     arrivals: dict[str, list[Arrival]] = {destination: [] for destination in names}
     for arrival in ledger.arrivals:
         if arrival.event_id == recorded.event_id and arrival.event_name == names.get(arrival.destination):
@@ -92,7 +76,7 @@ def problems(visit: Visit, found: Sequence[Proof], ledger: Ledger) -> Iterator[s
             if counted != 1:
                 yield f"{where}: counted {counted} times instead of once."
             for arrival in arrivals:
-                if arrival.verdict not in _ALLOWED[destination]:
+                if arrival.verdict not in _proof_of(destination).allowed:
                     yield f"{where}: {arrival.verdict}."
                 yield from (f"{where}: {problem.field} {problem.why}." for problem in arrival.problems)
     counted = sum(arrival.verdict == "counted" for arrival in ledger.arrivals)
@@ -101,30 +85,47 @@ def problems(visit: Visit, found: Sequence[Proof], ledger: Ledger) -> Iterator[s
 
 
 def show(console: Console, found: Sequence[Proof]) -> None:
-    """Print two tables of at most 100 columns: what arrived, and the identifiers in it."""
-    what = Table("step", "at Meta", "at GA4", "event_id", box=box.SIMPLE, show_edge=False, padding=(0, 1, 0, 0))
+    """Print two tables, of at most 100 columns for two destinations: what arrived, and the identifiers in it."""
+    places = stand_ins()
+    at = [f"at {place.kind.label}" for place in places.values()]
+    what = Table("step", *at, "event_id", box=box.SIMPLE, show_edge=False, padding=(0, 1, 0, 0))
     for proof in found:
-        what.add_row(proof.recorded.step, proof.names.get("meta"), proof.names.get("ga4"), proof.recorded.event_id)
+        what.add_row(proof.recorded.step, *(proof.names.get(name) for name in places), proof.recorded.event_id)
     console.print(what)
     console.print()
 
     who = Table(box=box.SIMPLE, show_edge=False, padding=0)
-    for header in ("step", "Meta", *META_KEYS.values(), "EMQ", " GA4", *GA4_KEYS.values()):
-        who.add_column(header, no_wrap=True, justify="right" if header == " GA4" else "left", min_width=2)
-    for proof in found:
-        meta, ga4 = proof.arrivals.get("meta", []), proof.arrivals.get("ga4", [])
-        user_data, person = _user_data(meta), _ga4_person(ga4)
-        who.add_row(
-            proof.recorded.step,
-            _verdict(meta),
-            *(_mark(user_data, key) for key in META_KEYS),
-            f"{estimate(user_data):.1f}",
-            _verdict(ga4),
-            *(_mark(person, key) for key in GA4_KEYS),
+    who.add_column("step", no_wrap=True, min_width=2)
+    for number, (name, place) in enumerate(places.items()):
+        who.add_column(
+            f" {place.kind.label}" if number else place.kind.label,
+            no_wrap=True,
+            justify="right" if number else "left",
+            min_width=2,
         )
+        of_kind = _proof_of(name)
+        for header in (*of_kind.columns.values(), *([of_kind.score[0]] if of_kind.score else ())):
+            who.add_column(header, no_wrap=True, min_width=2)
+    for proof in found:
+        cells = [cell for name in places for cell in _cells(_proof_of(name), proof.arrivals.get(name, []))]
+        who.add_row(proof.recorded.step, *cells)
     console.print(who)
     console.print()
-    console.print(LEGEND, style="dim", highlight=False)
+    legend = (ONCE, *(line for name in places for line in _proof_of(name).legend))
+    console.print("\n".join(legend), style="dim", highlight=False)
+
+
+def _proof_of(destination: str) -> ProofOfKind:
+    return stand_ins()[destination].proof or ProofOfKind({}, lambda _: {})
+
+
+def _cells(of_kind: ProofOfKind, arrivals: Sequence[Arrival]) -> Iterator[str]:
+    person = of_kind.person(arrivals)
+    yield _verdict(arrivals)
+    for key in of_kind.columns:
+        yield "✅" if person.get(key) else "·"
+    if of_kind.score:
+        yield f"{of_kind.score[1](person):.1f}"
 
 
 def _verdict(arrivals: Sequence[Arrival]) -> str:
@@ -137,20 +138,3 @@ def _verdict(arrivals: Sequence[Arrival]) -> str:
             return verdict
         case verdicts:
             return f"{len(verdicts)} times"
-
-
-def _mark(data: dict[str, Any], key: str) -> str:
-    return "✅" if data.get(key) else "·"
-
-
-def _user_data(arrivals: Sequence[Arrival]) -> dict[str, Any]:
-    return dict(msgspec.json.decode(arrivals[-1].payload).get("user_data", {})) if arrivals else {}
-
-
-def _ga4_person(arrivals: Sequence[Arrival]) -> dict[str, Any]:
-    """Return what GA4 received about the person, in one mapping."""
-    if not arrivals:
-        return {}
-    envelope: dict[str, Any] = msgspec.json.decode(arrivals[0].envelope)
-    params = msgspec.json.decode(arrivals[0].payload).get("params", {})
-    return {**envelope, **envelope.get("user_data", {}), "session_id": params.get("session_id")}

@@ -55,7 +55,7 @@ async def running(
     await create_tables(engine)
     site = Site(
         sessions=async_sessionmaker(engine, expire_on_commit=False),
-        stream=settings.ga4_measurement_id,
+        stream=settings.visitor_arguments()["ga_stream"],
         region=settings.phone_region,
         sandbox_port=sandbox_port,
     )

@@ -25,10 +25,13 @@ from psycopg import sql
 
 from dispatcher import admin_http, daemon
 from dispatcher import sandbox as sandbox_server
+from dispatcher.config import Account, Config
+from dispatcher.config.models import default_steps
 from dispatcher.config.settings import Settings
 from dispatcher.database import embedded_postgres, migrations
 from dispatcher.demo import site
-from dispatcher.sandbox import Sandbox
+from dispatcher.sandbox import Accepted, Sandbox
+from dispatcher.sandbox.stand_in import stand_ins
 
 HOME = Path(".outbox/demo")
 SITE_PORT = 8080
@@ -57,6 +60,12 @@ class Demo:
     dispatcher: asyncio.Task[None] = field(repr=False)
 
 
+def every_kind() -> Config:
+    """Return a configuration with one destination of each kind, and the default funnel."""
+    accounts = tuple(Account(name=name, kind=name) for name in stand_ins())
+    return Config(accounts=accounts, steps=default_steps(stand_ins()))
+
+
 @asynccontextmanager
 async def running(
     home: Path = HOME,
@@ -70,22 +79,20 @@ async def running(
     port = choose_port(host, port, SITE_PORT, "--port")
     sandbox_port = choose_port(host, sandbox_port, SANDBOX_PORT, "--sandbox-port")
     console_port = choose_port(host, console_port, CONSOLE_PORT, "--console-port")
-    token, secret = f"demo-token-{token_hex(12)}", f"demo-secret-{token_hex(12)}"
+    config = every_kind()
+    accepted = {name: Accepted(secret=f"demo-{each.kind.secret}-{token_hex(12)}") for name, each in stand_ins().items()}
     with embedded_postgres.running(home) as server_url, _database(server_url) as database_url:
-        migrations.upgrade(database_url)
-        async with sandbox_server.running(host, sandbox_port, token=token, api_secret=secret) as sandbox:
-            settings = Settings.from_environment(
-                {
-                    "META_CAPI_TOKEN": token,
-                    "META_CAPI_BASE_URL": sandbox.url,
-                    "GA4_API_SECRET": secret,
-                    "GA4_MP_BASE_URL": sandbox.url,
-                    "OUTBOX_PHONE_REGION": REGION,
-                    "OUTBOX_CONSOLE_TOKEN": os.environ.get("OUTBOX_CONSOLE_TOKEN", ""),
-                }
-            )
+        migrations.upgrade(database_url, config=config)
+        async with sandbox_server.running(host, sandbox_port, accepted=accepted) as sandbox:
+            environment = {
+                "OUTBOX_PHONE_REGION": REGION,
+                "OUTBOX_CONSOLE_TOKEN": os.environ.get("OUTBOX_CONSOLE_TOKEN", ""),
+            }
+            for name, each in stand_ins().items():
+                environment |= each.environment(sandbox.url, accepted[name].secret or "")
+            settings = Settings.from_environment(environment)
             async with (
-                daemon.running(settings, database_url) as dispatcher,
+                daemon.running(settings, database_url, config) as dispatcher,
                 admin_http.listening(dispatcher, host, console_port) as console,
                 _dispatching(dispatcher) as task,
                 site.running(

@@ -1,12 +1,12 @@
-"""The protocol of a destination. The daemon knows this file only.
+"""The protocol of a destination: what builds and sends. The daemon knows this file only.
 
-To add a kind: a package with a class that implements `Destination`, and an entry in `dispatcher.destinations.registry`.
-`outbox migrate` fills the tables `destination` and `route` from `outbox.toml`.
+A kind creates it (`dispatcher.destinations.kind`). `outbox migrate` fills the tables `destination` and `route` from
+`outbox.toml`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -42,6 +42,14 @@ class Response(msgspec.Struct, frozen=True):
     subcode: int | None = None
     trace: str | None = None
     wait: float | None = None
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A complete reply: its status, headers, and body (its beginning, if it is long)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Payload(msgspec.Struct, frozen=True, gc=False):

@@ -9,12 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 import aiohttp
-import msgspec
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from yarl import URL
 
-from dispatcher.destinations.base import Outcome, Response
+from dispatcher.destinations.base import Outcome, Reply, Response
 
 MAX_REPLY = 64 * 1024  # no destination's reply is longer than a few hundred bytes
 CONNECT_SECONDS = 5.0
@@ -22,14 +21,6 @@ KEPT_SECONDS = 15.0
 """How long an idle connection is kept: shorter than any server keeps it, or it could be closed just as it is used."""
 CHECKS = 30
 """How many times within the timeout overdue requests are looked for."""
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """A complete reply: its status, headers, and body (cut at `MAX_REPLY`)."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Client:

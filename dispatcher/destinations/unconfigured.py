@@ -1,7 +1,7 @@
-"""A destination in the database that the configuration does not name, so that its account is unknown.
+"""A destination in the database that cannot be used here.
 
-If there is an `outbox.toml`, the destination was removed from it: pending deliveries end as `skipped: no route`. If there
-is none, the file itself is missing: the destination is halted and its deliveries wait.
+If it was removed from `outbox.toml`, pending deliveries end as `skipped: no route`. If something is missing (the file itself,
+or the package of its kind), it is halted and its deliveries wait.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from dispatcher.reasons import NO_ROUTE, Refusal
 class Unconfigured:
     """Sends nothing."""
 
-    def __init__(self, name: str, limits: Limits, *, is_retired: bool) -> None:
+    def __init__(self, name: str, limits: Limits, *, missing: str | None) -> None:
         self.name = name
         self.limits = limits
-        self._is_retired = is_retired
+        self._missing = missing
 
     def missing(self) -> str | None:
-        """Return the missing section of the configuration, or None if the destination was removed from the file."""
-        return None if self._is_retired else f"[destinations.{self.name}] in outbox.toml"
+        """Return what is missing, or None if the destination was removed from the file."""
+        return self._missing
 
     def build(self, delivery: Delivery, profile: Profile, route: Route, now: datetime) -> Refusal:  # noqa: ARG002
         """Refuse to build anything."""

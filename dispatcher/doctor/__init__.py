@@ -11,12 +11,12 @@ queries the database and passes them the results.
 | `server` | PostgreSQL: clock, rights, schema, vacuum | 4 |
 | `deliveries` | what is pending, failed or halted, and how the last day went | 4, 7, 17 |
 | `log` | the newest events: what they contain and what is missing | 1, 2, 5, 6, 8, 9, 13, 14, 15, 16 |
-| `live` | Meta and Google themselves: clock, token, event names | 10, 11 |
+| `live` | the destinations themselves: clock, token, event names | 10, 11 |
 """
 
 from __future__ import annotations
 
-from dispatcher.doctor.finding import Finding, Severity
 from dispatcher.doctor.runner import examine
+from dispatcher.findings import Finding, Severity
 
 __all__ = ["Finding", "Severity", "examine"]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
 
 from dispatcher.delivery.dead_letters import Group
 from dispatcher.destinations.base import Limits
-from dispatcher.doctor.finding import Finding, Severity, error, ok, warning
-from dispatcher.reasons import explain
+from dispatcher.destinations.registry import explain
+from dispatcher.findings import Finding, Severity, error, ok, warning
 from dispatcher.routing import DestinationRoutes
 
 FRESH_SECONDS = 90.0
@@ -49,7 +49,7 @@ def check(
     pending: Pending,
     states: Sequence[CurrentState],
     dispatchers: int,
-    limits: Mapping[str, Limits],
+    limits: Callable[[str], Limits],
 ) -> Iterator[Finding]:
     """Check whether conversions are being delivered now."""
     yield _dispatchers(dispatchers, pending)
@@ -60,7 +60,7 @@ def check(
             "Make sure that `outbox dispatch` is running.",
         )
     for destination in destinations:
-        yield from _destination(destination, pending, states, limits[destination.kind])
+        yield from _destination(destination, pending, states, limits(destination.kind))
 
 
 def check_dead(groups: Sequence[Group]) -> Iterator[Finding]:

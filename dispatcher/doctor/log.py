@@ -6,52 +6,20 @@ checks see counts only, never values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-
-import msgspec
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
+from typing import Any
 
 from dispatcher.config import Config
-from dispatcher.doctor.finding import Finding, error, ok, warning
+from dispatcher.destinations import registry
+from dispatcher.destinations.checks import Rule, StepCounts
+from dispatcher.destinations.kind import DestinationKind
+from dispatcher.findings import Finding, error, ok, warning
 
 NEWEST = 1000
 """How many events are checked."""
 FEW = 20
 """Fewer events than this say nothing about what is usual."""
-MONEY = frozenset({"Purchase", "purchase", "refund"})
-
-
-class StepCounts(msgspec.Struct, frozen=True):
-    """How many of the newest events of one step have which property: a row of the query `read_newest_events`."""
-
-    step: str
-    events: int
-    keyless: int = 0
-    email: int = 0
-    seen: int = 0
-    fbp: int = 0
-    client: int = 0
-    session: int = 0
-    address: int = 0
-    internal: int = 0
-    robot: int = 0
-    consented: int = 0
-    orderless: int = 0
-    late: int = 0
-    early: int = 0
-    phoneless: int = 0
-    noted: int = 0
-    busiest: int | None = None
-
-
-class Rule(msgspec.Struct, frozen=True):
-    """A problem: `count` events out of `of` have it; it is reported above the share `threshold`."""
-
-    check: str
-    count: Callable[[StepCounts], int]
-    of: Callable[[StepCounts], int]
-    threshold: float
-    says: str
-    do: str
 
 
 def _events(step: StepCounts) -> int:
@@ -85,21 +53,6 @@ RULES: tuple[Rule, ...] = (
         "List your proxies in [serve] trusted_proxies and ip_headers, or pass trusted_proxies to outbox.Visitor.",
     ),
     Rule(
-        "Meta browser id", lambda step: step.seen - step.fbp, lambda step: step.seen, 0.5,
-        "come from a browser but have no fbp (cookie _fbp)",
-        "Load Meta's pixel on these pages, and pass the cookies to outbox.Visitor or use the form script (docs/browser.md).",
-    ),
-    Rule(
-        "GA4 client id", lambda step: step.seen - step.client, lambda step: step.seen, 0.5,
-        "come from a browser but have no GA4 client id: GA4 shows their source as (not set)",
-        "Load gtag on these pages, and pass the cookie _ga (docs/browser.md).",
-    ),
-    Rule(
-        "GA4 session", lambda step: step.client - step.session, lambda step: step.client, 0.5,
-        "have a GA4 client id but no session: GA4 shows them as Unassigned",
-        "Also pass the cookie _ga_<stream>. With several streams, name yours (ga_stream).",
-    ),
-    Rule(
         "phone numbers", lambda step: step.phoneless, _events, 0.02,
         "had a phone number that was left out: it is invalid or its country is unknown",
         "Set OUTBOX_PHONE_REGION for the CRM too, or record person.country. The event's notes give the reason.",
@@ -111,7 +64,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "late", lambda step: step.late, _events, 0.01,
-        "were recorded more than a day after they occurred: Meta and GA4 attribute late events poorly",
+        "were recorded more than a day after they occurred: destinations attribute late events poorly",
         "Record each conversion in the transaction that creates it, and check the CRM's clock and time zone.",
     ),
     Rule(
@@ -139,7 +92,8 @@ def check(counts: Sequence[StepCounts], config: Config, *, consent_default: str)
 
 def _rules(counts: Sequence[StepCounts], config: Config) -> Iterator[Finding]:
     routed = [step for step in counts if step.step in _routed(config)]
-    for rule in RULES:
+    kinds = _kinds(config)
+    for rule in chain(RULES, *(kind.log_rules for kind in kinds)):
         of = sum(map(rule.of, routed))
         count = sum(map(rule.count, routed))
         if of >= FEW and count > rule.threshold * of:
@@ -157,13 +111,15 @@ def _unknown(counts: Sequence[StepCounts], config: Config) -> Iterator[Finding]:
 
 
 def _orders(counts: Sequence[StepCounts], config: Config) -> Iterator[Finding]:
-    paid = {step.name for step in config.steps if MONEY & {target.event_name for target in step.targets.values()}}
+    kinds = _kinds(config)
+    names = frozenset().union(*(kind.paid for kind in kinds))
+    paid = {step.name for step in config.steps if names & {target.event_name for target in step.targets.values()}}
     found = [step for step in counts if step.step in paid and step.orderless]
+    uses = " ".join(f"{kind.label} needs it {kind.order_use}." for kind in kinds if kind.order_use)
     if count := sum(step.orderless for step in found):
         yield warning(
             "orders",
-            f"{count} of the newest {sum(step.events for step in found)} payments have no order_id. GA4 needs it to "
-            "recognise repeats and to match a refund to its purchase.",
+            f"{count} of the newest {sum(step.events for step in found)} payments have no order_id. {uses}".rstrip(),
             "Record details.order_id (Stripe: the invoice's id).",
         )
 
@@ -196,3 +152,9 @@ def _consent(counts: Sequence[StepCounts], default: str) -> list[Finding]:
 
 def _routed(config: Config) -> Collection[str]:
     return {step.name for step in config.steps if step.targets}
+
+
+def _kinds(config: Config) -> list[DestinationKind[Any]]:
+    """Return the kinds of the configured destinations."""
+    configured = {account.kind for account in config.accounts}
+    return [kind for kind in registry.kinds().values() if kind.name in configured]

@@ -14,8 +14,9 @@ from dispatcher.database import migrations
 from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
 from dispatcher.delivery import dead_letters
 from dispatcher.destinations import registry
+from dispatcher.destinations.checks import StepCounts
 from dispatcher.doctor import configuration, deliveries, live, log, server
-from dispatcher.doctor.finding import Finding, error, warning
+from dispatcher.findings import Finding, error, warning
 from dispatcher.monitoring.destination_status import destination_statuses
 from dispatcher.routing import RoutingTable
 
@@ -59,7 +60,7 @@ async def _database(settings: Settings, config: Config, url: str) -> AsyncIterat
                 yield finding
             rows = await database.run_once("read_newest_events", {"limit": log.NEWEST})
             for finding in log.check(
-                [log.StepCounts(*row) for row in rows], config, consent_default=settings.consent_default
+                [StepCounts(*row) for row in rows], config, consent_default=settings.consent_default
             ):
                 yield finding
     except psycopg.errors.InsufficientPrivilege:
@@ -112,7 +113,7 @@ async def _deliveries(database: Database) -> AsyncIterator[Finding]:
         ]
         dispatchers = len(await transaction.run("read_dispatchers", {"since": FRESH}))
         counts = [deliveries.Count(*row) for row in await transaction.run("count_day")]
-    for finding in deliveries.check(destinations, pending, states, dispatchers, registry.LIMITS):
+    for finding in deliveries.check(destinations, pending, states, dispatchers, registry.limits_of):
         yield finding
     for finding in deliveries.check_dead(await dead_letters.groups(database, dead_letters.DeadLetterFilter())):
         yield finding

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from dispatcher.doctor.finding import Finding, error, ok, warning
+from dispatcher.findings import Finding, error, ok, warning
 
 OLDEST = 14
 """The oldest supported version of PostgreSQL."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,14 +17,20 @@ AHEAD = timedelta(seconds=60)
 
 
 def fan_out(
-    arrivals: Sequence[Arrival], destinations: Iterable[DestinationRoutes], limits: dict[str, Limits], now: datetime
+    arrivals: Sequence[Arrival],
+    destinations: Iterable[DestinationRoutes],
+    limits: Callable[[str], Limits],
+    now: datetime,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the deliveries to enqueue, and the receipts of what is skipped, both grouped. Pure."""
+    """Return the deliveries to enqueue, and the receipts of what is skipped, both grouped. Pure.
+
+    `limits`: of a kind of destination.
+    """
     pending: defaultdict[tuple[int, datetime], list[int]] = defaultdict(list)
     skipped: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
     for destination in destinations:
         for arrival in arrivals:
-            if reason := _skip(arrival, destination, limits[destination.kind]):
+            if reason := _skip(arrival, destination, limits(destination.kind)):
                 skipped[destination.id, reason].append(arrival.id)
             else:
                 due_at = arrival.occurred_at if arrival.occurred_at > now + AHEAD else now

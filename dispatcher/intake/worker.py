@@ -57,7 +57,7 @@ class Intake:
         self,
         database: Database,
         routing: RoutingTable,
-        limits: dict[str, Limits],
+        limits: Callable[[str], Limits],
         counters: Counters,
         *,
         holder: str,

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
 from dispatcher.monitoring.alerts.conditions import KINDS
 from dispatcher.monitoring.destination_status import destination_statuses
-from dispatcher.monitoring.quality import IDENTIFIERS, qualities
+from dispatcher.monitoring.quality import of_kind, qualities
 
 FRESH_SECONDS = 5.0
 ANSWER_SECONDS = 3.0
@@ -125,7 +125,7 @@ class Gauges(Collector):
         found: dict[tuple[str, ...], list[int]] = {}
         for quality in await qualities(self._database, today - timedelta(days=1), today):
             # Only identifiers: a writer can invent any other field, and none of those may become a series.
-            for identifier in IDENTIFIERS.get(quality.kind, ()):
+            for identifier in of_kind(quality.kind).identifiers:
                 # Several steps may share an event name: two forms are both a Lead.
                 counts = found.setdefault((quality.destination, quality.event_name, identifier.field), [0, 0])
                 counts[0] += quality.fields.get(identifier.field, 0)

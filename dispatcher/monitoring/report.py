@@ -1,4 +1,4 @@
-"""The report of match quality over some days: coverage, estimate, Meta's own score, and one suggestion for each step."""
+"""The report of match quality over some days: coverage, estimate, own scores, and one suggestion for each step."""
 
 from __future__ import annotations
 
@@ -9,39 +9,36 @@ import msgspec
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.database.connections import Queries
-from dispatcher.monitoring.quality.coverage import Quality, qualities
-from dispatcher.monitoring.quality.scores import MetaScores, meta_scores
-from dispatcher.monitoring.quality.weights import EXPLANATION, IDENTIFIERS
+from dispatcher.destinations import registry
+from dispatcher.destinations.match_quality import OwnScores
+from dispatcher.monitoring.quality import Quality, explanation, of_kind, own_scores, qualities
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One step at one destination. `before`: the estimate of the period before; `meta_score`: Meta's own current score."""
+    """One step at one destination. `before`: the estimate of the period before; `own_score`: the destination's own."""
 
     quality: Quality
     before: float | None
-    meta_score: float | None
+    own_score: float | None
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Days `since` to `until` (both included, UTC). `problems`: destination → why Meta gave no score."""
+    """Days `since` to `until` (both included, UTC). `problems`: destination → why it gave no score."""
 
     since: dt.date
     until: dt.date
     lines: list[Line]
     problems: dict[str, str]
+    explanation: str
 
 
 async def report(database: Queries, settings: Settings, config: Config, *, until: dt.date, days: int) -> Report:
-    """Return the report of the `days` up to `until`; Meta is asked once for each pixel."""
+    """Return the report of the `days` up to `until`; each destination is asked once for its own scores."""
     since = until - dt.timedelta(days=days - 1)
     current = await qualities(database, since, until)
     earlier = await qualities(database, since - dt.timedelta(days=days), since - dt.timedelta(days=1))
     before = {(quality.destination, quality.step): quality.estimate for quality in earlier}
-    scores = {
-        account.name: await meta_scores(account.apply(settings))
-        for account in config.accounts
-        if account.kind == "meta" and any(quality.destination == account.name for quality in current)
-    }
+    scores = await own_scores(settings, config, {quality.destination for quality in current})
     return Report(
         since,
         until,
@@ -49,11 +46,12 @@ async def report(database: Queries, settings: Settings, config: Config, *, until
             Line(
                 quality,
                 before.get((quality.destination, quality.step)),
-                scores.get(quality.destination, MetaScores({})).scores.get(quality.event_name),
+                scores.get(quality.destination, OwnScores({})).scores.get(quality.event_name),
             )
             for quality in current
         ],
         {name: result.problem for name, result in scores.items() if result.problem},
+        explanation(config),
     )
 
 
@@ -70,10 +68,16 @@ def as_text(result: Report, *, explained: bool = True) -> str:
             lines.append("  " + ", ".join(f"{label} {share:.0%}" for label, share in covered))
         if quality.advice:
             lines.append(f"  Suggestion: {quality.advice}")
-    lines += [f"\n{name}: no score from Meta: {problem}" for name, problem in result.problems.items()]
+    lines += [f"\n{name}: no score from {owner(result, name)}: {problem}" for name, problem in result.problems.items()]
     if explained and result.lines:
-        lines += ["", EXPLANATION]
+        lines += ["", result.explanation]
     return "\n".join(lines)
+
+
+def owner(result: Report, destination: str) -> str:
+    """Return the label of the kind of a destination in the report."""
+    kind = next(line.quality.kind for line in result.lines if line.quality.destination == destination)
+    return registry.kinds()[kind].label
 
 
 def event_label(quality: Quality) -> str:
@@ -89,8 +93,8 @@ def score_text(line: Line) -> str:
         parts.append(f"estimate {line.quality.estimate:.1f} of 10")
         if line.before is not None:
             parts.append(f"before {line.before:.1f}")
-    if line.meta_score is not None:
-        parts.append(f"Meta's own {line.meta_score:.1f}")
+    if line.own_score is not None:
+        parts.append(f"{registry.kinds()[line.quality.kind].label}'s own {line.own_score:.1f}")
     return ", ".join(parts)
 
 
@@ -100,6 +104,6 @@ def coverage(quality: Quality) -> list[tuple[str, float]]:
         return []
     return [
         (identifier.label, min(quality.fields[identifier.field] / quality.events, 1.0))
-        for identifier in IDENTIFIERS.get(quality.kind, ())
+        for identifier in of_kind(quality.kind).identifiers
         if quality.fields.get(identifier.field)
     ]

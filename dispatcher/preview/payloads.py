@@ -21,6 +21,7 @@ from dispatcher.database.connections import Database, Queries
 from dispatcher.delivery.eligibility import refuse
 from dispatcher.destinations import registry
 from dispatcher.destinations.base import Destination, Payload
+from dispatcher.destinations.payload_fields import PayloadFields
 from dispatcher.identity.enrichment import missing_fields
 from dispatcher.identity.fragments import keys_of
 from dispatcher.identity.profile import Profile, profile_from_event
@@ -133,9 +134,11 @@ def _preview(destination: Destination, routing: DestinationRoutes, resolved: _Re
     if isinstance(built, Refusal):
         return Preview(routing.name, f"{built.outcome}: {built.reason}", None, [], note)
     body = _body(built)
-    shown = masked(body, route.parameters.keys() if route else frozenset())
+    kind = registry.kinds().get(routing.kind)
+    of_kind = kind.fields if kind else PayloadFields()
+    shown = masked(body, of_kind, route.parameters.keys() if route else frozenset())
     fields = [
-        Field(path, resolved.provenance.source_of(path, route) + ("" if value == seen else HIDDEN), seen)
+        Field(path, resolved.provenance.source_of(path, route, of_kind) + ("" if value == seen else HIDDEN), seen)
         for (path, value), (_, seen) in zip(_fields(body), _fields(shown), strict=True)
     ]
     return Preview(routing.name, None, shown, fields, note)
@@ -177,7 +180,7 @@ def _fields(body: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
             for event in value:
                 yield from _fields(event, f"{path}.")
         elif isinstance(value, dict):
-            if value.keys() == {"value"}:  # a GA4 user property
+            if value.keys() == {"value"}:  # a property with its value
                 yield path, value["value"]
             else:
                 yield from _fields(value, f"{path}.")

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from dispatcher.consent import CONSENTS
+from dispatcher.destinations.payload_fields import PayloadFields
 from dispatcher.identity.fragments import BROWSER, GOOGLE_TRAITS, TRAITS
 from dispatcher.identity.profile import Profile, profile_from_event
 from dispatcher.models import Event, Route
@@ -18,43 +19,7 @@ EVENT = "this event"
 CONFIGURATION = "configuration"
 DERIVED = "derived"
 
-# Fields of a person or browser → their names in fragments (`dispatcher.identity.fragments`).
-BORROWABLE = {
-    **{f"user_data.{name}": name for name in TRAITS},
-    "user_data.client_ip_address": "agent",
-    "user_data.client_user_agent": "agent",
-    "user_data.fbp": "fbp",
-    "user_data.fbc": "fbc",
-    "event_source_url": "url",
-    "referrer_url": "url",
-    "client_id": "ga_client_id",
-    **{f"user_data.{name}": name for name in GOOGLE_TRAITS},
-    "user_properties.user_email_hash": "sha256_email_address",
-    "user_properties.user_phone_hash": "sha256_phone_number",
-    "user_properties.user_country": "country",
-    **{f"consent.{kind}": kind for kind in CONSENTS},
-}
-
-# Fields that have another name in the event: where they are looked for, in this order.
-RENAMED: dict[str, tuple[tuple[str, str], ...]] = {
-    "content_name": (("details", "content_name"), ("details", "form"), ("details", "product")),
-    "content_category": (("details", "content_category"),),
-    "method": (("details", "form"),),
-    "items": (("details", "items"), ("details", "product")),
-    "transaction_id": (("details", "order_id"),),
-    "session_id": (("visitor", "ga_session_id"),),
-    "lead_source": (("campaign", "source"),),
-    "lead_medium": (("campaign", "medium"),),
-    "lead_campaign": (("campaign", "campaign"),),
-    "lead_content": (("campaign", "content"),),
-    "lead_term": (("campaign", "term"),),
-    "fb_source": (("campaign", "fb_source"),),
-    "fb_loc": (("campaign", "fb_loc"),),
-    "campaign": (("campaign", "campaign"),),
-}
 MONEY = {"value", "currency"}
-OF_THE_EVENT = {"event_id", "event_time", "timestamp_micros"}
-OF_THE_FUNNEL = {"event_name", "events.name"}
 
 
 class Provenance:
@@ -73,22 +38,22 @@ class Provenance:
         self._borrowed = borrowed
         self._sources = sources
 
-    def source_of(self, path: str, route: Route | None) -> str:
-        """Return where the field at `path` of a payload comes from."""
+    def source_of(self, path: str, route: Route | None, fields: PayloadFields) -> str:
+        """Return where the field at `path` of a payload comes from; `fields`: those of its kind of destination."""
         name = path.rpartition(".")[2]
-        if field := BORROWABLE.get(path):
+        if field := fields.profile.get(path):
             return self._source_of_profile_field(field)
-        if path == "user_data.external_id":
+        if path in fields.keys:
             return self._source_of_keys()
-        if path in {"user_id", "user_properties.handlID"}:
-            return self._source_of_key(path)
-        if name in OF_THE_EVENT:
+        if path in fields.account:
+            return self._source_of_account()
+        if name in fields.of_the_event:
             return EVENT
-        if path in OF_THE_FUNNEL:
+        if path in fields.of_the_funnel:
             return CONFIGURATION
         if name == "action_source":
             return self._source_of_action_source(route)
-        return self._source_of_parameter(name, route)
+        return self._source_of_parameter(name, route, fields)
 
     def _source_of_profile_field(self, field: str) -> str:
         if self._has_own(field):
@@ -123,9 +88,7 @@ class Provenance:
         named = (("account", self._event.account_id), ("handlID", self._event.handl_id), ("lead", self._event.lead_id))
         return [name for name, value in named if value in keys]
 
-    def _source_of_key(self, path: str) -> str:
-        if path == "user_properties.handlID":
-            return EVENT
+    def _source_of_account(self) -> str:
         account = self._profile.account_id
         if account and account != self._event.account_id:
             return "the account that signed in on this browser or lead"
@@ -136,9 +99,9 @@ class Provenance:
             return CONFIGURATION
         return EVENT if (self._event.details or {}).get("action_source") else DERIVED
 
-    def _source_of_parameter(self, name: str, route: Route | None) -> str:
+    def _source_of_parameter(self, name: str, route: Route | None, fields: PayloadFields) -> str:
         """Return where a parameter that describes the conversion comes from."""
-        for part, inner in (*RENAMED.get(name, ()), ("details", name)):
+        for part, inner in (*fields.renamed.get(name, ()), ("details", name)):
             if self._part(part).get(inner) not in (None, "", []):
                 return EVENT
         if route and (name in route.parameters or name in MONEY):

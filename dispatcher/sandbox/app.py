@@ -8,18 +8,19 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from types import MappingProxyType
 from typing import Any, TypedDict, Unpack
 
 from aiohttp import web
 
 from dispatcher.request_headers import bounded_headers
 from dispatcher.sandbox import ledger_api, page, wire
-from dispatcher.sandbox.ga4 import endpoint as ga4_endpoint
+from dispatcher.sandbox.faults import Faults
 from dispatcher.sandbox.ledger import Ledger
-from dispatcher.sandbox.meta import endpoint as meta_endpoint
-from dispatcher.sandbox.state import SANDBOX, Sandbox
+from dispatcher.sandbox.stand_in import stand_ins
+from dispatcher.sandbox.state import SANDBOX, Accepted, Sandbox
 
 __all__ = ["Options", "create_app", "running", "serve"]
 
@@ -27,32 +28,34 @@ SHUTDOWN_SECONDS = 2
 
 
 class Options(TypedDict, total=False):
-    """The options of `create_app`, `running` and `serve`. None: any value is accepted."""
+    """The options of `create_app`, `running` and `serve`."""
 
     clock: Callable[[], float]
-    pixel_ids: Collection[str] | None
-    token: str | None
-    measurement_ids: Collection[str] | None
-    api_secret: str | None
+    accepted: Mapping[str, Accepted]
     keep: int
 
 
 def create_app(
     *,
     clock: Callable[[], float] = time.time,
-    pixel_ids: Collection[str] | None = None,
-    token: str | None = None,
-    measurement_ids: Collection[str] | None = None,
-    api_secret: str | None = None,
+    accepted: Mapping[str, Accepted] = MappingProxyType({}),
     keep: int = 10_000,
 ) -> web.Application:
-    """Return the application. `clock` returns Unix seconds; `keep` is the number of events whose payload is kept."""
+    """Return the application. `clock` returns Unix seconds; `keep` is the number of events whose payload is kept.
+
+    `accepted`: what a destination accepts, by its kind; one that is not in it accepts any account and any secret.
+    """
     app = web.Application(middlewares=[bounded_headers], client_max_size=wire.MAX_BODY)
-    app[SANDBOX] = Sandbox(clock, Ledger(keep), pixel_ids, token, measurement_ids, api_secret)
+    app[SANDBOX] = Sandbox(
+        clock,
+        Ledger(keep, stand_ins()),
+        {name: accepted.get(name, Accepted()) for name in stand_ins()},
+        {name: Faults(each.faults) for name, each in stand_ins().items()},
+    )
     page.add_routes(app)
     ledger_api.add_routes(app)
-    ga4_endpoint.add_routes(app)
-    meta_endpoint.add_routes(app)
+    for each in stand_ins().values():
+        each.add_routes(app)
     app.on_shutdown.append(_stop)
     return app
 
@@ -91,7 +94,7 @@ async def serve(
 
 
 def _print(url: str) -> None:
-    sys.stdout.write(f"Sandbox of Meta and GA4: {url}\n")
+    sys.stdout.write(f"Sandbox of {' and '.join(each.kind.label for each in stand_ins().values())}: {url}\n")
     sys.stdout.flush()
 
 

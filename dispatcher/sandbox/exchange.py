@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import web
 
 from dispatcher.sandbox import wire
-from dispatcher.sandbox.ledger import NOTHING, Destination, ParsedEvent, Recorded, RequestRecord
+from dispatcher.sandbox.ledger import NOTHING, ParsedEvent, Recorded, RequestRecord
 from dispatcher.sandbox.state import SANDBOX, Sandbox
 
 __all__ = ["Endpoint", "RefusedError", "exchange"]
@@ -36,7 +36,7 @@ class RefusedError(Exception):
 class Endpoint(Protocol):
     """The part of an exchange that differs by destination."""
 
-    destination: ClassVar[Destination]
+    destination: ClassVar[str]
 
     def instead(self, sandbox: Sandbox, record: RequestRecord) -> web.Response | None:
         """Return the response of an `instead` fault, or None if `record.fault` is not one."""

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, Literal
 from zlib import crc32
 
 import msgspec
 
-from dispatcher.sandbox.ledger import Destination
-
-__all__ = ["FAULTS", "HALTING", "Fault", "Faults", "Plan"]
+__all__ = ["COMMON", "Fault", "Faults", "Plan"]
 
 Stage = Literal["before", "instead", "after"]
 
@@ -25,39 +24,34 @@ class Fault(msgspec.Struct, frozen=True):
     """One kind of fault. Only with stage `after` are the events recorded.
 
     before: the connection ends before the body is read. instead: the body is read, nothing is recorded, and another
-    response is sent. after: everything is recorded as usual; then the response is late, lost or wrong.
+    response is sent. after: everything is recorded as usual; then the response is late, lost or wrong. `is_halting`: the
+    probe of a halted destination can meet it, too.
     """
 
     stage: Stage
     does: str
-    destinations: tuple[Destination, ...] = ("meta", "ga4")
+    is_halting: bool = False
 
 
-FAULTS: dict[str, Fault] = {
+COMMON: dict[str, Fault] = {
     "reset_before": Fault("before", "resets the connection before reading the request"),
-    "http_500": Fault("instead", "HTTP 500; Meta: code 1, is_transient"),
-    "http_503": Fault("instead", "HTTP 503; Meta: code 2, is_transient"),
+    "http_500": Fault("instead", "HTTP 500"),
+    "http_503": Fault("instead", "HTTP 503"),
     "html_502": Fault("instead", "HTTP 502 with a proxy's HTML page"),
-    "throttled": Fault("instead", "Meta: HTTP 400, code 4 or 613, with usage header; GA4: 429 with Retry-After"),
-    "token_invalid": Fault("instead", "HTTP 401, code 190", ("meta",)),
-    "permission_denied": Fault("instead", "HTTP 403, code 10", ("meta",)),
-    "pixel_missing": Fault("instead", "HTTP 400, code 100/33", ("meta",)),
-    "version_dead": Fault("instead", "HTTP 400, code 2635", ("meta",)),
+    "throttled": Fault("instead", "HTTP 429 with Retry-After"),
     "reset_after_accept": Fault("after", "records, then resets the connection instead of answering"),
     "hang_after_accept": Fault("after", "records, then never answers; resets after `hang_seconds`"),
     "garbage": Fault("after", "records, then answers 200 with something that is not JSON"),
-    "wrong_received_count": Fault("after", "records all, then reports one event too few in events_received", ("meta",)),
     "slow": Fault("after", "records, then answers after `slow_ms`"),
 }
-# The faults that a probe of a halted destination can meet, too.
-HALTING = ("token_invalid", "permission_denied", "pixel_missing", "version_dead")
+"""The faults of any destination over HTTP; what is special to one is in its `StandIn.faults`."""
 
 
 class Plan(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The plan of one destination. `script` comes first, one entry per request (`ok`: no fault); then `rates`.
 
-    `reject_event_ids`, `reject_modulo` (n: event ids whose crc32 is a multiple of n): Meta refuses a whole request that
-    contains such an event with 100/2804016, as long as the plan is in force.
+    `reject_event_ids`, `reject_modulo` (n: event ids whose crc32 is a multiple of n): a destination that refuses requests
+    refuses the whole one that contains such an event, as long as the plan is in force.
     """
 
     seed: int = 0
@@ -70,25 +64,25 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     reject_event_ids: frozenset[str] = frozenset()
     reject_modulo: int = 0
 
-    def check(self, destination: Destination) -> None:
+    def check(self, destination: str, possible: Mapping[str, Fault]) -> None:
         """Raise ValueError, with a sentence, if the plan contains a fault that `destination` does not have."""
-        possible = {kind for kind, fault in FAULTS.items() if destination in fault.destinations}
-        if unknown := sorted({*self.rates, *self.script} - possible - {"ok"}):
+        if unknown := sorted({*self.rates, *self.script} - possible.keys() - {"ok"}):
             raise ValueError(f"{destination} has no fault {unknown[0]!r}; it has: {', '.join(sorted(possible))}")
         if any(rate < 0 for rate in self.rates.values()) or sum(self.rates.values()) > 1 + 1e-9:
             raise ValueError(f"the rates of {destination} must be at least 0 and add up to at most 1")
 
     def rejects(self, event_id: str) -> bool:
-        """Return whether Meta must refuse the request that contains this event."""
+        """Return whether the request that contains this event must be refused."""
         if event_id in self.reject_event_ids:
             return True
         return self.reject_modulo > 0 and crc32(event_id.encode()) % self.reject_modulo == 0
 
 
 class Faults:
-    """The faults of one destination: its plan, and the number of faults injected."""
+    """The faults of one destination: those that are `possible`, its plan, and the number of faults injected."""
 
-    def __init__(self, plan: Plan | None = None) -> None:
+    def __init__(self, possible: Mapping[str, Fault] = COMMON, plan: Plan | None = None) -> None:
+        self.possible = possible
         self.injected: Counter[str] = Counter()
         self.requests = 0
         self.follow(plan or Plan())
@@ -114,7 +108,7 @@ class Faults:
     def draw_probe(self) -> str:
         """Return the fault of a probe: only halting ones, only by rates; the script is for requests with events."""
         kind = self._choose(self._probes)
-        return self._count(kind) if kind in HALTING else ""
+        return self._count(kind) if kind != "ok" and self.possible[kind].is_halting else ""
 
     def toss(self) -> bool:
         """Return True or False at random, from the plan's generator."""

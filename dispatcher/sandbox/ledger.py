@@ -6,17 +6,14 @@ with the outcome of their responses, the newest `keep` are kept.
 
 A verdict is one of
 - `counted`: accepted, and it adds to the destination's reports;
-- `duplicate`: accepted, and dropped as a repeat. Meta: same event_name and event_id at the same pixel, less than 48 h
-  after the first, which alone is considered; after that it counts again ("Handling Duplicate Pixel and Conversions API
-  Events"). GA4: a `purchase` with a transaction_id seen before ("Minimize duplicate key events with transaction IDs";
-  the window is not documented, so it has none here);
-- `invalid`: refused (Meta), or accepted with a 204 although it violates the rules (GA4).
+- `duplicate`: accepted, and dropped as a repeat: how the destination recognises one, its endpoint says with each event;
+- `invalid`: refused, or accepted although it violates the rules, where a destination never refuses.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -24,20 +21,19 @@ import msgspec
 
 from dispatcher.sandbox.problem import Problem
 
-__all__ = ["Arrival", "Counts", "Destination", "Ledger", "ParsedEvent", "Recorded", "RequestRecord"]
+__all__ = ["Arrival", "Counts", "Ledger", "ParsedEvent", "Recorded", "RequestRecord"]
 
-Destination = Literal["meta", "ga4"]
 Verdict = Literal["counted", "duplicate", "invalid"]
 Kind = Literal["event", "enrichment", "request"]
 
-META_WINDOW = 48 * 3600
 NOTHING = msgspec.Raw(b"null")
 
 
 class ParsedEvent(msgspec.Struct, frozen=True, gc=False):
     """One event as parsed by its endpoint, before the ledger adds its verdict.
 
-    `transaction` replaces the name and id for deduplication. A `kind` other than `event` is user data without an event,
+    `repeat_seconds`: for how long after the first, which alone is considered, the same name and id at the same target are
+    dropped as a repeat; 0: never; None: always. `transaction` replaces the name and id in that. A `kind` other than `event` is user data without an event,
     or a request that was refused before its events were examined.
     """
 
@@ -46,6 +42,7 @@ class ParsedEvent(msgspec.Struct, frozen=True, gc=False):
     payload: msgspec.Raw
     problems: Sequence[Problem] = ()
     transaction: str = ""
+    repeat_seconds: float | None = 0
     kind: Kind = "event"
 
 
@@ -54,7 +51,7 @@ class Arrival(msgspec.Struct, gc=False):
 
     seq: int
     at: float
-    destination: Destination
+    destination: str
     target: str
     request: int
     kind: Kind
@@ -74,7 +71,7 @@ class Arrival(msgspec.Struct, gc=False):
 
     @property
     def shared(self) -> Any:
-        """The decoded fields that were sent for the whole request: client_id, user_data … for GA4."""
+        """The decoded fields that were sent for the whole request."""
         return _decoded(self.envelope)
 
 
@@ -87,7 +84,7 @@ class RequestRecord(msgspec.Struct, gc=False):
 
     seq: int
     at: float
-    destination: Destination
+    destination: str
     target: str
     fault: str
     events: int = 0
@@ -119,9 +116,10 @@ def _decoded(text: msgspec.Raw) -> Any:
 
 
 class Ledger:
-    """Everything that a sandbox has recorded. Not thread-safe: it belongs to one event loop."""
+    """Everything that a sandbox has recorded at `destinations`. Not thread-safe: it belongs to one event loop."""
 
-    def __init__(self, keep: int = 10_000) -> None:
+    def __init__(self, keep: int = 10_000, destinations: Iterable[str] = ()) -> None:
+        self._destinations = tuple(destinations)
         self.arrivals: deque[Arrival] = deque(maxlen=keep)
         self.requests: deque[RequestRecord] = deque(maxlen=keep)
         self.clear()
@@ -131,9 +129,9 @@ class Ledger:
         self.epoch = uuid4().hex
         self.arrivals.clear()
         self.requests.clear()
-        self._counters: dict[tuple[Destination, str], _CountsByEvent] = {}
-        self._sums: dict[tuple[Destination, str], Counts] = {}
-        self._transactions: dict[str, dict[str, Counts]] = {}
+        self._counters: dict[tuple[str, str], _CountsByEvent] = {}
+        self._sums: dict[tuple[str, str], Counts] = {}
+        self._transactions: dict[tuple[str, str], dict[str, Counts]] = {}
         self._arrived = 0
         self._requested = 0
         self._outcomes: Counter[tuple[str, str, int, bool, bool, str]] = Counter()
@@ -143,7 +141,7 @@ class Ledger:
         """The number of the newest arrival; 0 before the first."""
         return self._arrived
 
-    def open(self, destination: Destination, target: str, at: float, fault: str) -> RequestRecord:
+    def open(self, destination: str, target: str, at: float, fault: str) -> RequestRecord:
         """Begin to record a request; `close` ends it."""
         self._requested += 1
         return RequestRecord(self._requested, at, destination, target, fault)
@@ -209,7 +207,7 @@ class Ledger:
             return "invalid"
         first = self._first(request, parsed, counts)
         if first is not None:
-            if first.counted_at is not None and self._repeats(request, first.counted_at):
+            if first.counted_at is not None and _is_repeat(parsed, request.at - first.counted_at):
                 return "duplicate"
             first.counted_at = request.at
         return "counted"
@@ -226,21 +224,18 @@ class Ledger:
 
     def _first(self, request: RequestRecord, parsed: ParsedEvent, counts: Counts) -> Counts | None:
         """Return the counts of the first event that `parsed` may repeat, or None if it is not deduplicated."""
-        if request.destination == "meta":
-            return counts if parsed.event_id else None
+        if parsed.repeat_seconds == 0:
+            return None
         if parsed.transaction:
-            return self._transactions.setdefault(request.target, {}).setdefault(parsed.transaction, Counts())
-        return None
+            at_target = self._transactions.setdefault((request.destination, request.target), {})
+            return at_target.setdefault(parsed.transaction, Counts())
+        return counts
 
-    @staticmethod
-    def _repeats(request: RequestRecord, first_at: float) -> bool:
-        return request.destination == "ga4" or request.at - first_at < META_WINDOW
-
-    def of(self, destination: Destination) -> list[Arrival]:
+    def of(self, destination: str) -> list[Arrival]:
         """Return the arrivals at a destination that are still kept, oldest first."""
         return [arrival for arrival in self.arrivals if arrival.destination == destination]
 
-    def counts(self, target: str | None = None) -> Iterator[tuple[Destination, str, str, Counts]]:
+    def counts(self, target: str | None = None) -> Iterator[tuple[str, str, str, Counts]]:
         """Yield (destination, event name, event id, counts), for all targets or the one named."""
         for (destination, where), counters in list(self._counters.items()):
             if target is None or target == where:
@@ -248,11 +243,11 @@ class Ledger:
                     for event_id, counts in list(ids.items()):
                         yield destination, event_name, event_id, counts
 
-    def summary(self) -> dict[Destination, dict[str, dict[str, int]]]:
+    def summary(self) -> dict[str, dict[str, dict[str, int]]]:
         """Return for each destination and event name: received = counted + duplicates + invalid."""
-        result: dict[Destination, dict[str, dict[str, int]]] = {"meta": {}, "ga4": {}}
+        result: dict[str, dict[str, dict[str, int]]] = {name: {} for name in self._destinations}
         for (destination, event_name), total in sorted(self._sums.items()):
-            result[destination][event_name] = {
+            result.setdefault(destination, {})[event_name] = {
                 "received": total.received,
                 "counted": total.counted,
                 "duplicates": total.duplicates,
@@ -264,3 +259,8 @@ class Ledger:
         """Return the number of requests with each outcome."""
         names = ("destination", "fault", "status", "accepted", "acknowledged", "error")
         return [{**dict(zip(names, key, strict=True)), "count": n} for key, n in sorted(self._outcomes.items())]
+
+
+def _is_repeat(parsed: ParsedEvent, seconds: float) -> bool:
+    """Return whether an event `seconds` after the first is dropped."""
+    return parsed.repeat_seconds is None or seconds < parsed.repeat_seconds

@@ -1,7 +1,7 @@
 """The ledger and the faults over HTTP, in JSON: for tests in other processes, and for the demo.
 
-GET /ledger?destination=&after=&limit=   {"meta": [arrival, …], "ga4": […]}, oldest first, of those still kept
-GET /ledger/summary                      {"meta": {event name: {received, counted, duplicates, invalid}}, "ga4": {…}}
+GET /ledger?destination=&after=&limit=   {destination: [arrival, …], …}, oldest first, of those still kept
+GET /ledger/summary                      {destination: {event name: {received, counted, duplicates, invalid}}, …}
 GET /ledger/counts?target=               lines of [destination, event_name, event_id, received, counted]
 GET /ledger/unacknowledged?target=       lines of [destination, event_name, event_id, times]
 GET /ledger/requests                     {"totals": [{destination, fault, status, …, count}], "latest": [request, …]}
@@ -11,7 +11,7 @@ GET /faults, PUT /faults, DELETE /faults the plans and the faults injected so fa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -19,7 +19,7 @@ import msgspec
 from aiohttp import web
 
 from dispatcher.sandbox.faults import Faults, Plan
-from dispatcher.sandbox.ledger import Arrival, Destination, Ledger
+from dispatcher.sandbox.ledger import Arrival, Ledger
 from dispatcher.sandbox.state import SANDBOX
 
 __all__ = ["add_routes"]
@@ -44,7 +44,7 @@ async def _arrivals(request: web.Request) -> web.Response:
     destination = request.query.get("destination")
     after, limit = _number(request, "after", 0), _number(request, "limit", 10_000)
     ledger = request.app[SANDBOX].ledger
-    result: dict[Destination, list[Arrival]] = {"meta": [], "ga4": []}
+    result: dict[str, list[Arrival]] = {name: [] for name in request.app[SANDBOX].faults}
     chosen = (one for one in ledger.arrivals if one.seq > after and destination in (None, one.destination))
     for arrival in islice(chosen, limit):
         result[arrival.destination].append(arrival)
@@ -83,20 +83,27 @@ async def _faults(request: web.Request) -> web.Response:
 
 async def _plan(request: web.Request) -> web.Response:
     """Replace all plans. A destination that is not named has no faults from now on."""
+    faults = request.app[SANDBOX].faults
     try:
-        plans = msgspec.json.decode(await request.read(), type=dict[Destination, Plan])
+        plans = msgspec.json.decode(await request.read(), type=dict[str, Plan])
         for destination, plan in plans.items():
-            plan.check(destination)
+            _check(destination, plan, faults)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         return _json({"error": str(error)}, status=400)
-    for destination, faults in request.app[SANDBOX].faults.items():
-        faults.follow(plans.get(destination, Plan()))
+    for destination, of_destination in faults.items():
+        of_destination.follow(plans.get(destination, Plan()))
     return await _faults(request)
+
+
+def _check(destination: str, plan: Plan, faults: Mapping[str, Faults]) -> None:
+    if destination not in faults:
+        raise ValueError(f"there is no destination {destination!r}; there are: {', '.join(faults)}")
+    plan.check(destination, faults[destination].possible)
 
 
 async def _no_faults(request: web.Request) -> web.Response:
     sandbox = request.app[SANDBOX]
-    sandbox.faults.update({destination: Faults() for destination in sandbox.faults})
+    sandbox.faults.update({name: Faults(faults.possible) for name, faults in sandbox.faults.items()})
     return web.Response(status=204)
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from dispatcher.sandbox.cards import card
 from dispatcher.sandbox.ledger import Arrival, Ledger
+from dispatcher.sandbox.stand_in import stand_ins
 from dispatcher.sandbox.state import SANDBOX
 
 __all__ = ["add_routes"]
@@ -43,6 +44,7 @@ _templates = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
+_templates.globals.update(stand_ins=stand_ins)
 
 
 def add_routes(app: web.Application) -> None:
@@ -62,7 +64,7 @@ async def _page(request: web.Request) -> web.Response:
         only=only,
         epoch=ledger.epoch,
         last=ledger.last_seq,
-        address=f"{request.scheme}://{request.host}",
+        environment=_environment(f"{request.scheme}://{request.host}"),
     )
     return web.Response(text=html, content_type="text/html", headers=HEADERS)
 
@@ -86,9 +88,17 @@ async def _static(request: web.Request) -> web.Response:
     return web.Response(text=text, content_type=content_type, headers=HEADERS)
 
 
+def _environment(address: str) -> list[str]:
+    """Return the lines that point a dispatcher here: first the addresses, then the secrets."""
+    given: dict[str, str] = {}
+    for each in stand_ins().values():
+        given |= each.environment(address, f"any-{each.kind.secret}")
+    return [f"{name}={value}" for name, value in sorted(given.items(), key=lambda pair: pair[1] != address)]
+
+
 def _filter(request: web.Request) -> tuple[str, bool]:
     destination = request.query.get("destination", "")
-    return destination if destination in ("meta", "ga4") else "", request.query.get("show") == "problems"
+    return destination if destination in stand_ins() else "", request.query.get("show") == "problems"
 
 
 def _newest(ledger: Ledger, destination: str, only: bool, after: int) -> list[Arrival]:

@@ -1,4 +1,4 @@
-"""The parts of one sandbox: its clock, its ledger, its faults, and its accepted credentials."""
+"""The parts of one sandbox: its clock, its ledger, its faults, and the credentials that it accepts."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from dispatcher.sandbox.faults import Faults
-from dispatcher.sandbox.ledger import Destination, Ledger
+from dispatcher.sandbox.ledger import Ledger
 
-__all__ = ["SANDBOX", "Sandbox", "same_secret"]
+__all__ = ["SANDBOX", "Accepted", "Sandbox", "same_secret"]
+
+
+@dataclass
+class Accepted:
+    """What one destination accepts; None: any value."""
+
+    ids: Collection[str] | None = None
+    secret: str | None = field(default=None, repr=False)
 
 
 @dataclass
 class Sandbox:
-    """A running sandbox. Tests read `url`, `ledger` and `faults`; a field that is None accepts any value."""
+    """A running sandbox. Tests read `url`, `ledger`, `faults` and `accepted`, the last two by destination."""
 
     clock: Callable[[], float]
     ledger: Ledger
-    pixel_ids: Collection[str] | None = None
-    token: str | None = field(default=None, repr=False)
-    measurement_ids: Collection[str] | None = None
-    api_secret: str | None = field(default=None, repr=False)
-    faults: dict[Destination, Faults] = field(default_factory=lambda: {"meta": Faults(), "ga4": Faults()})
+    accepted: dict[str, Accepted]
+    faults: dict[str, Faults]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
 

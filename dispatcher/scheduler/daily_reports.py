@@ -9,8 +9,8 @@ from itertools import groupby
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.database.connections import Queries
+from dispatcher.destinations.registry import explain
 from dispatcher.monitoring.report import as_text, report
-from dispatcher.reasons import explain
 
 DAY = timedelta(days=1)
 Outcome = tuple[str, str, str, int]

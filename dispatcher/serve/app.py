@@ -38,7 +38,7 @@ def create_app(settings: Settings, config: Config, recorder: Recorder, secret: s
     app = web.Application(middlewares=[metered, access, bounded_headers])
     region = settings.phone_region or None
     webhook = Webhook(config, settings.stripe_secret, recorder, region)
-    forms = Forms(config.forms, config.serve, recorder, Deduplicator(secret), settings.ga4_measurement_id)
+    forms = Forms(config.forms, config.serve, recorder, Deduplicator(secret), settings.visitor_arguments())
 
     async def mark(request: web.Request, response: web.StreamResponse) -> None:
         if IS_LIVE not in request:  # pages that may post a form may not read the console

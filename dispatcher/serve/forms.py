@@ -9,6 +9,7 @@ page, or, if there is none, gets a 204, on which it stays on the page.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -35,16 +36,21 @@ REDIRECT = "redirect"
 
 
 class Forms:
-    """The configured forms. `stream` is the GA4 measurement id whose session is used."""
+    """The configured forms. `arguments`: what `outbox.Visitor` needs to read cookies."""
 
     def __init__(
-        self, forms: tuple[Form, ...], serve: Serve, recorder: Recorder, deduplicator: Deduplicator, stream: str
+        self,
+        forms: tuple[Form, ...],
+        serve: Serve,
+        recorder: Recorder,
+        deduplicator: Deduplicator,
+        arguments: dict[str, Any],
     ) -> None:
         self._forms = {form.name: form for form in forms}
         self._serve = serve
         self._recorder = recorder
         self._deduplicator = deduplicator
-        self._stream = stream
+        self._arguments = arguments
         self.origins = Origins(serve.origins)
 
     async def submit(self, request: web.Request) -> web.Response:
@@ -93,8 +99,8 @@ class Forms:
             url=next((fields[name][0] for name in PAGE if name in fields), None),
             trusted_proxies=self._serve.trusted_proxies,
             ip_headers=self._serve.ip_headers,
-            ga_stream=self._stream,
             consent=submission.consent,
+            **self._arguments,
         )
 
     def _thank(self, request: web.Request, form: Form, fields: Fields, event_id: str) -> web.Response:

@@ -1,6 +1,6 @@
 """Traces through the OpenTelemetry API, if it is installed.
 
-    with span("send", destination="meta", events=1000) as current:
+    with span("send", destination="ads", events=1000) as current:
         ...
         current["outcome"] = "delivered"
 

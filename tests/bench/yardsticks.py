@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from dispatcher.config import Config
 from dispatcher.config.settings import Settings
-from dispatcher.destinations.base import Payload
-from dispatcher.destinations.ga4.destination import GA4
-from dispatcher.destinations.meta.destination import Meta
+from dispatcher.destinations import registry
+from dispatcher.destinations.base import Destination, Payload
 from dispatcher.identity.profile import profile_from_event
 from dispatcher.models import Delivery, Route
 from dispatcher.reasons import Refusal
@@ -80,7 +80,7 @@ def claimed(made: Iterable[dict[str, Any]]) -> str:
     return json.dumps(rows, ensure_ascii=False)
 
 
-def payloads(destination: Meta | GA4, claim: str) -> list[Payload]:
+def payloads(destination: Destination, claim: str) -> list[Payload]:
     """Return the payloads for a claim, read and built as in `dispatcher.delivery.queue` and `dispatcher.delivery.sender`.
 
     Its events are the only ones of their person.
@@ -95,7 +95,7 @@ def payloads(destination: Meta | GA4, claim: str) -> list[Payload]:
 _deliveries = msgspec.json.Decoder(list[Delivery]).decode
 
 
-def _built(destination: Meta | GA4, delivery: Delivery, now: datetime) -> Payload | Refusal:
+def _built(destination: Destination, delivery: Delivery, now: datetime) -> Payload | Refusal:
     whole = msgspec.structs.replace(delivery, event=delivery.event.whole())
     built = destination.build(whole, profile_from_event(whole.event), ROUTE, now)
     return msgspec.structs.replace(built, delivery=delivery) if isinstance(built, Payload) else built
@@ -104,10 +104,10 @@ def _built(destination: Meta | GA4, delivery: Delivery, now: datetime) -> Payloa
 def _bodies(destination: str, made: tuple[dict[str, Any], ...]) -> Iterable[bytes]:
     settings = Settings.from_environment({"META_CAPI_TOKEN": "bench", "GA4_API_SECRET": "bench"})
     if destination == "meta":
-        for payload in payloads(Meta(settings), claimed(made)):
+        for payload in payloads(registry.create("meta", "meta", settings, Config()), claimed(made)):
             yield b'{"data":[' + payload.body + b"]}"
     else:
-        for payload in payloads(GA4(settings), claimed(made)):
+        for payload in payloads(registry.create("ga4", "ga4", settings, Config()), claimed(made)):
             yield payload.envelope[:-1] + b',"events":[' + payload.body + b"]}"
 
 

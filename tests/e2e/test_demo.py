@@ -293,7 +293,7 @@ async def test_demos_side_by_side_deliver_only_their_own(folder):
 
 async def test_the_search_finds_what_must_not_be_there(demo):
     await visit(demo.site)
-    needles = {**RAW, "META_CAPI_TOKEN": demo.settings.meta_token.reveal()}
+    needles = {**RAW, "META_CAPI_TOKEN": demo.settings.of("meta").token.reveal()}
     found, places = await search.leaks(demo.database_url, demo.sandbox.url, "", needles)
     assert found == []
     assert places > 10
@@ -311,9 +311,10 @@ async def test_the_proof_reports_what_is_missing_duplicated_or_wrong():
     ledger = Ledger()
     seen = Visit("shared", [Recorded(1, "lead_submitted", "other", [State("meta", "pending", "", "")])])
     request = ledger.open("meta", "pixel", 0.0, "")
-    ledger.record(request, [ParsedEvent("Lead", "other", NOTHING), ParsedEvent("Lead", "other", NOTHING)], NOTHING)
+    lead = ParsedEvent("Lead", "other", NOTHING, repeat_seconds=48 * 3600)
+    ledger.record(request, [lead, lead], NOTHING)
     assert "at meta" not in "\n".join(proof.problems(seen, proof.proofs(ledger, seen), ledger))  # a re-send is allowed
-    ledger.record(ledger.open("meta", "pixel", 49 * 3600.0, ""), [ParsedEvent("Lead", "other", NOTHING)], NOTHING)
+    ledger.record(ledger.open("meta", "pixel", 49 * 3600.0, ""), [lead], NOTHING)
     request = ledger.open("ga4", "stream", 0.0, "")
     ledger.record(
         request,

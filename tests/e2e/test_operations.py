@@ -6,21 +6,27 @@ import re
 import shlex
 import shutil
 import subprocess
-from dataclasses import fields
 
 import pytest
 import yaml
 
-from dispatcher.config.settings import Settings
+from dispatcher.config import Config
+from dispatcher.config.kinds import kinds
+from dispatcher.config.settings import Secret, Settings, variables
+from dispatcher.config.variables import declared
 from dispatcher.daemon import GRACE_SECONDS
-from outbox.taxonomy import FUNNEL
 from tests.support.documents import PAGES, blocks, commands, parse
 from tests.support.paths import ROOT
 from tests.support.processes import OUTBOX
 
 FOLDER = ROOT / "docs" / "operations"
-VARIABLES = {setting.metadata["variable"] for setting in fields(Settings)}
-SECRETS = {setting.metadata["variable"] for setting in fields(Settings) if str(setting.type) == "Secret"}
+VARIABLES = variables()
+SECRETS = {
+    setting.metadata["variable"]
+    for settings in (Settings, *(kind.settings for kind in kinds().values()))
+    for setting in declared(settings)
+    if isinstance(setting.default, Secret)
+}
 PROMISED_SECONDS = 25
 EXAMPLES = {"META_DEALERS_TOKEN", "META_DEALERS_TEST_CODE", "GA4_SHOP_SECRET"}
 """Variables that `outbox.toml` may name."""
@@ -273,7 +279,7 @@ def test_one_goes_live_with_a_single_step_at_both_destinations():
     for words in commands(block):
         if "--step" in words:
             off[words[3]].add(words[5])
-    routed = {name: {step.name for step in FUNNEL if name in step.targets} for name in off}
+    routed = {name: {step.name for step in Config().steps if name in step.targets} for name in off}
     (left,) = routed["meta"] - off["meta"]
     assert off == {name: steps - {left} for name, steps in routed.items()}
 

@@ -94,8 +94,8 @@ async def start(tmp_path, database_url, settings):
     async def start(*arguments):
         environment = {
             "OUTBOX_DATABASE_URL": database_url, "OUTBOX_CONSOLE_TOKEN": TOKEN, "STRIPE_WEBHOOK_SECRET": SECRET,
-            "META_CAPI_TOKEN": "t", "META_CAPI_BASE_URL": settings.meta_base_url,
-            "GA4_API_SECRET": "s", "GA4_MP_BASE_URL": settings.ga4_base_url,
+            "META_CAPI_TOKEN": "t", "META_CAPI_BASE_URL": settings.of("meta").base_url,
+            "GA4_API_SECRET": "s", "GA4_MP_BASE_URL": settings.of("ga4").base_url,
         }  # fmt: skip
         process = await asyncio.create_subprocess_exec(
             OUTBOX,

@@ -34,8 +34,8 @@ def record(spine):
 
 def variables(spine, stage, kind):
     return {
-        "META_CAPI_TOKEN": "test-token", "META_CAPI_BASE_URL": spine.settings.meta_base_url,
-        "GA4_API_SECRET": "test-secret", "GA4_MP_BASE_URL": spine.settings.ga4_base_url,
+        "META_CAPI_TOKEN": "test-token", "META_CAPI_BASE_URL": spine.settings.of("meta").base_url,
+        "GA4_API_SECRET": "test-secret", "GA4_MP_BASE_URL": spine.settings.of("ga4").base_url,
         "POISON_STAGE": stage, "POISON_KIND": kind,
     }  # fmt: skip
 

@@ -11,10 +11,10 @@ import pytest
 
 import outbox
 from dispatcher import daemon
+from dispatcher.config import Config
 from dispatcher.config.settings import Settings, SettingsError
+from dispatcher.destinations import registry
 from dispatcher.destinations.base import Payload
-from dispatcher.destinations.ga4 import destination as ga4
-from dispatcher.destinations.meta import destination as meta
 from tests.support.examples import delivery
 from tests.support.waiting import until
 
@@ -105,7 +105,7 @@ async def test_an_unreachable_destination_is_an_answer_without_its_address():
             "GA4_MP_BASE_URL": "http://127.0.0.1:1",
         }
     )
-    for destination in (meta.Meta(settings), ga4.GA4(settings)):
+    for destination in [registry.create(kind, kind, settings, Config()) for kind in ("meta", "ga4")]:
         answer = await destination.send([Payload(delivery(), b"{}", [], None, b"{}")])
         await destination.close()
         assert answer.reason == "ClientConnectorError"

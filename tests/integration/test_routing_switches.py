@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from psycopg import OperationalError
 
@@ -48,7 +46,7 @@ async def test_what_waits_is_skipped_once_its_destination_is_disabled_and_is_not
     if hindrance == "paused":
         assert await set_state(database, "meta", None, "pause")
     else:
-        spine.settings = replace(settings, meta_token=Secret())
+        spine.settings = settings.changed("meta", token=Secret())
     record(spine, "one")
     assert await spine.drain() == 1
     assert await set_state(database, "meta", None, "disable")

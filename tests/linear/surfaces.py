@@ -34,6 +34,7 @@ from outbox.stripe.events import read_event
 from outbox.stripe.rules import Rules
 from outbox.stripe.state import State
 from tests.support.examples import NOW, delivery
+from tests.support.payload_fields import FIELDS
 
 DETAILS = (
     "value", "currency", "form", "product", "order_id", "content_category", "content_name", "predicted_ltv", "status",
@@ -81,12 +82,12 @@ def _built(build: Callable[..., Any], name: str, text: str) -> dict[str, Any]:
 
 def meta_payload(text: str) -> None:
     """What Meta is sent, and what is shown of it."""
-    masked(_built(meta.build, "Purchase", text))
+    masked(_built(meta.build, "Purchase", text), FIELDS)
 
 
 def ga4_payload(text: str) -> None:
     """What GA4 is sent, and what is shown of it."""
-    masked(_built(ga4.build, "purchase", text))
+    masked(_built(ga4.build, "purchase", text), FIELDS)
 
 
 def refused_by_consent(text: str) -> None:
@@ -98,7 +99,8 @@ def refused_by_consent(text: str) -> None:
 def shown_payload(text: str) -> None:
     """The event page: a payload as it might be, masked."""
     masked(
-        {"custom_data": {"contents": [{"id": text}], text: text, "form": text}, "event_source_url": text, "fbp": text}
+        {"custom_data": {"contents": [{"id": text}], text: text, "form": text}, "event_source_url": text, "fbp": text},
+        FIELDS,
     )
 
 
@@ -107,7 +109,7 @@ def provenance(text: str) -> None:
     event = _event(text).event
     origins = Provenance(event, profile_from_event(event), {}, {})
     for path in ("user_data.em", "user_data.external_id", text, f"custom_data.{text}"):
-        origins.of(path, Route("Lead"))
+        origins.source_of(path, Route("Lead"), FIELDS)
 
 
 def identity_keys(text: str) -> None:

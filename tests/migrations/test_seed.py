@@ -7,17 +7,21 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from dispatcher.database.seed_routing import DESTINATIONS, seed
-from outbox.taxonomy import FUNNEL, Step, Target
+from dispatcher.config import Config
+from dispatcher.database.seed_routing import seed
+from outbox.taxonomy import Step, Target
+
+FUNNEL = Config().steps
+DESTINATIONS = Config().destinations()
 
 
 @pytest.fixture
 def sow(database_url):
     """Seed as a migration does."""
 
-    def sow(*arguments, **options):
+    def sow(funnel=FUNNEL, destinations=DESTINATIONS):
         with psycopg.connect(database_url) as connection:
-            seed(connection, *arguments, **options)
+            seed(connection, funnel, destinations)
 
     return sow
 

@@ -182,9 +182,9 @@ def command(installed, crm, empty_database, settings):
         "PYTHONPATH": f"{crm}:",
         "OUTBOX_DATABASE_URL": empty_database,
         "META_CAPI_TOKEN": "test-token",
-        "META_CAPI_BASE_URL": settings.meta_base_url,
+        "META_CAPI_BASE_URL": settings.of("meta").base_url,
         "GA4_API_SECRET": "test-secret",
-        "GA4_MP_BASE_URL": settings.ga4_base_url,
+        "GA4_MP_BASE_URL": settings.of("ga4").base_url,
     }
 
     async def run(*arguments):

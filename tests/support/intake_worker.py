@@ -16,7 +16,7 @@ def intake(database: Database, holder: str, *, lease: timedelta, routing: Routin
     return Intake(
         database,
         routing or RoutingTable(database),
-        registry.LIMITS,
+        registry.limits_of,
         Counters(database, holder, heartbeat=lease),
         holder=holder,
         lease=lease,

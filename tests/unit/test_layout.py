@@ -13,7 +13,7 @@ MAY_IMPORT = {"outbox": set(), "dispatcher": {"outbox"}}
 
 # The layers of `dispatcher`, lowest first: a module or package imports only what stands on a line above its own.
 LAYERS = (
-    {"byte_budget", "config", "consent", "http_server", "quarantine", "reasons", "request_headers"},
+    {"byte_budget", "config", "consent", "findings", "http_server", "quarantine", "reasons", "request_headers"},
     {"database", "models"},
     {"in_flight", "routing", "telemetry", "wakeups", "watermark"},
     {"reports"},

@@ -14,25 +14,19 @@ from typing import Any
 
 import msgspec
 
-from dispatcher.config.settings import Settings
 from dispatcher.consent import consent_of
 from dispatcher.destinations import sanitize
-from dispatcher.destinations.base import Limits, Outcome, Payload, Response
-from dispatcher.destinations.http_client import Client, Reply
+from dispatcher.destinations.base import Outcome, Payload, Reply, Response
+from dispatcher.destinations.ga4.event_names import is_parameter
+from dispatcher.destinations.ga4.limits import LIMITS
+from dispatcher.destinations.ga4.settings import GA4Settings
+from dispatcher.destinations.http_client import Client
+from dispatcher.destinations.kind import Configured
 from dispatcher.destinations.sanitize import digest, hash_digest, hashes, number, safe_text, text
 from dispatcher.identity.profile import Profile
 from dispatcher.models import Delivery, Event, Route
 from dispatcher.reasons import NO_CONSENT, NO_ROUTE, Refusal
 from outbox.personal_data import holds_email
-
-LIMITS = Limits(
-    # Older events are clamped to 72 h, silently (2.2); minus five minutes as a margin.
-    window=timedelta(hours=72) - timedelta(minutes=5),
-    repeat=None,  # GA4 recognises repeats by transaction_id only
-    batch=500,  # events per claim; 25 per request, with one envelope (2.2)
-    # Nearly every event is a request of its own: those sent within the 100 ms of a round trip must be in flight together.
-    concurrency=1000,
-)
 
 EVENTS_A_REQUEST = 25
 PARAMETERS = 25
@@ -44,9 +38,6 @@ ITEMS = 200
 SESSION = timedelta(hours=24)
 """A session takes events for 24 h after it began; a later event would start a new session without a source (2.3)."""
 
-_NAME = re.compile(r"(?!_|firebase_|ga_|google_|gtag\.)[A-Za-z][A-Za-z0-9_]{0,39}")
-"""A parameter's name: at most 40 characters, no reserved prefix (2.2)."""
-_RESERVED = {"firebase_conversion"}
 _CLIENT_ID = re.compile(r"\d{1,20}\.\d{1,20}")
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
 """The only part of a person that is sent in clear: its code, whatever a writer sealed as country."""
@@ -70,28 +61,28 @@ class GA4:
 
     limits = LIMITS
 
-    def __init__(self, settings: Settings, *, name: str = "ga4", variable: str = "GA4_API_SECRET") -> None:
-        self.name = name
-        self._variable = variable
-        self._settings = settings
+    def __init__(self, here: Configured[GA4Settings]) -> None:
+        self.name = here.name
+        self._here = here
+        settings = here.settings
         self._client = Client(
-            f"{settings.ga4_base_url.rstrip('/')}/mp/collect",
+            f"{settings.base_url.rstrip('/')}/mp/collect",
             # GA4 accepts the secret in the query only (2.1), so this address is never logged.
-            query={"measurement_id": settings.ga4_measurement_id, "api_secret": settings.ga4_secret.reveal()},
+            query={"measurement_id": settings.measurement_id, "api_secret": settings.secret.reveal()},
             timeout=LIMITS.timeout,
         )
 
     def missing(self) -> str | None:
         """Return the name of the variable of the API secret if it is not set."""
-        return None if self._settings.ga4_secret else self._variable
+        return None if self._here.settings.secret else self._here.variable
 
     def build(self, delivery: Delivery, profile: Profile, route: Route, now: datetime) -> Payload | Refusal:
         """Return the payload of one event, or why it would be refused."""
-        return build(delivery, profile, route, now, consent_default=self._settings.consent_default)
+        return build(delivery, profile, route, now, consent_default=self._here.consent_default)
 
     def build_merge(self, delivery: Delivery, profile: Profile, now: datetime) -> Payload | Refusal:  # noqa: ARG002
         """Return the identity alone: GA4 accepts user_id and user_data for a client without any event (2.4)."""
-        consent = consent_of(profile.consent, self._settings.consent_default)
+        consent = consent_of(profile.consent, self._here.consent_default)
         if consent["ad_user_data"] == "denied":
             return NO_CONSENT
         envelope, sent = _envelope(delivery.event, profile, consent)
@@ -267,7 +258,7 @@ def _parameters(event: Event, profile: Profile, route: Route, now: datetime) -> 
 
 
 def _is_parameter(name: str, value: Any) -> bool:
-    if not _NAME.fullmatch(name) or name in _RESERVED or name in sanitize.PERSONAL_NAMES:
+    if not is_parameter(name) or name in sanitize.PERSONAL_NAMES:
         return False
     if isinstance(value, bool | int | float):
         return True

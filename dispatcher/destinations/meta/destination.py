@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 import msgspec
 
-from dispatcher.config.settings import Settings
+from dispatcher.config.funnel import ACTION_SOURCES
 from dispatcher.consent import consent_of
 from dispatcher.destinations import sanitize
-from dispatcher.destinations.base import Limits, Payload, Response
+from dispatcher.destinations.base import Payload, Response
 from dispatcher.destinations.http_client import Client
+from dispatcher.destinations.kind import Configured
+from dispatcher.destinations.meta.limits import LIMITS
 from dispatcher.destinations.meta.responses import classify
+from dispatcher.destinations.meta.settings import MetaSettings
 from dispatcher.destinations.sanitize import (
     PERSONAL_NAMES,
     digest,
@@ -31,16 +34,6 @@ from dispatcher.identity.profile import Profile
 from dispatcher.models import Delivery, Event, Route
 from dispatcher.reasons import NO_CONSENT, NO_ROUTE, Refusal
 from outbox.personal_data import holds_email_anywhere
-
-LIMITS = Limits(
-    # An event more than 7 days old fails "the entire request", and Meta processes none of its events (1.8); five minutes
-    # are left for the transfer and for differing clocks.
-    window=timedelta(days=7) - timedelta(minutes=5),
-    # A repeat of event_name + event_id is dropped for 48 h and counted again after that (1.8); minus an hour as a margin.
-    repeat=timedelta(hours=47),
-    batch=1000,  # events per request (1.1)
-    concurrency=4,
-)
 
 TRAITS = ("em", "ph", "fn", "ln", "ct", "st", "zp", "country", "db", "ge")
 """Hashed parameters of user_data, in the order of the owner's spec, 4.3."""
@@ -58,10 +51,6 @@ INSUFFICIENT = (
 )
 
 _WEAK = set().union(*INSUFFICIENT)
-
-ACTION_SOURCES = {
-    "email", "website", "app", "phone_call", "chat", "physical_store", "system_generated", "business_messaging", "other",
-}  # fmt: skip
 
 _CAMPAIGN = (
     ("lead_source", "source"), ("lead_medium", "medium"), ("lead_campaign", "campaign"), ("lead_content", "content"),
@@ -88,24 +77,24 @@ class Meta:
 
     limits = LIMITS
 
-    def __init__(self, settings: Settings, *, name: str = "meta", variable: str = "META_CAPI_TOKEN") -> None:
-        self.name = name
-        self._variable = variable
-        self._settings = settings
+    def __init__(self, here: Configured[MetaSettings]) -> None:
+        self.name = here.name
+        self._here = here
+        settings = here.settings
         self._client = Client(
-            f"{settings.meta_base_url.rstrip('/')}/{settings.meta_api_version}/{settings.meta_pixel_id}/events",
+            f"{settings.base_url.rstrip('/')}/{settings.api_version}/{settings.pixel_id}/events",
             # In a header, so that it appears in no URL (1.1).
-            headers={"Authorization": f"Bearer {settings.meta_token.reveal()}"},
+            headers={"Authorization": f"Bearer {settings.token.reveal()}"},
             timeout=LIMITS.timeout,
         )
 
     def missing(self) -> str | None:
         """Return the name of the variable of the token if it is not set."""
-        return None if self._settings.meta_token else self._variable
+        return None if self._here.settings.token else self._here.variable
 
     def build(self, delivery: Delivery, profile: Profile, route: Route, now: datetime) -> Payload | Refusal:
         """Return the payload of one event, or why it would be refused."""
-        return build(delivery, profile, route, now, consent_default=self._settings.consent_default)
+        return build(delivery, profile, route, now, consent_default=self._here.consent_default)
 
     def build_merge(self, delivery: Delivery, profile: Profile, now: datetime) -> Payload | Refusal:  # noqa: ARG002
         """Refuse: Meta accepts no identity without an event; `dispatcher.resend.planner` re-sends the events instead."""
@@ -119,7 +108,7 @@ class Meta:
 
     async def send(self, payloads: Sequence[Payload]) -> Response:
         """Send one request."""
-        test_code = self._settings.meta_test_code
+        test_code = self._here.settings.test_code
         tail = b',"test_event_code":"%s"}' % test_code.encode() if test_code else b"}"
         body = b'{"data":[' + b",".join(payload.body for payload in payloads) + b"]" + tail
         return await self._client.post(body, lambda reply: classify(reply, sent=len(payloads)))

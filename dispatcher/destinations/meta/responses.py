@@ -7,8 +7,7 @@ from typing import Annotated, Any, TypeGuard
 
 import msgspec
 
-from dispatcher.destinations.base import Outcome, Response
-from dispatcher.destinations.http_client import Reply
+from dispatcher.destinations.base import Outcome, Reply, Response
 
 # code, subcode (None: any other), outcome, reason.
 # Sources: Graph API error handling; Marketing API error codes; CAPI subcodes as gathered in destinations.md 1.9.

@@ -8,16 +8,17 @@ from datetime import date
 import msgspec
 
 from dispatcher.config import Config
-from dispatcher.destinations.meta.versions import end_of
+from dispatcher.destinations.kind import TOKEN, VERSION, Deadline
+from dispatcher.destinations.registry import explain, secret_variable
 from dispatcher.monitoring.destination_status import DestinationStatus
-from dispatcher.reasons import UNKNOWN, explain
+from dispatcher.reasons import UNKNOWN
 
-HALTED, BACKLOG, TOKEN, VERSION = "halted", "backlog", "token", "version"
+HALTED, BACKLOG = "halted", "backlog"
 DISABLED = "disabled"
 """The state of a destination that raises no alert and gets no all clear: it was switched off."""
 KINDS: tuple[str, ...] = (HALTED, BACKLOG, TOKEN, VERSION)
-"""The kinds of alerts: a destination halted; something pending for too long; Meta's token, or the version of its API, about
-to expire."""
+"""The kinds of alerts: a destination halted; something pending for too long; a token, or the version of an API, about to
+expire."""
 QUIET: tuple[str, ...] = (TOKEN, VERSION)
 """Kinds without an all clear: whoever changed the date or the version knows."""
 
@@ -57,19 +58,18 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 def holding(
-    facts: Iterable[Fact], active: Collection[Alert], config: Config, versions: Collection[str], today: date
+    facts: Iterable[Fact], active: Collection[Alert], config: Config, deadlines: Collection[Deadline], today: date
 ) -> dict[Alert, str]:
     """Return the alerts that hold now, and their texts (`SAME`: nothing new).
 
-    `active`: the alerts raised before; they end only when they are certainly over. `versions`: the versions of Meta's API
-    in use.
+    `active`: the alerts raised before; they end only when they are certainly over. `deadlines`: what ends on a known day.
     """
     found: dict[Alert, str] = {}
     for fact in facts:
         if fact.state == DISABLED:
             continue
         was_behind = (BACKLOG, fact.name) in active
-        halted = _halted(fact, (HALTED, fact.name) in active, _secret(fact.name, config))
+        halted = _halted(fact, (HALTED, fact.name) in active, secret_variable(fact.name, config))
         behind = _backlog(fact, was_behind, config.alerts.backlog_minutes)
         if halted is not None:
             found[HALTED, fact.name] = halted
@@ -77,23 +77,10 @@ def holding(
                 found[BACKLOG, fact.name] = behind or SAME
         elif behind is not None:
             found[BACKLOG, fact.name] = behind
-    if (expires := config.schedule.token_expires) and (days := _reminder(expires, today)) is not None:
-        found[TOKEN, f"{expires}, {days}"] = _ending("Meta's access token", expires, today, "renew META_CAPI_TOKEN")
-    for version in versions:
-        ends = end_of(version)
-        if ends and (days := _reminder(ends, today)) is not None:
-            found[VERSION, f"{version}, {days}"] = _ending(
-                f"version {version} of Meta's API", ends, today, "set META_API_VERSION to a newer one"
-            )
+    for deadline in deadlines:
+        if (days := _reminder(deadline.ends, today)) is not None:
+            found[deadline.alert, f"{deadline.subject}, {days}"] = _ending(deadline, today)
     return found
-
-
-def _secret(name: str, config: Config) -> str:
-    """Return the name of the variable that holds a destination's secret."""
-    account = config.account(name)
-    if account is None or account.secret_variable is None:
-        return "GA4_API_SECRET" if account and account.kind == "ga4" else "META_CAPI_TOKEN"
-    return account.secret_variable
 
 
 def _halted(fact: Fact, is_active: bool, secret: str) -> str | None:
@@ -130,10 +117,10 @@ def _reminder(ends: date, today: date) -> int | None:
     return min((days for days in REMINDERS if left <= days), default=None)
 
 
-def _ending(what: str, ends: date, today: date, what_to_do: str) -> str:
-    left = (ends - today).days
+def _ending(deadline: Deadline, today: date) -> str:
+    ends, left = deadline.ends, (deadline.ends - today).days
     when = f"ended on {ends}" if left <= 0 else f"ends on {ends}, in {left} day{'s' if left > 1 else ''}"
-    return f"{what} {when}: {what_to_do}."
+    return f"{deadline.what} {when}: {deadline.do}."
 
 
 def all_clear(kind: str, subject: str, message: str) -> str:

@@ -11,6 +11,7 @@ import structlog
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.database.connections import Database
+from dispatcher.destinations import registry
 from dispatcher.monitoring.alerts.conditions import DISABLED, KINDS, QUIET, SAME, Fact, all_clear, holding
 from dispatcher.monitoring.alerts.notify import Notifier
 from dispatcher.monitoring.destination_status import destination_statuses
@@ -33,8 +34,7 @@ class Watch:
         self._database = database
         self._config = config
         self._fresh = fresh
-        # All destinations of kind meta use the same version.
-        self._versions = {settings.meta_api_version} if any(each.kind == "meta" for each in config.accounts) else set()
+        self._deadlines = registry.deadlines(settings, config)
         self._notifier = Notifier(settings.alert_urls)
         self._quiet_until = 0.0
 
@@ -43,11 +43,11 @@ class Watch:
         statuses = destination_statuses(await self._database.run("read_destination_status", {"fresh": self._fresh}))
         facts = [Fact.of(status) for status in statuses.values()]
         today = datetime.now(UTC).date()
-        if monotonic() < self._quiet_until and not holding(facts, (), self._config, self._versions, today):
+        if monotonic() < self._quiet_until and not holding(facts, (), self._config, self._deadlines, today):
             return
         rows = await self._database.run("read_alerts")
         active = {(kind, subject): message for kind, subject, message, holds in rows if holds}
-        found = holding(facts, active.keys(), self._config, self._versions, today)
+        found = holding(facts, active.keys(), self._config, self._deadlines, today)
         if news := {alert: text for alert, text in sorted(found.items()) if text not in {SAME, active.get(alert)}}:
             await self._raise(news)
         if active.keys() - found.keys():

@@ -2,36 +2,21 @@
 
     for quality in await qualities(database, since, until):     # days, UTC, both included
         quality.fields["em"], quality.events, quality.estimate, quality.advice
-    scores = await meta_scores(settings)                         # Meta's own, if the token may read them
+    scores = await own_scores(settings, config, names)           # the destinations' own, where they report any
+
+The identifiers, weights and advice of each kind are in its package (`dispatcher.destinations.match_quality`).
 
 | file | holds |
 |---|---|
-| `weights` | the weight of each identifier in the estimate, its source, and what the estimate cannot show |
-| `advice` | the one change that would help most |
 | `coverage` | coverage by step, in total and by day, from the table `outbox.field_coverage` |
-| `scores` | Meta's own Event Match Quality, from its Dataset Quality API |
+| `scores` | the destinations' own scores, and what the numbers can say |
 
 `dispatcher.monitoring.report` combines them into the daily report.
 """
 
 from __future__ import annotations
 
-from dispatcher.monitoring.quality.advice import advise
-from dispatcher.monitoring.quality.coverage import Day, Quality, daily, qualities
-from dispatcher.monitoring.quality.scores import MetaScores, meta_scores
-from dispatcher.monitoring.quality.weights import EXPLANATION, IDENTIFIERS, META, Identifier, estimate
+from dispatcher.monitoring.quality.coverage import Day, Quality, daily, of_kind, qualities
+from dispatcher.monitoring.quality.scores import explanation, own_scores
 
-__all__ = [
-    "EXPLANATION",
-    "IDENTIFIERS",
-    "META",
-    "Day",
-    "Identifier",
-    "MetaScores",
-    "Quality",
-    "advise",
-    "daily",
-    "estimate",
-    "meta_scores",
-    "qualities",
-]
+__all__ = ["Day", "Quality", "daily", "explanation", "of_kind", "own_scores", "qualities"]

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from dispatcher.database.connections import Queries
-from dispatcher.monitoring.quality.advice import advise
-from dispatcher.monitoring.quality.weights import estimate
+from dispatcher.destinations import registry
+from dispatcher.destinations.match_quality import MatchQuality
 
 ALL = ""
 """The field that counts all events."""
@@ -20,7 +20,7 @@ class Quality(msgspec.Struct, frozen=True):
     """One step at one destination over some days.
 
     `events`: how many were delivered as revision 0 (re-sends and requeues do not count). `fields`: how many of them carried
-    each field. `estimate`: 0 to 10, for destinations of kind meta. `advice`: the one change that would help most.
+    each field. `estimate`: 0 to 10, where the kind of destination has one. `advice`: the one change that would help most.
     """
 
     destination: str
@@ -51,8 +51,10 @@ async def qualities(database: Queries, since: dt.date, until: dt.date) -> list[Q
     rows = await database.run("read_field_coverage", {"since": since, "until": until})
     found: list[Quality] = []
     for (destination, kind, step, event_name, is_system), events, fields in _grouped(rows, 5):
-        has_browser = not is_system and event_name != "refund"
-        guess, advice = _estimate(kind, events, fields), advise(kind, events, fields, has_browser=has_browser)
+        quality = of_kind(kind)
+        has_browser = not is_system and event_name not in quality.browserless
+        guess = quality.estimate(events, fields)
+        advice = quality.advise(events, fields, has_browser=has_browser)
         found.append(Quality(destination, kind, step, event_name, events, fields, guess, advice))
     return found
 
@@ -70,7 +72,7 @@ async def daily(
         "read_daily_coverage", {"since": since, "until": until, "destination": destination, "step": step}
     )
     return [
-        Day(day, name, kind, called, event_name, events, fields, _estimate(kind, events, fields))
+        Day(day, name, kind, called, event_name, events, fields, of_kind(kind).estimate(events, fields))
         for (day, name, kind, called, event_name), events, fields in _grouped(rows, 5)
     ]
 
@@ -83,5 +85,7 @@ def _grouped(rows: Iterable[tuple[Any, ...]], width: int) -> list[tuple[tuple[An
     return [(key, fields.pop(ALL, 0), fields) for key, fields in found.items()]
 
 
-def _estimate(kind: str, events: int, fields: dict[str, int]) -> float | None:
-    return estimate(events, fields) if kind == "meta" else None
+def of_kind(kind: str) -> MatchQuality:
+    """Return the identifiers and advice of a kind; none of one whose package is not installed."""
+    known = registry.kinds().get(kind)
+    return known.quality if known else MatchQuality()

@@ -1,99 +1,33 @@
-"""Meta's own Event Match Quality, from its Dataset Quality API (destinations.md 1.12). Numbers only."""
+"""The destinations' own scores of match quality, and what the numbers can and cannot say."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
 
-import aiohttp
-import msgspec
-
+from dispatcher.config import Config
 from dispatcher.config.settings import Settings
-from dispatcher.destinations.http_client import Reply
-from dispatcher.destinations.meta.responses import classify
+from dispatcher.destinations import registry
+from dispatcher.destinations.match_quality import OwnScores
 
 TIMEOUT_SECONDS = 10.0
-MAX_REPLY = 1024 * 1024
-
-NO_TOKEN = "META_CAPI_TOKEN is not set"  # noqa: S105 - the name of a variable
-NO_RESPONSE = "Meta does not respond"
-NOT_UNDERSTOOD = "Meta's response was not understood"
-NOT_YET = "Meta has no score yet: it needs website events from the last 48 hours"
 
 
-class MetaScores(msgspec.Struct, frozen=True):
-    """Event name at Meta → its score, 0 to 10. `problem`: why there is none."""
-
-    scores: dict[str, float]
-    problem: str | None = None
-
-
-class _Match(msgspec.Struct):
-    composite_score: float | None = None
-
-
-class _Entry(msgspec.Struct):
-    event_name: str
-    event_match_quality: _Match | None = None
+async def own_scores(
+    settings: Settings, config: Config, names: Collection[str], *, seconds: float = TIMEOUT_SECONDS
+) -> dict[str, OwnScores]:
+    """Return the own scores of those destinations of `names` that report any; each is asked for at most `seconds`."""
+    found: dict[str, OwnScores] = {}
+    for account in config.accounts:
+        if account.name in names:
+            of_kind = registry.kinds()[account.kind]
+            scores = await of_kind.own_scores(account.settings(settings), seconds=seconds)
+            if scores is not None:
+                found[account.name] = scores
+    return found
 
 
-class _Body(msgspec.Struct):
-    web: list[_Entry] = []
-    error: Any = None
-
-
-_decode = msgspec.json.Decoder(_Body, strict=False).decode
-
-
-async def meta_scores(settings: Settings, *, timeout: float = TIMEOUT_SECONDS) -> MetaScores:  # noqa: ASYNC109
-    """Return the score of each event name of the pixel in `settings`; never raise for what the network or Meta does.
-
-    `settings` are those of one pixel (`Account.apply`); the token goes in a header. A token that may send is not always
-    allowed to read quality: then `problem` says so.
-    """
-    if not settings.meta_token:
-        return MetaScores({}, NO_TOKEN)
-    address = f"{settings.meta_base_url.rstrip('/')}/{settings.meta_api_version}/dataset_quality"
-    query = {
-        "dataset_id": settings.meta_pixel_id,
-        "fields": "web{event_name,event_match_quality{composite_score}}",
-    }
-    headers = {"Authorization": f"Bearer {settings.meta_token.reveal()}"}
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout), trust_env=False) as session,
-            session.get(address, params=query, headers=headers, allow_redirects=False) as reply,
-        ):
-            return _understood(reply.status, await _start_of(reply))
-    except (aiohttp.ClientError, TimeoutError, ConnectionError):
-        return MetaScores({}, NO_RESPONSE)
-
-
-async def _start_of(reply: aiohttp.ClientResponse) -> bytes:
-    start = bytearray()
-    async for chunk in reply.content.iter_any():
-        start += chunk
-        if len(start) >= MAX_REPLY:
-            break
-    return bytes(start)
-
-
-def _understood(status: int, content: bytes) -> MetaScores:
-    try:
-        body = _decode(content)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return MetaScores({}, NOT_UNDERSTOOD)
-    if body.error or status != 200:
-        # By its codes, never by its text.
-        response = classify(Reply(status, {}, content), sent=0)
-        code = "/".join(str(part) for part in (response.code, response.subcode) if part is not None)
-        error = f"error {code}: {response.reason}" if code else f"HTTP {status}"
-        return MetaScores(
-            {}, f"Meta refused the request ({error}); a token that may send is not always allowed to read quality"
-        )
-    scores = {
-        entry.event_name: round(entry.event_match_quality.composite_score, 1)
-        for entry in body.web
-        # Null is "unavailable", not zero.
-        if entry.event_match_quality and entry.event_match_quality.composite_score is not None
-    }
-    return MetaScores(scores, None if scores else NOT_YET)
+def explanation(config: Config) -> str:
+    """Return what the numbers of the configured kinds can and cannot say."""
+    configured = {account.kind for account in config.accounts}
+    kinds = registry.kinds().values()
+    return " ".join(kind.quality.explanation for kind in kinds if kind.name in configured and kind.quality.explanation)

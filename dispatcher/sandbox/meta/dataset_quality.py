@@ -1,6 +1,6 @@
 """How well an event identifies a person, and the corresponding response of Meta's Dataset Quality API.
 
-The estimate uses the weights of `dispatcher.monitoring.quality.weights`, which names their source: an anonymous visitor
+The estimate uses the weights of `dispatcher.destinations.meta.match_quality`, which names their source: an anonymous visitor
 with click id, browser id, IP address, user agent and external id gets between 4 and 5, as seen in practice.
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
-from dispatcher.monitoring.quality.weights import META
+from dispatcher.destinations.meta.match_quality import IDENTIFIERS
 
 __all__ = ["META_IDENTIFIERS", "estimate", "feedback"]
 
 # Parameter → its name in the Dataset Quality API, its label, its weight.
 META_IDENTIFIERS: dict[str, tuple[str, str, float]] = {
-    each.field: (each.api_name, each.label, each.weight) for each in META
+    each.field: (each.api_name, each.label, each.weight) for each in IDENTIFIERS
 }
 
 

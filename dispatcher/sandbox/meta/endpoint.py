@@ -12,7 +12,7 @@ from aiohttp import web
 from dispatcher.sandbox import wire
 from dispatcher.sandbox.exchange import Parsed, RefusedError, exchange
 from dispatcher.sandbox.faults import Faults
-from dispatcher.sandbox.ledger import NOTHING, Destination, Ledger, ParsedEvent, RequestRecord
+from dispatcher.sandbox.ledger import NOTHING, Ledger, ParsedEvent, RequestRecord
 from dispatcher.sandbox.meta import dataset_quality as quality
 from dispatcher.sandbox.meta import rules as meta
 from dispatcher.sandbox.meta.errors import ERRORS, GraphError, answer, trace_id
@@ -34,6 +34,8 @@ CANNED = {
 BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 GARBAGE = '{"events_received": 1, "mess'
 QUALITY_WINDOW = 48 * 3600
+REPEAT_SECONDS = 48 * 3600
+"""How long the same event_name and event_id are dropped ("Handling Duplicate Pixel and Conversions API Events")."""
 
 
 def add_routes(app: web.Application) -> None:
@@ -48,7 +50,7 @@ def add_routes(app: web.Application) -> None:
 class Meta:
     """`POST /{version}/{pixel}/events`: accepts all events of a request, or none."""
 
-    destination: ClassVar[Destination] = "meta"
+    destination: ClassVar[str] = "meta"
 
     def instead(self, sandbox: Sandbox, record: RequestRecord) -> web.Response | None:
         """See Endpoint."""
@@ -130,6 +132,7 @@ def _parsed_event(event: object, problems: list[Problem]) -> ParsedEvent:
         identifier if isinstance(identifier, str) else "",
         wire.raw(event),
         problems,
+        repeat_seconds=REPEAT_SECONDS if identifier else 0,
     )
 
 
@@ -158,13 +161,18 @@ def _check_token(request: web.Request, sandbox: Sandbox, parameters: Mapping[str
     """Refuse the request unless its token is valid. It may be in the header (preferred), the query or the body."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     given = token if scheme.lower() == "bearer" else request.query.get("access_token", parameters.get("access_token"))
-    if not same_secret(sandbox.token, given):
+    if not same_secret(sandbox.accepted["meta"].secret, given):
         raise _refused("190")
 
 
 def _check_pixel(pixel: str, sandbox: Sandbox) -> None:
-    if not pixel.isdecimal() or (sandbox.pixel_ids is not None and pixel not in sandbox.pixel_ids):
+    if not pixel.isdecimal() or not _is_known(pixel, sandbox):
         raise _refused("100/33")
+
+
+def _is_known(pixel: str, sandbox: Sandbox) -> bool:
+    ids = sandbox.accepted["meta"].ids
+    return ids is None or pixel in ids
 
 
 async def _probe(request: web.Request) -> web.Response:
@@ -189,7 +197,7 @@ async def _dataset_quality(request: web.Request) -> web.Response:
     try:
         _check_version(request.match_info["version"], sandbox.clock())
         _check_token(request, sandbox, {})
-        if not dataset.isdecimal() or (sandbox.pixel_ids is not None and dataset not in sandbox.pixel_ids):
+        if not dataset.isdecimal() or not _is_known(dataset, sandbox):
             raise _refused("2044055")
     except RefusedError as refused:
         return refused.response

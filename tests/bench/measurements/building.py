@@ -17,8 +17,9 @@ from facebook_business.adobjects.serverside.user_data import UserData
 from facebook_business.api import _top_level_param_json_encode
 
 import outbox
+from dispatcher.config import Config
 from dispatcher.config.settings import Settings
-from dispatcher.destinations.meta.destination import Meta
+from dispatcher.destinations import registry
 from outbox.sealing import seal
 from tests.bench import fill, yardsticks
 from tests.bench.measure import Measurement, Side, at_least
@@ -91,7 +92,7 @@ def body_of_sdk(some: Sequence[outbox.Conversion]) -> bytes:
 def _build(world: World) -> Iterator[Mapping[str, Side]]:
     count = world.plan.built
     made = conversions(count)
-    meta = Meta(Settings.from_environment({"META_CAPI_TOKEN": "bench"}))
+    meta = registry.create("meta", "meta", Settings.from_environment({"META_CAPI_TOKEN": "bench"}), Config())
     rows = list(fill.sealed(made))
     claims = [yardsticks.claimed(rows[start : start + BATCH]) for start in range(0, count, BATCH)]
     few = made[: count // 5]  # the SDK is much slower

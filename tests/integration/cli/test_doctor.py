@@ -142,7 +142,7 @@ async def test_live_asks_ga4_and_sends_meta_a_test_event_only_with_the_test_code
 
 
 async def test_live_reports_what_meta_answers(doctor, sandbox):
-    sandbox.token = "another"
+    sandbox.accepted["meta"].secret = "another"
     code, found, findings = await doctor("--live", META_CAPI_TEST_CODE="TEST46298")
     assert code == 1
     assert ("meta: live", "error") in found

@@ -61,13 +61,13 @@ async def test_a_second_pixel_gets_events_with_its_own_account(spine, configured
     keep_in_step(spine, config)
     spine.record(name="lead_submitted", event_id="lead", lead_id="1")
     spine.record(name="webinar_joined", event_id="webinar", lead_id="1")
-    spine.sandbox.pixel_ids = {"1234567890", spine.settings.meta_pixel_id}
+    spine.sandbox.accepted["meta"].ids = {"1234567890", spine.settings.of("meta").pixel_id}
     assert await drain(spine, config) == 0
     assert sorted(sent(spine)) == [
         ("1234567890", "Lead"),
         ("1234567890", "Webinar"),
-        (spine.settings.meta_pixel_id, "Lead"),
-        (spine.settings.meta_pixel_id, "Webinar"),
+        (spine.settings.of("meta").pixel_id, "Lead"),
+        (spine.settings.of("meta").pixel_id, "Webinar"),
         ("G-XLHMXGR17M", "generate_lead"),
         ("G-XLHMXGR17M", "webinar"),
     ]

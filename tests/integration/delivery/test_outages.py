@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -173,7 +172,7 @@ async def test_the_half_that_had_no_turn_when_the_grace_time_ends_goes_back_unse
 
 
 async def test_without_credentials_a_destination_is_halted_and_its_deliveries_wait(spine):
-    spine.settings = replace(spine.settings, meta_token=Secret())
+    spine.settings = spine.settings.changed("meta", token=Secret())
     record(spine, 3)
     assert await spine.drain() == 3
     async with daemon.running(spine.settings, spine.database_url) as running:

@@ -218,7 +218,9 @@ async def test_a_batch_costs_one_claim_and_one_settlement(spine, statements):
     assert spine.count("receipt") == 1200
     # The first claim of a process is a small one: it does not know yet how large events are.
     assert statements["claim_events", True] == statements["settle_events", True] == 2
-    leases = sum(1 + -(-(600 - FIRST_ROWS) // limits.batch) for limits in registry.LIMITS.values())
+    leases = sum(
+        1 + -(-(600 - FIRST_ROWS) // limits.batch) for limits in (kind.limits for kind in registry.kinds().values())
+    )
     assert statements["claim_deliveries", True] == leases
     # Responses within a second are settled together.
     assert leases <= statements["settle_deliveries", True] <= leases * (1 + seconds // COLLECT_SECONDS)

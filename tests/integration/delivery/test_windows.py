@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from dispatcher.config.settings import Secret
@@ -123,7 +122,7 @@ async def test_the_browser_s_copy_counts_after_47_hours(spine):
 
 async def test_what_becomes_too_old_while_a_destination_is_paused_or_halted_has_failed(spine):
     spine.connection.execute("UPDATE outbox.destination SET paused = true WHERE name = 'meta'")
-    spine.settings = replace(spine.settings, ga4_secret=Secret())
+    spine.settings = spine.settings.changed("ga4", secret=Secret())
     spine.record(name="lead_submitted", event_id="e", lead_id="1")
     assert await spine.drain() == 2
     spine.clock.move(hours=71)

@@ -98,7 +98,7 @@ async def test_finished_events_are_removed_after_the_retention_time_and_not_befo
 
 
 async def test_a_yearly_renewal_finds_its_email_and_browser(spine, sweep, record):
-    spine.settings = replace(spine.settings, meta_api_version="v99.0")  # today's version will have ended by then
+    spine.settings = spine.settings.changed("meta", api_version="v99.0")  # today's version will have ended by then
     record("lead", handl_id="H1", lead_id="L1", person=ADA, visitor=BROWSER)
     await spine.drain()
     spine.clock.move(hours=1)

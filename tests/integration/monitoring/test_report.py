@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dispatcher.config import Config
-from dispatcher.monitoring.quality.scores import NO_TOKEN, NOT_YET
+from dispatcher.destinations.meta.dataset_quality import NO_TOKEN, NOT_YET
 from dispatcher.monitoring.report import as_text, report
 
 TODAY = datetime.now(UTC).date()
@@ -47,7 +47,7 @@ async def test_it_compares_with_the_same_number_of_days_before(database, setting
     result = await report(database, settings, Config(), until=TODAY, days=7)
     meta, ga4 = result.lines
     assert (result.since, result.until) == (TODAY - timedelta(days=6), TODAY)
-    assert (meta.quality.events, meta.quality.estimate, meta.before, meta.meta_score) == (20, 0.8, 1.2, None)
+    assert (meta.quality.events, meta.quality.estimate, meta.before, meta.own_score) == (20, 0.8, 1.2, None)
     assert (ga4.quality.events, ga4.quality.estimate, ga4.before) == (10, None, None)
     assert result.problems == {"meta": NOT_YET}
 
@@ -59,8 +59,8 @@ async def test_meta_s_own_score_stands_beside_the_estimate(spine, coverage, data
     spine.connection.execute("DELETE FROM outbox.field_coverage")
     coverage((0, 1, "email_verified", "", 1), (0, 1, "email_verified", "em", 1), (0, 1, "lead_submitted", "", 1))
     verified, lead = (await report(database, spine.settings, Config(), until=TODAY, days=1)).lines
-    assert verified.meta_score > 4
-    assert lead.meta_score is None
+    assert verified.own_score > 4
+    assert lead.own_score is None
 
 
 @pytest.mark.usefixtures("tallied")

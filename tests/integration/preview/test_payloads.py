@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from dispatcher.config import Config
-from dispatcher.config.settings import Settings
+from dispatcher.config.settings import Secret, Settings
 from dispatcher.preview.payloads import find_events, previews
 from dispatcher.routing import set_state
 
@@ -139,7 +139,7 @@ async def test_a_waiting_event_says_why_it_waits(spine, preview, database, setti
     event_id = spine.record(name="lead_submitted", event_id="one", lead_id="1", person={"email": "a@b.co"})
     assert (await preview(event_id))["meta"].note is None
     await set_state(database, "meta", None, "pause")
-    bare = Settings(meta_base_url=settings.meta_base_url, ga4_base_url=settings.ga4_base_url)
+    bare = settings.changed("meta", token=Secret()).changed("ga4", secret=Secret())
     found = await preview(event_id, settings=bare)
     assert found["meta"].note.startswith("Paused: ")
     assert found["ga4"].note.startswith("Halted: GA4_API_SECRET is not set")

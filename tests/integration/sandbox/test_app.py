@@ -14,7 +14,7 @@ from zlib import crc32
 import aiohttp
 import pytest
 
-from dispatcher.sandbox import running
+from dispatcher.sandbox import Accepted, running
 from tests.support.paths import ROOT
 
 NOW = 1_790_000_000.0
@@ -157,7 +157,10 @@ async def test_the_token_is_accepted_wherever_it_is_documented(clock, where):
         path += "?access_token=right"
     else:
         content["access_token"] = "right"
-    async with running(clock=clock, token="right") as sandbox, aiohttp.ClientSession(sandbox.url) as http:
+    async with (
+        running(clock=clock, accepted={"meta": Accepted(secret="right")}) as sandbox,
+        aiohttp.ClientSession(sandbox.url) as http,
+    ):
         assert (await post(http, path, content, headers=headers))[0] == 200
         assert b"right" not in await (await http.get("/ledger")).read()
 
@@ -165,7 +168,7 @@ async def test_the_token_is_accepted_wherever_it_is_documented(clock, where):
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer "}])
 async def test_a_bad_token_answers_190_to_events_and_to_probes(clock, headers):
     async with (
-        running(clock=clock, token="right") as sandbox,
+        running(clock=clock, accepted={"meta": Accepted(secret="right")}) as sandbox,
         aiohttp.ClientSession(sandbox.url, headers=headers) as http,
     ):
         status, answer = await meta(http, lead())
@@ -177,7 +180,7 @@ async def test_a_bad_token_answers_190_to_events_and_to_probes(clock, headers):
 
 async def test_an_unknown_pixel_answers_100_33_and_a_known_one_its_id(clock):
     async with (
-        running(clock=clock, pixel_ids={"7"}) as sandbox,
+        running(clock=clock, accepted={"meta": Accepted(ids={"7"})}) as sandbox,
         aiohttp.ClientSession(sandbox.url, headers=BEARER) as http,
     ):
         for status, answer in (await meta(http, lead()), await get(http, PROBE)):
@@ -305,7 +308,7 @@ async def test_ga4_answers_204_whatever_comes_and_keeps_what_it_thinks(http, san
 
 async def test_ga4_does_not_report_a_wrong_secret_but_the_ledger_does(clock):
     async with (
-        running(clock=clock, api_secret="right", measurement_ids=["G-1"]) as sandbox,
+        running(clock=clock, accepted={"ga4": Accepted(ids=["G-1"], secret="right")}) as sandbox,
         aiohttp.ClientSession(sandbox.url) as http,
     ):
         assert (await post(http, GA4, hit()))[0] == 204
@@ -502,7 +505,7 @@ async def test_chosen_events_are_refused_with_their_whole_request(http):
         ({"ga4": {"script": ["token_invalid"]}}, "ga4 has no fault 'token_invalid'"),
         ({"meta": {"rates": {"slow": 0.6, "garbage": 0.6}}}, "must be at least 0 and add up to at most 1"),
         ({"meta": {"rate": {}}}, "unknown field `rate`"),
-        ({"tiktok": {}}, "Invalid enum value 'tiktok'"),
+        ({"tiktok": {}}, "there is no destination 'tiktok'; there are: meta, ga4"),
     ],
 )
 async def test_a_bad_plan_is_refused_with_a_sentence_and_changes_nothing(http, content, sentence):

@@ -8,7 +8,10 @@ import pytest
 from dispatcher.delivery import eligibility
 from dispatcher.destinations.base import Outcome
 from dispatcher.destinations.meta.responses import CODES, FAMILIES
-from dispatcher.reasons import EXPLANATIONS, UNKNOWN, explain
+from dispatcher.destinations.registry import explain, kinds
+from dispatcher.reasons import EXPLANATIONS, PATTERNS, UNKNOWN
+
+TABLES = [EXPLANATIONS, *(kind.explanations for kind in kinds().values())]
 
 REASONS = {reason for *_, reason in (*CODES, *FAMILIES)} | {
     value.reason for name, value in vars(eligibility).items() if name.isupper() and hasattr(value, "reason")
@@ -55,6 +58,15 @@ def test_only_what_can_still_succeed_may_be_requeued():
 
 
 def test_sentences_are_sentences():
-    for reason, (says, do) in {key: (each.says, each.do) for key, each in EXPLANATIONS.items()}.items():
+    tables = [(key, each.says, each.do) for table in TABLES for key, each in table.items()]
+    for reason, says, do in tables:
         assert says.endswith("."), reason
         assert not do or do.endswith("."), reason
+
+
+def test_no_kind_of_destination_explains_what_is_explained_elsewhere():
+    explained = [reason for table in TABLES for reason in table]
+    assert len(explained) == len(set(explained))
+    for kind in kinds().values():
+        for reason in kind.explanations:
+            assert not any(pattern.fullmatch(reason) for pattern, _ in PATTERNS), reason

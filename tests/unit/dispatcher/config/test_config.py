@@ -9,12 +9,16 @@ from dataclasses import asdict
 
 import pytest
 
-from dispatcher.config import Account, Config, ConfigError, Serve, event_names, find, load
+from dispatcher.config import Account, Config, ConfigError, Serve, find, load
 from dispatcher.config.default_forms import COMMON_NAMES, DETAIL, FORMS, TARGETS, Form, common_target
+from dispatcher.config.funnel import ACTION_SOURCES
+from dispatcher.config.kinds import kinds, parameter_problem
+from dispatcher.config.models import default_steps
 from dispatcher.config.settings import Secret, Settings
 from dispatcher.destinations import registry
-from dispatcher.destinations.meta import destination as meta
+from dispatcher.destinations.ga4.event_names import is_parameter
 from dispatcher.sandbox.ga4 import rules as ga4_rules
+from dispatcher.sandbox.meta import rules as meta_rules
 from outbox.stripe import Rules
 from outbox.taxonomy import FUNNEL, Step, Target
 from tests.support.paths import ROOT
@@ -45,7 +49,13 @@ def test_without_a_file_everything_is_the_owner_s(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = find("", {})
     assert config == Config()
-    assert (config.path, config.steps, config.forms, config.serve) == (None, FUNNEL, FORMS, Serve())
+    assert (config.path, config.steps, config.forms, config.serve) == (
+        None,
+        default_steps(["meta", "ga4"]),
+        FORMS,
+        Serve(),
+    )
+    assert all(step.targets.keys() == {"meta", "ga4"} for step in config.steps if step.name != "signed_in")
     assert config.destinations() == [("meta", "meta"), ("ga4", "ga4")]
 
 
@@ -178,21 +188,21 @@ def test_a_second_pixel_gets_the_same_events_or_those_a_step_names(read):
     assert routes["trial_started"] is None
     assert routes["subscription_purchased"] == Target(event_name="Purchase")
     settings = Settings.from_environment({"META_CAPI_TOKEN": "token", "META_CAPI_TEST_CODE": "TEST0"})
-    dealers = config.account("dealers").apply(settings)
-    assert (dealers.meta_pixel_id, dealers.meta_token, dealers.meta_test_code) == (
+    dealers = config.account("dealers").settings(settings)
+    assert (dealers.pixel_id, dealers.token, dealers.test_code) == (
         "1234567890",
         Secret("dealers-token"),
         "TEST1",
     )
-    assert config.account("meta").apply(settings) == settings
+    assert config.account("meta").settings(settings) == settings.of("meta")
     assert "dealers-token" not in repr(config)
 
 
 def test_without_its_own_token_a_pixel_takes_the_environment_s_but_never_its_test_code(read):
     config = read('[destinations.dealers]\nkind = "meta"\npixel_id = "1234567890"')
     settings = Settings.from_environment({"META_CAPI_TOKEN": "token", "META_CAPI_TEST_CODE": "TEST0"})
-    applied = config.account("dealers").apply(settings)
-    assert (applied.meta_token, applied.meta_test_code) == (Secret("token"), "")
+    applied = config.account("dealers").settings(settings)
+    assert (applied.token, applied.test_code) == (Secret("token"), "")
 
 
 def test_a_token_that_is_not_set_is_missing_and_not_somebody_else_s(read):
@@ -206,8 +216,8 @@ def test_a_second_stream(read):
     config = read(
         '[destinations.shop]\nkind = "ga4"\nmeasurement_id = "G-SHOP12345"\nsecret_env = "SHOP_SECRET"', SHOP_SECRET="s"
     )
-    applied = config.account("shop").apply(Settings())
-    assert (applied.ga4_measurement_id, applied.ga4_secret) == ("G-SHOP12345", Secret("s"))
+    applied = config.account("shop").settings(Settings())
+    assert (applied.measurement_id, applied.secret) == ("G-SHOP12345", Secret("s"))
 
 
 def test_the_settings_of_serve(read):
@@ -400,33 +410,40 @@ def test_a_nest_without_end_is_refused(read):
 # The tables of names
 
 
-def test_the_kinds_are_those_that_the_dispatcher_knows():
-    assert event_names.EVENT_NAMES.keys() == registry.KINDS.keys()
-    assert set(event_names.ACTION_SOURCES) == meta.ACTION_SOURCES
+def test_the_action_sources_are_those_that_the_sandbox_accepts():
+    assert set(ACTION_SOURCES) == meta_rules.ACTION_SOURCES
 
 
 def test_the_default_passes_its_own_rules():
-    for step in FUNNEL:
+    for step in Config().steps:
         for name, target in step.targets.items():
-            assert event_names.EVENT_NAMES[name](target.event_name) is None
-            assert [event_names.parameter_problem(parameter) for parameter in target.parameters if parameter] == [
+            assert kinds()[name].event_name_problem(target.event_name) is None
+            assert [parameter_problem(parameter) for parameter in target.parameters if parameter] == [
                 None for _ in target.parameters
             ]
 
 
 def test_what_the_sandbox_knows_as_reserved_is_refused_here():
     for name in ga4_rules.RESERVED_EVENTS:
-        assert event_names.problem_at_ga4(name)
+        assert kinds()["ga4"].event_name_problem(name)
     for prefix in ga4_rules.RESERVED_PREFIXES:
-        assert event_names.problem_at_ga4(f"{prefix}x")
-        assert event_names.parameter_problem(f"{prefix}x")
+        assert kinds()["ga4"].event_name_problem(f"{prefix}x")
+        assert parameter_problem(f"{prefix}x")
     for name in ga4_rules.RESERVED_PARAMS:
-        assert event_names.parameter_problem(name)
+        assert parameter_problem(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["plan", "x" * 40, "x" * 41, "ga_x", "gtag.x", "gtag", "_x", "firebase_conversion", "größe", "1a", "", "a b"],
+)
+def test_what_is_built_for_ga4_has_the_parameters_that_the_configuration_accepts(name):
+    assert is_parameter(name) == (kinds()["ga4"].parameter_name_problem(name) is None)
 
 
 @pytest.mark.parametrize("name", ["Lead", "Refund", "Lead2", "My event", "Anmeldung für März"])
 def test_meta_takes_standard_and_custom_names(name):
-    assert event_names.problem_at_meta(name) is None
+    assert kinds()["meta"].event_name_problem(name) is None
 
 
 def test_common_names_have_targets_that_there_are():
@@ -451,5 +468,5 @@ def test_the_names_that_forms_use(name, target):
 
 
 def test_an_account_shows_no_secret():
-    account = Account(name="x", kind="meta", secret_variable="X", secret=Secret("pa55"))
+    account = Account(name="x", kind="meta", variables={"token": "X"}, stated={"token": Secret("pa55")})
     assert "pa55" not in repr(account)

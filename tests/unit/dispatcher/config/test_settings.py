@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import io
 import json
 import logging
@@ -16,7 +15,9 @@ import rich.console
 import rich.traceback
 import structlog
 
-from dispatcher.config.settings import Secret, Settings, SettingsError, conninfo
+from dispatcher.config.kinds import kinds
+from dispatcher.config.settings import Secret, Settings, SettingsError, conninfo, variables
+from dispatcher.config.variables import declared
 
 PASSWORD = "pa55-w0rd"
 SECRETS = {
@@ -27,11 +28,18 @@ SECRETS = {
     "OUTBOX_ALERT_URLS": f"tgram://{PASSWORD}/1",
     "OUTBOX_CONSOLE_TOKEN": f"console-{PASSWORD}",
 }
-VARIABLES = {field.metadata["variable"]: field for field in dataclasses.fields(Settings)}
+VARIABLES = {field.metadata["variable"]: (None, field) for field in declared(Settings)} | {
+    field.metadata["variable"]: (kind.name, field) for kind in kinds().values() for field in declared(kind.settings)
+}
 
 
 def read(**environment):
     return Settings.from_environment(environment)
+
+
+def value_of(settings, variable):
+    kind, field = VARIABLES[variable]
+    return getattr(settings.of(kind) if kind else settings, field.name)
 
 
 # What is read
@@ -40,18 +48,18 @@ def read(**environment):
 def test_nothing_needs_to_be_set():
     settings = read()
     assert settings == Settings()
-    assert (settings.meta_pixel_id, settings.meta_api_version) == ("1530042020969436", "v25.0")
-    assert settings.meta_base_url == "https://graph.facebook.com"
-    assert settings.ga4_measurement_id == "G-XLHMXGR17M"
-    assert settings.ga4_base_url == "https://www.google-analytics.com"
-    assert (settings.phone_region, settings.consent_default, settings.meta_test_code) == ("", "granted", "")
+    assert (settings.of("meta").pixel_id, settings.of("meta").api_version) == ("1530042020969436", "v25.0")
+    assert settings.of("meta").base_url == "https://graph.facebook.com"
+    assert settings.of("ga4").measurement_id == "G-XLHMXGR17M"
+    assert settings.of("ga4").base_url == "https://www.google-analytics.com"
+    assert (settings.phone_region, settings.consent_default, settings.of("meta").test_code) == ("", "granted", "")
     assert (settings.retention_days, settings.person_days) == (90, 400)
     for variable in SECRETS:
-        assert not getattr(settings, VARIABLES[variable].name)
+        assert not value_of(settings, variable)
 
 
 def test_every_variable_of_the_design_is_read_and_no_other():
-    assert set(VARIABLES) == {
+    assert variables() == set(VARIABLES) == {
         "OUTBOX_DATABASE_URL", "OUTBOX_CONFIG", "META_CAPI_TOKEN", "META_CAPI_TEST_CODE", "GA4_API_SECRET", "META_PIXEL_ID",
         "META_API_VERSION", "META_CAPI_BASE_URL", "GA4_MEASUREMENT_ID", "GA4_MP_BASE_URL", "STRIPE_WEBHOOK_SECRET",
         "OUTBOX_PHONE_REGION", "OUTBOX_CONSENT_DEFAULT", "OUTBOX_LEASE_SECONDS", "OUTBOX_RETENTION_DAYS",
@@ -88,7 +96,7 @@ def test_a_variable_that_is_empty_counts_as_absent(variable, value):
     ],
 )
 def test_a_good_value_is_taken(variable, value, expected):
-    taken = getattr(read(**{variable: value}), VARIABLES[variable].name)
+    taken = value_of(read(**{variable: value}), variable)
     assert taken == expected
     assert type(taken) is type(expected)
 
@@ -164,12 +172,12 @@ def settings():
 
 
 def test_a_secret_gives_itself_only_when_it_is_asked_to(settings):
-    assert settings.meta_token.reveal() == SECRETS["META_CAPI_TOKEN"]
-    assert type(settings.meta_token.reveal()) is str
-    assert bool(settings.meta_token)
+    assert settings.of("meta").token.reveal() == SECRETS["META_CAPI_TOKEN"]
+    assert type(settings.of("meta").token.reveal()) is str
+    assert bool(settings.of("meta").token)
     assert not Secret()
-    assert settings.meta_token == Secret(SECRETS["META_CAPI_TOKEN"]) != Secret("other")
-    assert settings.meta_token != SECRETS["META_CAPI_TOKEN"]
+    assert settings.of("meta").token == Secret(SECRETS["META_CAPI_TOKEN"]) != Secret("other")
+    assert settings.of("meta").token != SECRETS["META_CAPI_TOKEN"]
     assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
     assert copy.deepcopy(settings) == settings
 
@@ -201,7 +209,7 @@ def _written(write):
 
 @pytest.mark.parametrize("show", SHOWN.values(), ids=SHOWN)
 def test_a_secret_never_prints(settings, show):
-    for value in (settings, settings.meta_token, settings.database_url, {"a": settings}, [settings.alert_urls]):
+    for value in (settings, settings.of("meta").token, settings.database_url, {"a": settings}, [settings.alert_urls]):
         shown = show(value)
         assert PASSWORD not in shown
         assert "***" in shown
@@ -210,16 +218,18 @@ def test_a_secret_never_prints(settings, show):
 def test_a_secret_is_neither_json_nor_text(settings):
     for encode in (json.dumps, msgspec.json.encode):
         with pytest.raises(TypeError):
-            encode({"a": settings.meta_token})
+            encode({"a": settings.of("meta").token})
     with pytest.raises(TypeError):
-        str.join("", [settings.meta_token])
+        str.join("", [settings.of("meta").token])
     with pytest.raises(TypeError):
-        "a" + settings.meta_token
+        "a" + settings.of("meta").token
 
 
 def test_a_secret_is_in_no_log(settings, caplog):
     with caplog.at_level(logging.DEBUG):
-        logging.getLogger("crm").info("%s %r", settings, settings.meta_token, extra={"token": settings.meta_token})
+        logging.getLogger("crm").info(
+            "%s %r", settings, settings.of("meta").token, extra={"token": settings.of("meta").token}
+        )
         logging.getLogger("crm").debug(settings.database_url)
     assert PASSWORD not in caplog.text
     assert "***" in caplog.text
@@ -227,7 +237,7 @@ def test_a_secret_is_in_no_log(settings, caplog):
 
 def test_a_secret_is_in_no_traceback_that_shows_the_locals(settings):
     def fail():
-        token = settings.meta_token
+        token = settings.of("meta").token
         everything = settings
         raise ValueError([token, everything])
 
@@ -245,4 +255,4 @@ def test_a_secret_is_in_no_traceback_that_shows_the_locals(settings):
 
 
 def test_all_variables_that_hold_a_secret_are_secrets():
-    assert {variable for variable, field in VARIABLES.items() if field.type == "Secret"} == set(SECRETS)
+    assert {variable for variable, (_, field) in VARIABLES.items() if field.type == "Secret"} == set(SECRETS)

@@ -6,9 +6,15 @@ from hashlib import sha256
 
 import pytest
 
-from dispatcher.preview.masking import key, masked
+from dispatcher.preview import masking
+from dispatcher.preview.masking import key
+from tests.support.payload_fields import FIELDS
 
 HASH = sha256(b"ada@example.com").hexdigest()
+
+
+def masked(body, configured=frozenset()):
+    return masking.masked(body, FIELDS, configured)
 
 
 @pytest.mark.parametrize("value", [HASH, f"{HASH}.AQQAAQEA", HASH[:36]])

@@ -11,6 +11,7 @@ from dispatcher.identity.profile import profile_from_event
 from dispatcher.models import Route
 from dispatcher.preview.provenance import Provenance
 from tests.support.examples import NOW, event
+from tests.support.payload_fields import FIELDS
 
 SOURCE = event(id=7, occurred_at=NOW - timedelta(hours=3), handl_id="H", account_id="A")
 
@@ -48,7 +49,7 @@ def provenance(borrowed=(), source=SOURCE, *, owner=None, **fields):
     ],
 )
 def test_a_field_comes_from_the_event_the_configuration_or_is_derived(path, fields, source):
-    assert provenance(**fields).source_of(path, Route("Lead", {"fixed": 1})) == source
+    assert provenance(**fields).source_of(path, Route("Lead", {"fixed": 1}), FIELDS) == source
 
 
 @pytest.mark.parametrize(
@@ -62,22 +63,23 @@ def test_a_field_comes_from_the_event_the_configuration_or_is_derived(path, fiel
     ],
 )
 def test_a_borrowed_field_names_its_event_how_far_apart_it_is_and_what_they_share(fields, source):
-    assert provenance(["em"], **fields).source_of("user_data.em", None) == source
+    assert provenance(["em"], **fields).source_of("user_data.em", None, FIELDS) == source
 
 
 def test_a_route_may_set_the_action_source():
     assert (
-        provenance().source_of("action_source", Route("Subscribe", action_source="system_generated")) == "configuration"
+        provenance().source_of("action_source", Route("Subscribe", action_source="system_generated"), FIELDS)
+        == "configuration"
     )
 
 
 def test_an_account_from_sign_in_history_is_named_as_such():
-    source = provenance(owner="A", handl_id="H").source_of("user_id", None)
+    source = provenance(owner="A", handl_id="H").source_of("user_id", None, FIELDS)
     assert source == "the account that signed in on this browser or lead"
 
 
 def test_own_and_other_external_ids_are_listed_apart():
     own = event(account_id="A", handl_id="H")
     profile = msgspec.structs.replace(profile_from_event(own), keys=("A", "H", "L1", "L2"))
-    source = Provenance(own, profile, {}, {}).source_of("user_data.external_id", None)
+    source = Provenance(own, profile, {}, {}).source_of("user_data.external_id", None, FIELDS)
     assert source == "this event's account, handlID and 2 more of the same person"

@@ -8,9 +8,11 @@ from hashlib import sha256
 
 import pytest
 
+from dispatcher.config import Config
 from dispatcher.config.settings import Settings
+from dispatcher.destinations import registry
 from dispatcher.destinations.base import Outcome, Payload
-from dispatcher.destinations.ga4.destination import GA4, build, classify
+from dispatcher.destinations.ga4.destination import build, classify
 from dispatcher.destinations.http_client import Reply
 from dispatcher.identity.profile import profile_from_event
 from dispatcher.models import Route
@@ -160,14 +162,14 @@ def test_only_events_of_one_envelope_share_a_request():
         Payload(delivery(), b'{"name":"a"}', [], None, envelope)
         for envelope in (b'{"client_id":"1.1"}', b'{"client_id":"2.2"}')
     ] * 30
-    groups = list(GA4(Settings()).requests(payloads))
+    groups = list(registry.create("ga4", "ga4", Settings(), Config()).requests(payloads))
     assert sorted(len(group) for group in groups) == [5, 5, 25, 25]
     assert all(len({payload.envelope for payload in group}) == 1 for group in groups)
 
 
 def test_a_request_stays_below_130_kb():
     payloads = [Payload(delivery(), b"x" * 20_000, [], None, b"{}")] * 25
-    for group in GA4(Settings()).requests(payloads):
+    for group in registry.create("ga4", "ga4", Settings(), Config()).requests(payloads):
         assert sum(len(payload.body) for payload in group) < 130_000
 
 

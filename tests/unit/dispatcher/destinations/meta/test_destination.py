@@ -8,9 +8,11 @@ from hashlib import sha256
 
 import pytest
 
+from dispatcher.config import Config
 from dispatcher.config.settings import Settings
+from dispatcher.destinations import registry
 from dispatcher.destinations.base import Payload
-from dispatcher.destinations.meta.destination import LIMITS, Meta, build
+from dispatcher.destinations.meta.destination import LIMITS, build
 from dispatcher.identity.profile import profile_from_event
 from dispatcher.models import Route
 from dispatcher.reasons import Refusal
@@ -242,5 +244,9 @@ def test_the_receipt_names_fields_and_keeps_a_digest_of_identifiers():
 
 def test_a_request_carries_up_to_a_thousand():
     payloads = [Payload(delivery(), b"{}", [])] * 2500
-    assert [len(group) for group in Meta(Settings()).requests(payloads)] == [1000, 1000, 500]
+    assert [len(group) for group in registry.create("meta", "meta", Settings(), Config()).requests(payloads)] == [
+        1000,
+        1000,
+        500,
+    ]
     assert LIMITS.batch == 1000

@@ -8,6 +8,8 @@ from datetime import date, timedelta
 import pytest
 
 from dispatcher.config import Account, Alerts, Config, Schedule
+from dispatcher.config.settings import Settings
+from dispatcher.destinations import registry
 from dispatcher.monitoring.alerts import KINDS, Fact, holding
 from dispatcher.monitoring.alerts.conditions import CALM_SECONDS, QUIET, SAME, all_clear
 
@@ -28,8 +30,9 @@ def fact(**fields):
     return Fact(**(defaults | fields))
 
 
-def held(*facts, active=(), config=CONFIG, versions=(), today=TODAY):
-    return holding(facts, active, config, versions, today)
+def held(*facts, active=(), config=CONFIG, version="v99.0", today=TODAY):
+    deadlines = registry.deadlines(Settings().changed("meta", api_version=version), config)
+    return holding(facts, active, config, deadlines, today)
 
 
 def test_nothing_is_wrong():
@@ -44,7 +47,7 @@ def test_a_halted_destination_raises_an_alert_with_what_to_do():
 
 
 def test_the_variable_is_the_destination_s_own():
-    config = Config(accounts=(Account(name="dealers", kind="meta", secret_variable="META_DEALERS_TOKEN"),))
+    config = Config(accounts=(Account(name="dealers", kind="meta", variables={"token": "META_DEALERS_TOKEN"}),))
     (message,) = held(fact(name="dealers", state="halted", reason="permission missing"), config=config).values()
     assert "META_DEALERS_TOKEN" in message
 
@@ -146,9 +149,9 @@ def test_a_reminder_says_when():
 
 
 def test_the_end_of_the_api_version_in_use_sends_reminders():
-    assert set(held(versions={"v21.0"}, today=date(2027, 1, 20))) == {("version", "v21.0, 1")}
-    assert set(held(versions={"v12.0"})) == {("version", "v12.0, 0")}
-    assert held(versions={"v25.0", "v99.0"}) == {}
+    assert set(held(version="v21.0", today=date(2027, 1, 20))) == {("version", "v21.0, 1")}
+    assert set(held(version="v12.0")) == {("version", "v12.0, 0")}
+    assert held(version="v25.0") == held(version="v99.0") == {}
 
 
 def test_each_kind_has_an_all_clear_text():
@@ -157,3 +160,8 @@ def test_each_kind_has_an_all_clear_text():
         "meta is no longer halted.",
         "meta has caught up.",
     ]
+
+
+def test_nothing_of_a_kind_ends_where_there_is_no_destination_of_it():
+    config = Config(accounts=(Account(name="ga4", kind="ga4"),), schedule=Schedule(token_expires=TODAY))
+    assert held(config=config, version="v12.0") == {}

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dispatcher.monitoring.quality import IDENTIFIERS, META, advise
-from dispatcher.monitoring.quality.advice import AT_GA4, AT_META
+from dispatcher.destinations.ga4.match_quality import QUALITY as GA4
+from dispatcher.destinations.match_quality import MatchQuality
+from dispatcher.destinations.meta.match_quality import QUALITY as META
+from dispatcher.monitoring.quality import of_kind
 
-EVERYTHING = {each.field: 10 for each in META}
+EVERYTHING = {each.field: 10 for each in META.identifiers}
+
+
+def advise(kind, events, fields, **options):
+    return of_kind(kind).advise(events, fields, **options)
 
 
 def test_every_identifier_of_meta_has_a_change_that_fills_it():
-    assert {name for change in AT_META for name in change.fields} == {each.field for each in META}
-    known = {each.field for each in IDENTIFIERS["ga4"]}
-    assert {name for change in AT_GA4 for name in change.fields} <= known
+    assert {name for change in META.changes for name in change.fields} == {each.field for each in META.identifiers}
+    known = {each.field for each in GA4.identifiers}
+    assert {name for change in GA4.changes for name in change.fields} <= known
 
 
 def test_what_adds_most_comes_first():
@@ -32,6 +38,7 @@ def test_full_coverage_gets_no_advice():
     assert advise("meta", 0, {}) is None
     assert advise("ga4", 10, {"user_id": 10, "sha256_email_address": 10, "session_id": 9}) is None
     assert advise("another", 10, {}) is None
+    assert of_kind("another") == MatchQuality()
 
 
 def test_server_events_get_no_advice_about_browsers():

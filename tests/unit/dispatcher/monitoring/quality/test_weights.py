@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from dispatcher.config import Config
 from dispatcher.destinations.meta.destination import TRAITS
-from dispatcher.monitoring.quality import EXPLANATION, IDENTIFIERS, META, estimate
+from dispatcher.destinations.meta.match_quality import IDENTIFIERS as META
+from dispatcher.destinations.meta.match_quality import QUALITY
+from dispatcher.monitoring.quality import explanation, of_kind
+
+estimate = QUALITY.estimate
 
 ANONYMOUS = {"fbp": 1, "fbc": 1, "client_ip_address": 1, "client_user_agent": 1, "external_id": 1}
 
@@ -42,5 +47,5 @@ def test_without_events_there_is_none_and_a_tally_that_ran_ahead_does_no_harm():
 
 
 def test_the_explanation_says_that_it_is_a_guess():
-    assert "does not publish" in EXPLANATION
-    assert set(IDENTIFIERS) == {"meta", "ga4"}
+    assert "does not publish" in explanation(Config())
+    assert of_kind("ga4").estimate(1, {"user_id": 1}) is None

@@ -1,4 +1,4 @@
-"""The result of a check."""
+"""Findings: what a check of `outbox doctor` says. Kinds of destination have checks of their own."""
 
 from __future__ import annotations
 

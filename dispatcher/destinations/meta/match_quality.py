@@ -1,4 +1,4 @@
-"""The weight of each identifier in the estimate of Meta's Event Match Quality, and what is known about the real score.
+"""The identifiers that Meta takes, their weights in the estimate of its Event Match Quality, and what is known of the real score.
 
 Sources (destinations.md 1.12): Meta's Help Center, "About Event Match Quality" (765081237991954), ranks parameters as
 high, medium and low; the page "Best practices for Conversions API" lists others as of high quality. Meta publishes no
@@ -7,35 +7,18 @@ weights.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import msgspec
+from dispatcher.destinations.match_quality import Change, Identifier, MatchQuality
 
 EXPLANATION = (
     "Meta does not publish how it computes its Event Match Quality (0 to 10). This estimate adds up a weight for each "
     "identifier that an event carries; the weights add up to 10 and keep the order in which Meta's Help Center (high, "
     "medium, low) and its best-practices page rank the parameters. It shows changes and their direction; it is not "
     "Meta's score, which also depends on how many of the identifiers match somebody, counts only the last 48 hours, "
-    "and exists for website events only. GA4 has no such score: for it only coverage is shown."
+    "and exists for website events only."
 )
 
-
-class Identifier(msgspec.Struct, frozen=True):
-    """A field that identifies a person: its name at the destination, and a label for display.
-
-    `rank`: what the Help Center says (high, medium, low; empty: nothing). `weight`: of 10; 0 at GA4. `api_name`: its name in
-    Meta's Dataset Quality API.
-    """
-
-    field: str
-    label: str
-    rank: str = ""
-    weight: float = 0.0
-    api_name: str = ""
-
-
 # fn, ln, the address and the user agent rank higher on the best-practices page than in the Help Center.
-META: tuple[Identifier, ...] = (
+IDENTIFIERS: tuple[Identifier, ...] = (
     Identifier("em", "Email", "high", 2.0, "email"),
     Identifier("ph", "Phone", "medium", 1.2, "phone"),
     Identifier("fbc", "Click ID", "high", 1.2, "fbc"),
@@ -53,23 +36,19 @@ META: tuple[Identifier, ...] = (
     Identifier("ge", "Gender", "", 0.1, "gender"),
 )
 
-GA4: tuple[Identifier, ...] = (
-    Identifier("client_id", "Client ID"),
-    Identifier("user_id", "User ID"),
-    Identifier("session_id", "Session ID"),
-    Identifier("sha256_email_address", "Email"),
-    Identifier("sha256_phone_number", "Phone"),
+CHANGES: tuple[Change, ...] = (
+    Change(("em",), "ask for an e-mail address before this step, and record it as person.email"),
+    Change(("ph",), "ask for a phone number, and record it as person.phone"),
+    Change(("fbc",), "put outbox.js on every landing page, so that the click id (fbclid) is kept", needs_browser=True),
+    Change(("external_id",), "record account_id, lead_id or handl_id with this step"),
+    Change(
+        ("fbp", "client_ip_address", "client_user_agent"),
+        "record the visitor (outbox.Visitor) with this step: address, user agent, _fbp cookie",
+        needs_browser=True,
+    ),
+    Change(("fn", "ln"), "record first and last name with this step"),
+    Change(("country", "ct", "zp", "st"), "record city, postal code and country with this step"),
+    Change(("db", "ge"), "record date of birth and gender, if the person has given them"),
 )
 
-IDENTIFIERS: dict[str, tuple[Identifier, ...]] = {"meta": META, "ga4": GA4}
-"""Kind of destination → its identifiers, the most important first."""
-
-
-def estimate(events: int, fields: Mapping[str, int]) -> float | None:
-    """Return the estimated match quality, 0 to 10, of `events` at Meta of which `fields[name]` carry each field.
-
-    It is the mean over the single events; None without events.
-    """
-    if not events:
-        return None
-    return round(sum(each.weight * min(fields.get(each.field, 0) / events, 1.0) for each in META), 1)
+QUALITY = MatchQuality(IDENTIFIERS, CHANGES, explanation=EXPLANATION)

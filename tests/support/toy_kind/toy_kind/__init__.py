@@ -1,0 +1,1 @@
+"""Toy: an advertising platform that does not exist, with an API of one endpoint."""
