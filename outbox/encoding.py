@@ -20,6 +20,7 @@ from outbox.campaign import Campaign
 from outbox.consent import read_consent
 from outbox.conversions import Conversion
 from outbox.errors import ConversionError
+from outbox.money import read_money
 from outbox.sealing import seal
 from outbox.visitor import Visitor
 
@@ -62,6 +63,7 @@ def encode(conversion: Conversion, *, region: str | None = None) -> bytes:
         "account_id": _key("account_id", conversion.account_id, notes),
         "details": _clean_mapping(conversion.all_details(), "details", notes) or None,
     }
+    notes.extend(read_money(event["details"] or {}).unusable)
     campaign = conversion.campaign or (visitor and visitor.campaign)
     consent = read_consent(conversion.consent, notes) or (visitor and visitor.consent)
     if campaign:

@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
-import pycountry
 
 from dispatcher.config.toml_lines import Path, line_of
+from outbox.money import currencies
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -160,7 +160,7 @@ def check_money(problems: Problems, where: Path, value: float | None, currency: 
         problems.add((*where, "value"), "expected an amount of money")
     if value is not None and currency is None:
         problems.add((*where, "value"), 'a value needs a currency, such as currency = "EUR"')
-    if currency is not None and not (currency.isupper() and pycountry.currencies.get(alpha_3=currency)):
+    if currency is not None and currency not in currencies():
         problems.add((*where, "currency"), "expected an ISO 4217 code, such as EUR")
 
 

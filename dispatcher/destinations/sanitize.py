@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -11,6 +10,7 @@ from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Any
 
 from dispatcher.models import Route
+from outbox.money import read_amount, read_money
 from outbox.page_url import clean_url
 from outbox.personal_data import holds_email
 
@@ -37,7 +37,6 @@ _LONGEST_CACHED_OF_URL = 500
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _MARGIN = 320
 """Characters that are read beyond a limit, so that an address which the cut would break is still seen."""
-_LONGEST_NUMBER = 400  # characters: all digits of a double
 
 
 def text(values: Mapping[str, Any], name: str, limit: int = 1000) -> str | None:
@@ -80,33 +79,21 @@ def _impersonal(found: str | None, limit: int) -> str | None:
 
 def number(values: Mapping[str, Any], name: str) -> float | int | None:
     """Return `values[name]` as a finite number, also if it is written as text; None if it is none."""
-    value = values.get(name)
-    if value is None or isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        if len(value) > _LONGEST_NUMBER:
-            return None
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, int | float) and abs(value) < 1e15 and math.isfinite(value):  # more than any amount of money
-        return value
-    return None
-
-
-def currency(values: Mapping[str, Any], name: str = "currency") -> str | None:
-    """Return an ISO 4217 code in upper case, or None."""
-    code = safe_text(values, name, 10)
-    return code.upper() if code and len(code) == 3 and code.isascii() and code.isalpha() else None
+    return read_amount(values.get(name))
 
 
 def money(details: Mapping[str, Any], route: Route) -> tuple[float | None, str | None]:
-    """Return value and currency: the event's own, else the funnel's for this step. No value without a currency."""
-    code = currency(details) or route.currency
-    value = number(details, "value")
-    value = route.value if value is None else value
-    return (value if code else None), code
+    """Return value and currency: the event's own; what it does not state is the funnel's for this step.
+
+    If either is stated and cannot be read, there is neither, and the funnel's amount is never given another currency.
+    """
+    stated = read_money(details)
+    if stated.unusable:
+        return None, None
+    code = stated.currency or route.currency
+    if stated.value is not None:
+        return (stated.value if code else None), code
+    return (route.value if code and code == route.currency else None), code
 
 
 def category(details: Mapping[str, Any], route: Route) -> str | None:

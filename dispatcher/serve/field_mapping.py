@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +9,7 @@ import outbox
 from dispatcher.config.default_forms import Form
 from dispatcher.serve.body import Fields
 from dispatcher.serve.person_names import split_name
+from outbox.money import read_currency
 from outbox.normalization import LONGEST, cleaned
 from outbox.personal_data import is_email
 
@@ -39,13 +39,12 @@ def understand(form: Form, fields: Fields) -> Submission:
         if target:
             value = ", ".join(values) if target.startswith("details.") else values[0]
             values_by_target.setdefault(target, value)
-    details = {**form.fixed_details(), **_details(values_by_target)}
     return Submission(
         traits=_traits(values_by_target),
         keys={
             name: values_by_target[name] for name in ("lead_id", "account_id", "handl_id") if name in values_by_target
         },
-        details=details,
+        details=_details(form, values_by_target),
         consent=_consent(form, fields),
         problems=_problems(form, fields),
     )
@@ -60,18 +59,21 @@ def _traits(targets: dict[str, str]) -> dict[str, str]:
     return traits
 
 
-def _details(targets: dict[str, str]) -> dict[str, Any]:
-    details: dict[str, Any] = {
-        key.removeprefix("details."): value for key, value in targets.items() if key.startswith("details.")
+def _details(form: Form, targets: dict[str, str]) -> dict[str, Any]:
+    """Return what the visitor stated, and what the form is configured to add where nothing was stated.
+
+    An amount is stated with its currency: the form's own is not combined with another one. What cannot be read stays as it
+    is: it is noted when it is recorded, and never replaced.
+    """
+    stated = {
+        key.removeprefix("details."): value
+        for key, value in targets.items()
+        if key.startswith("details.") and value.strip()
     }
-    if "value" in details:  # a value that is not a number must not replace the form's configured one
-        try:
-            amount = float(details.pop("value"))
-        except ValueError:
-            return details
-        if math.isfinite(amount):
-            details["value"] = amount
-    return details
+    fixed = form.fixed_details()
+    if "currency" in stated and read_currency(stated["currency"]) != fixed.get("currency"):
+        fixed.pop("value", None)
+    return {**fixed, **stated}
 
 
 def _consent(form: Form, fields: Fields) -> dict[str, str] | None:

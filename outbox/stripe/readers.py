@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from outbox.http_input import printable
+from outbox.money import read_currency
 from outbox.person import Person
 from outbox.personal_data import holds_email
 
@@ -56,7 +57,7 @@ def text(value: Any, limit: int = MAX_METADATA) -> str | None:
 
 def currency(value: Any) -> str | None:
     """Return an ISO 4217 code in upper case."""
-    return value.upper() if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalpha() else None
+    return read_currency(value) if isinstance(value, str) and len(value) == 3 else None
 
 
 def metadata(*sources: Any) -> dict[str, str]:
