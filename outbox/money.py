@@ -28,8 +28,6 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
 
-import pycountry
-
 from outbox.normalization import LeftOut, cleaned
 
 UNUSABLE_VALUE = "details.value: unusable value, left out"
@@ -121,6 +119,8 @@ def _code(text: str) -> str | None:
 @cache
 def currencies() -> frozenset[str]:
     """Return the codes of the currencies in use."""
+    import pycountry  # noqa: PLC0415 - takes longer to import than all the rest, and many need no currency
+
     return frozenset(
         currency.alpha_3 for currency in pycountry.currencies if not _NOT_MONEY.fullmatch(currency.alpha_3)
     )

@@ -45,7 +45,7 @@ Rule = Callable[[str], str | None]
 
 # For each identifier, its parser and the note if the parser rejects it.
 _RULES: dict[str, tuple[Rule, str]] = {
-    "ip": (parse_ip, "not an IP address"),
+    "ip": (parse_ip, "not a public IP address"),
     "user_agent": (lambda text: printable(text, MAX_USER_AGENT), "not printable"),
     "fbp": (parse.parse_fbp, "not of the form fb.<n>.<ms>.<id>"),
     "fbc": (parse.parse_fbc, "not of the form fb.<n>.<ms>.<fbclid>"),

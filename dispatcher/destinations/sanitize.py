@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import sha256
-from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Any
 
 from dispatcher.models import Route
+from outbox.client_ip import parse_ip
 from outbox.money import read_amount, read_money
 from outbox.page_url import clean_url
 from outbox.personal_data import holds_email
@@ -138,16 +138,9 @@ def _is_hash(value: Any) -> bool:
 
 
 def ip(values: Mapping[str, Any]) -> str | None:
-    """Return `values["ip"]` in its usual form if it is an IPv4 or IPv6 address, else None."""
-    address = text(values, "ip", 64)
-    if address is None:
-        return None
-    family = AF_INET6 if ":" in address else AF_INET
-    try:
-        packed = inet_pton(family, address)
-    except (OSError, ValueError):  # ValueError: not ASCII
-        return None
-    return inet_ntop(family, packed) if family == AF_INET6 else address  # inet_pton accepts only the usual form of IPv4
+    """Return `values["ip"]` in its usual form if it is a public IPv4 or IPv6 address, else None."""
+    address = values.get("ip")
+    return parse_ip(address.strip()) if isinstance(address, str) else None
 
 
 def url(values: Mapping[str, Any], name: str) -> str | None:
