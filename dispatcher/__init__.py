@@ -83,9 +83,10 @@ imports nothing from here.
   `StandIn` of `sandbox/stand_in.py`. Nothing else names a kind. Outside of this repository: the same two packages, and an entry
   point of `conversion_outbox.destinations` (`config/kinds.py`). An example that a test installs: `tests/support/toy_kind/`.
 - **A step.** `[steps.<name>]` in `outbox.toml`, then `outbox migrate`: no code. For a default step and its Python class:
-  `FUNNEL` in `outbox/taxonomy.py`, `outbox/conversions.py`, `outbox/__init__.py`, `outbox.example.toml`.
+  `FUNNEL` in `outbox/taxonomy.py`, `routes` in the `kind` of each destination, `outbox/conversions.py`, `outbox/__init__.py`,
+  `outbox.example.toml`.
 - **A scheduled job.** A function and an entry in `JOBS` of `scheduler/jobs.py`.
 - **An alert.** `monitoring/alerts/conditions.py`. **A metric.** `telemetry/prometheus.py` (of a process) or
   `monitoring/gauges.py` (of the database).
-- **A reason, or its text.** `reasons.py`.
+- **A reason, or its text.** `reasons.py`; one that only one kind of destination gives: in its package.
 """
