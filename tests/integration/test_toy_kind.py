@@ -206,6 +206,19 @@ def test_its_secret_is_its_own(world):
     assert KEY not in done.stdout + done.stderr
 
 
+def test_without_its_package_it_waits_and_nothing_else_does(world):
+    """The same database, served by a dispatcher that has never heard of the kind."""
+    world.record("third")
+    without = processes.Dispatcher(world.environment, "--port", "0")
+    try:
+        wait_until(lambda: {name for (name,) in world.log.execute(RECEIPTS, ("third",))} == {"meta", "ga4"})
+        wait_until(lambda: "toy" in json.dumps(without.health("/readyz")[1]["reasons"]))
+        missing = "the package for destinations of kind toy is not set"
+        wait_until(lambda: world.log.execute(HALTED).fetchall() == [(missing,)])
+    finally:
+        without.kill()
+
+
 @pytest.fixture(scope="module")
 def halted(world):
     """The address of a dispatcher whose toy destination has been halted, and what it logs."""
@@ -277,19 +290,6 @@ def test_the_demo_delivers_to_it_too(world, tmp_path):
     assert "at Toy" in done.stdout
     assert "arrived at Meta and at GA4 and at Toy, each counted exactly once" in done.stdout
     assert "ml kd                 Toy's mail and kid" in done.stdout
-
-
-def test_without_its_package_it_waits_and_nothing_else_does(world):
-    """The same database, served by a dispatcher that has never heard of the kind."""
-    world.record("third")
-    without = processes.Dispatcher(world.environment, "--port", "0")
-    try:
-        wait_until(lambda: {name for (name,) in world.log.execute(RECEIPTS, ("third",))} == {"meta", "ga4"})
-        wait_until(lambda: "toy" in json.dumps(without.health("/readyz")[1]["reasons"]))
-        missing = "the package for destinations of kind toy is not set"
-        wait_until(lambda: world.log.execute(HALTED).fetchall() == [(missing,)])
-    finally:
-        without.kill()
 
 
 def text_of(page):
