@@ -29,7 +29,7 @@ OUTSIDE = (
 )  # fmt: skip
 """Modules whose functions start processes, open files or connections, or set up logs."""
 
-OURS = {"dispatcher.config.settings._matches"}
+OURS = {"dispatcher.config.variables.matches"}
 """What is only ever given a text of our own: an expression."""
 
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
