@@ -72,7 +72,7 @@ imports nothing from here.
   other events: `identity/enrichment.py`. The rules as an independent model: `tests/properties/identity_oracle.py`.
 - **A column of `event`.** `database/tables.py` and a new script in `migrations/versions/`; what writes it:
   the functions `parse_event`, `parse_fields`, `record` and `record_many` in `schema/functions/`, and `outbox/encoding.py`; what reads
-  it: `Event` in `models.py` (its fields are positional: also `Event.whole`, `read_events`, `read_events_after`,
+  it: `Event` in `models.py` (its fields are positional: also `ClaimedEvent.decoded`, `read_events`, `read_events_after`,
   `read_folded_events` and `claim_deliveries` in `schema/queries/`), `Arrival` in `intake/folding.py` with `claim_events`. A JSON
   column: also the functions `refuse` and `event_recorded`. Personal data: also `schema/queries/people/erase_log.sql`. An argument
   of a conversion: also `outbox/conversions.py`.

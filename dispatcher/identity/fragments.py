@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from dispatcher.consent import CONSENTS, states_denial
-from dispatcher.models import Event
+from dispatcher.models import EventHead
 
 LogPosition = tuple[int, int]
 """When an event happened, in microseconds since 1970, and its id. Orders the log totally."""
@@ -63,7 +63,7 @@ class Keys(NamedTuple):
         return cls(_indexable(account_id), _indexable(handl_id), _indexable(lead_id))
 
 
-def keys_of(event: Event) -> Keys:
+def keys_of(event: EventHead) -> Keys:
     """Return the keys that an event carries."""
     return Keys.of(event.account_id, event.handl_id, event.lead_id)
 

@@ -3,8 +3,8 @@
     for preview in await previews(database, settings, config, event_id):
         preview.destination, preview.refusal, preview.body, preview.fields
 
-Nothing is sent, claimed or written. Payloads are built with the same resolver, destinations and refusals as in
-`dispatcher.delivery.sender`. Personal data is masked (`dispatcher.preview.masking`).
+Nothing is sent, claimed or written. Persons, payloads and refusals come from the same resolver, builder and
+rules as the sender's. Personal data is masked (`dispatcher.preview.masking`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.database.connections import Database, Queries
+from dispatcher.delivery.builder import build
 from dispatcher.delivery.eligibility import refuse
 from dispatcher.destinations import registry
 from dispatcher.destinations.base import Destination, Payload
@@ -29,7 +30,7 @@ from dispatcher.identity.resolver import PersonResolver
 from dispatcher.models import Delivery, Event, Route
 from dispatcher.preview.masking import masked
 from dispatcher.preview.provenance import Provenance
-from dispatcher.reasons import CANNOT_BUILD, DISABLED, Refusal
+from dispatcher.reasons import DISABLED, Refusal
 from dispatcher.routing import DestinationRoutes, RoutingTable
 from outbox.sealing import seal
 
@@ -155,12 +156,7 @@ def _build(
     # A delivered event is no longer pending: no window closes for it, and it is shown as it would be built now.
     if not is_delivered and (refusal := refuse(delivery, route, destination.limits, resolved.now)):
         return refusal
-    try:
-        if route is None:
-            return destination.build_merge(delivery, resolved.profile, resolved.now)
-        return destination.build(delivery, resolved.profile, route, resolved.now)
-    except Exception:  # noqa: BLE001 - an event that cannot be built is shown with the outcome it would have
-        return CANNOT_BUILD
+    return build(destination, delivery, resolved.profile, route, resolved.now)
 
 
 def _body(payload: Payload) -> dict[str, Any]:

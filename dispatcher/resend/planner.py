@@ -19,6 +19,7 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from dispatcher.database.connections import Database
+from dispatcher.delivery.builder import build
 from dispatcher.delivery.eligibility import refuse
 from dispatcher.destinations.base import Destination, Payload
 from dispatcher.identity.fragments import Keys, keys_of
@@ -86,11 +87,7 @@ def decide(
     if not state.delivered or state.revision is None or state.first_at is None or route is None:
         return Decision.NOT_DELIVERED, ()
     resend = Delivery(state.event, state.revision + 1, 0, state.first_at)
-    try:
-        built = destination.build(resend, profile, route, now)
-    except Exception as error:  # noqa: BLE001 - isolate failures to the single event
-        log.error("event cannot be built", id=state.event.id, error=type(error).__name__)
-        return Decision.REFUSED, ()
+    built = build(destination, resend, profile, route, now)
     if not isinstance(built, Payload):
         return Decision.REFUSED, ()
     gained = sorted({field for field in built.sent if ":" in field}.difference(state.sent or ()))

@@ -145,7 +145,7 @@ async def test_a_destination_that_is_far_is_sent_more_leases_at_once(spine, monk
         ga4 = sender(running, "ga4")
         ga4.destination.limits = msgspec.structs.replace(ga4.destination.limits, batch=1)
         for _ in range(RECENT):
-            ga4._requests.answered(seconds)
+            ga4._requests.limiter.answered(seconds)
         for _ in range(leases):
             assert await ga4.step()
         assert not await ga4.step()
