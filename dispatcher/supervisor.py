@@ -28,7 +28,7 @@ from psycopg.types.json import Jsonb
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.daemon import new_holder
-from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
+from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database, only_value
 from dispatcher.in_flight import InFlight
 from dispatcher.reports import Report
 from dispatcher.telemetry.aggregation import Sample, lasting
@@ -128,7 +128,7 @@ class Worker:
         params = {"holder": self.holder, "lease": None, "leases": Jsonb(held)}
         for seconds in RELEASES:
             await asyncio.sleep(seconds)
-            ((count,),) = await database.run("release_leases", params)
+            count = only_value(await database.run("release_leases", params))
             if count:
                 log.warning(
                     "the leases of a dead worker were given back",

@@ -48,7 +48,7 @@ class ConsoleRequest:
         self.viewer = viewer
         self.form = form
 
-    async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """Run a query of `schema/queries` and return its rows. Raise one of `DATABASE_UNAVAILABLE`."""
         return await self.console.database.run_once(query, parameters)
 

@@ -13,7 +13,7 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from dispatcher.byte_budget import ByteBudget
-from dispatcher.database.connections import Database
+from dispatcher.database.connections import Database, only_value
 from dispatcher.destinations.base import Limits
 from dispatcher.in_flight import HeldLease, InFlight
 from dispatcher.intake.fan_out import fan_out
@@ -212,7 +212,7 @@ class Intake:
                 **folded(facts),
             },
         )
-        if not settled[0][0]:
+        if not only_value(settled):
             log.warning("lease lost before its batch was settled, another process has it", events=len(arrivals))
             return
         by_id = {destination.id: destination for destination in destinations}
@@ -235,9 +235,9 @@ class Intake:
         )
         if not rows:
             return None
-        lease_id, now, _, count, _ = rows[0]
+        lease = rows[0]
         if not losses:
-            self._watermark.advance(max(last for _, _, last, *_ in rows))
-        content = [arrivals for *_, arrivals in rows]
-        self._budget.claimed(count, content)
-        return IntakeLease(lease_id, now, content, losses, is_full=count == most)
+            self._watermark.advance(max(row.latest for row in rows))
+        content = [row.arrivals for row in rows]
+        self._budget.claimed(lease.count, content)
+        return IntakeLease(lease.id, lease.claimed_at, content, losses, is_full=lease.count == most)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from dispatcher.consent import CONSENTS
-from dispatcher.database.connections import Transaction
+from dispatcher.database.connections import Transaction, rows_as
 from dispatcher.identity.fragments import TRAITS, keys_of
 from dispatcher.identity.graph import all_keys
 from dispatcher.models import Event
@@ -82,12 +82,13 @@ async def build_profile(queries: Transaction, found: Found) -> PersonProfile:
     ids = sorted(found.events)
     for start in range(0, len(ids), BATCH):
         params = {"ids": ids[start : start + BATCH]}
-        raw: dict[int, Any] = {row[0]: row[1] for row in await queries.run("read_raw_persons", params)}
+        raw: dict[int, Any] = {row.event_id: row.person for row in await queries.run("read_raw_persons", params)}
         deliveries: dict[int, list[DeliveryItem]] = {}
-        for event_id, *delivery in await queries.run("list_deliveries", params):
-            deliveries.setdefault(event_id, []).append(DeliveryItem(*delivery))
-        for row in await queries.run("read_events", params):
-            event = Event(*row)
+        for row in await queries.run("list_deliveries", params):
+            deliveries.setdefault(row.event_id, []).append(
+                DeliveryItem(row.name, row.revision, row.outcome, row.reason, row.at)
+            )
+        for event in rows_as(Event, await queries.run("read_events", params)):
             events.append(
                 EventItem(event.id, event.name, event.event_id, event.occurred_at, deliveries.get(event.id, []))
             )
