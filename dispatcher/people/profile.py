@@ -10,22 +10,15 @@ import msgspec
 
 from dispatcher.consent import CONSENTS
 from dispatcher.database.connections import Transaction, rows_as
-from dispatcher.identity.fragments import TRAITS, keys_of
+from dispatcher.identity.fragments import keys_of
 from dispatcher.identity.graph import all_keys
 from dispatcher.models import Event
 from dispatcher.people.lookup import BATCH, Found
+from outbox.person import GOOGLE_TRAITS, META_TRAITS
+from outbox.visitor import RECORDED
 
-TRAIT_NAMES = {
-    **dict(zip(TRAITS, ("email", "phone", "first_name", "last_name", "city", "state", "postal_code", "country",
-                        "date_of_birth", "gender"), strict=True)),
-    "sha256_email_address": "email",
-    "sha256_phone_number": "phone",
-}  # fmt: skip
+TRAIT_NAMES = META_TRAITS | GOOGLE_TRAITS
 """The name under which each hashed trait is recorded."""
-
-BROWSER_NAMES = frozenset(
-    {"ip", "user_agent", "fbp", "fbc", "fbclid", "ga_client_id", "ga_session_id", "url", "referrer"}
-)
 
 
 class Item(msgspec.Struct):
@@ -130,6 +123,6 @@ def _carried_by(event: Event, raw: Any) -> Iterator[tuple[str, str, str | None]]
         names |= {name for name in raw if name in TRAIT_NAMES.values() and raw[name]}
     yield from (("traits", name, None) for name in sorted(names))
     visitor = event.visitor or {}
-    yield from (("browser", name, None) for name in sorted(BROWSER_NAMES.intersection(visitor)) if visitor[name])
+    yield from (("browser", name, None) for name in sorted(visitor.keys() & set(RECORDED)) if visitor[name])
     consent = event.consent or {}
     yield from (("consent", kind, str(consent[kind])[:20]) for kind in CONSENTS if consent.get(kind) is not None)

@@ -33,14 +33,9 @@ from dispatcher.destinations.sanitize import (
 from dispatcher.identity.profile import Profile
 from dispatcher.models import Delivery, Event, Route
 from dispatcher.reasons import NO_CONSENT, NO_ROUTE, Refusal
+from outbox.cookies import fbc_from_fbclid, parse_fbc, parse_fbp
+from outbox.person import META_TRAITS
 from outbox.personal_data import holds_email_anywhere
-
-TRAITS = ("em", "ph", "fn", "ln", "ct", "st", "zp", "country", "db", "ge")
-"""Hashed parameters of user_data, in the order of the owner's spec, 4.3."""
-
-# With the suffix that Meta's own parameter builder adds (1.3).
-_FBP_OR_FBC = re.compile(r"fb\.[0-9]{1,3}\.[0-9]{10,16}\.[^.\s]{1,600}(?:\.[A-Za-z0-9_-]{2}(?:[A-Za-z0-9_-]{6})?)?")
-_FBCLID = re.compile(r"[A-Za-z0-9_-]{1,500}")
 
 # Subcode 2804050: Meta rejects a request with none but these (1.2).
 INSUFFICIENT = (
@@ -153,7 +148,7 @@ def build(
 
 def _user_data(profile: Profile) -> tuple[dict[str, Any], list[str]]:
     """Return user_data, and its fields with digests for the receipt."""
-    user_data, sent = hashed_traits(profile.meta, TRAITS)
+    user_data, sent = hashed_traits(profile.meta, META_TRAITS)
     visitor = profile.visitor
     if address := sanitize.ip(visitor):
         user_data["client_ip_address"] = address
@@ -161,7 +156,7 @@ def _user_data(profile: Profile) -> tuple[dict[str, Any], list[str]]:
     if agent := text(visitor, "user_agent"):
         user_data["client_user_agent"] = agent
         sent.append(_agent_digest("client_user_agent", agent))
-    if browser := _fbp_or_fbc(visitor, "fbp"):
+    if browser := _cookie(visitor, "fbp", parse_fbp):
         user_data["fbp"] = browser
         sent.append(digest("fbp", browser))
     if click := fbc(visitor, profile.visited_at):
@@ -179,10 +174,10 @@ def _user_data(profile: Profile) -> tuple[dict[str, Any], list[str]]:
 
 def fbc(visitor: Mapping[str, Any], visited_at: datetime | None) -> str | None:
     """Return the click id: the browser's own, else built from `fbclid` and the time it was first seen (1.3)."""
-    if own := _fbp_or_fbc(visitor, "fbc"):
+    if own := _cookie(visitor, "fbc", parse_fbc):
         return own
     fbclid = visitor.get("fbclid")
-    if not isinstance(fbclid, str) or not _FBCLID.fullmatch(fbclid):
+    if not isinstance(fbclid, str):
         return None
     try:
         seen_at = datetime.fromisoformat(visitor["fbclid_at"])
@@ -190,12 +185,12 @@ def fbc(visitor: Mapping[str, Any], visited_at: datetime | None) -> str | None:
         seen_at = None
     if seen_at is None or seen_at.tzinfo is None:
         seen_at = visited_at
-    return f"fb.1.{int(seen_at.timestamp() * 1000)}.{fbclid}" if seen_at else None
+    return fbc_from_fbclid(fbclid, int(seen_at.timestamp() * 1000)) if seen_at else None
 
 
-def _fbp_or_fbc(visitor: Mapping[str, Any], name: str) -> str | None:
+def _cookie(visitor: Mapping[str, Any], name: str, parse: Callable[[str], str | None]) -> str | None:
     value = visitor.get(name)
-    return value if isinstance(value, str) and _FBP_OR_FBC.fullmatch(value) else None
+    return parse(value) if isinstance(value, str) else None
 
 
 def _action_source(event: Event, route: Route, *, is_seen: bool) -> str:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from dispatcher.database.connections import Database
-from dispatcher.intake import worker
+from dispatcher.intake import folding, worker
 from dispatcher.quarantine import GIVEN_UP
 from tests.support.intake_worker import intake
 
@@ -52,7 +52,7 @@ def claims(monkeypatch):
     take_in = worker.Intake._take_in
 
     async def noted(self, batch):
-        arrivals, _ = worker.read(batch.content)
+        arrivals, _ = folding.read_arrivals(batch.content)
         seen.append((batch.losses, [arrival.id for arrival in arrivals]))
         await take_in(self, batch)
 
@@ -153,14 +153,14 @@ async def test_an_event_that_raises_an_error_by_itself_fails_at_once_and_alone(
     spine, record, database, monkeypatch, stage
 ):
     record(3)
-    inner = getattr(worker, stage)
+    inner = getattr(folding, stage)
 
     def breaks(*arguments, **named):
         if "e1@example.com" in str(arguments) or arguments[-1] == 2:
             raise RuntimeError
         return inner(*arguments, **named)
 
-    monkeypatch.setattr(worker, stage, breaks)
+    monkeypatch.setattr(folding, stage, breaks)
     spine.connection.execute("UPDATE outbox.event SET lead_id = 'l'")
     assert await take_in(intake(database, "one", lease=LEASE))
     assert spine.receipts() == dict.fromkeys((("e1", "meta"), ("e1", "ga4")), ("failed", "cannot be processed"))
