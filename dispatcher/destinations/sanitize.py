@@ -32,8 +32,6 @@ PERSONAL_NAMES = frozenset(
 LONGEST_CACHED = 100
 """Longest text that is cached, as forms, products and campaigns repeat."""
 
-_LONGEST_CACHED_OF_URL = 500
-
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _MARGIN = 320
 """Characters that are read beyond a limit, so that an address which the cut would break is still seen."""
@@ -145,16 +143,7 @@ def ip(values: Mapping[str, Any]) -> str | None:
 
 def url(values: Mapping[str, Any], name: str) -> str | None:
     """Return a web address without secrets and personal data in its query (a SQL writer's is not cleaned yet)."""
-    found = values.get(name)
-    if isinstance(found, str) and len(found) <= _LONGEST_CACHED_OF_URL:
-        return _url(found)
-    address = _text(found, 4000)
-    return clean_url(address) if address else None
-
-
-@lru_cache(maxsize=1024)  # a site has few pages
-def _url(found: str) -> str | None:
-    address = _cleaned(found, 4000)
+    address = _text(values.get(name), 4000)
     return clean_url(address) if address else None
 
 
