@@ -9,7 +9,10 @@ from dispatcher.models import ClaimedDelivery, ClaimedEvent, Delivery, Event, Ro
 from dispatcher.reasons import BROWSER_COPY, DISABLED, NO_ROUTE, TOO_OLD, WINDOW_CLOSED, Refusal
 
 BROWSER_PAIR = timedelta(hours=47)
-"""Meta drops a server copy of a browser event for 48 h (destinations.md 1.8); minus an hour as a margin."""
+"""Meta drops a server copy of a browser event for 48 h; minus an hour as a margin.
+
+Source: https://developers.facebook.com/docs/marketing-api/conversions-api/deduplicate-pixel-and-server-events
+"""
 
 
 def refuse(delivery: Delivery | ClaimedDelivery, route: Route | None, limits: Limits, now: datetime) -> Refusal | None:

@@ -15,7 +15,7 @@ from outbox.page_url import clean_url
 from outbox.personal_data import holds_email
 
 SHA256 = re.compile(r"[0-9a-f]{64}(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?")
-"""A hash as Meta accepts it, with or without the suffix of its parameter builder (destinations.md 1.3)."""
+"""A hash as Meta accepts it, with or without the suffix of its parameter builder (github.com/facebook/capi-param-builder)."""
 
 EMPTY_HASH = sha256(b"").hexdigest()
 
@@ -148,7 +148,7 @@ def url(values: Mapping[str, Any], name: str) -> str | None:
 
 
 def hash_key(key: str) -> str:
-    """Return the hash of an identifier, trimmed and lower-cased as the owner's browser side does (design, part 6.5)."""
+    """Return the hash of an identifier, trimmed and lower-cased as a browser side that hashes the same identifier does."""
     return sha256(key.strip().lower().encode("utf-8", "replace")).hexdigest()
 
 

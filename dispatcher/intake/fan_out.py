@@ -13,7 +13,7 @@ from dispatcher.reasons import DISABLED, NO_ROUTE, TOO_OLD
 from dispatcher.routing import DestinationRoutes
 
 AHEAD = timedelta(seconds=60)
-"""An event further in the future than this waits for its time (design, part 4)."""
+"""An event further in the future than this waits for its time; one within it has a clock that is a little fast."""
 
 
 def fan_out(

@@ -1,4 +1,4 @@
-"""Retention: remove old events and persons from the database (design, part 7), in small batches.
+"""Retention: remove old events and persons from the database, in small batches.
 
 - An event with its receipts, attempts and revisions is removed, in one statement, when nothing of it is pending and it
   is older than `OUTBOX_RETENTION_DAYS`.

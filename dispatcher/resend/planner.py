@@ -1,4 +1,4 @@
-"""Plan re-sends after a merge (design, part 6.10): only where one adds an identifier and cannot count twice.
+"""Plan re-sends after a merge (docs/identity.md): only where one adds an identifier and cannot count twice.
 
 A merge is the first event that ties some keys together. At a destination that recognises repeats (Meta), each delivered
 event of the person is built again as of now. If it would carry an identifier that was not sent yet, it is enqueued as a
