@@ -30,10 +30,10 @@ from dispatcher.identity.resolver import PersonResolver
 from dispatcher.in_flight import InFlight
 from dispatcher.intake.worker import Intake
 from dispatcher.quarantine import GIVEN_UP
-from dispatcher.reports import Report, SenderReport
+from dispatcher.reports import SenderReport, WorkerReport
 from dispatcher.resend.planner import Resender
 from dispatcher.routing import RoutingTable
-from dispatcher.scheduler.leader import Schedule
+from dispatcher.scheduler.leader import LeaderElection
 from dispatcher.telemetry.aggregation import Sample
 from dispatcher.telemetry.counters import FLUSH_SECONDS, Counters
 from dispatcher.wakeups import listen
@@ -102,7 +102,7 @@ class Daemon:
             in_flight=self._in_flight,
         )
         self.intake.on_settled = self._wake_senders
-        self.schedule = Schedule(database, settings, self.config, holder=self._holder, term=self._lease)
+        self.schedule = LeaderElection(database, settings, self.config, holder=self._holder, term=self._lease)
 
     async def open(self) -> None:
         """Read the destinations and create their senders."""
@@ -134,9 +134,9 @@ class Daemon:
         """How long after its last heartbeat a dispatcher counts as running."""
         return self.schedule.term.total_seconds()
 
-    def reports(self) -> list[Report]:
+    def reports(self) -> list[WorkerReport]:
         """Return how this process stands."""
-        return [Report(self._hung(), [self._sender_report(sender) for sender in self.senders])]
+        return [WorkerReport(self._hung(), [self._sender_report(sender) for sender in self.senders])]
 
     def samples(self) -> list[list[Sample]]:
         """Return no metrics of other processes."""

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from dispatcher.console.events import State, read_states
+from dispatcher.console.events import EventState, read_states
 from dispatcher.console.formatting import span
 from dispatcher.console.request import ConsoleRequest
 from dispatcher.database.connections import rows_as
@@ -169,7 +169,7 @@ def _response(status: int | None, code: int | None, subcode: int | None, trace: 
     return ", ".join(part for part in parts if part)
 
 
-def _pending(pending: Sequence[Any], states: Sequence[State]) -> Iterator[Moment]:
+def _pending(pending: Sequence[Any], states: Sequence[EventState]) -> Iterator[Moment]:
     """Return the entries for what is still to come."""
     if any(row.name is None for row in pending):
         yield Moment(None, "pending", "Waiting for intake")

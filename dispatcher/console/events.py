@@ -29,7 +29,7 @@ MAX_TERM = 500
 LAST_ID = 2**63 - 1
 
 
-class State(msgspec.Struct, frozen=True):
+class EventState(msgspec.Struct, frozen=True):
     """The state of an event at one destination. `outcome`: delivered, skipped, failed or pending."""
 
     destination: str
@@ -47,7 +47,7 @@ class ListItem(msgspec.Struct, frozen=True):
     recorded_at: datetime
     name: str
     event_id: str
-    states: list[State]
+    states: list[EventState]
 
 
 async def show(request: ConsoleRequest) -> web.Response:
@@ -100,12 +100,12 @@ def _page(
     )
 
 
-async def read_states(queries: Queries, ids: Sequence[int]) -> dict[int, list[State]]:
+async def read_states(queries: Queries, ids: Sequence[int]) -> dict[int, list[EventState]]:
     """Return the states of some events at each destination, by event number."""
-    states: defaultdict[int, list[State]] = defaultdict(list)
+    states: defaultdict[int, list[EventState]] = defaultdict(list)
     for row in await queries.run("read_outcomes", {"ids": list(ids)}):
         says = explain(row.reason).says if row.reason else ""
-        states[row.id].append(State(row.destination, row.outcome or "pending", row.reason, says, row.revision))
+        states[row.id].append(EventState(row.destination, row.outcome or "pending", row.reason, says, row.revision))
     return states
 
 

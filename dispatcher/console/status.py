@@ -54,7 +54,7 @@ class Minute(msgspec.Struct):
     skipped: int = 0
 
 
-class Pending(msgspec.Struct, frozen=True):
+class PendingCount(msgspec.Struct, frozen=True):
     """How many deliveries are pending, counted up to `MAX_PENDING`, and for how long."""
 
     count: int = 0
@@ -88,7 +88,7 @@ class Status(msgspec.Struct, frozen=True):
     since: datetime | None
     reported_by: int
     explanation: Explanation
-    pending: Pending
+    pending: PendingCount
     minutes: list[Minute]
     mean: float | None
     longest: float | None
@@ -141,7 +141,7 @@ class Situation(msgspec.Struct, frozen=True):
     """The status of everything; `now` is the database's clock."""
 
     now: datetime
-    intake: Pending
+    intake: PendingCount
     destinations: list[Status]
     dispatchers: list[Dispatcher]
     alerts: list[Alert]
@@ -160,7 +160,7 @@ async def read_situation(queries: Queries, config: Config) -> Situation:
         await queries.run("read_destination_status", {"fresh": timedelta(seconds=GONE_SECONDS)})
     )
     pending = {
-        row.id: Pending(row.count, row.is_due, reported.get(row.id, UNKNOWN).age)
+        row.id: PendingCount(row.count, row.is_due, reported.get(row.id, UNKNOWN).age)
         for row in await queries.run("count_pending_at_least", {"most": MAX_PENDING + 1})
     }
     dead = {row.id: row.count for row in await queries.run("count_dead_letters", {"most": MAX_DEAD_LETTERS + 1})}
@@ -181,7 +181,7 @@ async def read_situation(queries: Queries, config: Config) -> Situation:
                 since=status.since,
                 reported_by=status.reported_by,
                 explanation=explain(status.reason, secret=secret),
-                pending=pending.get(routes.id, Pending()),
+                pending=pending.get(routes.id, PendingCount()),
                 minutes=by_minute(own_counts, now),
                 mean=mean,
                 longest=longest,
@@ -192,7 +192,7 @@ async def read_situation(queries: Queries, config: Config) -> Situation:
             )
         )
     dispatchers = rows_as(Dispatcher, await queries.run("read_dispatchers", {"since": DAY}))
-    return Situation(now, pending.get(0, Pending()), statuses, dispatchers, alerts)
+    return Situation(now, pending.get(0, PendingCount()), statuses, dispatchers, alerts)
 
 
 def by_minute(rows: Iterable[DeliveryCount], now: datetime) -> list[Minute]:

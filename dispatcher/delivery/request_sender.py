@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from dispatcher.delivery.batch_settler import BatchSettler
-from dispatcher.delivery.circuit_breaker import CircuitBreaker, State
+from dispatcher.delivery.circuit_breaker import CircuitBreaker, CircuitState
 from dispatcher.delivery.concurrency_limiter import ConcurrencyLimiter
 from dispatcher.delivery.settlements import returned, settlement_for
 from dispatcher.destinations.base import Destination, Outcome, Payload, Response
@@ -121,7 +121,9 @@ class RequestSender:
         self.limiter.answered(seconds)
         self._counters.requested(self._destination.name, len(group), response.outcome, seconds)
         if self._circuit.record(response):
-            log_change = {State.HALTED: log.error, State.RUNNING: log.info}.get(self._circuit.state, log.warning)
+            log_change = {CircuitState.HALTED: log.error, CircuitState.RUNNING: log.info}.get(
+                self._circuit.state, log.warning
+            )
             log_change(
                 "destination changed state",
                 destination=self._destination.name,

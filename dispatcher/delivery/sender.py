@@ -12,7 +12,7 @@ import structlog
 
 from dispatcher.delivery.batch_settler import BatchSettler, clock
 from dispatcher.delivery.builder import build
-from dispatcher.delivery.circuit_breaker import CircuitBreaker, State
+from dispatcher.delivery.circuit_breaker import CircuitBreaker, CircuitState
 from dispatcher.delivery.eligibility import refuse
 from dispatcher.delivery.queue import DeliveryQueue
 from dispatcher.delivery.request_sender import LeaseInProgress, RequestSender
@@ -118,7 +118,7 @@ class Sender:
 
     async def expire(self) -> bool:
         """Expire old deliveries while the destination is paused or halted; otherwise claiming does it."""
-        if self.state().state not in {"paused", State.HALTED}:
+        if self.state().state not in {"paused", CircuitState.HALTED}:
             return False
         ended = await self._queue.expire(self.destination.limits)
         if ended:
@@ -134,7 +134,7 @@ class Sender:
         if routes.paused:
             return ReportedState(routes.id, "paused", None)
         if missing := self.destination.missing():
-            return ReportedState(routes.id, State.HALTED, f"{missing} is not set")
+            return ReportedState(routes.id, CircuitState.HALTED, f"{missing} is not set")
         return ReportedState(routes.id, self.circuit.state, self.circuit.reason)
 
     @property

@@ -32,7 +32,7 @@ _LABELS = {
 }
 
 
-class State(msgspec.Struct, frozen=True):
+class PanelState(msgspec.Struct, frozen=True):
     """The state of a conversion at one destination: `state` is the receipt's outcome, or `pending`."""
 
     destination: str
@@ -47,7 +47,7 @@ class Recorded(msgspec.Struct, frozen=True):
     id: int
     step: str
     event_id: str
-    states: list[State]
+    states: list[PanelState]
 
 
 async def recorded(session: AsyncSession, handl_id: str | None) -> list[Recorded]:
@@ -56,5 +56,5 @@ async def recorded(session: AsyncSession, handl_id: str | None) -> list[Recorded
     rows: Any = await session.execute(_RECORDED, {"handl_id": handl_id, "shown": SHOWN})
     for row in rows:
         one = found.setdefault(row.id, Recorded(row.id, row.step, row.event_id, []))
-        one.states.append(State(row.destination, *_LABELS[row.outcome], row.reason or ""))
+        one.states.append(PanelState(row.destination, *_LABELS[row.outcome], row.reason or ""))
     return list(found.values())

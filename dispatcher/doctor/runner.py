@@ -73,7 +73,7 @@ async def _database(settings: Settings, config: Config, url: str) -> AsyncIterat
 
 async def _server(database: Database) -> AsyncIterator[Finding]:
     before = datetime.now(UTC)
-    (found,) = rows_as(server.Server, await database.run_once("read_server"))
+    (found,) = rows_as(server.ServerReport, await database.run_once("read_server"))
     machine = before + (datetime.now(UTC) - before) / 2
     for finding in server.check_server(found, machine):
         yield finding
@@ -104,7 +104,7 @@ async def _deliveries(database: Database) -> AsyncIterator[Finding]:
         destinations = list((await RoutingTable(transaction).destinations()).values())
         statuses = destination_statuses(await transaction.run("read_destination_status", {"fresh": FRESH})).values()
         # The age of a paused step's deliveries is reported only if nothing else is waiting.
-        pending = deliveries.Pending(
+        pending = deliveries.OldestPending(
             {each.id: each.age.paused if each.age.working is None else each.age.working for each in statuses}
         )
         states = [

@@ -17,7 +17,7 @@ from dispatcher.database.connections import Database, only_value
 from dispatcher.destinations.base import Limits
 from dispatcher.in_flight import HeldLease, InFlight
 from dispatcher.intake.fan_out import fan_out
-from dispatcher.intake.folding import Arrival, facts_of, folded, read_arrivals, seal_all
+from dispatcher.intake.folding import IntakeEvent, facts_of, folded, read_arrivals, seal_all
 from dispatcher.quarantine import GIVEN_UP, Judge, is_events_doing, part
 from dispatcher.reasons import CANNOT_PROCESS, Refusal
 from dispatcher.routing import RoutingTable
@@ -192,7 +192,7 @@ class Intake:
         params = {"holder": self._holder, "lease": batch.lease, "leases": Jsonb([held])}
         await self._database.run("release_leases", params)
 
-    async def _settle(self, lease_id: int, now: datetime, arrivals: list[Arrival], unreadable: list[int]) -> None:
+    async def _settle(self, lease_id: int, now: datetime, arrivals: list[IntakeEvent], unreadable: list[int]) -> None:
         """Seal, fold and fan out; an event that one of these raises an error for fails alone."""
         failed = list(unreadable)
         sealed = seal_all(arrivals, self._region, failed)

@@ -38,7 +38,7 @@ HIDDEN = " (shown in part)"
 _LARGEST_ID = 2**63 - 1
 
 
-class Field(msgspec.Struct, frozen=True):
+class PreviewField(msgspec.Struct, frozen=True):
     """A field of a payload, where it comes from in plain words, and its masked value."""
 
     name: str
@@ -56,7 +56,7 @@ class Preview(msgspec.Struct, frozen=True):
     destination: str
     refusal: str | None
     body: dict[str, Any] | None
-    fields: list[Field]
+    fields: list[PreviewField]
     note: str | None = None
 
 
@@ -142,7 +142,9 @@ def _preview(destination: Destination, routing: DestinationRoutes, resolved: _Re
     of_kind = kind.fields if kind else PayloadFields()
     shown = masked(body, of_kind, route.parameters.keys() if route else frozenset())
     fields = [
-        Field(path, resolved.provenance.source_of(path, route, of_kind) + ("" if value == seen else HIDDEN), seen)
+        PreviewField(
+            path, resolved.provenance.source_of(path, route, of_kind) + ("" if value == seen else HIDDEN), seen
+        )
         for (path, value), (_, seen) in zip(_fields(body), _fields(shown), strict=True)
     ]
     return Preview(routing.name, None, shown, fields, note)

@@ -63,13 +63,13 @@ class _Error(msgspec.Struct):
     fbtrace_id: Any = None
 
 
-class _Body(msgspec.Struct):
+class _ErrorBody(msgspec.Struct):
     events_received: int | None = None
     fbtrace_id: Any = None
     error: _Error | None = None
 
 
-_decode = msgspec.json.Decoder(_Body, strict=False).decode
+_decode = msgspec.json.Decoder(_ErrorBody, strict=False).decode
 
 
 def classify(reply: Reply, *, sent: int) -> Response:
@@ -170,7 +170,7 @@ def _usages(header: str | None) -> list[dict[str, Any]]:
     return [entry for entry in nested if isinstance(entry, dict)] or [usage]
 
 
-def _parse(body: bytes) -> _Body | None:
+def _parse(body: bytes) -> _ErrorBody | None:
     try:
         return _decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):

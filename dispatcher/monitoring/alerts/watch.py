@@ -12,7 +12,7 @@ from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.database.connections import Database, rows_as
 from dispatcher.destinations import registry
-from dispatcher.monitoring.alerts.conditions import DISABLED, KINDS, QUIET, SAME, Fact, all_clear, holding
+from dispatcher.monitoring.alerts.conditions import DISABLED, KINDS, QUIET, SAME, QueueHealth, all_clear, holding
 from dispatcher.monitoring.alerts.notify import Notifier
 from dispatcher.monitoring.destination_status import destination_statuses
 
@@ -41,7 +41,7 @@ class Watch:
     async def check(self) -> None:
         """Raise the alerts that are new, end those that are over, and send what is due."""
         statuses = destination_statuses(await self._database.run("read_destination_status", {"fresh": self._fresh}))
-        facts = [Fact.of(status) for status in statuses.values()]
+        facts = [QueueHealth.of(status) for status in statuses.values()]
         today = datetime.now(UTC).date()
         if monotonic() < self._quiet_until and not holding(facts, (), self._config, self._deadlines, today):
             return
