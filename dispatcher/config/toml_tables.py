@@ -15,7 +15,7 @@ from outbox.money import currencies
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-MAX_PARAMETER = 100  # characters of a text; the strictest destination accepts no more (destinations.md 2.2)
+MAX_PARAMETER = 100  # characters of a text; the strictest destination accepts no more
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9])?")
 

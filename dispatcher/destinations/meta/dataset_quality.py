@@ -1,4 +1,7 @@
-"""Meta's own Event Match Quality, from its Dataset Quality API (destinations.md 1.12). Numbers only."""
+"""Meta's own Event Match Quality, from its Dataset Quality API. Numbers only.
+
+Source: https://developers.facebook.com/docs/marketing-api/conversions-api/dataset-quality-api
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Meta's Conversions API: how one event is built and sent. Rules: destinations.md, part 1; owner's spec, 4.3 to 4.6."""
+"""Meta's Conversions API: how one event is built and sent.
+
+The pages named below are those of https://developers.facebook.com/docs/marketing-api/conversions-api: `using-the-api`, and in
+`parameters`: `server-event`, `customer-information-parameters`, `custom-data`, `fbp-and-fbc`.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +41,7 @@ from outbox.cookies import fbc_from_fbclid, parse_fbc, parse_fbp
 from outbox.person import META_TRAITS
 from outbox.personal_data import holds_email_anywhere
 
-# Subcode 2804050: Meta rejects a request with none but these (1.2).
+# Subcode 2804050: Meta rejects a request with none but these (`customer-information-parameters`).
 INSUFFICIENT = (
     {"ct", "country", "st", "zp", "ge", "client_user_agent"},
     {"db", "client_user_agent"},
@@ -78,7 +82,7 @@ class Meta:
         settings = here.settings
         self._client = Client(
             f"{settings.base_url.rstrip('/')}/{settings.api_version}/{settings.pixel_id}/events",
-            # In a header, so that it appears in no URL (1.1).
+            # In a header, so that it appears in no URL (`using-the-api`).
             headers={"Authorization": f"Bearer {settings.token.reveal()}"},
             timeout=LIMITS.timeout,
         )
@@ -173,7 +177,7 @@ def _user_data(profile: Profile) -> tuple[dict[str, Any], list[str]]:
 
 
 def fbc(visitor: Mapping[str, Any], visited_at: datetime | None) -> str | None:
-    """Return the click id: the browser's own, else built from `fbclid` and the time it was first seen (1.3)."""
+    """Return the click id: the browser's own, else built from `fbclid` and the time it was first seen (`fbp-and-fbc`)."""
     if own := _cookie(visitor, "fbc", parse_fbc):
         return own
     fbclid = visitor.get("fbclid")
@@ -194,7 +198,7 @@ def _cookie(visitor: Mapping[str, Any], name: str, parse: Callable[[str], str | 
 
 
 def _action_source(event: Event, route: Route, *, is_seen: bool) -> str:
-    """Return action_source (design, part 6.6): the step's own, what the event states, else what is profile.
+    """Return action_source: the step's own, what the event states, else what is known of the visit.
 
     `is_seen`: user agent and page are known; Meta requires both for `website`.
     """
@@ -231,7 +235,7 @@ def _custom_data(event: Event, route: Route, *, is_website: bool) -> dict[str, A
         if name in campaign:
             candidates[parameter] = safe_text(campaign, name)
     if is_website and not candidates.get("lead_source"):
-        candidates["lead_source"] = "direct"  # owner's spec, 4.4
+        candidates["lead_source"] = "direct"  # a visitor without a campaign
     if None in candidates.values():
         candidates = {name: found for name, found in candidates.items() if found is not None}
     if others:
@@ -249,7 +253,7 @@ def _list_of(*kinds: type) -> Callable[[Mapping[str, Any], str], list[Any] | Non
     return read
 
 
-# These parameters have a meaning of their own (1.7); `details` holds them under the same names.
+# These parameters have a meaning of their own (`custom-data`); `details` holds them under the same names.
 _READERS: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
     **dict.fromkeys(
         ("content_type", "order_id", "status", "search_string", "delivery_category", "item_number"), safe_text
