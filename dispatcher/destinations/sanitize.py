@@ -143,8 +143,8 @@ def ip(values: Mapping[str, Any]) -> str | None:
 
 def url(values: Mapping[str, Any], name: str) -> str | None:
     """Return a web address without secrets and personal data in its query (a SQL writer's is not cleaned yet)."""
-    address = _text(values.get(name), 4000)
-    return clean_url(address) if address else None
+    found = values.get(name)
+    return clean_url(found) if isinstance(found, str) else None
 
 
 def hash_key(key: str) -> str:
