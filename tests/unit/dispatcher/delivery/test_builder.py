@@ -4,10 +4,11 @@ import ast
 
 import msgspec
 
+from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.delivery.builder import build
-from dispatcher.destinations.base import Payload
-from dispatcher.destinations.meta.destination import Meta
+from dispatcher.destinations import registry
+from dispatcher.destinations.base import Destination, Payload
 from dispatcher.models import ClaimedDelivery, ClaimedEvent, Event, Route
 from dispatcher.reasons import CANNOT_BUILD
 from tests.support.examples import NOW, delivery
@@ -16,8 +17,8 @@ from tests.support.paths import ROOT
 LEAD = Route("Lead")
 
 
-def meta() -> Meta:
-    return Meta(Settings.from_environment({"META_CAPI_TOKEN": "token"}))
+def meta() -> Destination:
+    return registry.create("meta", "meta", Settings.from_environment({"META_CAPI_TOKEN": "token"}), Config())
 
 
 def claimed(content: object) -> ClaimedDelivery:
