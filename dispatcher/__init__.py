@@ -49,8 +49,8 @@ imports nothing from here.
    inserts a row into `delivery` for each destination that `routing` has a route to.
 3. `delivery.sender`, one for each destination, claims a batch (`delivery.queue`): the rows move into a lease.
 4. `identity.resolver` loads the profiles of the persons; `delivery.eligibility` refuses what is too old, disabled, or sent by
-   the browser; the destination's `build` makes the payload, or refuses it.
-5. The destination's `send` makes the request. Its `classify` turns the reply into an outcome, `delivery.circuit_breaker`
+   the browser; `delivery.builder` has the destination's `build` make the payload, or refuse it.
+5. `delivery.request_sender` makes the requests by the destination's `send`. Its `classify` turns the reply into an outcome, `delivery.circuit_breaker`
    decides when the next request may be made, and a refused batch is bisected down to the event at fault.
 6. `delivery.settlements` turns the outcome into a receipt or a retry (`delivery.retry_policy`), and `delivery.batch_settler`
    writes them: the receipt proves how the delivery ended.
@@ -72,9 +72,9 @@ imports nothing from here.
   other events: `identity/enrichment.py`. The rules as an independent model: `tests/properties/identity_oracle.py`.
 - **A column of `event`.** `database/tables.py` and a new script in `migrations/versions/`; what writes it:
   the functions `parse_event`, `parse_fields`, `record` and `record_many` in `schema/functions/`, and `outbox/encoding.py`; what reads
-  it: `Event` in `models.py` (its fields are positional: also `Event.whole`, `read_events`, `read_events_after`,
-  `read_folded_events` and `claim_deliveries` in `schema/queries/`), `Arrival` in `intake/folding.py` with `claim_events`. A JSON
-  column: also the functions `refuse` and `event_recorded`. Personal data: also `schema/queries/people/erase_log.sql`. An argument
+  it: `Event` in `models.py` with `read_events`, `read_events_after` and `read_folded_events` in `schema/queries/` (by name);
+  `ClaimedEvent` with `claim_deliveries`, and `IntakeEvent` in `intake/folding.py` with `claim_events` (JSON arrays, in the order of the
+  fields). A JSON column: also the functions `refuse` and `event_recorded`. Personal data: also `schema/queries/people/erase_log.sql`. An argument
   of a conversion: also `outbox/conversions.py`.
 - **A destination.** Another pixel or stream: `[destinations.<name>]` in `outbox.toml`, no code. Another kind: a package in
   `destinations/` whose module `kind` has a `KIND`, as `destinations/kind.py` describes it (label, settings and their
@@ -86,7 +86,7 @@ imports nothing from here.
   `FUNNEL` in `outbox/taxonomy.py`, `routes` in the `kind` of each destination, `outbox/conversions.py`, `outbox/__init__.py`,
   `outbox.example.toml`.
 - **A scheduled job.** A function and an entry in `JOBS` of `scheduler/jobs.py`.
-- **An alert.** `monitoring/alerts/conditions.py`. **A metric.** `telemetry/prometheus.py` (of a process) or
+- **An alert.** `monitoring/alerts/conditions.py`. **A metric.** `telemetry/prometheus.py`, fed by `telemetry/counters.py` (of a process), or
   `monitoring/gauges.py` (of the database).
 - **A reason, or its text.** `reasons.py`; one that only one kind of destination gives: in its package.
 """

@@ -19,12 +19,12 @@ from aiohttp import web
 
 from dispatcher import console
 from dispatcher.database.connections import DATABASE_UNAVAILABLE
-from dispatcher.delivery.circuit_breaker import State
+from dispatcher.delivery.circuit_breaker import CircuitState
 from dispatcher.http_server import Runner
 from dispatcher.monitoring.destination_status import DestinationStatus, destination_statuses
 from dispatcher.monitoring.gauges import Gauges
 from dispatcher.monitoring.metrics_endpoint import MetricsEndpoint
-from dispatcher.reports import Dispatching, Report, SenderReport
+from dispatcher.reports import Dispatching, SenderReport, WorkerReport
 from dispatcher.request_headers import bounded_headers
 
 ANSWER_SECONDS = 3.0
@@ -89,7 +89,7 @@ class Health:
                 "oldest_pending_seconds": _rounded(status.age.longest if status else None),
                 "last_claim_seconds": sender.claimed_ago,
             }
-            if state in {State.HALTED, State.FAILING}:
+            if state in {CircuitState.HALTED, CircuitState.FAILING}:
                 reasons.append(f"{sender.name} is {state}: {reason}")
         body = {
             "ready": not reasons,
@@ -101,7 +101,7 @@ class Health:
         return _answer(body, not reasons)
 
 
-def _latest(reports: Iterable[Report]) -> list[SenderReport]:
+def _latest(reports: Iterable[WorkerReport]) -> list[SenderReport]:
     """Return one report of each destination: of the process that asked for work last."""
     latest: dict[str, SenderReport] = {}
     for report in reports:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-CONSENTS = ("ad_user_data", "ad_personalization")
+from outbox.consent import SIGNALS
+
+CONSENTS = SIGNALS
 """The consent signals that are read."""
 
 

@@ -22,7 +22,7 @@ import structlog
 
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
-from dispatcher.database.connections import DATABASE_UNAVAILABLE, STATEMENT_TIMEOUT, Database
+from dispatcher.database.connections import DATABASE_UNAVAILABLE, STATEMENT_TIMEOUT, Database, only_value
 from dispatcher.delivery.queue import PostgresQueue
 from dispatcher.delivery.sender import Sender
 from dispatcher.destinations import registry
@@ -30,10 +30,10 @@ from dispatcher.identity.resolver import PersonResolver
 from dispatcher.in_flight import InFlight
 from dispatcher.intake.worker import Intake
 from dispatcher.quarantine import GIVEN_UP
-from dispatcher.reports import Report, SenderReport
+from dispatcher.reports import SenderReport, WorkerReport
 from dispatcher.resend.planner import Resender
 from dispatcher.routing import RoutingTable
-from dispatcher.scheduler.leader import Schedule
+from dispatcher.scheduler.leader import LeaderElection
 from dispatcher.telemetry.aggregation import Sample
 from dispatcher.telemetry.counters import FLUSH_SECONDS, Counters
 from dispatcher.wakeups import listen
@@ -102,7 +102,7 @@ class Daemon:
             in_flight=self._in_flight,
         )
         self.intake.on_settled = self._wake_senders
-        self.schedule = Schedule(database, settings, self.config, holder=self._holder, term=self._lease)
+        self.schedule = LeaderElection(database, settings, self.config, holder=self._holder, term=self._lease)
 
     async def open(self) -> None:
         """Read the destinations and create their senders."""
@@ -134,9 +134,9 @@ class Daemon:
         """How long after its last heartbeat a dispatcher counts as running."""
         return self.schedule.term.total_seconds()
 
-    def reports(self) -> list[Report]:
+    def reports(self) -> list[WorkerReport]:
         """Return how this process stands."""
-        return [Report(self._hung(), [self._sender_report(sender) for sender in self.senders])]
+        return [WorkerReport(self._hung(), [self._sender_report(sender) for sender in self.senders])]
 
     def samples(self) -> list[list[Sample]]:
         """Return no metrics of other processes."""
@@ -207,7 +207,7 @@ class Daemon:
         keeping.cancel()
         await asyncio.wait([keeping])
         await self.close()
-        return sum(queued + leased for _, queued, _, leased in await self.database.run("count_pending"))
+        return sum(row.queued + row.leased for row in await self.database.run("count_pending"))
 
     async def close(self) -> None:
         """Settle what is in flight and release the rest. Safe to repeat."""
@@ -241,9 +241,9 @@ class Daemon:
             queue.destination: sender.destination.name for queue, sender in zip(self._queues, self.senders, strict=True)
         }
         suspects: dict[int, int] = {}
-        for queue, losses in await self.database.run("ready_queues", params):
-            suspects[queue] = max(losses, suspects.get(queue, 0))
-            self._wakes[names[queue]].set()
+        for ready in await self.database.run("ready_queues", params):
+            suspects[ready.queue] = max(ready.losses, suspects.get(ready.queue, 0))
+            self._wakes[names[ready.queue]].set()
         self.intake.suspect_losses = suspects.get(0, 0)
         for queue, sender in zip(self._queues, self.senders, strict=True):
             sender.suspect_losses = suspects.get(queue.destination, 0)
@@ -258,8 +258,7 @@ class Daemon:
 
     async def _sweep(self) -> bool:
         """Reclaim expired leases, and expire deliveries of destinations from which nothing is claimed."""
-        rows = await self.database.run("reclaim_leases", {"most": GIVEN_UP - 1})
-        count = int(rows[0][0])
+        count = only_value(await self.database.run("reclaim_leases", {"most": GIVEN_UP - 1}))
         if count:
             log.warning("leases expired and were reclaimed", deliveries=count)
         ended = [await sender.expire() for sender in self.senders]

@@ -29,7 +29,7 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        server.__class__ = _Server
+        server.__class__ = _BoundedServer
         server.request_handler = _without_expectations(server.request_handler)
         return server
 
@@ -47,7 +47,7 @@ def _without_expectations(handle: Handler) -> Handler:
     return handle_or_refuse
 
 
-class _Server(web.Server):
+class _BoundedServer(web.Server):
     __slots__ = ()
 
     def __call__(self) -> RequestHandler:

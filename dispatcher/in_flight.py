@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from dispatcher.models import Delivery
+from dispatcher.models import ClaimedDelivery, Delivery
 
 T = TypeVar("T")
 
@@ -157,14 +157,14 @@ class Entry:
         self._lease = lease
         self._index: dict[tuple[int, int], int] = {}
 
-    def hold(self, deliveries: Collection[Delivery]) -> None:
+    def hold(self, deliveries: Collection[ClaimedDelivery]) -> None:
         """Note the deliveries of the lease."""
         rows = [(each.event.id, each.revision) for each in deliveries]
         self._index = {row: number for number, row in enumerate(rows)}
-        ids, revisions = array("q", [row[0] for row in rows]), array("h", [row[1] for row in rows])
+        ids, revisions = array("q", [event_id for event_id, _ in rows]), array("h", [revision for _, revision in rows])
         self.table.hold(self.slot, self._lease, ids, revisions)
 
-    def begin(self, deliveries: Iterable[Delivery]) -> None:
+    def begin(self, deliveries: Iterable[Delivery | ClaimedDelivery]) -> None:
         """Note, before the request is made, that these may be sent from now on."""
         index = self._index
         self.table.begin(self.slot, [index[each.event.id, each.revision] for each in deliveries])

@@ -14,12 +14,8 @@ import msgspec
 _content = msgspec.json.Decoder(list[Any]).decode
 
 
-class Event(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A conversion as the log holds it. The mappings hold whatever a writer put there: check them before use.
-
-    In JSON it is an array, as the claim queries write it; so is a `Delivery`. A claimed event keeps its mappings as JSON in
-    `content` and decodes them when it is built, so that they are used while they are in the processor's cache.
-    """
+class EventHead(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The columns of an event that are no JSON: when it happened, what it is called, and its keys."""
 
     id: int
     occurred_at: datetime
@@ -29,17 +25,33 @@ class Event(msgspec.Struct, frozen=True, gc=False, array_like=True):
     handl_id: str | None = None
     lead_id: str | None = None
     account_id: str | None = None
+
+
+class Event(EventHead, frozen=True, gc=False, array_like=True):
+    """An event as it is read. The mappings hold whatever a writer put there: check them before use."""
+
     sealed: dict[str, Any] | None = None
     visitor: dict[str, Any] | None = None
     campaign: dict[str, Any] | None = None
     details: dict[str, Any] | None = None
     consent: dict[str, Any] | None = None
-    content: msgspec.Raw = msgspec.Raw()
 
-    def whole(self) -> Event:
-        """Return the event with its mappings decoded."""
-        if not self.content:
-            return self
+    def decoded(self) -> Event:
+        """Return the event itself."""
+        return self
+
+
+class ClaimedEvent(EventHead, frozen=True, gc=False, array_like=True):
+    """An event as it is claimed: `content` holds its mappings as JSON, an array in the order of `Event`.
+
+    They are decoded when the event is built, so that they are used while they are in the processor's cache, and dropped
+    after that: a lease that waits to be sent takes a third of the memory.
+    """
+
+    content: msgspec.Raw = msgspec.Raw(b"[]")
+
+    def decoded(self) -> Event:
+        """Return the event with its mappings."""
         return Event(
             self.id,
             self.occurred_at,
@@ -53,13 +65,30 @@ class Event(msgspec.Struct, frozen=True, gc=False, array_like=True):
         )
 
 
-class Delivery(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One event pending for one destination. `first_unknown_at`: the time of the first attempt with an unknown outcome."""
+class Delivery(msgspec.Struct, frozen=True, gc=False):
+    """One event for one destination. `first_unknown_at`: the time of the first attempt with an unknown outcome."""
 
     event: Event
     revision: int = 0
     tries: int = 0
     first_unknown_at: datetime | None = None
+
+    def decoded(self) -> Delivery:
+        """Return the delivery itself."""
+        return self
+
+
+class ClaimedDelivery(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A `Delivery` as it is claimed, from the array that the claim writes."""
+
+    event: ClaimedEvent
+    revision: int = 0
+    tries: int = 0
+    first_unknown_at: datetime | None = None
+
+    def decoded(self) -> Delivery:
+        """Return the delivery with the mappings of its event."""
+        return Delivery(self.event.decoded(), self.revision, self.tries, self.first_unknown_at)
 
 
 class Lease:
@@ -76,7 +105,7 @@ class Lease:
         self,
         id: int,  # noqa: A002 - as the column is called
         claimed_at: datetime,
-        deliveries: list[Delivery] | None = None,
+        deliveries: list[ClaimedDelivery] | None = None,
         *,
         content: Sequence[str] = (),
         count: int = 0,
@@ -93,7 +122,7 @@ class Lease:
         self._deliveries = deliveries
 
     @property
-    def deliveries(self) -> list[Delivery]:
+    def deliveries(self) -> list[ClaimedDelivery]:
         """The deliveries that can be read."""
         if self._deliveries is None:
             self._deliveries = []
@@ -113,8 +142,8 @@ class Lease:
                 self.unreadable.append((event_id, revision))
 
 
-_delivery = msgspec.json.Decoder(Delivery).decode
-_deliveries = msgspec.json.Decoder(list[Delivery]).decode
+_delivery = msgspec.json.Decoder(ClaimedDelivery).decode
+_deliveries = msgspec.json.Decoder(list[ClaimedDelivery]).decode
 _raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 

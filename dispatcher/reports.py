@@ -27,7 +27,7 @@ class SenderReport(msgspec.Struct, frozen=True):
     claimed_ago: float | None
 
 
-class Report(msgspec.Struct, frozen=True):
+class WorkerReport(msgspec.Struct, frozen=True):
     """What a process says of itself.
 
     `hung`: loops that stand still. `samples`: its metrics, now and then. `left`: what a drain left for a later try.
@@ -52,7 +52,7 @@ class Dispatching(Protocol):
         """How long after its last heartbeat a dispatcher counts as running."""
         ...
 
-    def reports(self) -> list[Report]:
+    def reports(self) -> list[WorkerReport]:
         """Return the last report of each process that delivers."""
         ...
 

@@ -11,7 +11,7 @@ longer names loses them.
 from __future__ import annotations
 
 from time import monotonic
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -55,13 +55,28 @@ class RoutingTable:
         if monotonic() - self._read_at >= FRESH_SECONDS:
             rows = await self._database.run("read_routing")
             found: dict[str, DestinationRoutes] = {}
-            for id_, name, kind, enabled, paused, step, *route in rows:
-                destination = found.setdefault(name, DestinationRoutes(id_, name, kind, enabled, paused, {}))
-                if step is not None:
-                    destination.routes[step] = Route(*route)
+            for row in rows:
+                destination = found.setdefault(
+                    row.name, DestinationRoutes(row.id, row.name, row.kind, row.enabled, row.paused, {})
+                )
+                if row.step is not None:
+                    destination.routes[row.step] = _route(row)
             self.latest = found
             self._read_at = monotonic()
         return self.latest
+
+
+def _route(row: Any) -> Route:
+    return Route(
+        event_name=row.event_name,
+        parameters=row.parameters,
+        enabled=row.route_enabled,
+        paused=row.route_paused,
+        action_source=row.action_source,
+        browser_pair=row.browser_pair,
+        value=row.value,
+        currency=row.currency,
+    )
 
 
 async def set_state(database: Database, destination: str, step: str | None, action: Action) -> bool:

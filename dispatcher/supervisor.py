@@ -3,7 +3,7 @@
     supervisor   starts workers, replaces one that dies or hangs, gives its leases back; serves the port for all of them
     worker       a `dispatcher.daemon`, in a process of its own (`dispatcher.worker`)
 
-A worker says on its standard output, once a second, how it stands (`Report`); that is its heartbeat too. One whose event loop
+A worker says on its standard output, once a second, how it stands (`WorkerReport`); that is its heartbeat too. One whose event loop
 is silent for `HANG_SECONDS` is killed. What a dead worker held is read from `dispatcher.in_flight`: what it had not begun
 to send comes back unmarked, and the batch that its code was working on comes back in smaller parts.
 """
@@ -28,9 +28,9 @@ from psycopg.types.json import Jsonb
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.daemon import new_holder
-from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
+from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database, only_value
 from dispatcher.in_flight import InFlight
-from dispatcher.reports import Report
+from dispatcher.reports import WorkerReport
 from dispatcher.telemetry.aggregation import Sample, lasting
 
 log = structlog.get_logger()
@@ -57,7 +57,7 @@ sys.exit(main())
 """
 
 
-_report = msgspec.json.Decoder(Report).decode
+_report = msgspec.json.Decoder(WorkerReport).decode
 
 
 class Worker:
@@ -67,7 +67,7 @@ class Worker:
         self._database_url = database_url
         self._arguments = arguments
         self.holder = new_holder()
-        self.report: Report | None = None
+        self.report: WorkerReport | None = None
         self.samples: list[Sample] = []
         self.started_at = monotonic()
         self._quiet = 0.0
@@ -128,7 +128,7 @@ class Worker:
         params = {"holder": self.holder, "lease": None, "leases": Jsonb(held)}
         for seconds in RELEASES:
             await asyncio.sleep(seconds)
-            ((count,),) = await database.run("release_leases", params)
+            count = only_value(await database.run("release_leases", params))
             if count:
                 log.warning(
                     "the leases of a dead worker were given back",
@@ -167,7 +167,7 @@ class Supervisor:
         self.workers: dict[int, Worker] = {}
         self._ended_samples: list[Sample] = []  # so that no counter goes back
 
-    def reports(self) -> list[Report]:
+    def reports(self) -> list[WorkerReport]:
         """Return the last report of each worker."""
         return [worker.report for worker in self.workers.values() if worker.report]
 

@@ -52,7 +52,7 @@ async def _run(settings: Settings, config: Config, holder: str, in_flight: InFli
     url = settings.database_url.reveal()
     async with daemon.running(settings, url, config, holder=holder, in_flight=in_flight) as running:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.stop)
-        supervisor = await _Supervisor.connect(on_lost=running.stop)
+        supervisor = await _SupervisorPipe.connect(on_lost=running.stop)
         reporting = asyncio.create_task(_report(running, supervisor))
         try:
             if not is_drain:
@@ -67,7 +67,7 @@ async def _run(settings: Settings, config: Config, holder: str, in_flight: InFli
             await supervisor.close()
 
 
-async def _report(running: daemon.Daemon, supervisor: _Supervisor) -> None:
+async def _report(running: daemon.Daemon, supervisor: _SupervisorPipe) -> None:
     number = 0
     while True:
         supervisor.send(running, with_samples=number % REPORTS_A_SAMPLE == 0)
@@ -75,7 +75,7 @@ async def _report(running: daemon.Daemon, supervisor: _Supervisor) -> None:
         await asyncio.sleep(REPORT_SECONDS)
 
 
-class _Supervisor(asyncio.Protocol):
+class _SupervisorPipe(asyncio.Protocol):
     """The pipe to the supervisor."""
 
     def __init__(self, on_lost: Callable[[], None]) -> None:
@@ -85,7 +85,7 @@ class _Supervisor(asyncio.Protocol):
         self._pipe: asyncio.WriteTransport | None = None
 
     @classmethod
-    async def connect(cls, on_lost: Callable[[], None]) -> _Supervisor:
+    async def connect(cls, on_lost: Callable[[], None]) -> _SupervisorPipe:
         """Return the pipe that standard output is; `on_lost` is called if the supervisor is gone."""
         self = cls(on_lost)
         loop = asyncio.get_running_loop()

@@ -14,7 +14,9 @@ from collections.abc import Mapping
 
 from outbox.http_input import as_text, is_placeholder
 
-SIGNALS = ("ad_user_data", "ad_personalization")
+AD_USER_DATA = "ad_user_data"
+AD_PERSONALIZATION = "ad_personalization"
+SIGNALS = (AD_USER_DATA, AD_PERSONALIZATION)
 
 _MEANING = {"granted": "granted", "true": "granted", "denied": "denied", "false": "denied"}
 

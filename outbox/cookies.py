@@ -19,7 +19,8 @@ import re
 MAX_ID = 256  # characters of an identifier
 MAX_CLICK_ID = 500  # of an fbclid: Meta names no limit, and those in use have grown from 61 to about 200
 
-_META = re.compile(r"fb\.[0-9]+\.[0-9]+\.([!-\-/-~]+)(?:\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?")
+# A time in seconds or milliseconds: of ten digits at least.
+_META = re.compile(r"fb\.[0-9]{1,3}\.[0-9]{10,16}\.([!-\-/-~]{1,500})(?:\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?")
 _CLICK_ID = re.compile(r"[!-\-/-~]+")  # printable, no dot: a dot would end the segment of an fbc
 _ID = re.compile(r"[._:~=+/|-]*[A-Za-z0-9][A-Za-z0-9._:~=+/|-]*")
 _GA_VERSION = r"(?:GA)?[0-9]\.[0-9]{1,3}(?:-[0-9]{1,3})?\."
@@ -48,8 +49,8 @@ def parse_fbclid(text: str) -> str | None:
 
 def fbclid_of(fbc: str) -> str | None:
     """Return the fbclid that is inside `fbc`."""
-    match = _META.fullmatch(fbc) if len(fbc) <= MAX_CLICK_ID + MAX_ID else None
-    return parse_fbclid(match[1]) if match else None
+    match = _META.fullmatch(fbc)
+    return match[1] if match else None
 
 
 def fbc_from_fbclid(fbclid: str, first_seen_ms: int) -> str | None:

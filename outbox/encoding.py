@@ -24,7 +24,7 @@ from outbox.money import read_money
 from outbox.sealing import seal
 from outbox.visitor import Visitor
 
-MAX_KEY = 256  # characters of an id: the limit of GA4's user_id (destinations.md 2.2); an index row takes not much more
+MAX_KEY = 256  # characters of an id: the limit of GA4's user_id; an index row takes not much more
 MAX_TEXT = 2000  # characters of a text in details; GA4 cuts at 100, Meta names no limit
 MAX_ITEMS = 200  # entries of a list or mapping in details; GA4's limit on items
 MAX_DEPTH = 4  # `items` needs two levels

@@ -28,7 +28,7 @@ from outbox.visitor import Visitor
 LOOPBACK = "127.0.0.1"
 
 
-class Options(TypedDict, total=False):
+class RequestOptions(TypedDict, total=False):
     """The further options of `Visitor.from_request`; `remote` replaces the connection's address."""
 
     form: Mapping[str, Any] | None
@@ -41,29 +41,29 @@ class Options(TypedDict, total=False):
     now: datetime | None
 
 
-def visitor_from_aiohttp(request: Any, **options: Unpack[Options]) -> Visitor:
+def visitor_from_aiohttp(request: Any, **options: Unpack[RequestOptions]) -> Visitor:
     """Return the visitor of an `aiohttp.web.Request`."""
     return _visitor(request.headers, request.rel_url.raw_query_string, request.remote, options)
 
 
-def visitor_from_starlette(request: Any, **options: Unpack[Options]) -> Visitor:
+def visitor_from_starlette(request: Any, **options: Unpack[RequestOptions]) -> Visitor:
     """Return the visitor of a `starlette.requests.Request`, which is also FastAPI's."""
     client = request.client
     return _visitor(request.headers, request.scope["query_string"], client.host if client else None, options)
 
 
-def visitor_from_flask(request: Any, **options: Unpack[Options]) -> Visitor:
+def visitor_from_flask(request: Any, **options: Unpack[RequestOptions]) -> Visitor:
     """Return the visitor of a `flask.Request`."""
     return _visitor(request.headers, request.query_string, request.remote_addr, options)
 
 
-def visitor_from_django(request: Any, **options: Unpack[Options]) -> Visitor:
+def visitor_from_django(request: Any, **options: Unpack[RequestOptions]) -> Visitor:
     """Return the visitor of a `django.http.HttpRequest` (WSGI or ASGI)."""
     meta = request.META
     return _visitor(request.headers, meta.get("QUERY_STRING", ""), meta.get("REMOTE_ADDR"), options)
 
 
-def _visitor(headers: Mapping[str, str], query: str | bytes, remote: str | None, options: Options) -> Visitor:
+def _visitor(headers: Mapping[str, str], query: str | bytes, remote: str | None, options: RequestOptions) -> Visitor:
     # A connection without an address is a Unix socket: the peer is a proxy on this machine.
     options.setdefault("remote", remote or LOOPBACK)
     return Visitor.from_request(

@@ -38,3 +38,13 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
     def _fields_set(self) -> list[str]:
         return [field for field in self.__struct_fields__ if getattr(self, field) is not None]
+
+
+META_TRAITS = {
+    "em": "email", "ph": "phone", "fn": "first_name", "ln": "last_name", "ct": "city", "st": "state", "zp": "postal_code",
+    "country": "country", "db": "date_of_birth", "ge": "gender",
+}  # fmt: skip
+"""Meta's parameters for a person's hashed values, and the field that each is the hash of."""
+
+GOOGLE_TRAITS = {"sha256_email_address": "email", "sha256_phone_number": "phone"}
+"""Google's, likewise."""

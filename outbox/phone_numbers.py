@@ -54,21 +54,21 @@ def e164(text: str, region: str | None) -> str:
     raise LeftOut("not a possible number")
 
 
-class _Reading(NamedTuple):
+class _PhoneReading(NamedTuple):
     text: str
     region: str | None
     only_if_valid: bool = False
 
 
-def _readings(text: str, region: str | None) -> Iterator[_Reading]:
+def _readings(text: str, region: str | None) -> Iterator[_PhoneReading]:
     """Return the ways to read a text, the most likely first."""
     if "+" in text:
-        yield _Reading(text, None)
+        yield _PhoneReading(text, None)
         return
     digits = re.sub(r"\D", "", _AFTER_NUMBER.sub("", text))
     if digits.startswith("00"):
-        yield _Reading(text, region, only_if_valid=True)  # 00 may also be the region's own prefix for calls abroad
-        yield _Reading(f"+{digits.lstrip('0')}", None)
+        yield _PhoneReading(text, region, only_if_valid=True)  # 00 may also be the region's own prefix for calls abroad
+        yield _PhoneReading(f"+{digits.lstrip('0')}", None)
         return
     if region is None:
         return
@@ -76,16 +76,16 @@ def _readings(text: str, region: str | None) -> Iterator[_Reading]:
     calling_code, trunk = (str(metadata.country_code), metadata.national_prefix) if metadata else ("", None)
     # German numbers may be so long that 4915112345678 could be a national one; but a national one would begin with 0.
     if trunk and digits.startswith(calling_code) and not digits.startswith(trunk):
-        yield _Reading(f"+{digits}", None, only_if_valid=True)
-    yield _Reading(text, region)
+        yield _PhoneReading(f"+{digits}", None, only_if_valid=True)
+    yield _PhoneReading(text, region)
     # Not dialled this way, but unambiguous: "01(650)123-4567" in the US, and foreign numbers that lack their plus.
     if digits.startswith(f"0{calling_code}"):
-        yield _Reading(f"+{digits[1:]}", None)
+        yield _PhoneReading(f"+{digits[1:]}", None)
     if not digits.startswith("0"):
-        yield _Reading(f"+{digits}", None, only_if_valid=True)
+        yield _PhoneReading(f"+{digits}", None, only_if_valid=True)
 
 
-def _read(reading: _Reading) -> tuple[str | None, bool]:
+def _read(reading: _PhoneReading) -> tuple[str | None, bool]:
     """Return the number in E.164 if it is possible, and whether it is valid."""
     try:
         number = phonenumbers.parse(reading.text, reading.region)
@@ -100,7 +100,7 @@ def _read(reading: _Reading) -> tuple[str | None, bool]:
     return phonenumbers.format_number(number, PhoneNumberFormat.E164), valid
 
 
-class _Plan(NamedTuple):
+class _NumberingPlan(NamedTuple):
     """The form of the numbers under one calling code."""
 
     start: int  # where the national number starts
@@ -130,13 +130,13 @@ def _plain_international(text: str) -> str | None:
 
 
 @lru_cache(maxsize=2048)  # more than there are texts of one to three digits
-def _plan(beginning: str) -> _Plan | None:
+def _plan(beginning: str) -> _NumberingPlan | None:
     """Return the plan of the calling code with which a number begins. No calling code is a prefix of another."""
     plans = (_plan_of(beginning[:length]) for length in (1, 2, 3))
     return next(filter(None, plans), None)
 
 
-def _plan_of(calling_code: str) -> _Plan | None:
+def _plan_of(calling_code: str) -> _NumberingPlan | None:
     if calling_code.startswith("0"):
         return None
     code = int(calling_code)
@@ -146,4 +146,4 @@ def _plan_of(calling_code: str) -> _Plan | None:
         return None
     numbers, trunk = metadata.general_desc, metadata.national_prefix_for_parsing
     lengths = frozenset(numbers.possible_length) - frozenset(numbers.possible_length_local_only)
-    return _Plan(len(calling_code), lengths, re.compile(trunk) if trunk else None)
+    return _NumberingPlan(len(calling_code), lengths, re.compile(trunk) if trunk else None)

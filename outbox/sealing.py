@@ -37,7 +37,7 @@ from outbox.normalization import (
     name,
     postal_code,
 )
-from outbox.person import Person
+from outbox.person import META_TRAITS, Person
 from outbox.phone_numbers import e164
 
 
@@ -85,7 +85,7 @@ def seal(person: Person | Mapping[str, object], *, region: str | None = None) ->
         draft.notes.append("person: cannot be read, left out")
         return draft.sealed()
     meta = draft.meta
-    for field, key, read, value in zip(_NAMES, _KEYS, _READERS, values, strict=True):
+    for (field, key, read), value in zip(_STEPS, values, strict=True):
         if value is None:
             continue
         try:
@@ -132,13 +132,13 @@ def _values(person: object, notes: list[str]) -> tuple[object, ...]:
     if not isinstance(person, Mapping):
         notes.append("person: neither a person nor a mapping, left out")
         return (None,) * len(_FIELDS)
-    unknown = len(person) - sum(field in person for field in _NAMES)
+    unknown = len(person) - sum(field in person for field in _FIELDS)
     if unknown > 0:
         misnamed = [name for name in _MISNAMED if name in person]
         notes += [f"person: no field {name}, left out; it is called {_MISNAMED[name]}" for name in misnamed]
         if others := unknown - len(misnamed):
             notes.append(f"person: unknown fields, left out: {others}")
-    return tuple(map(person.get, _NAMES))
+    return tuple(map(person.get, _FIELDS))
 
 
 class _Draft:
@@ -223,22 +223,23 @@ def _postal_code(draft: _Draft, text: str) -> str:
     return _hash(postal_code(text, draft.country))
 
 
-# A person's fields, Meta's key for each, and the function that makes the hash for Meta. Country comes first: phone number,
-# state and postal code depend on it.
-_FIELDS: tuple[tuple[str, str, Callable[[_Draft, str], str]], ...] = (
-    ("country", "country", _country),
-    ("email", "em", _email),
-    ("phone", "ph", _phone),
-    ("first_name", "fn", _name),
-    ("last_name", "ln", _name),
-    ("city", "ct", _name),
-    ("state", "st", lambda draft, text: _hash_of_code(state(text, draft.country))),
-    ("postal_code", "zp", _postal_code),
-    ("date_of_birth", "db", lambda _, text: _hash(date_of_birth(text))),
-    ("gender", "ge", lambda _, text: _hash_of_code(gender(text))),
-)
-_NAMES, _KEYS, _READERS = zip(*_FIELDS, strict=True)
-_values_of_person = attrgetter(*_NAMES)
+# A person's fields, and the function that makes the hash of each for Meta. Country comes first: phone number, state and
+# postal code depend on it.
+_FIELDS: dict[str, Callable[[_Draft, str], str]] = {
+    "country": _country,
+    "email": _email,
+    "phone": _phone,
+    "first_name": _name,
+    "last_name": _name,
+    "city": _name,
+    "state": lambda draft, text: _hash_of_code(state(text, draft.country)),
+    "postal_code": _postal_code,
+    "date_of_birth": lambda _, text: _hash(date_of_birth(text)),
+    "gender": lambda _, text: _hash_of_code(gender(text)),
+}
+_KEY_OF = {field: key for key, field in META_TRAITS.items()}
+_STEPS = tuple((field, _KEY_OF[field], read) for field, read in _FIELDS.items())
+_values_of_person = attrgetter(*_FIELDS)
 
 
 # Meta's parameter builder appends 8 characters, formerly 2 (its Constants: APPENDIX_LENGTH_V2, _V1); their case counts.

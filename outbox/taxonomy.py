@@ -25,7 +25,7 @@ class Step:
     `parameters` are sent with it everywhere. `targets` maps a destination's name to its target; a destination that is not
     in it gets nothing (`skipped: no route`). `action_source` fixes the action_source where the step decides it.
     `browser_pair` means that the browser sends the same event (same event_name and event_id). `value` and `currency` are
-    the defaults where the event has none (owner's spec 4.4: a form's lead is worth `leadValueEstimate || 0` EUR).
+    the defaults where the event has none.
     """
 
     name: str

@@ -57,7 +57,8 @@ _RULES: dict[str, tuple[Rule, str]] = {
     "event_id": (parse.parse_id, "not an identifier"),
     "handl_id": (parse.parse_id, "not an identifier"),
 }
-_JSON = ("ip", "user_agent", "fbp", "fbc", "fbclid", "ga_client_id", "ga_session_id", "url", "referrer")
+RECORDED = ("ip", "user_agent", "fbp", "fbc", "fbclid", "ga_client_id", "ga_session_id", "url", "referrer")
+"""The fields that are recorded with an event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -151,7 +152,7 @@ class Visitor:
 
     def to_json(self) -> dict[str, str]:
         """Return the `visitor` object that `outbox.record` takes: only what is set, with `fbclid_at` in ISO 8601."""
-        present = {name: value for name in _JSON if (value := getattr(self, name)) is not None}
+        present = {name: value for name in RECORDED if (value := getattr(self, name)) is not None}
         if self.fbclid and self.fbclid_at:
             present["fbclid_at"] = self.fbclid_at.isoformat(timespec="milliseconds")
         return present

@@ -29,11 +29,11 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[embedded_postgres.Server]:
+def server() -> Iterator[embedded_postgres.EmbeddedServer]:
     """A PostgreSQL server, without the syncing that only a crash of the machine would need."""
     folder = Path(tempfile.mkdtemp(prefix="outbox-tests-"))
     folder.chmod(0o755)
-    server = embedded_postgres.Server(
+    server = embedded_postgres.EmbeddedServer(
         folder,
         options={"fsync": "off", "max_connections": "200", "max_prepared_transactions": "0"},
         port=settled_port(),
@@ -45,7 +45,7 @@ def server() -> Iterator[embedded_postgres.Server]:
 
 
 @pytest.fixture(scope="session")
-def template(server: embedded_postgres.Server) -> str:
+def template(server: embedded_postgres.EmbeddedServer) -> str:
     """The name of a migrated database, to be copied."""
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {TEMPLATE}")
@@ -54,19 +54,19 @@ def template(server: embedded_postgres.Server) -> str:
 
 
 @pytest.fixture
-def empty_database(server: embedded_postgres.Server) -> Iterator[str]:
+def empty_database(server: embedded_postgres.EmbeddedServer) -> Iterator[str]:
     """The address of an empty database."""
     yield from _database(server, "template1")
 
 
 @pytest.fixture
-def database_url(server: embedded_postgres.Server, template: str) -> Iterator[str]:
+def database_url(server: embedded_postgres.EmbeddedServer, template: str) -> Iterator[str]:
     """The address of a migrated database."""
     yield from _database(server, template)
 
 
 @pytest.fixture(scope="module")
-def shared_database_url(server: embedded_postgres.Server, template: str) -> Iterator[str]:
+def shared_database_url(server: embedded_postgres.EmbeddedServer, template: str) -> Iterator[str]:
     """The address of a migrated database that the tests of a module share, for those that leave nothing in it."""
     yield from _database(server, template)
 
@@ -157,7 +157,7 @@ def dispatch(settings: Settings) -> Iterator[Callable[..., processes.Dispatcher]
         dispatcher.kill()
 
 
-def _database(server: embedded_postgres.Server, template: str) -> Iterator[str]:
+def _database(server: embedded_postgres.EmbeddedServer, template: str) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
@@ -165,5 +165,5 @@ def _database(server: embedded_postgres.Server, template: str) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _address(server: embedded_postgres.Server, name: str) -> str:
+def _address(server: embedded_postgres.EmbeddedServer, name: str) -> str:
     return server.url.rsplit("/", 1)[0] + f"/{name}"

@@ -69,7 +69,7 @@ async def _scan(
                 if dry_run and not quiet:
                     for each in part.assessments:
                         if each.decision is Decision.RESEND:
-                            event = each.state.event
+                            event = each.event
                             gained = sorted({field.split(":")[0] for field in each.gained})
                             typer.echo(f"{event.name} {event.event_id}: would add {', '.join(gained)}")
     if dry_run:

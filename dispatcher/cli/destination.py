@@ -138,7 +138,7 @@ async def _list(settings: Settings, url: str, config: Config) -> list[Destinatio
     async with Database.connect(url, connections=1) as database:
         rows = await database.run_once("read_states", {"since": timedelta(seconds=FRESH_SECONDS)})
         # The rows are newest first. Reversed, the newest report of each destination wins.
-        states = {row[0]: (row[2], row[3]) for row in reversed(rows)}
+        states = {row.destination: (row.state, row.reason) for row in reversed(rows)}
         return [_item(routes, settings, config, states) for routes in await _destinations(database)]
 
 

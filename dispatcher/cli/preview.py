@@ -11,7 +11,7 @@ import typer
 from dispatcher.cli import context, output
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
-from dispatcher.database.connections import Database
+from dispatcher.database.connections import Database, rows_as
 from dispatcher.models import Event
 from dispatcher.preview.payloads import Preview, find_events, previews
 
@@ -59,7 +59,7 @@ def preview(
 async def _previewed(settings: Settings, url: str, config: Config, text: str) -> list[Previewed]:
     async with Database.connect(url, connections=1) as database:
         ids = await find_events(database, text)
-        events = [Event(*row) for row in await database.run_once("read_events", {"ids": ids})]
+        events = rows_as(Event, await database.run_once("read_events", {"ids": ids}))
         return [
             Previewed(
                 event.id,

@@ -45,12 +45,12 @@ def show(
         typer.echo(report.as_text(found))
 
 
-async def _report(settings: Settings, url: str, config: Config, days: int) -> report.Report:
+async def _report(settings: Settings, url: str, config: Config, days: int) -> report.QualityReport:
     async with Database.connect(url, connections=1) as database:
         return await report.report(database, settings, config, until=datetime.now(UTC).date(), days=days)
 
 
-def _print(found: report.Report) -> None:
+def _print(found: report.QualityReport) -> None:
     console = Console()
     if not found.lines:
         console.print(report.as_text(found))

@@ -13,7 +13,7 @@ destination of each kind that is a default. `outbox.example.toml` is the same co
 | `toml_file` | finds and reads the file |
 | `toml_tables`, `toml_lines` | the types of its tables; the mistakes in them, each with its line |
 | `destinations`, `funnel`, `forms`, `schedule` | read one kind of table each |
-| `default_forms` | the forms of the owner's spec |
+| `default_forms` | the forms of the default funnel |
 | `web_origin` | origins of web pages, and where a form may redirect |
 """
 

@@ -129,4 +129,4 @@ FORMS: tuple[Form, ...] = (
     Form(name="quote", step="demo_requested", content_category="quote"),
     Form(name="trial-download", step="trial_downloaded"),
 )
-"""The forms of the owner's spec (parts 3 and 9)."""
+"""The forms of the default funnel."""

@@ -26,7 +26,7 @@ from outbox.taxonomy import Step, Target
 ACTION_SOURCES = (
     "email", "website", "app", "phone_call", "chat", "physical_store", "system_generated", "business_messaging", "other",
 )  # fmt: skip
-"""The values of action_source (destinations.md 1.7)."""
+"""The values of action_source (Conversions API, "Server Event Parameters")."""
 
 NOT_SENT = Target(event_name="")
 """Stands for `to.<destination> = false` until the routes copied with `like` are known."""

@@ -15,7 +15,7 @@ from outbox.money import currencies
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-MAX_PARAMETER = 100  # characters of a text; the strictest destination accepts no more (destinations.md 2.2)
+MAX_PARAMETER = 100  # characters of a text; the strictest destination accepts no more
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9])?")
 
@@ -99,7 +99,7 @@ class AlertsTable(msgspec.Struct, forbid_unknown_fields=True):
     backlog_minutes: int = 30
 
 
-class Problem(NamedTuple):
+class TomlProblem(NamedTuple):
     """One mistake."""
 
     line: int
@@ -129,15 +129,15 @@ class Problems:
 
     def __init__(self, lines: dict[Path, int]) -> None:
         self._lines = lines
-        self._found: list[Problem] = []
+        self._found: list[TomlProblem] = []
 
-    def __iter__(self) -> Iterator[Problem]:
+    def __iter__(self) -> Iterator[TomlProblem]:
         """Return the mistakes from top to bottom."""
         return iter(sorted(self._found))
 
     def add(self, path: Path, says: str) -> None:
         """Add a mistake at `path`."""
-        self._found.append(Problem(line_of(self._lines, path), dotted(path), says))
+        self._found.append(TomlProblem(line_of(self._lines, path), dotted(path), says))
 
     def typed(self, path: Path, value: object, kind: type[T]) -> T | None:
         """Return the table `value` at `path` as a `kind`; add a mistake and return None if it cannot be one."""

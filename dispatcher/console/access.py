@@ -59,7 +59,7 @@ LOCAL = Viewer("local", may_act=False)
 BEARER = Viewer("bearer", may_act=True)
 
 
-class RefusedError(Exception):
+class AccessRefusedError(Exception):
     """The request is refused. `message` says why and what to do; `wait`: seconds until another try is allowed."""
 
     def __init__(self, status: int, message: str, *, wait: float = 0.0) -> None:
@@ -82,10 +82,10 @@ class Access:
         self._throttle = LoginThrottle()
 
     def viewer(self, request: web.Request) -> Viewer:
-        """Return the viewer of a request. Raise `SignInError` or `RefusedError`."""
+        """Return the viewer of a request. Raise `SignInError` or `AccessRefusedError`."""
         if not self._token:
             if not is_local(request):
-                raise RefusedError(403, NOT_LOCAL)
+                raise AccessRefusedError(403, NOT_LOCAL)
             return LOCAL
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
@@ -94,27 +94,27 @@ class Access:
         return self._from_cookie(request.cookies.get(COOKIE, ""))
 
     def sign_in(self, given: str, request: web.Request) -> str:
-        """Return the cookie of a new session if `given` is the token. Raise `RefusedError` otherwise."""
+        """Return the cookie of a new session if `given` is the token. Raise `AccessRefusedError` otherwise."""
         self._check(given, request)
         session = f"{secrets.token_hex(8)}.{int(time()) + SESSION_SECONDS}"
         return f"{session}.{self._proof('session', session)}"
 
     def check_action(self, request: web.Request, viewer: Viewer, form: Mapping[str, str]) -> None:
-        """Raise `RefusedError` unless `viewer` may act and the form was sent from one of our pages."""
+        """Raise `AccessRefusedError` unless `viewer` may act and the form was sent from one of our pages."""
         if not viewer.may_act:
-            raise RefusedError(403, NO_ACTIONS)
+            raise AccessRefusedError(403, NO_ACTIONS)
         # A page of another site cannot send the Authorization header, nor read our forms.
         if viewer is not BEARER and not _is_same(form.get("csrf", ""), viewer.csrf):
-            raise RefusedError(403, NOT_OURS)
+            raise AccessRefusedError(403, NOT_OURS)
         check_origin(request)
 
     def _check(self, given: str, request: web.Request) -> None:
         peer = request.remote or ""
         if wait := self._throttle.wait(peer):
-            raise RefusedError(429, f"Too many wrong tokens. Try again in {ceil(wait)} s.", wait=wait)
+            raise AccessRefusedError(429, f"Too many wrong tokens. Try again in {ceil(wait)} s.", wait=wait)
         if not self._token or not _is_same(given, self._token.decode()):
             log.warning("wrong console token", times=self._throttle.record(peer))
-            raise RefusedError(401, "This token does not match OUTBOX_CONSOLE_TOKEN.")
+            raise AccessRefusedError(401, "This token does not match OUTBOX_CONSOLE_TOKEN.")
         self._throttle.forget(peer)
 
     def _from_cookie(self, cookie: str) -> Viewer:
@@ -130,12 +130,12 @@ class Access:
 
 
 def check_origin(request: web.Request) -> None:
-    """Raise `RefusedError` if a page of another origin sent the request. A client that sends no Origin is no browser."""
+    """Raise `AccessRefusedError` if a page of another origin sent the request. A client that sends no Origin is no browser."""
     origin = request.headers.get("Origin")
     if origin is not None and _netloc(origin) != request.headers.get("Host", "").lower():
-        raise RefusedError(403, NOT_OURS)
+        raise AccessRefusedError(403, NOT_OURS)
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
-        raise RefusedError(403, NOT_OURS)
+        raise AccessRefusedError(403, NOT_OURS)
 
 
 def _netloc(origin: str) -> str | None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.console import dead_letters, destinations, event, events, match_quality, overview, people, sign_in
-from dispatcher.console.access import RefusedError, SignInError, check_origin
+from dispatcher.console.access import AccessRefusedError, SignInError, check_origin
 from dispatcher.console.rendering import HEADERS, render, static
 from dispatcher.console.request import LIVE, Console, ConsoleRequest, read_form
 from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
@@ -114,7 +114,7 @@ def _with_error_pages(handle: Handler) -> Handler:
                 response = await handle(request)
         except SignInError:
             response = sign_in.ask(request)
-        except RefusedError as error:
+        except AccessRefusedError as error:
             if error.status in {401, 429}:
                 response = sign_in.ask(request, error)
             else:

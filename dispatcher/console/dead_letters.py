@@ -21,14 +21,14 @@ REQUEUE_SECONDS = 10.0
 """How long one action may requeue: less than a page may take altogether."""
 
 
-class Kind(msgspec.Struct, frozen=True):
-    """The dead letters of one destination and reason. `examples`: id, step, event_id and time of the newest."""
+class ReasonGroup(msgspec.Struct, frozen=True):
+    """The dead letters of one destination and reason. `examples`: the newest events."""
 
     destination: str
     reason: str | None
     explanation: Explanation
     groups: list[Group]
-    examples: list[tuple[Any, ...]]
+    examples: list[Any]
 
     @property
     def count(self) -> int:
@@ -55,7 +55,7 @@ async def show(request: ConsoleRequest) -> web.Response:
     for (destination, reason), groups in by_kind.items():
         params = {"destination": destination, "reason": reason, "limit": EXAMPLES}
         examples = await request.run("list_dead_letter_examples", params)
-        kinds.append(Kind(destination, reason, explain(reason), groups, examples))
+        kinds.append(ReasonGroup(destination, reason, explain(reason), groups, examples))
     kinds.sort(key=lambda kind: (not kind.explanation.requeue, -kind.count))
     requeued = request.http.query.get("requeued", "")
     return request.page(

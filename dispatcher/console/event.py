@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from dispatcher.console.events import State, read_states
+from dispatcher.console.events import EventState, read_states
 from dispatcher.console.formatting import span
 from dispatcher.console.request import ConsoleRequest
+from dispatcher.database.connections import rows_as
 from dispatcher.destinations.registry import explain, label
 from dispatcher.identity.fragments import EPOCH, position
 from dispatcher.identity.graph import Kind
@@ -65,16 +66,16 @@ class SentFields(msgspec.Struct, frozen=True):
 async def show(request: ConsoleRequest) -> web.Response:
     """Return the page."""
     number = int(request.http.match_info["id"])
-    rows = await request.run("read_event", {"id": number})
-    if not rows:
+    events = rows_as(EventDetails, await request.run("read_event", {"id": number}))
+    if not events:
         raise web.HTTPNotFound
-    event = EventDetails(*rows[0])
+    event = events[0]
     history = await request.run("read_history", {"id": number})
     pending = await request.run("find_pending", {"id": number, "most": MAX_SEARCHED})
     states = (await read_states(request, [number])).get(number, [])
     moments = [*_began(event), *await _sign_ins(request, event), *map(_moment, history)]
     moments.sort(key=lambda moment: moment.at or event.recorded_at)
-    sent = [SentFields(row[2], row[3], row[1], _names(row[11])) for row in history if row[11]]
+    sent = [SentFields(row.destination, row.revision, row.at, _names(row.sent)) for row in history if row.sent]
     console = request.console
     return request.page(
         "event.html",
@@ -116,32 +117,36 @@ async def _sign_ins(request: ConsoleRequest, event: EventDetails) -> list[Moment
         "ids": [event.id] * len(keys),
     }
     found = []
-    for number, _, _, before, after, by, account in await request.run("find_sign_ins", params):
-        what = keys[number - 1][2]
-        if before is not None:
-            found.append(Moment(event.occurred_at, "merged", f"Account {key(before)} had already signed in on {what}"))
-        elif account is not None:
-            when = EPOCH + timedelta(microseconds=after)
-            found.append(Moment(when, "merged", f"Account {key(account)} signed in on {what}", says=f"by event {by}"))
+    places = [what for _, _, what in keys]
+    for row in await request.run("find_sign_ins", params):
+        what = places[row.number - 1]
+        if row.before_account is not None:
+            title = f"Account {key(row.before_account)} had already signed in on {what}"
+            found.append(Moment(event.occurred_at, "merged", title))
+        elif row.after_account is not None:
+            when = EPOCH + timedelta(microseconds=row.after_at)
+            title = f"Account {key(row.after_account)} signed in on {what}"
+            found.append(Moment(when, "merged", title, says=f"by event {row.after_id}"))
     return found
 
 
-def _moment(row: Sequence[Any]) -> Moment:
-    kind, at, destination, revision, number, outcome, reason, status, code, subcode, trace, _ = row
+def _moment(row: Any) -> Moment:
+    """Return the entry for a row of the query `read_history`."""
+    at, destination, outcome, reason = row.at, row.destination, row.outcome, row.reason
     name = label(destination)
-    if kind == "revision":
+    if row.kind == "revision":
         return Moment(at, "revision", REVISIONS.get(reason, "To be sent again"), destination)
-    response = _response(status, code, subcode, trace)
+    response = _response(row.status, row.code, row.subcode, row.trace)
     explanation = explain(reason).says if reason else ""
-    if kind == "attempt":
+    if row.kind == "attempt":
         outcomes = {
             "transient": "did not accept it",
             "throttled": "asked us to slow down",
             "uncertain": "gave no clear answer",
         }
-        title = f"Attempt {number}: {name} {outcomes.get(outcome, outcome)}"
+        title = f"Attempt {row.number}: {name} {outcomes.get(outcome, outcome)}"
         return Moment(at, "attempt", title, destination, _with_reason(explanation, reason), response)
-    again = f" again (revision {revision})" if revision else ""
+    again = f" again (revision {row.revision})" if row.revision else ""
     titles = {
         "delivered": f"Delivered to {name}{again}",
         "skipped": f"Not sent to {name}",
@@ -164,12 +169,12 @@ def _response(status: int | None, code: int | None, subcode: int | None, trace: 
     return ", ".join(part for part in parts if part)
 
 
-def _pending(pending: Sequence[Sequence[Any]], states: Sequence[State]) -> Iterator[Moment]:
+def _pending(pending: Sequence[Any], states: Sequence[EventState]) -> Iterator[Moment]:
     """Return the entries for what is still to come."""
-    if any(name is None for name, _, _ in pending):
+    if any(row.name is None for row in pending):
         yield Moment(None, "pending", "Waiting for intake")
         return
-    due = {name: due_at for name, _, due_at in pending}
+    due = {row.name: row.due_at for row in pending}
     for state in states:
         if state.outcome != "pending":
             continue

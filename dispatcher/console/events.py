@@ -29,7 +29,7 @@ MAX_TERM = 500
 LAST_ID = 2**63 - 1
 
 
-class State(msgspec.Struct, frozen=True):
+class EventState(msgspec.Struct, frozen=True):
     """The state of an event at one destination. `outcome`: delivered, skipped, failed or pending."""
 
     destination: str
@@ -47,7 +47,7 @@ class ListItem(msgspec.Struct, frozen=True):
     recorded_at: datetime
     name: str
     event_id: str
-    states: list[State]
+    states: list[EventState]
 
 
 async def show(request: ConsoleRequest) -> web.Response:
@@ -100,40 +100,40 @@ def _page(
     )
 
 
-async def read_states(queries: Queries, ids: Sequence[int]) -> dict[int, list[State]]:
+async def read_states(queries: Queries, ids: Sequence[int]) -> dict[int, list[EventState]]:
     """Return the states of some events at each destination, by event number."""
-    states: defaultdict[int, list[State]] = defaultdict(list)
-    for event, destination, revision, outcome, reason in await queries.run("read_outcomes", {"ids": list(ids)}):
-        says = explain(reason).says if reason else ""
-        states[event].append(State(destination, outcome or "pending", reason, says, revision))
+    states: defaultdict[int, list[EventState]] = defaultdict(list)
+    for row in await queries.run("read_outcomes", {"ids": list(ids)}):
+        says = explain(row.reason).says if row.reason else ""
+        states[row.id].append(EventState(row.destination, row.outcome or "pending", row.reason, says, row.revision))
     return states
 
 
-async def _items(queries: Queries, rows: Sequence[tuple[Any, ...]]) -> list[ListItem]:
-    states = await read_states(queries, [row[0] for row in rows])
+async def _items(queries: Queries, rows: Sequence[Any]) -> list[ListItem]:
+    states = await read_states(queries, [row.id for row in rows])
     return [
-        ListItem(event, occurred_at, recorded_at, name, event_id, states.get(event, []))
-        for event, occurred_at, recorded_at, name, event_id in rows
+        ListItem(row.id, row.occurred_at, row.recorded_at, row.name, row.event_id, states.get(row.id, []))
+        for row in rows
     ]
 
 
 async def _steps(queries: Queries) -> list[str]:
-    return sorted({row[5] for row in await queries.run("read_routing") if row[5]})
+    return sorted({row.step for row in await queries.run("read_routing") if row.step})
 
 
-async def _by_key(request: ConsoleRequest, text: str) -> list[tuple[Any, ...]]:
+async def _by_key(request: ConsoleRequest, text: str) -> list[Any]:
     number = (
         int(text.removeprefix("#"))
         if text.removeprefix("#").isdecimal() and text.isascii() and len(text) < 19
         else None
     )
-    ids = {row[0] for row in await request.run("find_events", {"text": text, "id": number})}
+    ids = {row.id for row in await request.run("find_events", {"text": text, "id": number})}
     params = {"keys": [text], "key_limit": KEY_LIMIT, "limit": LIMIT}
-    ids |= {row[0] for row in await request.run("find_events_by_key", params)}
+    ids |= {row.event_id for row in await request.run("find_events_by_key", params)}
     return await request.run("list_events", {"ids": sorted(ids, reverse=True)[:LIMIT]})
 
 
-async def _by_email(request: ConsoleRequest, address: str) -> list[tuple[Any, ...]]:
+async def _by_email(request: ConsoleRequest, address: str) -> list[Any]:
     async with request.transaction() as transaction:
         ids = sorted((event.id for event in (await scan(transaction, address)).events), reverse=True)
         return await transaction.run("list_events", {"ids": ids[:LIMIT]})
@@ -141,5 +141,5 @@ async def _by_email(request: ConsoleRequest, address: str) -> list[tuple[Any, ..
 
 async def scan(transaction: Transaction, address: str) -> Scan:
     """Search the newest events for an e-mail address."""
-    _, last = (await transaction.run("read_event_range"))[0]
-    return await scan_for_email(transaction, address, Scan(max(0, (last or 0) - MAX_SCANNED)))
+    (ids,) = await transaction.run("read_event_range")
+    return await scan_for_email(transaction, address, Scan(max(0, (ids.last or 0) - MAX_SCANNED)))

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from dispatcher.console.formatting import clock, span, step
-from dispatcher.console.status import Pending, Situation, Status
+from dispatcher.console.status import PendingCount, Situation, Status
 from dispatcher.destinations.registry import kinds, label
 
 BEHIND_SECONDS = 300.0
@@ -147,7 +147,7 @@ def _left(status: Status) -> str:
     )
 
 
-def _total(queues: Sequence[Pending]) -> str:
+def _total(queues: Sequence[PendingCount]) -> str:
     return f"{'more than ' if any(pending.is_more for pending in queues) else ''}{sum(pending.count for pending in queues):,}"
 
 

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from dispatcher.console.request import ConsoleRequest
+from dispatcher.database.connections import only_value
 from dispatcher.destinations import registry
 from dispatcher.destinations.match_quality import Identifier, OwnScores
 from dispatcher.monitoring.quality import Day, Quality, daily, explanation, of_kind, own_scores, qualities
@@ -37,7 +38,8 @@ class Row(msgspec.Struct, frozen=True):
         points = [(day.day, day.estimate) for day in self.days if day.estimate is not None]
         if len(points) < 2:
             return ""
-        first, length = points[0][0], max((points[-1][0] - points[0][0]).days, 1)
+        (first, _), *_, (last, _) = points
+        length = max((last - first).days, 1)
         return " ".join(f"{100 * (at - first).days / length:.1f},{24 - 2.4 * estimate:.1f}" for at, estimate in points)
 
 
@@ -45,7 +47,7 @@ async def show(request: ConsoleRequest) -> web.Response:
     """Return the page for the last `?days=`."""
     period = request.http.query.get("days", "")
     days = int(period) if period in map(str, PERIODS) else PERIODS[0]
-    until: date = (await request.run("read_clock"))[0][0].date()
+    until: date = only_value(await request.run("read_clock")).date()
     since = until - timedelta(days=days - 1)
     found = await qualities(request, since, until)
     by_day = await daily(request, since, until)

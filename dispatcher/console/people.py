@@ -11,7 +11,7 @@ from dispatcher.people.profile import PersonProfile, build_profile
 
 MAX_EVENTS = 100
 MAX_ACCOUNTS = 20
-_KEYS: dict[str, int] = {By.HANDL: 5, By.LEAD: 6, By.ACCOUNT: 7}
+_COLUMNS: dict[str, str] = {By.HANDL: "handl_id", By.LEAD: "lead_id", By.ACCOUNT: "account_id"}
 """The column of each key in a row of the query `read_event`."""
 
 
@@ -42,10 +42,10 @@ async def search(request: ConsoleRequest) -> web.Response:
 async def _key_of_event(request: ConsoleRequest) -> str:
     """Return a key of the event with the posted number, so that no page contains a key that it does not show."""
     number, by = request.form.get("event", ""), request.form.get("by", "")
-    if by not in _KEYS or not (number.isascii() and number.isdecimal() and len(number) < 19):
+    if by not in _COLUMNS or not (number.isascii() and number.isdecimal() and len(number) < 19):
         return ""
     rows = await request.run("read_event", {"id": int(number)})
-    return (rows[0][_KEYS[by]] or "") if rows else ""
+    return (getattr(rows[0], _COLUMNS[by]) or "") if rows else ""
 
 
 def _page(

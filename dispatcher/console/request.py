@@ -12,7 +12,7 @@ from aiohttp import web
 
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
-from dispatcher.console.access import Access, RefusedError, Viewer
+from dispatcher.console.access import Access, AccessRefusedError, Viewer
 from dispatcher.console.rendering import render
 from dispatcher.database.connections import Database, Transaction
 from dispatcher.destinations.match_quality import OwnScores
@@ -48,7 +48,7 @@ class ConsoleRequest:
         self.viewer = viewer
         self.form = form
 
-    async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """Run a query of `schema/queries` and return its rows. Raise one of `DATABASE_UNAVAILABLE`."""
         return await self.console.database.run_once(query, parameters)
 
@@ -73,18 +73,18 @@ class ConsoleRequest:
 
 
 async def read_form(request: web.Request) -> dict[str, str]:
-    """Return the fields of a form; the last value of a repeated field. Raise `RefusedError` if it cannot be read."""
+    """Return the fields of a form; the last value of a repeated field. Raise `AccessRefusedError` if it cannot be read."""
     if content_of(request).media_type != "application/x-www-form-urlencoded":
-        raise RefusedError(415, "Send a form (application/x-www-form-urlencoded).")
+        raise AccessRefusedError(415, "Send a form (application/x-www-form-urlencoded).")
     if (request.content_length or 0) > MAX_FORM:
-        raise RefusedError(413, "This form is too large.")
+        raise AccessRefusedError(413, "This form is too large.")
     body = await request.content.read(MAX_FORM + 1)
     while len(body) <= MAX_FORM and (more := await request.content.read(MAX_FORM + 1)):
         body += more
     if len(body) > MAX_FORM:
-        raise RefusedError(413, "This form is too large.")
+        raise AccessRefusedError(413, "This form is too large.")
     try:
         pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=50)
     except ValueError as error:
-        raise RefusedError(400, "This form has too many fields.") from error
+        raise AccessRefusedError(400, "This form has too many fields.") from error
     return {name: value.replace("\0", "").strip() for name, value in pairs}

@@ -6,14 +6,14 @@ import re
 
 from aiohttp import web
 
-from dispatcher.console.access import COOKIE, SESSION_SECONDS, RefusedError, check_origin
+from dispatcher.console.access import COOKIE, SESSION_SECONDS, AccessRefusedError, check_origin
 from dispatcher.console.rendering import render
 from dispatcher.console.request import Console, ConsoleRequest, read_form
 
 _OUR_PATH = re.compile(r"/(events|people|dead|quality|destinations|events/[0-9]{1,18})?")
 
 
-def ask(request: web.Request, problem: RefusedError | None = None) -> web.Response:
+def ask(request: web.Request, problem: AccessRefusedError | None = None) -> web.Response:
     """Return the page that asks for the token."""
     response = render(
         "sign_in.html",

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from dispatcher.config import Config
-from dispatcher.database.connections import Queries
+from dispatcher.database.connections import Queries, only_value, rows_as
 from dispatcher.destinations import registry
 from dispatcher.destinations.registry import explain
 from dispatcher.monitoring.destination_status import Age, DestinationStatus, destination_statuses
@@ -33,6 +33,17 @@ FAILED = frozenset({"transient", "throttled", "uncertain", "halted"})
 """Outcomes of attempts that did not end a delivery."""
 
 
+class DeliveryCount(msgspec.Struct, frozen=True):
+    """The deliveries of one minute that had one outcome; `seconds` from recorded to sent: their sum, and the longest."""
+
+    minute: datetime
+    destination: int
+    outcome: str
+    count: int
+    seconds: float
+    longest: float
+
+
 class Minute(msgspec.Struct):
     """The outcomes of one minute."""
 
@@ -43,7 +54,7 @@ class Minute(msgspec.Struct):
     skipped: int = 0
 
 
-class Pending(msgspec.Struct, frozen=True):
+class PendingCount(msgspec.Struct, frozen=True):
     """How many deliveries are pending, counted up to `MAX_PENDING`, and for how long."""
 
     count: int = 0
@@ -77,7 +88,7 @@ class Status(msgspec.Struct, frozen=True):
     since: datetime | None
     reported_by: int
     explanation: Explanation
-    pending: Pending
+    pending: PendingCount
     minutes: list[Minute]
     mean: float | None
     longest: float | None
@@ -130,7 +141,7 @@ class Situation(msgspec.Struct, frozen=True):
     """The status of everything; `now` is the database's clock."""
 
     now: datetime
-    intake: Pending
+    intake: PendingCount
     destinations: list[Status]
     dispatchers: list[Dispatcher]
     alerts: list[Alert]
@@ -143,24 +154,24 @@ class Situation(msgspec.Struct, frozen=True):
 
 async def read_situation(queries: Queries, config: Config) -> Situation:
     """Query and return the status of everything, in several short queries."""
-    now: datetime = (await queries.run("read_clock"))[0][0]
+    now: datetime = only_value(await queries.run("read_clock"))
     destinations = await RoutingTable(queries).destinations()
     reported = destination_statuses(
         await queries.run("read_destination_status", {"fresh": timedelta(seconds=GONE_SECONDS)})
     )
     pending = {
-        id_: Pending(count, is_due, reported.get(id_, UNKNOWN).age)
-        for id_, count, is_due in await queries.run("count_pending_at_least", {"most": MAX_PENDING + 1})
+        row.id: PendingCount(row.count, row.is_due, reported.get(row.id, UNKNOWN).age)
+        for row in await queries.run("count_pending_at_least", {"most": MAX_PENDING + 1})
     }
-    dead = dict(await queries.run("count_dead_letters", {"most": MAX_DEAD_LETTERS + 1}))
-    counts = await queries.run("read_delivery_counts", {"since": DAY})
-    last_errors = {row[0]: row[1:] for row in await queries.run("read_last_errors", {"since": DAY})}
-    alerts = [Alert(*row) for row in await queries.run("list_alerts")]
+    dead = {row.id: row.count for row in await queries.run("count_dead_letters", {"most": MAX_DEAD_LETTERS + 1})}
+    counts = rows_as(DeliveryCount, await queries.run("read_delivery_counts", {"since": DAY}))
+    last_errors = {row.destination: row for row in await queries.run("read_last_errors", {"since": DAY})}
+    alerts = rows_as(Alert, await queries.run("list_alerts"))
     statuses = []
     for routes in destinations.values():
         status = reported.get(routes.id, UNKNOWN)
         secret = registry.secret_variable(routes.name, config)
-        own_counts = [row for row in counts if row[1] == routes.id]
+        own_counts = [row for row in counts if row.destination == routes.id]
         mean, longest = _latency(own_counts, now)
         statuses.append(
             Status(
@@ -170,7 +181,7 @@ async def read_situation(queries: Queries, config: Config) -> Situation:
                 since=status.since,
                 reported_by=status.reported_by,
                 explanation=explain(status.reason, secret=secret),
-                pending=pending.get(routes.id, Pending()),
+                pending=pending.get(routes.id, PendingCount()),
                 minutes=by_minute(own_counts, now),
                 mean=mean,
                 longest=longest,
@@ -180,41 +191,39 @@ async def read_situation(queries: Queries, config: Config) -> Situation:
                 in_a_day=_totals(own_counts),
             )
         )
-    dispatchers = [Dispatcher(*row) for row in await queries.run("read_dispatchers", {"since": DAY})]
-    return Situation(now, pending.get(0, Pending()), statuses, dispatchers, alerts)
+    dispatchers = rows_as(Dispatcher, await queries.run("read_dispatchers", {"since": DAY}))
+    return Situation(now, pending.get(0, PendingCount()), statuses, dispatchers, alerts)
 
 
-def by_minute(rows: Iterable[tuple[Any, ...]], now: datetime) -> list[Minute]:
+def by_minute(rows: Iterable[DeliveryCount], now: datetime) -> list[Minute]:
     """Return the last sixty minutes, the current one last, from rows of the query `read_delivery_counts`. Pure."""
     current = now.replace(second=0, microsecond=0)
     minutes = [Minute(current - timedelta(minutes=back)) for back in range(59, -1, -1)]
-    for at, _, outcome, count, *_ in rows:
-        back = int((current - at).total_seconds() // 60)
+    for row in rows:
+        back = int((current - row.minute).total_seconds() // 60)
         if 0 <= back < 60:
             minute = minutes[59 - back]
-            name = "failed_attempts" if outcome in FAILED else outcome
-            setattr(minute, name, getattr(minute, name) + count)
+            name = "failed_attempts" if row.outcome in FAILED else row.outcome
+            setattr(minute, name, getattr(minute, name) + row.count)
     return minutes
 
 
-def _latency(rows: Iterable[tuple[Any, ...]], now: datetime) -> tuple[float | None, float | None]:
+def _latency(rows: Iterable[DeliveryCount], now: datetime) -> tuple[float | None, float | None]:
     """Return the mean and the longest time from recorded to delivered in the last hour, in seconds."""
-    delivered = [row for row in rows if row[2] == "delivered" and now - row[0] <= HOUR]
-    count = sum(row[3] for row in delivered)
+    delivered = [row for row in rows if row.outcome == "delivered" and now - row.minute <= HOUR]
+    count = sum(row.count for row in delivered)
     if not count:
         return None, None
-    return sum(row[4] for row in delivered) / count, max(row[5] for row in delivered)
+    return sum(row.seconds for row in delivered) / count, max(row.longest for row in delivered)
 
 
-def _totals(rows: Iterable[tuple[Any, ...]]) -> dict[str, int]:
+def _totals(rows: Iterable[DeliveryCount]) -> dict[str, int]:
     totals: defaultdict[str, int] = defaultdict(int)
-    for _, _, outcome, count, *_ in rows:
-        totals["failed_attempts" if outcome in FAILED else outcome] += count
+    for row in rows:
+        totals["failed_attempts" if row.outcome in FAILED else row.outcome] += row.count
     return dict(totals)
 
 
-def _last_error(row: tuple[Any, ...] | None, secret: str) -> LastError | None:
-    if row is None:
-        return None
-    outcome, reason, at = row
-    return LastError(outcome, reason, at, explain(reason, secret=secret))
+def _last_error(row: Any, secret: str) -> LastError | None:
+    """Return the last error, given a row of the query `read_last_errors` or None."""
+    return None if row is None else LastError(row.outcome, row.reason, row.at, explain(row.reason, secret=secret))

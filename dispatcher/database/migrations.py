@@ -112,7 +112,7 @@ def _current(connection: psycopg.Connection[Any]) -> str | None:
     if connection.execute("SELECT to_regclass('outbox.alembic_version')").fetchone() == (None,):
         return None
     row = connection.execute("SELECT version_num FROM outbox.alembic_version").fetchone()
-    version = str(row[0]) if row else None
+    (version,) = row or (None,)
     if version in UNRELEASED:
         raise SchemaVersionError(
             f"the schema outbox in this database is of an unreleased version ({version}) and cannot be upgraded; if its events "

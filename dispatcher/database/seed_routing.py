@@ -91,7 +91,7 @@ def _routing(connection: psycopg.Connection[Any]) -> dict[str, str]:
     """Return the content of the tables as phrases, without the operator's switches."""
     rows = connection.execute(
         """
-        SELECT 'destination ' || name, kind FROM outbox.destination
+        SELECT 'destination ' || name AS subject, kind AS says FROM outbox.destination
         UNION ALL
         SELECT 'step ' || name,
                concat_ws(' ', value, currency, action_source, CASE WHEN browser_pair THEN 'browser_pair' END)
@@ -101,7 +101,7 @@ def _routing(connection: psycopg.Connection[Any]) -> dict[str, str]:
         FROM outbox.route JOIN outbox.destination ON id = destination
         """
     )
-    return {row[0]: row[1] for row in rows}
+    return dict(rows.fetchall())
 
 
 def _differences(before: dict[str, str], after: dict[str, str]) -> list[str]:

@@ -58,7 +58,7 @@ _NOW = text("outbox.clock()")
 _EMPTY = text("'{}'::jsonb")
 
 # The rows of a queue live for seconds and leave dead versions behind: vacuum by a fixed count and at full speed, not by a
-# share of a table that is empty most of the time (queues.md 2.3, 6).
+# share of a table that is empty most of the time.
 _QUEUE = {
     "autovacuum_vacuum_scale_factor": "0",
     "autovacuum_vacuum_threshold": "5000",
@@ -159,7 +159,7 @@ delivery = Table(
     Column("tries", SmallInteger, nullable=False, server_default=text("0")),
     Column("losses", SmallInteger, nullable=False, server_default=text("0")),
     # The only index of ordinary rows, in the order of the claim. It grows to the right with time, so a claim can start where
-    # the last one ended instead of walking over dead entries (measured.md, the low watermark).
+    # the last one ended instead of walking over dead entries.
     PrimaryKeyConstraint("destination", "due_at", "event_id", "revision"),
     postgresql_with=_QUEUE,
     comment="One event still pending for one destination",

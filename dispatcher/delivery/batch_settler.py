@@ -27,7 +27,7 @@ def clock() -> float:
 UNWRITABLE = "cannot be written"
 """The reason of a settlement whose own words the database did not take."""
 COLLECT_SECONDS = 1.0
-"""How long a settlement may wait for others (design, part 7)."""
+"""How long a settlement may wait for others: a killed worker has at most so many receipts to lose."""
 
 
 class BatchSettler:

@@ -22,7 +22,7 @@ FIRST_PROBE = {"halted": 5.0, "failing": 1.0}
 LONGEST_PROBE = {"halted": 300.0, "failing": 30.0}
 
 
-class State(StrEnum):
+class CircuitState(StrEnum):
     """Whether a destination takes deliveries."""
 
     RUNNING = "running"
@@ -39,7 +39,7 @@ class CircuitBreaker:
         self._opens_at = 0.0
         self._probes = 0
         self._failures = 0
-        self.state = State.RUNNING
+        self.state = CircuitState.RUNNING
         self.reason: str | None = None
 
     def pause(self) -> float:
@@ -49,35 +49,35 @@ class CircuitBreaker:
     @property
     def is_probing(self) -> bool:
         """Return whether the next request should carry a single delivery."""
-        return self.state in {State.HALTED, State.FAILING}
+        return self.state in {CircuitState.HALTED, CircuitState.FAILING}
 
     def record(self, response: Response) -> bool:
         """Record a response; return whether the state has changed."""
         before = self.state
         match response.outcome:
             case Outcome.HALTED:
-                self._probe_later(State.HALTED, response.reason)
+                self._probe_later(CircuitState.HALTED, response.reason)
             case Outcome.THROTTLED:
-                self.state, self.reason = State.THROTTLED, response.reason
+                self.state, self.reason = CircuitState.THROTTLED, response.reason
                 self._opens_at = max(self._opens_at, self._clock() + (response.wait or 1.0))
             case Outcome.TRANSIENT | Outcome.UNCERTAIN:
                 self._failures += 1
-                if self.state is State.HALTED and not self.pause():
-                    self._probe_later(State.HALTED, self.reason)  # the probe did not get through either
+                if self.state is CircuitState.HALTED and not self.pause():
+                    self._probe_later(CircuitState.HALTED, self.reason)  # the probe did not get through either
                 elif self._failures >= FAILURES and not self.pause():
-                    self._probe_later(State.FAILING, response.reason)
+                    self._probe_later(CircuitState.FAILING, response.reason)
             case Outcome.DELIVERED if response.wait:
                 self._failures = 0
-                self.state, self.reason = State.THROTTLED, response.reason
+                self.state, self.reason = CircuitState.THROTTLED, response.reason
                 self._opens_at = max(self._opens_at, self._clock() + response.wait)
             case Outcome.DELIVERED | Outcome.REJECTED:
                 self._failures = 0
                 # During a pause, this is the response to a request from before it.
                 if not self.pause():
-                    self.state, self.reason, self._probes = State.RUNNING, None, 0
+                    self.state, self.reason, self._probes = CircuitState.RUNNING, None, 0
         return self.state is not before
 
-    def _probe_later(self, state: State, reason: str | None) -> None:
+    def _probe_later(self, state: CircuitState, reason: str | None) -> None:
         if self.state is not state:
             self._probes = 0
         self.state, self.reason = state, reason

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from dispatcher.database.connections import Database
+from dispatcher.database.connections import Database, only_value, rows_as
 
 REQUEUE_BATCH = 5000
 
@@ -41,7 +41,7 @@ class Group(msgspec.Struct):
 
 async def groups(database: Database, letters: DeadLetterFilter) -> list[Group]:
     """Return the groups of dead letters that were not requeued, the largest first."""
-    return [Group(*row) for row in await database.run_once("list_dead_letters", letters.parameters())]
+    return rows_as(Group, await database.run_once("list_dead_letters", letters.parameters()))
 
 
 async def requeue(
@@ -52,13 +52,14 @@ async def requeue(
     `on_progress` is called with the number so far. Deliveries that fail meanwhile are left alone.
     """
     requeued, destination, event = 0, 0, 0
-    before = (await database.run_once("read_clock"))[0][0]
+    before = only_value(await database.run_once("read_clock"))
     batch = {**letters.parameters(), "before": before, "limit": REQUEUE_BATCH}
     while rows := await database.run_once(
         "requeue_dead_letters", batch | {"destination_after": destination, "event_after": event}
     ):
-        count, destination, event = rows[0]
-        requeued += count
+        (last,) = rows
+        destination, event = last.destination, last.event_id
+        requeued += last.count
         on_progress(requeued)
     return requeued
 
@@ -66,4 +67,4 @@ async def requeue(
 async def requeue_one(database: Database, event: int, destination: str) -> bool:
     """Requeue the dead letter of one event at one destination; return False if there is none."""
     rows = await database.run_once("requeue_dead_letter", {"event": event, "destination": destination})
-    return bool(rows[0][0])
+    return bool(only_value(rows))

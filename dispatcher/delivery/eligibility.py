@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from dispatcher.destinations.base import Limits
-from dispatcher.models import Delivery, Event, Route
+from dispatcher.models import ClaimedDelivery, ClaimedEvent, Delivery, Event, Route
 from dispatcher.reasons import BROWSER_COPY, DISABLED, NO_ROUTE, TOO_OLD, WINDOW_CLOSED, Refusal
 
 BROWSER_PAIR = timedelta(hours=47)
-"""Meta drops a server copy of a browser event for 48 h (destinations.md 1.8); minus an hour as a margin."""
+"""Meta drops a server copy of a browser event for 48 h; minus an hour as a margin.
+
+Source: https://developers.facebook.com/docs/marketing-api/conversions-api/deduplicate-pixel-and-server-events
+"""
 
 
-def refuse(delivery: Delivery, route: Route | None, limits: Limits, now: datetime) -> Refusal | None:
+def refuse(delivery: Delivery | ClaimedDelivery, route: Route | None, limits: Limits, now: datetime) -> Refusal | None:
     """Return why `delivery` may not be sent at `now`, or None. Without a route only a re-send after a merge may go out."""
     event = delivery.event
     if route is None and delivery.revision == 0:
@@ -26,7 +29,7 @@ def refuse(delivery: Delivery, route: Route | None, limits: Limits, now: datetim
     return None
 
 
-def deadline(delivery: Delivery, limits: Limits) -> datetime:
+def deadline(delivery: Delivery | ClaimedDelivery, limits: Limits) -> datetime:
     """Return the time from which `delivery` may no longer be sent."""
     closes = delivery.event.occurred_at + limits.window
     if delivery.first_unknown_at is not None and limits.repeat is not None:
@@ -34,7 +37,7 @@ def deadline(delivery: Delivery, limits: Limits) -> datetime:
     return closes
 
 
-def is_browser_pair(event: Event, route: Route) -> bool:
+def is_browser_pair(event: Event | ClaimedEvent, route: Route) -> bool:
     """Return whether the browser sends the same event too; `details.browser_pair` decides, else the funnel."""
-    stated = (event.whole().details or {}).get("browser_pair")
+    stated = (event.decoded().details or {}).get("browser_pair")
     return stated if isinstance(stated, bool) else route.browser_pair

@@ -12,7 +12,7 @@ from typing import Protocol
 from psycopg.types.json import Jsonb
 
 from dispatcher.byte_budget import ByteBudget
-from dispatcher.database.connections import Database
+from dispatcher.database.connections import Database, only_value
 from dispatcher.destinations.base import Limits
 from dispatcher.in_flight import HeldLease
 from dispatcher.models import Lease, Settlement
@@ -89,12 +89,19 @@ class PostgresQueue:
             )
             if not rows:
                 return None
-            lease_id, claimed_at, latest, count, _ = rows[0]
+            lease = rows[0]
             if not losses:
-                self._watermark.advance(latest)
-            content = [text for *_, text in rows]
-            self._budget.claimed(count, content)
-            return Lease(lease_id, claimed_at, content=content, count=count, losses=losses, is_full=count == most)
+                self._watermark.advance(lease.latest)
+            content = [row.deliveries for row in rows]
+            self._budget.claimed(lease.count, content)
+            return Lease(
+                lease.id,
+                lease.claimed_at,
+                content=content,
+                count=lease.count,
+                losses=losses,
+                is_full=lease.count == most,
+            )
 
         return await (claim_from(BEGINNING) if losses else self._watermark.claim(claim_from))
 
@@ -113,7 +120,7 @@ class PostgresQueue:
         rows = await self._database.run(
             "settle_deliveries", {"lease": lease.id, "holder": self._holder, "settlements": Jsonb(settlements)}
         )
-        return int(rows[0][0])
+        return int(only_value(rows))
 
     async def extend(self, lease: Lease) -> bool:
         """Renew a lease."""
@@ -131,4 +138,4 @@ class PostgresQueue:
                 "repeat": limits.repeat,
             },
         )
-        return int(rows[0][0])
+        return int(only_value(rows))

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 from time import monotonic
 
-import msgspec
 import structlog
 
 from dispatcher.delivery.batch_settler import BatchSettler, clock
-from dispatcher.delivery.circuit_breaker import CircuitBreaker, State
-from dispatcher.delivery.concurrency_limiter import ConcurrencyLimiter
+from dispatcher.delivery.builder import build
+from dispatcher.delivery.circuit_breaker import CircuitBreaker, CircuitState
 from dispatcher.delivery.eligibility import refuse
 from dispatcher.delivery.queue import DeliveryQueue
-from dispatcher.delivery.settlements import returned, settlement_for, settlement_for_refusal, settlement_of
-from dispatcher.destinations.base import Destination, Outcome, Payload, Response
-from dispatcher.identity.profile import Profile, Resolver, profile_from_event
+from dispatcher.delivery.request_sender import LeaseInProgress, RequestSender
+from dispatcher.delivery.settlements import returned, settlement_for_refusal, settlement_of
+from dispatcher.destinations.base import Destination, Payload
+from dispatcher.identity.profile import Resolver
 from dispatcher.in_flight import Entry, InFlight
-from dispatcher.models import Delivery, Lease, Route
+from dispatcher.models import Lease
 from dispatcher.quarantine import GIVEN_UP, Judge, is_events_doing, part
-from dispatcher.reasons import CANNOT_BUILD, CANNOT_PROCESS, DISABLED, WINDOW_CLOSED, Refusal
-from dispatcher.routing import RoutingTable
-from dispatcher.telemetry import counters, prometheus
-from dispatcher.telemetry.counters import Counters, ReportedState
-from dispatcher.telemetry.tracing import span
+from dispatcher.reasons import CANNOT_PROCESS, DISABLED, WINDOW_CLOSED, Refusal
+from dispatcher.routing import DestinationRoutes, RoutingTable
+from dispatcher.telemetry.counters import CountedLease, Counters, ReportedState
 
 log = structlog.get_logger()
 
@@ -53,7 +50,7 @@ class Sender:
         queue: DeliveryQueue,
         resolver: Resolver,
         routing: RoutingTable,
-        counts: Counters,
+        counters: Counters,
         *,
         lease: timedelta,
         in_flight: InFlight | None = None,
@@ -71,10 +68,10 @@ class Sender:
         self._queue = queue
         self._resolver = resolver
         self._routing = routing
-        self._counters = counts
+        self._counters = counters
         self._lease = lease
         self._stopping = False
-        self._requests = ConcurrencyLimiter(destination.limits.concurrency)
+        self._requests = RequestSender(destination, self.circuit, counters)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def step(self) -> bool:
@@ -121,24 +118,28 @@ class Sender:
 
     async def expire(self) -> bool:
         """Expire old deliveries while the destination is paused or halted; otherwise claiming does it."""
-        if self.state().state not in {"paused", State.HALTED}:
+        if self.state().state not in {"paused", CircuitState.HALTED}:
             return False
         ended = await self._queue.expire(self.destination.limits)
         if ended:
-            self._counters.ended(self.state().destination, WINDOW_CLOSED.outcome, WINDOW_CLOSED.reason, ended)
+            self._counters.ended(self._routes, WINDOW_CLOSED, ended)
             log.warning("deliveries expired: their window closed", destination=self.destination.name, deliveries=ended)
         return ended > 0
 
     def state(self) -> ReportedState:
         """Return whether the destination takes deliveries, as this process sees it."""
-        routes = self._routing.latest[self.destination.name]
+        routes = self._routes
         if not routes.enabled:
             return ReportedState(routes.id, "disabled", None)
         if routes.paused:
             return ReportedState(routes.id, "paused", None)
         if missing := self.destination.missing():
-            return ReportedState(routes.id, State.HALTED, f"{missing} is not set")
+            return ReportedState(routes.id, CircuitState.HALTED, f"{missing} is not set")
         return ReportedState(routes.id, self.circuit.state, self.circuit.reason)
+
+    @property
+    def _routes(self) -> DestinationRoutes:
+        return self._routing.latest[self.destination.name]
 
     async def finish(self) -> None:
         """Wait until everything in progress is settled."""
@@ -148,6 +149,7 @@ class Sender:
     async def stop(self, grace: float) -> None:
         """Stop claiming and sending; settle what is in flight within `grace` seconds, and release the rest."""
         self._stopping = True
+        self._requests.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
         self._requests.cancel()
@@ -158,7 +160,7 @@ class Sender:
         await self.destination.close()
 
     def _has_enough(self) -> bool:
-        return len(self._tasks) >= (2 * LEASES if self._requests.is_far else LEASES)
+        return len(self._tasks) >= (2 * LEASES if self._requests.limiter.is_far else LEASES)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -174,9 +176,7 @@ class Sender:
             if self._judge.may_give_up():
                 log.error("an event cannot be processed and is given up", destination=self.destination.name)
                 await self._queue.give_up(lease)
-                self._counters.ended(
-                    self.state().destination, CANNOT_PROCESS.outcome, CANNOT_PROCESS.reason, lease.count
-                )
+                self._counters.ended(self._routes, CANNOT_PROCESS, lease.count)
             else:
                 await self._queue.release(lease, is_suspect=False)
                 await asyncio.sleep(SLOT_SECONDS)
@@ -194,16 +194,17 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - nothing was sent yet, so no outcome is unknown
             await self._give_back(lease, error)
             return
-        counted = counters.Batch.of(self._routing.latest[self.destination.name].id, self.destination.name, lease)
+        counted = CountedLease(self._routes, lease)
         noted = partial(self._counters.settled, counted)
         settling = BatchSettler(self._queue, lease, self._lease, asked, noted, working=entry.working)
         # The database's clock, carried on from the claim.
-        batch = _Batch(settling, lambda: lease.claimed_at + timedelta(seconds=monotonic() - claimed), entry)
+        progress = LeaseInProgress(settling, lambda: lease.claimed_at + timedelta(seconds=monotonic() - claimed), entry)
         settling.add(*(settlement_of(row, CANNOT_PROCESS) for row in lease.unreadable))
         try:
             payloads = await self._build(lease, settling)
-            for payload in payloads:
-                counted.identifiers[payload.delivery.event.id, payload.delivery.revision] = payload.identifiers
+            counted.add_identifiers(
+                ((payload.delivery.event.id, payload.delivery.revision), payload.identifiers) for payload in payloads
+            )
             groups = list(self.destination.requests(payloads))
         except Exception as error:  # noqa: BLE001 - nothing was sent yet, so no outcome is unknown
             if is_events_doing(error):
@@ -214,7 +215,7 @@ class Sender:
             settling.replace(returned(delivery, lease.claimed_at + UNBUILT) for delivery in lease.deliveries)
             groups = []
         try:
-            await self._requests.each(partial(self._send_noted, batch=batch), groups)
+            await self._requests.send_all(groups, progress)
         finally:
             is_settled = await self._close(settling, lease, entry)
         if is_settled:
@@ -241,9 +242,6 @@ class Sender:
         )
         await self._queue.release(lease, is_suspect=True, begun=begun)
 
-    async def _send_noted(self, group: Sequence[Payload], batch: _Batch) -> None:
-        await batch.entry.working(self._send(group, batch))
-
     async def _build(self, lease: Lease, settling: BatchSettler) -> list[Payload]:
         routes = (await self._routing.destinations())[self.destination.name]
         if routes.enabled and (routes.paused or self.destination.missing()):  # its state changed since the claim
@@ -260,120 +258,9 @@ class Sender:
                 settling.add(returned(delivery, lease.claimed_at + PAUSED))
                 continue
             account_id = profile.account_id if profile else delivery.event.account_id
-            built = built or self._build_one(delivery, profile, route, lease.claimed_at)
+            built = built or build(self.destination, delivery, profile, route, lease.claimed_at)
             if isinstance(built, Payload):
                 payloads.append(built)
             else:
                 settling.add(settlement_for_refusal(delivery, built, account_id))
         return payloads
-
-    def _build_one(
-        self, delivery: Delivery, profile: Profile | None, route: Route | None, now: datetime
-    ) -> Payload | Refusal:
-        """Build one delivery. The payload refers to the delivery as claimed, so that no more is kept in memory until it is sent."""
-        try:
-            whole = msgspec.structs.replace(delivery, event=delivery.event.whole())
-            profile = profile or profile_from_event(whole.event)
-            built = (
-                self.destination.build_merge(whole, profile, now)
-                if route is None
-                else self.destination.build(whole, profile, route, now)
-            )
-        except Exception as error:  # noqa: BLE001 - isolate failures to the single event
-            log.error("event cannot be built", id=delivery.event.id, error=type(error).__name__)
-            return CANNOT_BUILD
-        return msgspec.structs.replace(built, delivery=delivery) if isinstance(built, Payload) else built
-
-    async def _send(self, group: Sequence[Payload], batch: _Batch) -> None:
-        """Send a group; if it is refused, bisect it to find the culprits."""
-        if (reply := await self._request(group, batch)) is None:
-            return
-        if reply.is_refusal and len(group) > 1:
-            await self._bisect(group, batch)
-        else:
-            self._settle(group, reply, batch)
-
-    async def _bisect(self, group: Sequence[Payload], batch: _Batch) -> None:
-        """Send the halves of a refused group. If the first is accepted, the culprit is in the second.
-
-        The order of the halves is random, so that no arrangement is the worst case. An event only fails if it was refused alone.
-        """
-        middle = len(group) // 2
-        halves = [group[:middle], group[middle:]]
-        random.shuffle(halves)
-        first, second = halves
-        try:
-            reply = await self._request(first, batch)
-            if reply and reply.is_refusal and len(first) > 1:
-                await self._bisect(first, batch)
-            elif reply:
-                self._settle(first, reply, batch)
-        except asyncio.CancelledError:
-            self._return(second, batch)
-            raise
-        if reply and reply.response.outcome is Outcome.DELIVERED and len(second) > 1:
-            await self._bisect(second, batch)
-        else:
-            await self._send(second, batch)
-
-    async def _request(self, group: Sequence[Payload], batch: _Batch) -> _Reply | None:
-        """Make one request; return None if it may not be made any more and its deliveries were released."""
-        pause = self.circuit.pause()
-        if self._stopping or pause or not batch.settling.may_send:
-            self._return(group, batch, 0 if self._stopping else pause)
-            return None
-        sent_at = batch.now()
-        began = monotonic()
-        batch.entry.begin(payload.delivery for payload in group)
-        try:
-            with span("send", destination=self.destination.name, events=len(group)) as recorded:
-                response = await self.destination.send(group)
-                recorded["outcome"], recorded["code"] = response.outcome, response.code
-        except asyncio.CancelledError:
-            unknown = Response(Outcome.UNCERTAIN, "stopped while it was sent")
-            self._settle(group, _Reply(unknown, sent_at), batch)
-            raise
-        seconds = monotonic() - began
-        self._requests.answered(seconds)
-        prometheus.requested(self.destination.name, len(group), response.outcome, seconds)
-        if self.circuit.record(response):
-            log_change = {State.HALTED: log.error, State.RUNNING: log.info}.get(self.circuit.state, log.warning)
-            log_change(
-                "destination changed state",
-                destination=self.destination.name,
-                state=str(self.circuit.state),
-                reason=self.circuit.reason,
-            )
-        return _Reply(response, sent_at)
-
-    def _return(self, group: Sequence[Payload], batch: _Batch, seconds: float = 0) -> None:
-        due_at = batch.now() + timedelta(seconds=seconds)
-        batch.settling.add(*(returned(payload.delivery, due_at) for payload in group))
-
-    def _settle(self, group: Sequence[Payload], reply: _Reply, batch: _Batch) -> None:
-        limits, now = self.destination.limits, batch.now()
-        batch.settling.add(
-            *(
-                settlement_for(payload, reply.response, limits, sent_at=reply.sent_at, now=now, jitter=random.random())
-                for payload in group
-            )
-        )
-
-
-class _Batch(msgspec.Struct, frozen=True):
-    """What the requests of one lease share; `now` is by the database's clock."""
-
-    settling: BatchSettler
-    now: Callable[[], datetime]
-    entry: Entry
-
-
-class _Reply(msgspec.Struct, frozen=True):
-    """A response, and when its request was sent."""
-
-    response: Response
-    sent_at: datetime
-
-    @property
-    def is_refusal(self) -> bool:
-        return self.response.outcome is Outcome.REJECTED

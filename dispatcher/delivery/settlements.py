@@ -16,11 +16,13 @@ from datetime import datetime, timedelta
 from dispatcher.delivery.eligibility import deadline
 from dispatcher.delivery.retry_policy import backoff, next_try
 from dispatcher.destinations.base import Limits, Outcome, Payload, Response
-from dispatcher.models import Delivery, Settlement
+from dispatcher.models import ClaimedDelivery, Delivery, Settlement
 from dispatcher.reasons import WINDOW_CLOSED, Refusal
 
 
-def settlement_for_refusal(delivery: Delivery, refusal: Refusal, account_id: str | None = None) -> Settlement:
+def settlement_for_refusal(
+    delivery: Delivery | ClaimedDelivery, refusal: Refusal, account_id: str | None = None
+) -> Settlement:
     """Return the settlement of a delivery that is refused before sending."""
     return Settlement(
         event_id=delivery.event.id,
@@ -37,7 +39,7 @@ def settlement_of(row: tuple[int, int], refusal: Refusal) -> Settlement:
     return Settlement(event_id=event_id, revision=revision, outcome=refusal.outcome, reason=refusal.reason)
 
 
-def returned(delivery: Delivery, due_at: datetime) -> Settlement:
+def returned(delivery: Delivery | ClaimedDelivery, due_at: datetime) -> Settlement:
     """Return the settlement of a delivery that goes back to the queue untried, until `due_at`."""
     return Settlement(event_id=delivery.event.id, revision=delivery.revision, outcome="returned", due_at=due_at)
 

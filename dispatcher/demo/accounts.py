@@ -13,7 +13,7 @@ from sqlalchemy import select
 import outbox
 from dispatcher.demo import crm, forms
 from dispatcher.demo.browser import visitor
-from dispatcher.demo.crm import Account, Order
+from dispatcher.demo.crm import CrmAccount, Order
 from dispatcher.demo.forms import Answers
 from dispatcher.demo.leads import PRODUCT
 from dispatcher.demo.pages import SESSION, SITE, account, handl_id, page, redirect
@@ -72,7 +72,7 @@ async def sign_up(request: web.Request) -> web.Response:
                 answers.errors["email"] = "There is an account with this address; sign in instead."
             else:
                 lead = await crm.newest_lead(session, handl_id(request))
-                created = Account(**answers.values, handl_id=handl_id(request))
+                created = CrmAccount(**answers.values, handl_id=handl_id(request))
                 session.add(created)
                 conversion = outbox.AccountCreated(
                     account_id=created.id,
@@ -145,7 +145,7 @@ async def verify(request: web.Request) -> web.Response:
     """Mark the e-mail address as verified when its link is opened. Opening it again changes nothing."""
     token = request.query.get("token", "")
     async with request.app[SITE].sessions.begin() as session:
-        found = await session.scalar(select(Account).where(Account.token == token).with_for_update())
+        found = await session.scalar(select(CrmAccount).where(CrmAccount.token == token).with_for_update())
         if found is None:
             return await page(
                 request, "message.html", status=404, title="This link is not valid", text="It may be incomplete."

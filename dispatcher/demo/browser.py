@@ -9,7 +9,7 @@
 | `handlID`      | HandL UTM Grabber     | the visitor                                        |
 | `utm_…`        | HandL UTM Grabber     | the campaign of the last visit that had one        |
 
-`forward` replaces the landing page's click listener (owner's spec, 4.6), `visitor` the proxy in front of a CRM.
+`forward` replaces the landing page's click listener, `visitor` the proxy in front of a CRM.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class Lead(Contact, Base):
     category: Mapped[str] = mapped_column(default="")
 
 
-class Account(Contact, Base):
+class CrmAccount(Contact, Base):
     """A person who can sign in. `token` is part of the link in the verification mail."""
 
     __tablename__ = "crm_account"
@@ -91,7 +91,7 @@ class Order(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True, init=False, default_factory=_id)
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), init=False, default_factory=_now)
-    account_id: Mapped[str] = mapped_column(ForeignKey(Account.id))
+    account_id: Mapped[str] = mapped_column(ForeignKey(CrmAccount.id))
     plan: Mapped[str]
     amount: Mapped[Decimal]
     currency: Mapped[str]
@@ -109,10 +109,10 @@ async def newest_lead(session: AsyncSession, handl_id: str | None) -> Lead | Non
     return await session.scalar(select(Lead).where(Lead.handl_id == handl_id).order_by(Lead.at.desc()).limit(1))
 
 
-async def newest_account(session: AsyncSession, handl_id: str | None) -> Account | None:
+async def newest_account(session: AsyncSession, handl_id: str | None) -> CrmAccount | None:
     """Return the last account created in a browser."""
     return await session.scalar(
-        select(Account).where(Account.handl_id == handl_id).order_by(Account.at.desc()).limit(1)
+        select(CrmAccount).where(CrmAccount.handl_id == handl_id).order_by(CrmAccount.at.desc()).limit(1)
     )
 
 
@@ -121,6 +121,6 @@ async def newest_order(session: AsyncSession, account_id: str) -> Order | None:
     return await session.scalar(select(Order).where(Order.account_id == account_id).order_by(Order.at.desc()).limit(1))
 
 
-async def account_by_email(session: AsyncSession, email: str) -> Account | None:
+async def account_by_email(session: AsyncSession, email: str) -> CrmAccount | None:
     """Return the account of an e-mail address, locked, so that of two concurrent logins only one is the first."""
-    return await session.scalar(select(Account).where(Account.email == email.lower()).with_for_update())
+    return await session.scalar(select(CrmAccount).where(CrmAccount.email == email.lower()).with_for_update())

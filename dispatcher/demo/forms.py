@@ -12,7 +12,7 @@ from outbox.personal_data import is_email
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class FormField:
     """One field: `kind` is the input's type, or `select`; `wide` takes a whole row."""
 
     name: str
@@ -38,13 +38,13 @@ def countries() -> tuple[tuple[str, str], ...]:
     return tuple(sorted(((one.alpha_2, one.name) for one in pycountry.countries), key=lambda pair: pair[1]))
 
 
-EMAIL = Field(name="email", label="Work e-mail", kind="email", autocomplete="email", required=True, wide=True)
-FIRST_NAME = Field(name="first_name", label="First name", autocomplete="given-name", required=True)
-LAST_NAME = Field(name="last_name", label="Last name", autocomplete="family-name", required=True)
-PHONE = Field(name="phone", label="Phone", kind="tel", autocomplete="tel")
-CITY = Field(name="city", label="City", autocomplete="address-level2")
-POSTAL_CODE = Field(name="postal_code", label="Postal code", autocomplete="postal-code")
-COUNTRY = Field(
+EMAIL = FormField(name="email", label="Work e-mail", kind="email", autocomplete="email", required=True, wide=True)
+FIRST_NAME = FormField(name="first_name", label="First name", autocomplete="given-name", required=True)
+LAST_NAME = FormField(name="last_name", label="Last name", autocomplete="family-name", required=True)
+PHONE = FormField(name="phone", label="Phone", kind="tel", autocomplete="tel")
+CITY = FormField(name="city", label="City", autocomplete="address-level2")
+POSTAL_CODE = FormField(name="postal_code", label="Postal code", autocomplete="postal-code")
+COUNTRY = FormField(
     name="country",
     label="Country",
     kind="select",
@@ -55,7 +55,7 @@ COUNTRY = Field(
 
 LEAD = (FIRST_NAME, LAST_NAME, EMAIL, PHONE, COUNTRY, CITY, POSTAL_CODE)
 MEETING = (
-    Field(
+    FormField(
         name="content_category",
         label="What would you like?",
         kind="select",
@@ -80,7 +80,7 @@ SIGN_IN = (EMAIL,)
 BILLING = (CITY, POSTAL_CODE)
 
 
-async def read(request: web.Request, fields: tuple[Field, ...]) -> Answers:
+async def read(request: web.Request, fields: tuple[FormField, ...]) -> Answers:
     """Read a submitted form. An error names the problem with a field and never quotes its value."""
     sent = await request.post()
     answers = Answers()

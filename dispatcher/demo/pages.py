@@ -10,7 +10,7 @@ import jinja2
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from dispatcher.demo.crm import Account
+from dispatcher.demo.crm import CrmAccount
 from dispatcher.demo.panel import recorded
 from dispatcher.destinations.registry import label
 
@@ -79,10 +79,10 @@ def account_id(request: web.Request) -> str | None:
     return request.app[SITE].logins.get(request.cookies.get(SESSION, ""))
 
 
-async def account(request: web.Request, session: AsyncSession) -> Account | None:
+async def account(request: web.Request, session: AsyncSession) -> CrmAccount | None:
     """Return the signed-in account, locked until the end of the transaction."""
     signed_in = account_id(request)
-    return await session.get(Account, signed_in, with_for_update=True) if signed_in else None
+    return await session.get(CrmAccount, signed_in, with_for_update=True) if signed_in else None
 
 
 def sandbox_url(request: web.Request) -> str:

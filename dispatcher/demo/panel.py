@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 SHOWN = 20
 
 _RECORDED = text("""
-    SELECT event.id, event.name, event.event_id, destination.name, receipt.outcome, receipt.reason
+    SELECT event.id, event.name AS step, event.event_id, destination.name AS destination, receipt.outcome, receipt.reason
     FROM (
         SELECT id, name, event_id FROM outbox.event WHERE handl_id = :handl_id ORDER BY id DESC LIMIT :shown
     ) AS event
@@ -32,7 +32,7 @@ _LABELS = {
 }
 
 
-class State(msgspec.Struct, frozen=True):
+class PanelState(msgspec.Struct, frozen=True):
     """The state of a conversion at one destination: `state` is the receipt's outcome, or `pending`."""
 
     destination: str
@@ -47,14 +47,14 @@ class Recorded(msgspec.Struct, frozen=True):
     id: int
     step: str
     event_id: str
-    states: list[State]
+    states: list[PanelState]
 
 
 async def recorded(session: AsyncSession, handl_id: str | None) -> list[Recorded]:
     """Return the conversions recorded for a browser, newest first."""
     found: dict[int, Recorded] = {}
     rows: Any = await session.execute(_RECORDED, {"handl_id": handl_id, "shown": SHOWN})
-    for id_, step, event_id, destination, outcome, reason in rows:
-        one = found.setdefault(id_, Recorded(id_, step, event_id, []))
-        one.states.append(State(destination, *_LABELS[outcome], reason or ""))
+    for row in rows:
+        one = found.setdefault(row.id, Recorded(row.id, row.step, row.event_id, []))
+        one.states.append(PanelState(row.destination, *_LABELS[row.outcome], row.reason or ""))
     return list(found.values())

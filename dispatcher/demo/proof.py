@@ -17,8 +17,7 @@ from dispatcher.demo.panel import Recorded
 from dispatcher.demo.stack import every_kind
 from dispatcher.demo.story import STEPS, Visit
 from dispatcher.sandbox import Arrival, Ledger
-from dispatcher.sandbox.stand_in import Proof as ProofOfKind
-from dispatcher.sandbox.stand_in import stand_ins
+from dispatcher.sandbox.stand_in import Proof, stand_ins
 
 TIMEOUT_SECONDS = 30
 _POLL_SECONDS = 0.05
@@ -26,7 +25,7 @@ _POLL_SECONDS = 0.05
 ONCE = "once                  counted exactly once (+: also sent again, enriched, and dropped as a repeat)"
 
 
-class Proof(msgspec.Struct, frozen=True):
+class StepProof(msgspec.Struct, frozen=True):
     """The arrivals of one conversion at each destination; `names` are its expected event names there."""
 
     recorded: Recorded
@@ -34,7 +33,7 @@ class Proof(msgspec.Struct, frozen=True):
     arrivals: dict[str, list[Arrival]]
 
 
-async def arrived(ledger: Ledger, visit: Visit) -> list[Proof]:
+async def arrived(ledger: Ledger, visit: Visit) -> list[StepProof]:
     """Return the proofs as soon as everything has arrived everywhere, or after TIMEOUT_SECONDS."""
     deadline = asyncio.get_running_loop().time() + TIMEOUT_SECONDS
     while True:
@@ -44,22 +43,22 @@ async def arrived(ledger: Ledger, visit: Visit) -> list[Proof]:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-def proofs(ledger: Ledger, visit: Visit) -> list[Proof]:
+def proofs(ledger: Ledger, visit: Visit) -> list[StepProof]:
     """Return what has arrived so far of each conversion."""
     return [_proof(ledger, recorded) for recorded in visit.recorded]
 
 
-def _proof(ledger: Ledger, recorded: Recorded) -> Proof:
+def _proof(ledger: Ledger, recorded: Recorded) -> StepProof:
     targets = next((step.targets for step in every_kind().steps if step.name == recorded.step), {})
     names = {name: target.event_name for name, target in targets.items()}
     arrivals: dict[str, list[Arrival]] = {destination: [] for destination in names}
     for arrival in ledger.arrivals:
         if arrival.event_id == recorded.event_id and arrival.event_name == names.get(arrival.destination):
             arrivals[arrival.destination].append(arrival)
-    return Proof(recorded, names, arrivals)
+    return StepProof(recorded, names, arrivals)
 
 
-def problems(visit: Visit, found: Sequence[Proof], ledger: Ledger) -> Iterator[str]:
+def problems(visit: Visit, found: Sequence[StepProof], ledger: Ledger) -> Iterator[str]:
     """Yield every deviation from what should have arrived, as a sentence."""
     steps = tuple(recorded.step for recorded in visit.recorded)
     if steps != STEPS:
@@ -84,7 +83,7 @@ def problems(visit: Visit, found: Sequence[Proof], ledger: Ledger) -> Iterator[s
         yield f"The sandbox counted {counted} events where {expected} were expected."
 
 
-def show(console: Console, found: Sequence[Proof]) -> None:
+def show(console: Console, found: Sequence[StepProof]) -> None:
     """Print two tables, of at most 100 columns for two destinations: what arrived, and the identifiers in it."""
     places = stand_ins()
     at = [f"at {place.kind.label}" for place in places.values()]
@@ -115,11 +114,11 @@ def show(console: Console, found: Sequence[Proof]) -> None:
     console.print("\n".join(legend), style="dim", highlight=False)
 
 
-def _proof_of(destination: str) -> ProofOfKind:
-    return stand_ins()[destination].proof or ProofOfKind({}, lambda _: {})
+def _proof_of(destination: str) -> Proof:
+    return stand_ins()[destination].proof or Proof({}, lambda _: {})
 
 
-def _cells(of_kind: ProofOfKind, arrivals: Sequence[Arrival]) -> Iterator[str]:
+def _cells(of_kind: Proof, arrivals: Sequence[Arrival]) -> Iterator[str]:
     person = of_kind.person(arrivals)
     yield _verdict(arrivals)
     for key in of_kind.columns:

@@ -9,6 +9,7 @@ import aiohttp
 import psycopg
 from psycopg import sql
 
+from dispatcher.database.connections import scalars
 from dispatcher.database.tables import SCHEMA
 from dispatcher.demo import crm
 
@@ -40,18 +41,17 @@ async def leaks(database_url: str, sandbox: str, logs: str, needles: Mapping[str
 
 def _tables(connection: psycopg.Connection, schema: str) -> dict[str, str]:
     """Return all rows of all tables of a schema, as text."""
-    names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", (schema,)).fetchall()
+    names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", (schema,))
     tables: dict[str, str] = {}
-    for (name,) in names:
+    for name in scalars(names):
         rows = connection.execute(
             sql.SQL("SELECT lower(row::text) FROM {} AS row").format(sql.Identifier(schema, name))
-        ).fetchall()
-        tables[f"{schema}.{name}"] = "\n".join(row[0] for row in rows)
+        )
+        tables[f"{schema}.{name}"] = "\n".join(scalars(rows))
     return tables
 
 
 def _server_log(connection: psycopg.Connection) -> str:
     """Return the embedded server's log, which is stored beside its data."""
-    row = connection.execute("SHOW data_directory").fetchone()
-    assert row
-    return (Path(row[0]).parent / "postgres.log").read_text("utf-8", "replace")
+    (folder,) = scalars(connection.execute("SHOW data_directory"))
+    return (Path(folder).parent / "postgres.log").read_text("utf-8", "replace")

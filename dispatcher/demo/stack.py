@@ -29,6 +29,7 @@ from dispatcher.config import Account, Config
 from dispatcher.config.models import default_steps
 from dispatcher.config.settings import Settings
 from dispatcher.database import embedded_postgres, migrations
+from dispatcher.database.connections import scalars
 from dispatcher.demo import site
 from dispatcher.sandbox import Accepted, Sandbox
 from dispatcher.sandbox.stand_in import stand_ins
@@ -194,13 +195,14 @@ def _database(server_url: str) -> Iterator[str]:
 
 
 def _leftovers(server: psycopg.Connection) -> list[str]:
-    rows = server.execute(
-        """
+    return scalars(
+        server.execute(
+            """
         SELECT datname FROM pg_database
         WHERE starts_with(datname, %s) AND NOT EXISTS (
             SELECT FROM pg_stat_activity WHERE pg_stat_activity.datname = pg_database.datname
         )
         """,
-        (_PREFIX,),
+            (_PREFIX,),
+        )
     )
-    return [row[0] for row in rows]

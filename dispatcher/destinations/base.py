@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from dispatcher.identity.profile import Profile
-from dispatcher.models import Delivery, Route
+from dispatcher.models import ClaimedDelivery, Delivery, Route
 from dispatcher.reasons import Refusal
 
 
@@ -60,7 +60,7 @@ class Payload(msgspec.Struct, frozen=True, gc=False):
     that events must have in common to share a request.
     """
 
-    delivery: Delivery
+    delivery: Delivery | ClaimedDelivery
     body: bytes
     sent: list[str]
     account_id: str | None = None

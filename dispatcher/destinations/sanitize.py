@@ -15,7 +15,7 @@ from outbox.page_url import clean_url
 from outbox.personal_data import holds_email
 
 SHA256 = re.compile(r"[0-9a-f]{64}(\.[A-Za-z0-9_-]{2}|\.[A-Za-z0-9_-]{8})?")
-"""A hash as Meta accepts it, with or without the suffix of its parameter builder (destinations.md 1.3)."""
+"""A hash as Meta accepts it, with or without the suffix of its parameter builder (github.com/facebook/capi-param-builder)."""
 
 EMPTY_HASH = sha256(b"").hexdigest()
 
@@ -31,8 +31,6 @@ PERSONAL_NAMES = frozenset(
 
 LONGEST_CACHED = 100
 """Longest text that is cached, as forms, products and campaigns repeat."""
-
-_LONGEST_CACHED_OF_URL = 500
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _MARGIN = 320
@@ -146,20 +144,11 @@ def ip(values: Mapping[str, Any]) -> str | None:
 def url(values: Mapping[str, Any], name: str) -> str | None:
     """Return a web address without secrets and personal data in its query (a SQL writer's is not cleaned yet)."""
     found = values.get(name)
-    if isinstance(found, str) and len(found) <= _LONGEST_CACHED_OF_URL:
-        return _url(found)
-    address = _text(found, 4000)
-    return clean_url(address) if address else None
-
-
-@lru_cache(maxsize=1024)  # a site has few pages
-def _url(found: str) -> str | None:
-    address = _cleaned(found, 4000)
-    return clean_url(address) if address else None
+    return clean_url(found) if isinstance(found, str) else None
 
 
 def hash_key(key: str) -> str:
-    """Return the hash of an identifier, trimmed and lower-cased as the owner's browser side does (design, part 6.5)."""
+    """Return the hash of an identifier, trimmed and lower-cased as a browser side that hashes the same identifier does."""
     return sha256(key.strip().lower().encode("utf-8", "replace")).hexdigest()
 
 

@@ -5,7 +5,7 @@
 Each check returns findings: its name, a severity, a sentence, and what to do. The checks are pure functions; `runner`
 queries the database and passes them the results.
 
-| file | checks | known problems (destinations.md, part 4) |
+| file | checks | known problems |
 |---|---|---|
 | `configuration` | settings and `outbox.toml` | 1, 6, 10, 11, 12, 15 |
 | `server` | PostgreSQL: clock, rights, schema, vacuum | 4 |

@@ -21,7 +21,7 @@ NOTABLE_SHARE = 0.05
 """The share of a day's deliveries from which an outcome is reported."""
 
 
-class Pending(msgspec.Struct, frozen=True):
+class OldestPending(msgspec.Struct, frozen=True):
     """Seconds that the oldest delivery has been pending, by destination id (0: intake; None: nothing is pending)."""
 
     seconds: Mapping[int, float | None]
@@ -46,7 +46,7 @@ class Count(msgspec.Struct, frozen=True):
 
 def check(
     destinations: Sequence[DestinationRoutes],
-    pending: Pending,
+    pending: OldestPending,
     states: Sequence[CurrentState],
     dispatchers: int,
     limits: Callable[[str], Limits],
@@ -122,7 +122,7 @@ _NOTABLE: tuple[tuple[str, str | None, float, str, str], ...] = (
 )  # fmt: skip
 
 
-def _dispatchers(count: int, pending: Pending) -> Finding:
+def _dispatchers(count: int, pending: OldestPending) -> Finding:
     if count:
         return ok("dispatchers", f"{count} running.")
     is_waiting = any(seconds is not None for seconds in pending.seconds.values())
@@ -133,7 +133,7 @@ def _dispatchers(count: int, pending: Pending) -> Finding:
 
 
 def _destination(
-    destination: DestinationRoutes, pending: Pending, current: Sequence[CurrentState], limits: Limits
+    destination: DestinationRoutes, pending: OldestPending, current: Sequence[CurrentState], limits: Limits
 ) -> Iterator[Finding]:
     name = destination.name
     states = {each.state: each.reason for each in current if each.destination == destination.id}
@@ -177,7 +177,7 @@ def _destination(
             )
 
 
-def _waiting(destination: DestinationRoutes, pending: Pending, limits: Limits) -> Finding:
+def _waiting(destination: DestinationRoutes, pending: OldestPending, limits: Limits) -> Finding:
     name, seconds = destination.name, pending.seconds.get(destination.id)
     if seconds is None:
         return ok(name, "Nothing is pending.")

@@ -11,7 +11,7 @@ import psycopg
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.database import migrations
-from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database
+from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database, rows_as
 from dispatcher.delivery import dead_letters
 from dispatcher.destinations import registry
 from dispatcher.destinations.checks import StepCounts
@@ -59,9 +59,7 @@ async def _database(settings: Settings, config: Config, url: str) -> AsyncIterat
             async for finding in _deliveries(database):
                 yield finding
             rows = await database.run_once("read_newest_events", {"limit": log.NEWEST})
-            for finding in log.check(
-                [StepCounts(*row) for row in rows], config, consent_default=settings.consent_default
-            ):
+            for finding in log.check(rows_as(StepCounts, rows), config, consent_default=settings.consent_default):
                 yield finding
     except psycopg.errors.InsufficientPrivilege:
         yield error("rights", "This database user may not read the outbox.", "GRANT outbox_dispatcher TO it.")
@@ -75,14 +73,15 @@ async def _database(settings: Settings, config: Config, url: str) -> AsyncIterat
 
 async def _server(database: Database) -> AsyncIterator[Finding]:
     before = datetime.now(UTC)
-    rows = await database.run_once("read_server")
+    (found,) = rows_as(server.ServerReport, await database.run_once("read_server"))
     machine = before + (datetime.now(UTC) - before) / 2
-    for finding in server.check_server(server.Server(*rows[0]), machine):
+    for finding in server.check_server(found, machine):
         yield finding
-    for finding in server.check_rights(server.Rights(*(await database.run_once("read_rights"))[0])):
+    (rights,) = rows_as(server.Rights, await database.run_once("read_rights"))
+    for finding in server.check_rights(rights):
         yield finding
-    found = server.Transactions(*(await database.run_once("read_transactions"))[0])
-    for finding in server.check_transactions(found):
+    (transactions,) = rows_as(server.Transactions, await database.run_once("read_transactions"))
+    for finding in server.check_transactions(transactions):
         yield finding
 
 
@@ -105,14 +104,14 @@ async def _deliveries(database: Database) -> AsyncIterator[Finding]:
         destinations = list((await RoutingTable(transaction).destinations()).values())
         statuses = destination_statuses(await transaction.run("read_destination_status", {"fresh": FRESH})).values()
         # The age of a paused step's deliveries is reported only if nothing else is waiting.
-        pending = deliveries.Pending(
+        pending = deliveries.OldestPending(
             {each.id: each.age.paused if each.age.working is None else each.age.working for each in statuses}
         )
         states = [
             deliveries.CurrentState(each.id, each.state, each.reason) for each in statuses if each.id and each.state
         ]
         dispatchers = len(await transaction.run("read_dispatchers", {"since": FRESH}))
-        counts = [deliveries.Count(*row) for row in await transaction.run("count_day")]
+        counts = rows_as(deliveries.Count, await transaction.run("count_day"))
     for finding in deliveries.check(destinations, pending, states, dispatchers, registry.limits_of):
         yield finding
     for finding in deliveries.check_dead(await dead_letters.groups(database, dead_letters.DeadLetterFilter())):

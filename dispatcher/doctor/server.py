@@ -20,7 +20,7 @@ VERY_LONG_SECONDS = 3600
 SLOT_BEHIND = 10_000_000
 
 
-class Server(msgspec.Struct, frozen=True):
+class ServerReport(msgspec.Struct, frozen=True):
     """What the server reports about itself. `moved`: how far `outbox.clock()` is from the server's clock."""
 
     version: int
@@ -56,7 +56,7 @@ def check_schema(pending: Sequence[str]) -> Finding:
     return ok("schema", "The schema is current.")
 
 
-def check_server(server: Server, machine: datetime) -> Iterator[Finding]:
+def check_server(server: ServerReport, machine: datetime) -> Iterator[Finding]:
     """Check the server. `machine` is this machine's time at the moment when the server reported its own."""
     major = server.version // 10_000
     if major < OLDEST:
@@ -96,7 +96,7 @@ def check_clock(name: str, offset: timedelta, other: str) -> Finding:
     return error(name, says, do) if abs(offset) > WRONG else warning(name, says, do)
 
 
-def _vacuum(server: Server) -> Finding:
+def _vacuum(server: ServerReport) -> Finding:
     do = "Turn autovacuum on again. Otherwise dead rows pile up in the queues, and every claim gets slower."
     if not server.autovacuum:
         return error("vacuum", "autovacuum is off.", do)

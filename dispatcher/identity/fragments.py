@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from dispatcher.consent import CONSENTS, states_denial
-from dispatcher.models import Event
+from dispatcher.models import EventHead
+from outbox import person
 
 LogPosition = tuple[int, int]
 """When an event happened, in microseconds since 1970, and its id. Orders the log totally."""
@@ -32,8 +33,8 @@ MAX_KEY_BYTES = 512
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-TRAITS = ("em", "ph", "fn", "ln", "ct", "st", "zp", "country", "db", "ge")
-GOOGLE_TRAITS = ("sha256_email_address", "sha256_phone_number")
+TRAITS = tuple(person.META_TRAITS)
+GOOGLE_TRAITS = tuple(person.GOOGLE_TRAITS)
 SEEN = "seen"
 """The field of a fragment's last event, whatever that event carries."""
 FIRST = "first"
@@ -63,7 +64,7 @@ class Keys(NamedTuple):
         return cls(_indexable(account_id), _indexable(handl_id), _indexable(lead_id))
 
 
-def keys_of(event: Event) -> Keys:
+def keys_of(event: EventHead) -> Keys:
     """Return the keys that an event carries."""
     return Keys.of(event.account_id, event.handl_id, event.lead_id)
 

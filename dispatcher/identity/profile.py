@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from dispatcher.models import Event
+from dispatcher.models import ClaimedEvent, Event
 
 
 class Profile(msgspec.Struct, frozen=True, gc=False):
@@ -40,7 +40,7 @@ class Profile(msgspec.Struct, frozen=True, gc=False):
 class Resolver(Protocol):
     """Finds the profiles of a batch of events."""
 
-    async def look_up(self, events: Sequence[Event]) -> list[Profile | None]:
+    async def look_up(self, events: Sequence[Event | ClaimedEvent]) -> list[Profile | None]:
         """Return the profile of each event, in order; None if only the event itself is known."""
         ...
 

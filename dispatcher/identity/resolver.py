@@ -26,7 +26,7 @@ from dispatcher.identity.graph import (
     all_keys,
 )
 from dispatcher.identity.profile import Profile, profile_from_event
-from dispatcher.models import Event
+from dispatcher.models import ClaimedEvent, Event, EventHead
 
 _decode = msgspec.json.Decoder(list[tuple[str, str, str, list[Group]]]).decode
 
@@ -45,9 +45,9 @@ class PersonResolver:
     async def resolve(self, events: Sequence[Event]) -> list[Profile]:
         """Return the profile of each event, in order."""
         found = await self.look_up(events)
-        return [profile or profile_from_event(event.whole()) for event, profile in zip(events, found, strict=True)]
+        return [profile or profile_from_event(event.decoded()) for event, profile in zip(events, found, strict=True)]
 
-    async def look_up(self, events: Sequence[Event]) -> list[Profile | None]:
+    async def look_up(self, events: Sequence[Event | ClaimedEvent]) -> list[Profile | None]:
         """Return the profile of each event, in order; None if only the event itself is known.
 
         In most funnels most conversions are the first of their person; the first query tells these apart.
@@ -55,7 +55,7 @@ class PersonResolver:
         found: list[Profile | None] = [None] * len(events)
         carried = [keys_of(event) for event in events]
         graph, numbers = await self._load_connected(events, carried)
-        connected = [(events[number].whole(), carried[number]) for number in numbers]
+        connected = [(events[number].decoded(), carried[number]) for number in numbers]
         if isolated := {key for _, keys in connected for key in all_keys(keys)} - graph.fragments.keys():
             await self._look_up(graph, LookupNeeded(keys=isolated))
         owners = await self._find_owners(graph, connected)
@@ -75,7 +75,7 @@ class PersonResolver:
             found[number] = enrich(carried[number], own, owner, borrowed)
         return found
 
-    async def find_connected(self, events: Sequence[Event]) -> list[int]:
+    async def find_connected(self, events: Sequence[EventHead]) -> list[int]:
         """Return the indices of the events that share a key with another event.
 
         A key over the limit counts only if somebody signed in on it.
@@ -84,7 +84,7 @@ class PersonResolver:
         return numbers
 
     async def _load_connected(
-        self, events: Sequence[Event], carried: Sequence[Keys]
+        self, events: Sequence[EventHead], carried: Sequence[Keys]
     ) -> tuple[IdentityGraph, list[int]]:
         """Look up which other events carry the events' keys; return the graph and the indices of connected events."""
         graph = IdentityGraph()
@@ -102,14 +102,14 @@ class PersonResolver:
             if keys.handl_id in handls or keys.lead_id in leads or keys.account_id in accounts
         ]
 
-    async def find_owners(self, events: Sequence[Event]) -> list[Owner]:
+    async def find_owners(self, events: Sequence[EventHead]) -> list[Owner]:
         """Return the owner of each event, in order."""
         carried = [(event, keys_of(event)) for event in events]
         graph = IdentityGraph()
         await self._look_up(graph, LookupNeeded(keys={key for _, keys in carried for key in all_keys(keys)}))
         return await self._find_owners(graph, carried)
 
-    async def _find_owners(self, graph: IdentityGraph, events: Sequence[tuple[Event, Keys]]) -> list[Owner]:
+    async def _find_owners(self, graph: IdentityGraph, events: Sequence[tuple[EventHead, Keys]]) -> list[Owner]:
         owners: dict[int, Owner] = {}
         while True:
             missing = LookupNeeded()
@@ -192,7 +192,7 @@ class PersonResolver:
         return found
 
 
-def _carriers(keys: Iterable[str], events: Iterable[Event]) -> dict[str, int]:
+def _carriers(keys: Iterable[str], events: Iterable[EventHead]) -> dict[str, int]:
     """Return the id of the event that carries each key; 0 if several do."""
     carriers: dict[str, int] = {}
     for key, event in zip(keys, events, strict=True):

@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dispatcher.destinations.base import Limits
-from dispatcher.intake.folding import Arrival
+from dispatcher.intake.folding import IntakeEvent
 from dispatcher.reasons import DISABLED, NO_ROUTE, TOO_OLD
 from dispatcher.routing import DestinationRoutes
 
 AHEAD = timedelta(seconds=60)
-"""An event further in the future than this waits for its time (design, part 4)."""
+"""An event further in the future than this waits for its time; one within it has a clock that is a little fast."""
 
 
 def fan_out(
-    arrivals: Sequence[Arrival],
+    arrivals: Sequence[IntakeEvent],
     destinations: Iterable[DestinationRoutes],
     limits: Callable[[str], Limits],
     now: datetime,
@@ -47,7 +47,7 @@ def fan_out(
     )
 
 
-def _skip(arrival: Arrival, destination: DestinationRoutes, limits: Limits) -> str | None:
+def _skip(arrival: IntakeEvent, destination: DestinationRoutes, limits: Limits) -> str | None:
     route = destination.routes.get(arrival.name)
     if route is None:
         return NO_ROUTE.reason

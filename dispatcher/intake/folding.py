@@ -18,7 +18,7 @@ from outbox.sealing import seal
 log = structlog.get_logger()
 
 
-class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class IntakeEvent(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An event that waits for intake, with all that intake needs of it; `person` is what a SQL writer sent raw.
 
     The mappings are still JSON: each is decoded when it is folded, so that its content is in the processor's cache.
@@ -42,15 +42,15 @@ class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return Keys.of(self.account_id, self.handl_id, self.lead_id)
 
 
-_arrival = msgspec.json.Decoder(Arrival).decode
-_arrivals = msgspec.json.Decoder(list[Arrival]).decode
+_arrival = msgspec.json.Decoder(IntakeEvent).decode
+_arrivals = msgspec.json.Decoder(list[IntakeEvent]).decode
 _raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _content = msgspec.json.Decoder().decode
 
 
-def read_arrivals(content: Iterable[str]) -> tuple[list[Arrival], list[int]]:
+def read_arrivals(content: Iterable[str]) -> tuple[list[IntakeEvent], list[int]]:
     """Return the arrivals of a claim, and the ids of those that cannot be read."""
-    arrivals: list[Arrival] = []
+    arrivals: list[IntakeEvent] = []
     unreadable: list[int] = []
     for part_ in content:
         try:
@@ -64,7 +64,7 @@ def read_arrivals(content: Iterable[str]) -> tuple[list[Arrival], list[int]]:
     return arrivals, unreadable
 
 
-def seal_all(arrivals: Iterable[Arrival], region: str | None, failed: list[int]) -> list[dict[str, Any]]:
+def seal_all(arrivals: Iterable[IntakeEvent], region: str | None, failed: list[int]) -> list[dict[str, Any]]:
     """Return the sealed form of every person that was sent raw; add the ids of those that cannot be sealed to `failed`."""
     sealed: list[dict[str, Any]] = []
     for arrival in arrivals:
@@ -79,7 +79,7 @@ def seal_all(arrivals: Iterable[Arrival], region: str | None, failed: list[int])
     return sealed
 
 
-def facts_of(arrivals: Iterable[Arrival], sealed: Iterable[dict[str, Any]], failed: list[int]) -> list[Fact]:
+def facts_of(arrivals: Iterable[IntakeEvent], sealed: Iterable[dict[str, Any]], failed: list[int]) -> list[Fact]:
     """Return what folding needs of the events that carry a key, sealed; add the ids of those that raise to `failed`."""
     forms = {row["event_id"]: row["sealed"] for row in sealed}
     facts: list[Fact] = []

@@ -13,15 +13,14 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from dispatcher.byte_budget import ByteBudget
-from dispatcher.database.connections import Database
+from dispatcher.database.connections import Database, only_value
 from dispatcher.destinations.base import Limits
 from dispatcher.in_flight import HeldLease, InFlight
 from dispatcher.intake.fan_out import fan_out
-from dispatcher.intake.folding import Arrival, facts_of, folded, read_arrivals, seal_all
+from dispatcher.intake.folding import IntakeEvent, facts_of, folded, read_arrivals, seal_all
 from dispatcher.quarantine import GIVEN_UP, Judge, is_events_doing, part
-from dispatcher.reasons import CANNOT_PROCESS
+from dispatcher.reasons import CANNOT_PROCESS, Refusal
 from dispatcher.routing import RoutingTable
-from dispatcher.telemetry import prometheus
 from dispatcher.telemetry.counters import Counters
 from dispatcher.telemetry.tracing import span
 from dispatcher.watermark import Watermark
@@ -37,7 +36,7 @@ HELD_SECONDS = 1.0
 """How long a row rests that may not be given up yet."""
 
 
-class Batch(msgspec.Struct, frozen=True):
+class IntakeLease(msgspec.Struct, frozen=True):
     """A lease of intake; `claimed_at`: the database's clock. `content`: its arrivals as the claim gives them, JSON arrays."""
 
     lease: int
@@ -154,7 +153,7 @@ class Intake:
         if not task.cancelled():
             self._error = task.exception() or self._error
 
-    async def _take_in(self, batch: Batch) -> None:
+    async def _take_in(self, batch: IntakeLease) -> None:
         """Take a batch in; whatever its events do to us, they harm themselves only."""
         if batch.losses >= GIVEN_UP:
             if self._judge.may_give_up():
@@ -170,7 +169,7 @@ class Intake:
         finally:
             entry.leave()
 
-    async def _take_in_entered(self, batch: Batch) -> None:
+    async def _take_in_entered(self, batch: IntakeLease) -> None:
         began = monotonic()
         try:
             arrivals, unreadable = read_arrivals(batch.content)
@@ -185,15 +184,15 @@ class Intake:
             log.error("a batch could not be taken in and comes back in parts", error=type(error).__name__)
             return
         self._judge.succeeded()
-        prometheus.took_in(len(arrivals), monotonic() - began)
+        self._counters.took_in(len(arrivals), monotonic() - began)
         self.on_settled()
 
-    async def _release(self, batch: Batch, *, is_suspect: bool) -> None:
+    async def _release(self, batch: IntakeLease, *, is_suspect: bool) -> None:
         held = HeldLease(batch.lease, [], is_suspect)
         params = {"holder": self._holder, "lease": batch.lease, "leases": Jsonb([held])}
         await self._database.run("release_leases", params)
 
-    async def _settle(self, lease_id: int, now: datetime, arrivals: list[Arrival], unreadable: list[int]) -> None:
+    async def _settle(self, lease_id: int, now: datetime, arrivals: list[IntakeEvent], unreadable: list[int]) -> None:
         """Seal, fold and fan out; an event that one of these raises an error for fails alone."""
         failed = list(unreadable)
         sealed = seal_all(arrivals, self._region, failed)
@@ -213,15 +212,16 @@ class Intake:
                 **folded(facts),
             },
         )
-        if not settled[0][0]:
+        if not only_value(settled):
             log.warning("lease lost before its batch was settled, another process has it", events=len(arrivals))
             return
+        by_id = {destination.id: destination for destination in destinations}
         for row in skipped:
-            self._counters.ended(row["destination"], "skipped", row["reason"], len(row["event_ids"]))
+            self._counters.ended(by_id[row["destination"]], Refusal("skipped", row["reason"]), len(row["event_ids"]))
         for destination in destinations if failed else ():
-            self._counters.ended(destination.id, CANNOT_PROCESS.outcome, CANNOT_PROCESS.reason, len(failed))
+            self._counters.ended(destination, CANNOT_PROCESS, len(failed))
 
-    async def _claim_from(self, since: int, losses: int = 0) -> Batch | None:
+    async def _claim_from(self, since: int, losses: int = 0) -> IntakeLease | None:
         most = self._budget.limit(part(losses, BATCH))
         rows = await self._database.run(
             "claim_events",
@@ -235,9 +235,9 @@ class Intake:
         )
         if not rows:
             return None
-        lease_id, now, _, count, _ = rows[0]
+        lease = rows[0]
         if not losses:
-            self._watermark.advance(max(last for _, _, last, *_ in rows))
-        content = [arrivals for *_, arrivals in rows]
-        self._budget.claimed(count, content)
-        return Batch(lease_id, now, content, losses, is_full=count == most)
+            self._watermark.advance(max(row.latest for row in rows))
+        content = [row.arrivals for row in rows]
+        self._budget.claimed(lease.count, content)
+        return IntakeLease(lease.id, lease.claimed_at, content, losses, is_full=lease.count == most)

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
-from dispatcher.database.connections import Database, Transaction
+from dispatcher.database.connections import Database, Transaction, only_value, rows_as
 from dispatcher.identity.fragments import Fact, fold, keys_of, position
 from dispatcher.models import Event
 
@@ -41,18 +41,18 @@ async def rebuild(database: Database, progress: Callable[[int, int], None] = lam
     async with database.transaction(seconds=0) as transaction:
         await transaction.run("exclude_dispatchers")
         rebuilt = Rebuilt()
-        rebuilt.taken = (await transaction.run("take_back_leases"))[0][0]
+        rebuilt.taken = only_value(await transaction.run("take_back_leases"))
         await transaction.run("drop_projections", {"open": OPEN})
-        first, last = (await transaction.run("read_event_range"))[0]
+        (ids,) = await transaction.run("read_event_range")
         after = 0
         while rows := await transaction.run("read_folded_events", {"after": after, "limit": BATCH}):
-            events = [Event(*row) for row in rows]
+            events = rows_as(Event, rows)
             await _fold(transaction, events)
             pending = await transaction.run("enqueue_pending", {"ids": [event.id for event in events], "open": OPEN})
             rebuilt.events += len(events)
-            rebuilt.pending += pending[0][0]
+            rebuilt.pending += only_value(pending)
             after = events[-1].id
-            progress(min(after, last) - first + 1, last - first + 1)
+            progress(min(after, ids.last) - ids.first + 1, ids.last - ids.first + 1)
         await transaction.run("drop_empty_fragments")
     log.info("rebuilt", **msgspec.structs.asdict(rebuilt))
     return rebuilt

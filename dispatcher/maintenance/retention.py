@@ -1,4 +1,4 @@
-"""Retention: remove old events and persons from the database (design, part 7), in small batches.
+"""Retention: remove old events and persons from the database, in small batches.
 
 - An event with its receipts, attempts and revisions is removed, in one statement, when nothing of it is pending and it
   is older than `OUTBOX_RETENTION_DAYS`.
@@ -17,12 +17,13 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from time import monotonic
+from typing import Any
 
 import msgspec
 import structlog
 
 from dispatcher.config.settings import Settings
-from dispatcher.database.connections import Database
+from dispatcher.database.connections import Database, only_value
 from dispatcher.identity.fragments import EPOCH, Keys, keys_of, position
 from dispatcher.identity.full_log import skeleton
 from dispatcher.identity.graph import last_seen
@@ -72,8 +73,8 @@ async def _silent(database: Database, silence: timedelta, rest: float) -> AsyncI
         rows = await database.run("read_fragments_after", after._asdict() | {"limit": BATCH})
         if not rows:
             return
-        after = Keys(*rows[-1][:3])
-        quiet = [_as_event(Keys(*row[:3]), row[3]) for row in rows if row[3] < before]
+        after = _keys(rows[-1])
+        quiet = [_as_event(_keys(row), row.seen_at) for row in rows if row.seen_at < before]
         owners = await PersonResolver(database).find_owners(quiet)
         silent = [
             keys_of(event)
@@ -90,7 +91,7 @@ async def _remove_fragments(database: Database, fragments: Sequence[Keys], silen
     async with database.transaction(seconds=TIMEOUT) as transaction:
         await transaction.run("exclude_dispatchers")
         rows = await transaction.run("remove_fragments", _as_columns(fragments) | {"before": before})
-    return int(rows[0][0])
+    return int(only_value(rows))
 
 
 async def _old(database: Database, age: timedelta, rest: float) -> AsyncIterator[list[Event]]:
@@ -99,10 +100,10 @@ async def _old(database: Database, age: timedelta, rest: float) -> AsyncIterator
     while True:
         began = monotonic()
         rows = await database.run("read_expired_events", {"after": after, "limit": BATCH, "age": age})
-        if not any(row[5] for row in rows):  # ids follow the time of recording closely
+        if not any(row.is_old for row in rows):  # ids follow the time of recording closely
             return
-        after = rows[-1][0]
-        old = [skeleton(row) for row in rows if row[6]]
+        after = rows[-1].id
+        old = [skeleton(row) for row in rows if row.is_removable]
         if old:
             yield old
         await asyncio.sleep(rest * (monotonic() - began))
@@ -112,13 +113,17 @@ async def _remove_events(database: Database, events: Sequence[Event], age: timed
     async with database.transaction(seconds=TIMEOUT) as transaction:
         await transaction.run("exclude_dispatchers")
         rows = await transaction.run("find_unfinished_events", {"ids": [event.id for event in events]})
-        unfinished = [row[0] for row in rows]
+        unfinished = [row.id for row in rows]
         rows = await transaction.run("find_pending_events", {"ids": unfinished}) if unfinished else []
-        pending = {row[0] for row in rows}
+        pending = {row.event_id for row in rows}
         old = [event for event in events if event.id not in pending]
         params = {"ids": [event.id for event in old], "age": age} | _as_columns([keys_of(event) for event in old])
-        rows = await transaction.run("remove_events", params)
-    return rows[0][0], rows[0][1]
+        (removed,) = await transaction.run("remove_events", params)
+    return removed.gone, removed.kept
+
+
+def _keys(fragment: Any) -> Keys:
+    return Keys(fragment.account_id, fragment.handl_id, fragment.lead_id)
 
 
 def _as_event(keys: Keys, at: int) -> Event:
@@ -134,5 +139,5 @@ def _as_columns(fragments: Sequence[Keys]) -> dict[str, list[str]]:
 
 
 async def _micros_ago(database: Database, time: timedelta) -> int:
-    now = (await database.run("read_clock"))[0][0]
+    now = only_value(await database.run("read_clock"))
     return position(now - time, 0)[0]

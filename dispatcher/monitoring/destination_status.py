@@ -46,6 +46,18 @@ class DestinationStatus(msgspec.Struct, frozen=True):
     age: Age = Age()
 
 
-def destination_statuses(rows: Iterable[tuple[Any, ...]]) -> dict[int, DestinationStatus]:
+def destination_statuses(rows: Iterable[Any]) -> dict[int, DestinationStatus]:
     """Return the status by destination id (0: intake), from rows of the query `read_destination_status`. Pure."""
-    return {row[0]: DestinationStatus(*(*row[:-3], Age(*row[-3:]))) for row in rows}
+    return {
+        row.id: DestinationStatus(
+            id=row.id,
+            name=row.name,
+            state=row.state,
+            reason=row.reason,
+            since=row.since,
+            seconds=row.seconds,
+            reported_by=row.reported_by,
+            age=Age(row.working, row.paused, row.happened),
+        )
+        for row in rows
+    }

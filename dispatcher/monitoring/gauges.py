@@ -100,8 +100,8 @@ class Gauges(Collector):
     async def _read(self) -> Values:
         rows = await self._database.run_once("read_gauges", {"fresh": self._fresh, "most": MOST})
         numbers: defaultdict[str, dict[str, float]] = defaultdict(dict)
-        for what, name, state, number in rows:
-            numbers[what][name or state] = number
+        for row in rows:
+            numbers[row.what][row.name or row.state] = row.number
         statuses = destination_statuses(
             await self._database.run_once("read_destination_status", {"fresh": self._fresh})
         )

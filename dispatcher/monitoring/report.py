@@ -14,7 +14,7 @@ from dispatcher.destinations.match_quality import OwnScores
 from dispatcher.monitoring.quality import Quality, explanation, of_kind, own_scores, qualities
 
 
-class Line(msgspec.Struct, frozen=True):
+class ReportLine(msgspec.Struct, frozen=True):
     """One step at one destination. `before`: the estimate of the period before; `own_score`: the destination's own."""
 
     quality: Quality
@@ -22,28 +22,28 @@ class Line(msgspec.Struct, frozen=True):
     own_score: float | None
 
 
-class Report(msgspec.Struct, frozen=True):
+class QualityReport(msgspec.Struct, frozen=True):
     """Days `since` to `until` (both included, UTC). `problems`: destination → why it gave no score."""
 
     since: dt.date
     until: dt.date
-    lines: list[Line]
+    lines: list[ReportLine]
     problems: dict[str, str]
     explanation: str
 
 
-async def report(database: Queries, settings: Settings, config: Config, *, until: dt.date, days: int) -> Report:
+async def report(database: Queries, settings: Settings, config: Config, *, until: dt.date, days: int) -> QualityReport:
     """Return the report of the `days` up to `until`; each destination is asked once for its own scores."""
     since = until - dt.timedelta(days=days - 1)
     current = await qualities(database, since, until)
     earlier = await qualities(database, since - dt.timedelta(days=days), since - dt.timedelta(days=1))
     before = {(quality.destination, quality.step): quality.estimate for quality in earlier}
     scores = await own_scores(settings, config, {quality.destination for quality in current})
-    return Report(
+    return QualityReport(
         since,
         until,
         [
-            Line(
+            ReportLine(
                 quality,
                 before.get((quality.destination, quality.step)),
                 scores.get(quality.destination, OwnScores({})).scores.get(quality.event_name),
@@ -55,7 +55,7 @@ async def report(database: Queries, settings: Settings, config: Config, *, until
     )
 
 
-def as_text(result: Report, *, explained: bool = True) -> str:
+def as_text(result: QualityReport, *, explained: bool = True) -> str:
     """Return the report as plain lines, the first its title."""
     span = f"{result.since}" if result.since == result.until else f"{result.since} to {result.until}"
     lines = [f"Match quality, {span}"]
@@ -74,7 +74,7 @@ def as_text(result: Report, *, explained: bool = True) -> str:
     return "\n".join(lines)
 
 
-def owner(result: Report, destination: str) -> str:
+def owner(result: QualityReport, destination: str) -> str:
     """Return the label of the kind of a destination in the report."""
     kind = next(line.quality.kind for line in result.lines if line.quality.destination == destination)
     return registry.kinds()[kind].label
@@ -85,7 +85,7 @@ def event_label(quality: Quality) -> str:
     return quality.event_name if quality.event_name == quality.step else f"{quality.event_name} ({quality.step})"
 
 
-def score_text(line: Line) -> str:
+def score_text(line: ReportLine) -> str:
     """Return the number of events and the scores, as text."""
     count = line.quality.events
     parts = [f"{count} event{'' if count == 1 else 's'}"]

@@ -18,10 +18,9 @@ from collections.abc import AsyncIterator, Collection
 import structlog
 from psycopg.types.json import Jsonb
 
-from dispatcher.database.connections import Database, Transaction
+from dispatcher.database.connections import Database, Transaction, only_value
 from dispatcher.identity.fragments import FIRST, Fact, Keys, LogPosition, fold, join, keys_of, pack, position, unpack
 from dispatcher.identity.graph import all_keys, links
-from dispatcher.models import Event
 from dispatcher.people.lookup import BATCH, EMPTY_SCAN, Found, Scan, Selector, find_person
 
 log = structlog.get_logger()
@@ -50,7 +49,7 @@ async def _erase(transaction: Transaction, found: Found) -> int:
     await transaction.run("erase_stripe", {"leads": found.leads(), "accounts": sorted(found.accounts)})
     identifying = [event_id async for event_id in _identifying(transaction, found)]
     rows = await transaction.run("erase_log", {"ids": ids, "identifying": identifying})
-    return int(rows[0][0])
+    return int(only_value(rows))
 
 
 async def _erase_fragments(transaction: Transaction, found: Found) -> None:
@@ -75,21 +74,24 @@ async def _erase_fragments(transaction: Transaction, found: Found) -> None:
             "sign_in_ids": [event_id for _, _, event_id in sign_ins],
         },
     )
-    for fragment, *keys, groups in left:
-        newest = unpack(groups)
+    for fragment in left:
+        newest = unpack(fragment.groups)
         if any(abs(event_id) in found.events for _, event_id in newest.values()):
-            folded = await _fold(transaction, fragment, Keys(*keys))
+            keys = Keys(fragment.account_id, fragment.handl_id, fragment.lead_id)
+            folded = await _fold(transaction, fragment.id, keys)
             if abs(newest[FIRST][1]) not in found.events:
                 join(folded, {FIRST: newest[FIRST]})  # its event may be gone from the log
             await transaction.run(
-                "replace_fragment", {"handl_id": keys[1], "lead_id": keys[2], "groups": Jsonb(pack(folded))}
+                "replace_fragment", {"handl_id": keys.handl_id, "lead_id": keys.lead_id, "groups": Jsonb(pack(folded))}
             )
 
 
 async def _fold(transaction: Transaction, fragment: int, keys: Keys) -> dict[str, LogPosition]:
     newest: dict[str, LogPosition] = {}
     async for rows in transaction.stream("read_fragment_facts", {"fragment": fragment}, size=BATCH):
-        folded = fold(Fact.of(position(at, event_id), keys, *parts) for event_id, at, *parts in rows)
+        folded = fold(
+            Fact.of(position(row.occurred_at, row.id), keys, row.sealed, row.visitor, row.consent) for row in rows
+        )
         join(newest, unpack(folded[keys]))
     return newest
 
@@ -100,9 +102,8 @@ async def _identifying(transaction: Transaction, found: Found) -> AsyncIterator[
     ids = list(found.events)
     for start in range(0, len(ids), BATCH):
         for row in await transaction.run("read_events", {"ids": ids[start : start + BATCH]}):
-            event = Event(*row)
-            if identifies(event.event_id, keys):
-                yield event.id
+            if identifies(row.event_id, keys):
+                yield row.id
 
 
 def identifies(event_id: str, keys: Collection[str]) -> bool:

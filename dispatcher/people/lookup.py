@@ -115,15 +115,16 @@ async def scan_for_email(
     if not for_meta:
         return scan
     found = {event.id: event for event in scan.events}
-    for *event, raw in await queries.run("read_raw_emails"):
-        if _digests(seal({"email": raw})) == (for_meta, for_google):
-            found[event[0]] = skeleton(event)
-    first, last = (await queries.run("read_event_range"))[0]
+    for row in await queries.run("read_raw_emails"):
+        if _digests(seal({"email": row.email})) == (for_meta, for_google):
+            found[row.id] = skeleton(row)
+    (ids,) = await queries.run("read_event_range")
+    first, last = ids.first, ids.last
     if first is None:
         return scan
     for after in range(max(first - 1, scan.upto - SLACK), last, SCAN):
         params = {"after": after, "upto": after + SCAN, "for_meta": for_meta, "for_google": for_google}
-        found |= {row[0]: skeleton(row) for row in await queries.run("find_events_by_email", params)}
+        found |= {row.id: skeleton(row) for row in await queries.run("find_events_by_email", params)}
         progress(min(after + SCAN, last) - first + 1, last - first + 1)
     return Scan(last, list(found.values()))
 

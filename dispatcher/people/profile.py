@@ -9,23 +9,16 @@ from typing import Any
 import msgspec
 
 from dispatcher.consent import CONSENTS
-from dispatcher.database.connections import Transaction
-from dispatcher.identity.fragments import TRAITS, keys_of
+from dispatcher.database.connections import Transaction, rows_as
+from dispatcher.identity.fragments import keys_of
 from dispatcher.identity.graph import all_keys
 from dispatcher.models import Event
 from dispatcher.people.lookup import BATCH, Found
+from outbox.person import GOOGLE_TRAITS, META_TRAITS
+from outbox.visitor import RECORDED
 
-TRAIT_NAMES = {
-    **dict(zip(TRAITS, ("email", "phone", "first_name", "last_name", "city", "state", "postal_code", "country",
-                        "date_of_birth", "gender"), strict=True)),
-    "sha256_email_address": "email",
-    "sha256_phone_number": "phone",
-}  # fmt: skip
+TRAIT_NAMES = META_TRAITS | GOOGLE_TRAITS
 """The name under which each hashed trait is recorded."""
-
-BROWSER_NAMES = frozenset(
-    {"ip", "user_agent", "fbp", "fbc", "fbclid", "ga_client_id", "ga_session_id", "url", "referrer"}
-)
 
 
 class Item(msgspec.Struct):
@@ -82,12 +75,13 @@ async def build_profile(queries: Transaction, found: Found) -> PersonProfile:
     ids = sorted(found.events)
     for start in range(0, len(ids), BATCH):
         params = {"ids": ids[start : start + BATCH]}
-        raw: dict[int, Any] = {row[0]: row[1] for row in await queries.run("read_raw_persons", params)}
+        raw: dict[int, Any] = {row.event_id: row.person for row in await queries.run("read_raw_persons", params)}
         deliveries: dict[int, list[DeliveryItem]] = {}
-        for event_id, *delivery in await queries.run("list_deliveries", params):
-            deliveries.setdefault(event_id, []).append(DeliveryItem(*delivery))
-        for row in await queries.run("read_events", params):
-            event = Event(*row)
+        for row in await queries.run("list_deliveries", params):
+            deliveries.setdefault(row.event_id, []).append(
+                DeliveryItem(row.name, row.revision, row.outcome, row.reason, row.at)
+            )
+        for event in rows_as(Event, await queries.run("read_events", params)):
             events.append(
                 EventItem(event.id, event.name, event.event_id, event.occurred_at, deliveries.get(event.id, []))
             )
@@ -129,6 +123,6 @@ def _carried_by(event: Event, raw: Any) -> Iterator[tuple[str, str, str | None]]
         names |= {name for name in raw if name in TRAIT_NAMES.values() and raw[name]}
     yield from (("traits", name, None) for name in sorted(names))
     visitor = event.visitor or {}
-    yield from (("browser", name, None) for name in sorted(BROWSER_NAMES.intersection(visitor)) if visitor[name])
+    yield from (("browser", name, None) for name in sorted(visitor.keys() & set(RECORDED)) if visitor[name])
     consent = event.consent or {}
     yield from (("consent", kind, str(consent[kind])[:20]) for kind in CONSENTS if consent.get(kind) is not None)

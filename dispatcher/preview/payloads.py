@@ -3,8 +3,8 @@
     for preview in await previews(database, settings, config, event_id):
         preview.destination, preview.refusal, preview.body, preview.fields
 
-Nothing is sent, claimed or written. Payloads are built with the same resolver, destinations and refusals as in
-`dispatcher.delivery.sender`. Personal data is masked (`dispatcher.preview.masking`).
+Nothing is sent, claimed or written. Persons, payloads and refusals come from the same resolver, builder and
+rules as the sender's. Personal data is masked (`dispatcher.preview.masking`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import msgspec
 
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
-from dispatcher.database.connections import Database, Queries
+from dispatcher.database.connections import Database, Queries, only_value, rows_as
+from dispatcher.delivery.builder import build
 from dispatcher.delivery.eligibility import refuse
 from dispatcher.destinations import registry
 from dispatcher.destinations.base import Destination, Payload
@@ -29,7 +30,7 @@ from dispatcher.identity.resolver import PersonResolver
 from dispatcher.models import Delivery, Event, Route
 from dispatcher.preview.masking import masked
 from dispatcher.preview.provenance import Provenance
-from dispatcher.reasons import CANNOT_BUILD, DISABLED, Refusal
+from dispatcher.reasons import DISABLED, Refusal
 from dispatcher.routing import DestinationRoutes, RoutingTable
 from outbox.sealing import seal
 
@@ -37,7 +38,7 @@ HIDDEN = " (shown in part)"
 _LARGEST_ID = 2**63 - 1
 
 
-class Field(msgspec.Struct, frozen=True):
+class PreviewField(msgspec.Struct, frozen=True):
     """A field of a payload, where it comes from in plain words, and its masked value."""
 
     name: str
@@ -55,7 +56,7 @@ class Preview(msgspec.Struct, frozen=True):
     destination: str
     refusal: str | None
     body: dict[str, Any] | None
-    fields: list[Field]
+    fields: list[PreviewField]
     note: str | None = None
 
 
@@ -68,9 +69,10 @@ class _Resolved(msgspec.Struct, frozen=True):
     now: datetime
 
 
-class _Progress(msgspec.Struct, frozen=True):
+class SentSoFar(msgspec.Struct, frozen=True):
     """How far an event is at a destination: its newest revision, and how that ended, if it has."""
 
+    name: str
     revision: int = 0
     outcome: str | None = None
     reason: str | None = None
@@ -89,26 +91,28 @@ async def find_events(database: Database, text: str) -> list[int]:
         return []
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
     params = {"text": text, "id": number if number is not None and number <= _LARGEST_ID else None}
-    return [row[0] for row in await database.run_once("find_events", params)]
+    return [row.id for row in await database.run_once("find_events", params)]
 
 
 async def previews(database: Database, settings: Settings, config: Config, event_id: int) -> list[Preview]:
     """Return a preview for each destination, in their order; none if there is no event with the row id `event_id`."""
     async with database.transaction(is_reading=True) as transaction:
-        rows = await transaction.run("read_events", {"ids": [event_id]})
-        if not rows:
+        events = rows_as(Event, await transaction.run("read_events", {"ids": [event_id]}))
+        if not events:
             return []
-        event = await _sealed(transaction, Event(*rows[0]), settings.phone_region or None)
+        event = await _sealed(transaction, events[0], settings.phone_region or None)
         routing = await RoutingTable(transaction).destinations()
-        progress = {name: _Progress(*row) for name, *row in await transaction.run("read_progress", {"id": event_id})}
-        now = (await transaction.run("read_clock"))[0][0]
+        progress = {
+            row.name: row for row in rows_as(SentSoFar, await transaction.run("read_progress", {"id": event_id}))
+        }
+        now = only_value(await transaction.run("read_clock"))
         (profile,) = await PersonResolver(transaction).resolve([event])
         resolved = _Resolved(event, profile, await _provenance(transaction, event, profile), now)
     found: list[Preview] = []
     for name, there in routing.items():
         destination = registry.create(there.kind, name, settings, config)
         try:
-            found.append(_preview(destination, there, resolved, progress.get(name, _Progress())))
+            found.append(_preview(destination, there, resolved, progress.get(name, SentSoFar(name))))
         finally:
             await destination.close()
     return found
@@ -117,17 +121,17 @@ async def previews(database: Database, settings: Settings, config: Config, event
 async def _sealed(queries: Queries, event: Event, region: str | None) -> Event:
     """Seal in memory what a SQL writer sent raw, if intake has not sealed it yet."""
     raw = await queries.run("read_raw_persons", {"ids": [event.id]})
-    return msgspec.structs.replace(event, sealed=seal(raw[0][1], region=region).to_json()) if raw else event
+    return msgspec.structs.replace(event, sealed=seal(raw[0].person, region=region).to_json()) if raw else event
 
 
 async def _provenance(queries: Queries, event: Event, profile: Profile) -> Provenance:
     (owner,) = await PersonResolver(queries).find_owners([event])
     borrowed = missing_fields(event, keys_of(event), profile_from_event(event), owner)
-    rows = await queries.run("read_events", {"ids": list(set(borrowed.values()))})
-    return Provenance(event, profile, borrowed, {row[0]: Event(*row) for row in rows})
+    sources = rows_as(Event, await queries.run("read_events", {"ids": list(set(borrowed.values()))}))
+    return Provenance(event, profile, borrowed, {source.id: source for source in sources})
 
 
-def _preview(destination: Destination, routing: DestinationRoutes, resolved: _Resolved, progress: _Progress) -> Preview:
+def _preview(destination: Destination, routing: DestinationRoutes, resolved: _Resolved, progress: SentSoFar) -> Preview:
     route = routing.routes.get(resolved.event.name)
     note = _note(destination, routing, route, progress)
     built = _build(destination, routing, resolved, progress)
@@ -138,14 +142,16 @@ def _preview(destination: Destination, routing: DestinationRoutes, resolved: _Re
     of_kind = kind.fields if kind else PayloadFields()
     shown = masked(body, of_kind, route.parameters.keys() if route else frozenset())
     fields = [
-        Field(path, resolved.provenance.source_of(path, route, of_kind) + ("" if value == seen else HIDDEN), seen)
+        PreviewField(
+            path, resolved.provenance.source_of(path, route, of_kind) + ("" if value == seen else HIDDEN), seen
+        )
         for (path, value), (_, seen) in zip(_fields(body), _fields(shown), strict=True)
     ]
     return Preview(routing.name, None, shown, fields, note)
 
 
 def _build(
-    destination: Destination, routing: DestinationRoutes, resolved: _Resolved, progress: _Progress
+    destination: Destination, routing: DestinationRoutes, resolved: _Resolved, progress: SentSoFar
 ) -> Payload | Refusal:
     route = routing.routes.get(resolved.event.name)
     is_delivered = progress.outcome == "delivered"
@@ -155,12 +161,7 @@ def _build(
     # A delivered event is no longer pending: no window closes for it, and it is shown as it would be built now.
     if not is_delivered and (refusal := refuse(delivery, route, destination.limits, resolved.now)):
         return refusal
-    try:
-        if route is None:
-            return destination.build_merge(delivery, resolved.profile, resolved.now)
-        return destination.build(delivery, resolved.profile, route, resolved.now)
-    except Exception:  # noqa: BLE001 - an event that cannot be built is shown with the outcome it would have
-        return CANNOT_BUILD
+    return build(destination, delivery, resolved.profile, route, resolved.now)
 
 
 def _body(payload: Payload) -> dict[str, Any]:
@@ -188,7 +189,7 @@ def _fields(body: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
             yield path, value
 
 
-def _note(destination: Destination, routing: DestinationRoutes, route: Route | None, progress: _Progress) -> str | None:
+def _note(destination: Destination, routing: DestinationRoutes, route: Route | None, progress: SentSoFar) -> str | None:
     if progress.outcome == "delivered":
         return (
             f"Delivered {_time(progress.at)}. This is what would be sent now. "

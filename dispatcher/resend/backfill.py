@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from dispatcher.database.connections import Database
+from dispatcher.database.connections import Database, rows_as
 from dispatcher.identity.fragments import Keys
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.models import Event
@@ -44,14 +44,15 @@ async def backfill(
 
 
 async def _since(database: Database, since: datetime) -> AsyncIterator[tuple[int, int, list[Event]]]:
-    first, last = (await database.run("read_event_range"))[0]
+    (ids,) = await database.run("read_event_range")
+    first, last = ids.first, ids.last
     if first is None:
         return
     start = await _first_since(database, since, first, last)
     after = start - 1
     while rows := await database.run("read_events_after", {"after": after, "limit": BATCH}):
-        after = rows[-1][0]
-        yield min(after, last) - start + 1, last - start + 1, [Event(*row) for row in rows]
+        after = rows[-1].id
+        yield min(after, last) - start + 1, last - start + 1, rows_as(Event, rows)
 
 
 async def _first_since(database: Database, since: datetime, first: int, last: int) -> int:
@@ -59,7 +60,7 @@ async def _first_since(database: Database, since: datetime, first: int, last: in
     while first < last:
         middle = (first + last) // 2
         rows = await database.run("find_first_event_at", {"id": middle})
-        if rows and rows[0][0] < since:
+        if rows and rows[0].recorded_at < since:
             first = middle + 1
         else:
             last = middle

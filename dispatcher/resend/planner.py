@@ -1,4 +1,4 @@
-"""Plan re-sends after a merge (design, part 6.10): only where one adds an identifier and cannot count twice.
+"""Plan re-sends after a merge (docs/identity.md): only where one adds an identifier and cannot count twice.
 
 A merge is the first event that ties some keys together. At a destination that recognises repeats (Meta), each delivered
 event of the person is built again as of now. If it would carry an identifier that was not sent yet, it is enqueued as a
@@ -18,14 +18,15 @@ import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
-from dispatcher.database.connections import Database
+from dispatcher.database.connections import Database, only_value, rows_as
+from dispatcher.delivery.builder import build
 from dispatcher.delivery.eligibility import refuse
 from dispatcher.destinations.base import Destination, Payload
 from dispatcher.identity.fragments import Keys, keys_of
 from dispatcher.identity.graph import Owner, first_seen, links
 from dispatcher.identity.profile import Profile
 from dispatcher.identity.resolver import PersonResolver
-from dispatcher.models import Delivery, Event, Route
+from dispatcher.models import Delivery, Event, EventHead, Route
 from dispatcher.quarantine import GIVEN_UP, Judge, is_events_doing, part
 from dispatcher.routing import DestinationRoutes, RoutingTable
 
@@ -56,7 +57,7 @@ class Decision(StrEnum):
 class SentState(msgspec.Struct, frozen=True):
     """What one destination was sent of one event, and what is still pending there."""
 
-    event: Event
+    event_id: int
     revision: int | None
     ended_revision: int | None
     in_flight: bool
@@ -70,33 +71,30 @@ class Assessment(msgspec.Struct, frozen=True):
     """The decision on one event at one destination, and the identifiers that a re-send would add."""
 
     destination: int
-    state: SentState
+    event: Event
+    sent: SentState
     decision: Decision
     gained: Sequence[str] = ()
 
 
 def decide(
-    state: SentState, profile: Profile, destination: Destination, route: Route | None, now: datetime
+    event: Event, sent: SentState, profile: Profile, destination: Destination, route: Route | None, *, now: datetime
 ) -> tuple[Decision, Sequence[str]]:
     """Return what to do about one event, and the identifiers that a re-send would add. Pure."""
-    if state.in_flight:
+    if sent.in_flight:
         return Decision.IN_FLIGHT, ()
-    if state.revision != state.ended_revision:
+    if sent.revision != sent.ended_revision:
         return Decision.STILL_PENDING, ()
-    if not state.delivered or state.revision is None or state.first_at is None or route is None:
+    if not sent.delivered or sent.revision is None or sent.first_at is None or route is None:
         return Decision.NOT_DELIVERED, ()
-    resend = Delivery(state.event, state.revision + 1, 0, state.first_at)
-    try:
-        built = destination.build(resend, profile, route, now)
-    except Exception as error:  # noqa: BLE001 - isolate failures to the single event
-        log.error("event cannot be built", id=state.event.id, error=type(error).__name__)
-        return Decision.REFUSED, ()
+    resend = Delivery(event, sent.revision + 1, 0, sent.first_at)
+    built = build(destination, resend, profile, route, now)
     if not isinstance(built, Payload):
         return Decision.REFUSED, ()
-    gained = sorted({field for field in built.sent if ":" in field}.difference(state.sent or ()))
+    gained = sorted({field for field in built.sent if ":" in field}.difference(sent.sent or ()))
     if not gained:
         return Decision.NOTHING_GAINED, ()
-    if state.account_id is not None and state.account_id != profile.account_id:
+    if sent.account_id is not None and sent.account_id != profile.account_id:
         return Decision.OTHER_ACCOUNT, gained
     if refuse(resend, route, destination.limits, now):
         return Decision.WINDOW_CLOSED, gained
@@ -119,12 +117,12 @@ class Resender:
         claimed = await self._database.run("claim_merges", {"parts": parts, "seconds": CLAIM_SECONDS})
         if not claimed:
             return False
-        ids = [event_id for event_id, *_ in claimed]
-        if max(losses for _, losses, *_ in claimed) >= GIVEN_UP:
+        ids = [row.merge_id for row in claimed]
+        if max(row.losses for row in claimed) >= GIVEN_UP:
             await self._give_up(ids)
             return True
         try:
-            await self._process(ids, [Event(*event) for _, _, *event in claimed if event[0] is not None])
+            await self._process(ids, [_head(row) for row in claimed if row.id is not None])
         except Exception as error:
             if not is_events_doing(error):
                 raise
@@ -142,13 +140,13 @@ class Resender:
             log.error("a merge cannot be processed and is given up", id=ids[0])
             await self._database.run("give_up_merges", {"ids": ids})
 
-    async def _process(self, claimed: Sequence[int], merges: Sequence[Event]) -> None:
+    async def _process(self, claimed: Sequence[int], merges: Sequence[EventHead]) -> None:
         # Most merges are the first events of their person: nothing was sent before that could have gained anything.
         connected = [merges[number] for number in await self._resolver.find_connected(merges)]
         owners = await self._resolver.find_owners(connected)
         nearby = await self._nearby(connected, owners)
         assessments = await self.assess(await self.events(await self._sent(set().union(*nearby.values()))))
-        in_flight = {each.state.event.id for each in assessments if each.decision is Decision.IN_FLIGHT}
+        in_flight = {each.event.id for each in assessments if each.decision is Decision.IN_FLIGHT}
         later = [merge for merge, events in nearby.items() if events & in_flight]
         accounts = {event.id: owner.account_id for event, owner in zip(connected, owners, strict=True)}
         merge_notices = await self.merge_notices(
@@ -160,14 +158,15 @@ class Resender:
         if enqueued:
             log.info("merges processed", merges=len(claimed), enqueued=enqueued, **summary(assessments))
 
-    async def _nearby(self, merges: Sequence[Event], owners: Sequence[Owner]) -> dict[int, set[int]]:
+    async def _nearby(self, merges: Sequence[EventHead], owners: Sequence[Owner]) -> dict[int, set[int]]:
         """Return, for each merge, the ids of the newest events of its person."""
         nearby: dict[int, set[int]] = {event.id: set() for event in merges}
         sources = [
             (event.id, fragment.keys) for event, owner in zip(merges, owners, strict=True) for fragment in owner.sources
         ]
-        for number, event_id in await self._events_of_fragments([keys for _, keys in sources]):
-            nearby[sources[number - 1][0]].add(event_id)
+        ids = [event_id for event_id, _ in sources]
+        for row in await self._events_of_fragments([keys for _, keys in sources]):
+            nearby[ids[row.number - 1]].add(row.event_id)
         return nearby
 
     async def _sent(self, ids: Iterable[int]) -> list[int]:
@@ -177,7 +176,7 @@ class Resender:
         """
         params = {"ids": list(ids), "destinations": [routing.id for _, routing in await self._recognising()]}
         rows = await self._database.run("find_sent_events", params) if params["ids"] else []
-        return [event_id for (event_id,) in rows]
+        return [row.event_id for row in rows]
 
     async def _recognising(self) -> list[tuple[Destination, DestinationRoutes]]:
         """Return the enabled destinations that recognise repeats."""
@@ -195,15 +194,15 @@ class Resender:
         resolved = await self._resolver.resolve(events)
         profiles = {event.id: profile for event, profile in zip(events, resolved, strict=True)}
         by_id = {event.id: event for event in events}
-        now = (await self._database.run("read_clock"))[0][0]
+        now = only_value(await self._database.run("read_clock"))
         assessments: list[Assessment] = []
         for destination, routing in await self._recognising():
             params = {"destination": routing.id, "ids": list(profiles)}
-            for *columns, event_id in await self._database.run("find_resend_candidates", params):
-                state = SentState(by_id[event_id], *columns)
-                route = routing.routes.get(state.event.name)
-                decision, gained = decide(state, profiles[event_id], destination, route, now)
-                assessments.append(Assessment(routing.id, state, decision, gained))
+            for sent in rows_as(SentState, await self._database.run("find_resend_candidates", params)):
+                event = by_id[sent.event_id]
+                route = routing.routes.get(event.name)
+                decision, gained = decide(event, sent, profiles[sent.event_id], destination, route, now=now)
+                assessments.append(Assessment(routing.id, event, sent, decision, gained))
         return assessments
 
     async def merges_among(self, events: Sequence[Event]) -> list[tuple[Event, str | None]]:
@@ -224,14 +223,14 @@ class Resender:
     async def events(self, ids: Iterable[int]) -> list[Event]:
         """Read some events."""
         params = {"ids": list(ids)}
-        return [Event(*row) for row in await self._database.run("read_events", params)] if params["ids"] else []
+        return rows_as(Event, await self._database.run("read_events", params)) if params["ids"] else []
 
     async def events_of(self, owner: Owner) -> set[int]:
         """Return the ids of the newest events of a person."""
         rows = await self._events_of_fragments([fragment.keys for fragment in owner.sources])
-        return {event_id for _, event_id in rows}
+        return {row.event_id for row in rows}
 
-    async def _events_of_fragments(self, fragments: Sequence[Keys]) -> list[tuple[Any, ...]]:
+    async def _events_of_fragments(self, fragments: Sequence[Keys]) -> list[Any]:
         """Return the ids of the newest events of each fragment, with its number (from 1)."""
         params = {
             "accounts": [keys.account_id for keys in fragments],
@@ -241,7 +240,7 @@ class Resender:
         }
         return await self._database.run("read_fragment_events", params) if fragments else []
 
-    async def merge_notices(self, merges: Iterable[tuple[Event, str | None]]) -> list[dict[str, Any]]:
+    async def merge_notices(self, merges: Iterable[tuple[EventHead, str | None]]) -> list[dict[str, Any]]:
         """Return a notice for each merge (given with its account) and destination that gets notices instead of events.
 
         A destination that receives the merge as an event of its own needs no notice.
@@ -249,7 +248,7 @@ class Resender:
         merges = [(event, account_id) for event, account_id in merges if account_id and links(keys_of(event))]
         if not merges:
             return []
-        now = (await self._database.run("read_clock"))[0][0]
+        now = only_value(await self._database.run("read_clock"))
         merge_notices: list[dict[str, Any]] = []
         for destination in self._destinations:
             routing = (await self._routing_table.destinations())[destination.name]
@@ -258,13 +257,13 @@ class Resender:
             unsent = {
                 event.id
                 for event, _ in merges
-                if event.name not in routing.routes and not refuse(Delivery(event, 1), None, destination.limits, now)
+                if event.name not in routing.routes and now < event.occurred_at + destination.limits.window
             }
             if unsent:
                 rows = await self._database.run(
                     "find_resend_candidates", {"destination": routing.id, "ids": list(unsent)}
                 )
-                unsent -= {event_id for revision, *_, event_id in rows if revision}
+                unsent -= {row.event_id for row in rows if row.revision}
             merge_notices += [{"event_id": event_id, "destination": routing.id, "revision": 1} for event_id in unsent]
         return merge_notices
 
@@ -273,7 +272,7 @@ class Resender:
             "enqueue_resends",
             {"resends": Jsonb(list(resends)), "done": list(done), "later": list(later), "pause": IN_FLIGHT},
         )
-        return int(rows[0][0])
+        return int(only_value(rows))
 
 
 def summary(assessments: Iterable[Assessment]) -> dict[str, int]:
@@ -281,13 +280,17 @@ def summary(assessments: Iterable[Assessment]) -> dict[str, int]:
     return dict(Counter(str(each.decision) for each in assessments if each.decision is not Decision.NOT_DELIVERED))
 
 
+def _head(row: Any) -> EventHead:
+    return EventHead(**{field: getattr(row, field) for field in EventHead.__struct_fields__})
+
+
 def _resends(assessments: Iterable[Assessment]) -> list[dict[str, Any]]:
     return [
         {
-            "event_id": each.state.event.id,
+            "event_id": each.event.id,
             "destination": each.destination,
-            "revision": (each.state.revision or 0) + 1,
-            "first_at": each.state.first_at,
+            "revision": (each.sent.revision or 0) + 1,
+            "first_at": each.sent.first_at,
         }
         for each in assessments
         if each.decision is Decision.RESEND

@@ -22,12 +22,12 @@ from dispatcher.sandbox.ledger import Ledger
 from dispatcher.sandbox.stand_in import stand_ins
 from dispatcher.sandbox.state import SANDBOX, Accepted, Sandbox
 
-__all__ = ["Options", "create_app", "running", "serve"]
+__all__ = ["SandboxOptions", "create_app", "running", "serve"]
 
 SHUTDOWN_SECONDS = 2
 
 
-class Options(TypedDict, total=False):
+class SandboxOptions(TypedDict, total=False):
     """The options of `create_app`, `running` and `serve`."""
 
     clock: Callable[[], float]
@@ -61,7 +61,7 @@ def create_app(
 
 
 @asynccontextmanager
-async def running(host: str = "127.0.0.1", port: int = 0, **options: Unpack[Options]) -> AsyncIterator[Sandbox]:
+async def running(host: str = "127.0.0.1", port: int = 0, **options: Unpack[SandboxOptions]) -> AsyncIterator[Sandbox]:
     """Run a sandbox in this process while the block lasts. Port 0 is any free port; `.url` has the address."""
     app = create_app(**options)
     runner = web.AppRunner(app, access_log=None, logger=_logger(), shutdown_timeout=SHUTDOWN_SECONDS)
@@ -79,7 +79,7 @@ async def serve(
     port: int = 8090,
     *,
     announce: Callable[[str], None] | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[SandboxOptions],
 ) -> None:
     """Run until SIGTERM or SIGINT. `announce` is called once with the address; by default it is printed."""
     gc.set_threshold(50_000, 20, 20)  # a request of 1000 events is 15,000 live containers: collect rarely

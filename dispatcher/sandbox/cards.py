@@ -10,7 +10,7 @@ import msgspec
 from dispatcher.sandbox.fields import clock, others
 from dispatcher.sandbox.ledger import Arrival
 from dispatcher.sandbox.problem import Problem
-from dispatcher.sandbox.stand_in import Field, Shown, StandIn, stand_ins
+from dispatcher.sandbox.stand_in import CardField, Shown, StandIn, stand_ins
 
 __all__ = ["Card", "card"]
 
@@ -33,7 +33,7 @@ class Card(msgspec.Struct, frozen=True):
     score: float | None
     score_text: str
     score_label: str
-    groups: list[tuple[str, list[Field]]]
+    groups: list[tuple[str, list[CardField]]]
     problems: list[Problem]
     remarks: list[Problem]
     fault: str

@@ -18,12 +18,12 @@ from dispatcher.sandbox import wire
 from dispatcher.sandbox.ledger import NOTHING, ParsedEvent, Recorded, RequestRecord
 from dispatcher.sandbox.state import SANDBOX, Sandbox
 
-__all__ = ["Endpoint", "RefusedError", "exchange"]
+__all__ = ["Endpoint", "RequestRejectedError", "exchange"]
 
 Parsed = tuple[list[ParsedEvent], msgspec.Raw]
 
 
-class RefusedError(Exception):
+class RequestRejectedError(Exception):
     """The whole request is refused, with this response and code; `shown` are the events to show on the page."""
 
     def __init__(self, code: str, response: web.Response, shown: list[ParsedEvent]) -> None:
@@ -92,7 +92,7 @@ def _answer(
         return instead, []
     try:
         parsed_events, envelope = endpoint.parse(request, sandbox, record, body)
-    except RefusedError as refused:
+    except RequestRejectedError as refused:
         record.error = refused.code
         sandbox.ledger.record(record, refused.shown, NOTHING)
         return refused.response, []

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dispatcher.sandbox.stand_in import Field
+from dispatcher.sandbox.stand_in import CardField
 
 __all__ = ["clock", "fields", "others"]
 
@@ -19,25 +19,25 @@ _digest = re.compile(r"[a-f0-9]{64}").match
 
 def fields(
     source: Mapping[str, Any], expected: dict[str, str], optional: dict[str, str], invalid: Mapping[str, str]
-) -> list[Field]:
+) -> list[CardField]:
     """Return the fields of `source`; an expected one (path → label) is shown as missing when it is absent."""
     found = []
     for place, label in (expected | optional).items():
         value = _at(source, place)
         if place in invalid:
-            found.append(Field(label, place, "invalid", invalid[place]))
+            found.append(CardField(label, place, "invalid", invalid[place]))
         elif value not in (None, "", [], {}):
-            found.append(Field(label, place, "present", _short(place, value)))
+            found.append(CardField(label, place, "present", _short(place, value)))
         elif place in expected:
-            found.append(Field(label, place, "missing", "missing"))
+            found.append(CardField(label, place, "missing", "missing"))
     return found
 
 
-def others(groups: list[tuple[str, list[Field]]], invalid: dict[str, str]) -> list[Field]:
+def others(groups: list[tuple[str, list[CardField]]], invalid: dict[str, str]) -> list[CardField]:
     """Return the invalid fields that no group shows."""
     shown = {field.key for _title, fields in groups for field in fields}
     return [
-        Field(place.rpartition(".")[2], place, "invalid", why)
+        CardField(place.rpartition(".")[2], place, "invalid", why)
         for place, why in invalid.items()
         if place and place not in shown
     ]

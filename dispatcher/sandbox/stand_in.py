@@ -19,10 +19,10 @@ from dispatcher.destinations.kind import DestinationKind
 from dispatcher.sandbox.faults import COMMON, Fault
 from dispatcher.sandbox.ledger import Arrival
 
-__all__ = ["Field", "Proof", "Shown", "StandIn", "stand_ins"]
+__all__ = ["CardField", "Proof", "Shown", "StandIn", "stand_ins"]
 
 
-class Field(msgspec.Struct, frozen=True):
+class CardField(msgspec.Struct, frozen=True):
     """One line of a card: `detail` is the shortened value, or the problem with it."""
 
     label: str
@@ -34,7 +34,7 @@ class Field(msgspec.Struct, frozen=True):
 class Shown(msgspec.Struct, frozen=True):
     """How an arrival is shown: groups of fields, and a score between 0 and 1 with its text and label, if there is one."""
 
-    groups: list[tuple[str, list[Field]]] = []
+    groups: list[tuple[str, list[CardField]]] = []
     score: float | None = None
     score_text: str = ""
     score_label: str = ""

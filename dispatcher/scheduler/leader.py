@@ -33,7 +33,7 @@ LATE = timedelta(hours=1)
 """A job that could not start in time still starts within this time; several missed starts count as one."""
 
 
-class Schedule:
+class LeaderElection:
     """One dispatcher's part in the election, and its scheduler while it is elected.
 
     `term`: how long it is elected for; a dispatcher that was silent for that long counts as gone.

@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from dispatcher.console.app import IS_LIVE
-from dispatcher.serve.errors import RefusedError, UnavailableError, answer, refused, unavailable
+from dispatcher.serve.errors import FormRefusedError, UnavailableError, answer, refused, unavailable
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ async def access(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _respond(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except RefusedError as error:
+    except FormRefusedError as error:
         response = refused(error)
         if error.status in {408, 413}:
             response.force_close()  # the rest of the body is not read

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from dispatcher.request_headers import content_of
-from dispatcher.serve.errors import RefusedError
+from dispatcher.serve.errors import FormRefusedError
 
 MAX_BODY = 64 * 1024
 MAX_FIELDS = 200
@@ -37,11 +37,11 @@ _PARAMETER = re.compile(rb';\s*(name|filename\*?)\s*=\s*(?:"((?:\\.|[^"\\])*)"|(
 
 
 async def read_fields(request: web.Request) -> Fields:
-    """Return the fields of a form. Raise `RefusedError` if the body is not a form."""
+    """Return the fields of a form. Raise `FormRefusedError` if the body is not a form."""
     content = content_of(request)
     charset = _CHARSETS.get((content.charset or "utf-8").lower())
     if charset is None or request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise RefusedError(415, "send UTF-8 without compression")
+        raise FormRefusedError(415, "send UTF-8 without compression")
     body = await read_body(request, MAX_BODY)
     if not body:
         return {}
@@ -53,19 +53,21 @@ async def read_fields(request: web.Request) -> Fields:
         case "application/json":
             pairs = _json(body)
         case _:
-            raise RefusedError(415, "send application/x-www-form-urlencoded, multipart/form-data or application/json")
+            raise FormRefusedError(
+                415, "send application/x-www-form-urlencoded, multipart/form-data or application/json"
+            )
     fields: Fields = {}
     for count, (name, value) in enumerate(pairs):
         if count == MAX_FIELDS:
-            raise RefusedError(400, f"more than {MAX_FIELDS} fields")
+            raise FormRefusedError(400, f"more than {MAX_FIELDS} fields")
         if value.strip() and 0 < len(name) <= MAX_NAME:
             fields.setdefault(name, []).append(value)
     return fields
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
-    """Return the body. Raise `RefusedError` as soon as it exceeds `limit` bytes or takes too long."""
-    too_large = RefusedError(413, f"larger than {limit // 1024} kB")
+    """Return the body. Raise `FormRefusedError` as soon as it exceeds `limit` bytes or takes too long."""
+    too_large = FormRefusedError(413, f"larger than {limit // 1024} kB")
     if (request.content_length or 0) > limit:
         raise too_large
     body = bytearray()
@@ -76,9 +78,9 @@ async def read_body(request: web.Request, limit: int) -> bytes:
                 if len(body) > limit:
                     raise too_large
     except TimeoutError as error:
-        raise RefusedError(408, "the body did not arrive in time") from error
+        raise FormRefusedError(408, "the body did not arrive in time") from error
     except web.RequestPayloadError as error:
-        raise RefusedError(400, "the body cannot be read") from error
+        raise FormRefusedError(400, "the body cannot be read") from error
     return bytes(body)
 
 
@@ -87,16 +89,16 @@ def _urlencoded(body: bytes, charset: str) -> Iterator[tuple[str, str]]:
         text = body.decode(charset, "replace")
         yield from parse_qsl(text, encoding=charset, errors="replace", max_num_fields=MAX_FIELDS)
     except ValueError as error:
-        raise RefusedError(400, f"more than {MAX_FIELDS} fields") from error
+        raise FormRefusedError(400, f"more than {MAX_FIELDS} fields") from error
 
 
 def _multipart(body: bytes, boundary: str, charset: str) -> Iterator[tuple[str, str]]:
     """Return the fields of a multipart body (RFC 7578). It is small and in memory, so it is simply split at its boundary."""
     if not 0 < len(boundary) <= 200 or not boundary.isascii():
-        raise RefusedError(400, "the multipart body has no boundary")
+        raise FormRefusedError(400, "the multipart body has no boundary")
     _, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode())
     if not parts or not parts[-1].startswith(b"--"):
-        raise RefusedError(400, "the multipart body is incomplete")
+        raise FormRefusedError(400, "the multipart body is incomplete")
     for part in parts[:-1]:
         head, _, content = part.partition(b"\r\n\r\n")
         disposition = _DISPOSITION.search(head)
@@ -106,7 +108,7 @@ def _multipart(body: bytes, boundary: str, charset: str) -> Iterator[tuple[str, 
         }
         name = parameters.get(b"name", b"").decode("utf-8", "replace")
         if content and (b"filename" in parameters or b"filename*" in parameters):
-            raise RefusedError(415, "files are not accepted", {name[:MAX_NAME]: "is a file"})
+            raise FormRefusedError(415, "files are not accepted", {name[:MAX_NAME]: "is a file"})
         yield name, content.decode(charset, "replace")
 
 
@@ -114,14 +116,14 @@ def _json(body: bytes) -> Iterator[tuple[str, str]]:
     try:
         sent = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RefusedError(400, "not JSON") from error
+        raise FormRefusedError(400, "not JSON") from error
     if not isinstance(sent, dict):
-        raise RefusedError(400, "expected a JSON object of fields")
+        raise FormRefusedError(400, "expected a JSON object of fields")
     for name, value in sent.items():
         for one in value if isinstance(value, list) else [value]:
             if one is None:
                 continue
             if not isinstance(one, str | int | float):
                 problem = "expected a string, a number or a boolean"
-                raise RefusedError(422, "some fields are invalid", {name[:MAX_NAME]: problem})
+                raise FormRefusedError(422, "some fields are invalid", {name[:MAX_NAME]: problem})
             yield name, str(one).lower() if isinstance(one, bool) else str(one)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from dispatcher.config.web_origin import origin_of
-from dispatcher.serve.errors import RefusedError
+from dispatcher.serve.errors import FormRefusedError
 
 PREFLIGHT_SECONDS = 7200
 
@@ -27,18 +27,18 @@ class Origins:
         self._configured = configured
 
     def check(self, request: web.Request) -> None:
-        """Raise `RefusedError` if the posting page's origin is not allowed."""
+        """Raise `FormRefusedError` if the posting page's origin is not allowed."""
         origin = request.headers.get("Origin", "null")
         if self._configured is None or origin == "null" or self._is_listed(origin) or _is_own(origin, request):
             return
-        raise RefusedError(
+        raise FormRefusedError(
             403, "pages of this origin may not post here; [serve] origins in outbox.toml lists the allowed ones"
         )
 
     def preflight(self, request: web.Request) -> web.Response:
-        """Return the response to a browser's preflight request. Raise `RefusedError` if the origin is not listed."""
+        """Return the response to a browser's preflight request. Raise `FormRefusedError` if the origin is not listed."""
         if not self._is_listed(request.headers.get("Origin", "")):
-            raise RefusedError(
+            raise FormRefusedError(
                 403, "scripts of this origin may not post here; [serve] origins in outbox.toml lists the allowed ones"
             )
         return web.Response(

@@ -15,7 +15,7 @@ RETRY_SECONDS = 5
 """The value of `Retry-After` while the database is unavailable."""
 
 
-class RefusedError(Exception):
+class FormRefusedError(Exception):
     """The request is refused. `fields` maps each field at fault to the reason."""
 
     def __init__(self, status: int, error: str, fields: Mapping[str, str] | None = None) -> None:
@@ -36,7 +36,7 @@ def answer(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | No
     )
 
 
-def refused(error: RefusedError) -> web.Response:
+def refused(error: FormRefusedError) -> web.Response:
     """Return the response to a refused request."""
     return answer(error.status, {"error": error.error, **({"fields": error.fields} if error.fields else {})})
 

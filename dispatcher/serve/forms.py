@@ -23,7 +23,7 @@ from dispatcher.serve.access_log import FORM, ROW
 from dispatcher.serve.body import Fields, read_fields
 from dispatcher.serve.cors import Origins
 from dispatcher.serve.deduplication import Deduplicator
-from dispatcher.serve.errors import RefusedError, answer
+from dispatcher.serve.errors import FormRefusedError, answer
 from dispatcher.serve.field_mapping import Submission, understand
 from dispatcher.serve.recorder import Recorder
 
@@ -65,7 +65,7 @@ class Forms:
             log.info("honeypot filled in, nothing recorded", form=form.name, field=form.honeypot)
             return self._thank(request, form, fields, event_id)  # a robot must not notice that it was detected
         if submission.problems:
-            raise RefusedError(422, "some fields are invalid", submission.problems)
+            raise FormRefusedError(422, "some fields are invalid", submission.problems)
         request[ROW] = await self._recorder.record(
             outbox.Conversion(
                 name=form.step,
@@ -88,7 +88,7 @@ class Forms:
     def _form(self, request: web.Request) -> Form:
         form = self._forms.get(request.match_info["form"])
         if form is None:
-            raise RefusedError(404, "there is no such form; [forms] in outbox.toml lists them")
+            raise FormRefusedError(404, "there is no such form; [forms] in outbox.toml lists them")
         request[FORM] = form.name
         return form
 

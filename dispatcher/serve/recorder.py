@@ -17,7 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 
 import outbox
 from dispatcher.config.settings import conninfo
-from dispatcher.database.connections import DATABASE_UNAVAILABLE
+from dispatcher.database.connections import DATABASE_UNAVAILABLE, only_value
 from dispatcher.database.queries import load
 from dispatcher.serve.errors import UnavailableError
 
@@ -136,5 +136,4 @@ class Recorder:
 
 
 async def _is_ready(connection: Connection) -> bool:
-    row = await (await connection.execute(load("check_recordable"))).fetchone()
-    return bool(row and row[0])
+    return bool(only_value(await (await connection.execute(load("check_recordable"))).fetchall()))

@@ -1,6 +1,6 @@
 """`POST /stripe/webhook`: verifies Stripe's events and records each in one transaction.
 
-200   recorded, remembered, or ignored (`outbox.stripe.Outcome`)
+200   recorded, remembered, or ignored (`outbox.stripe.RecordingResult`)
 400   the signature is not valid for this endpoint, or expired
 503   the database is unavailable, or STRIPE_WEBHOOK_SECRET is not set: Stripe retries for three days
 """
@@ -16,7 +16,7 @@ from dispatcher.config import Config
 from dispatcher.config.settings import Secret
 from dispatcher.serve.access_log import FORM
 from dispatcher.serve.body import read_body
-from dispatcher.serve.errors import RefusedError, UnavailableError, answer
+from dispatcher.serve.errors import FormRefusedError, UnavailableError, answer
 from dispatcher.serve.recorder import Connection, Recorder
 
 log = structlog.get_logger()
@@ -57,11 +57,11 @@ class Webhook:
                 payload, request.headers.get("Stripe-Signature"), secret=self._secret.reveal()
             )
         except outbox.stripe.SignatureError as error:
-            raise RefusedError(400, "the Stripe signature is invalid or expired") from error
+            raise FormRefusedError(400, "the Stripe signature is invalid or expired") from error
 
-        async def record(connection: Connection) -> outbox.stripe.Outcome:
+        async def record(connection: Connection) -> outbox.stripe.RecordingResult:
             async with connection.transaction():
-                done: outbox.stripe.Outcome = await outbox.stripe.record_event(
+                done: outbox.stripe.RecordingResult = await outbox.stripe.record_event(
                     connection, event, rules=rules, region=self._region
                 )
                 return done

@@ -1,6 +1,7 @@
-"""The counts that pages and alerts read, so that they never scan a log.
+"""What a process counts: for Prometheus, and for the pages and alerts, so that they never scan a log.
 
-How many deliveries ended, by outcome and minute; which identifiers they carried; and the state of each destination. The
+Whatever is counted is counted here, once; each metric of `telemetry.prometheus` is fed from this module only. For pages and
+alerts: how many deliveries ended, by outcome and minute; which identifiers they carried; and the state of each destination. The
 counts are kept in memory and written once a second if there is anything new. A killed process loses at most that second,
 and a connection that breaks at the wrong moment counts it twice: the counts are for display, the receipts are the truth.
 """
@@ -16,12 +17,12 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from dispatcher.database.connections import Database
-from dispatcher.models import Delivery, Lease, Settlement
+from dispatcher.models import ClaimedEvent, Lease, Settlement
+from dispatcher.reasons import Refusal
+from dispatcher.routing import DestinationRoutes
 from dispatcher.telemetry import prometheus
 
 FLUSH_SECONDS = 1.0
-Key = tuple[int, int]
-"""A delivery at one destination: event, revision."""
 
 
 class ReportedState(msgspec.Struct, frozen=True):
@@ -32,18 +33,22 @@ class ReportedState(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
-class Batch(msgspec.Struct, frozen=True):
-    """A lease as it is counted: its destination, and the names of the identifiers that each delivery carries."""
+class CountedLease:
+    """A lease as it is counted: its destination, and each delivery (event id, revision) with the identifiers it carries."""
 
-    destination: int
-    name: str
-    deliveries: dict[Key, Delivery]
-    identifiers: dict[Key, tuple[str, ...]]
+    def __init__(self, destination: DestinationRoutes, lease: Lease) -> None:
+        self.destination = destination
+        self._events = {(each.event.id, each.revision): each.event for each in lease.deliveries}
+        self._identifiers: dict[tuple[int, int], tuple[str, ...]] = {}
 
-    @classmethod
-    def of(cls, destination: int, name: str, lease: Lease) -> Batch:
-        """Return the batch of a lease of which nothing is built yet."""
-        return cls(destination, name, {(each.event.id, each.revision): each for each in lease.deliveries}, {})
+    def add_identifiers(self, identifiers: Iterable[tuple[tuple[int, int], tuple[str, ...]]]) -> None:
+        """Note which identifiers the payloads of some deliveries carry."""
+        self._identifiers.update(identifiers)
+
+    def delivered(self, settlement: Settlement) -> tuple[ClaimedEvent, tuple[str, ...]]:
+        """Return the event of a settlement, and the identifiers that it carried."""
+        key = settlement.event_id, settlement.revision
+        return self._events[key], self._identifiers[key]
 
 
 class Wait(msgspec.Struct):
@@ -66,32 +71,41 @@ class Counters:
         self._reported: list[ReportedState] = []
         self._reported_at = 0.0
 
-    def ended(self, destination: int, outcome: str, reason: str | None, count: int = 1) -> None:
-        """Count deliveries that ended, or attempts that failed."""
-        self._outcomes[destination, outcome, reason or ""] += count
+    def took_in(self, events: int, seconds: float) -> None:
+        """Count a batch of intake."""
+        prometheus.took_in(events, seconds)
 
-    def settled(self, batch: Batch, settlements: Sequence[Settlement], seconds: float) -> None:
-        """Count a settlement of some of a batch, which took the database `seconds`."""
+    def requested(self, destination: str, events: int, outcome: str, seconds: float) -> None:
+        """Count a request with `events` events that ended with `outcome` after `seconds`."""
+        prometheus.requested(destination, events, outcome, seconds)
+
+    def ended(self, destination: DestinationRoutes, refusal: Refusal, count: int) -> None:
+        """Count deliveries that ended without a request."""
+        prometheus.ended(destination.name, {(refusal.outcome, refusal.reason): count})
+        self._outcomes[destination.id, refusal.outcome, refusal.reason] += count
+
+    def settled(self, lease: CountedLease, settlements: Sequence[Settlement], seconds: float) -> None:
+        """Count a settlement of some of a lease, which took the database `seconds`."""
+        destination = lease.destination
         outcomes = Counter((settlement.outcome, settlement.reason or "") for settlement in settlements)
-        prometheus.settled(batch.name, outcomes, seconds)
+        prometheus.settled(destination.name, outcomes, seconds)
         for (outcome, reason), count in outcomes.items():
             if outcome != "returned":
-                self._outcomes[batch.destination, outcome, reason] += count
+                self._outcomes[destination.id, outcome, reason] += count
         carried: Counter[tuple[str, tuple[str, ...]]] = Counter()
         waits: list[float] = []
         for settlement in settlements:
             if settlement.outcome != "delivered" or settlement.revision or settlement.sent_at is None:
                 continue
-            key = settlement.event_id, settlement.revision
-            event = batch.deliveries[key].event
-            carried[event.name, batch.identifiers[key]] += 1
+            event, identifiers = lease.delivered(settlement)
+            carried[event.name, identifiers] += 1
             waits.append((settlement.sent_at - event.recorded_at).total_seconds())
         for (step, names), count in carried.items():
             for field in ("", *names):
-                self._coverage[batch.destination, step, field] += count
+                self._coverage[destination.id, step, field] += count
         if waits:
-            prometheus.waited(batch.name, waits)
-            wait = self._waits.setdefault(batch.destination, Wait())
+            prometheus.waited(destination.name, waits)
+            wait = self._waits.setdefault(destination.id, Wait())
             wait.seconds += sum(waits)
             wait.longest = max(wait.longest, *waits)
 

@@ -116,12 +116,17 @@ def requested(destination: str, events: int, outcome: str, seconds: float) -> No
 
 def settled(destination: str, outcomes: Mapping[tuple[str, str], int], seconds: float) -> None:
     """Count a settlement that took the database `seconds`; `outcomes`: deliveries by outcome and reason (empty: none)."""
+    ended(destination, outcomes)
+    _SETTLE.labels(destination).observe(seconds)
+
+
+def ended(destination: str, outcomes: Mapping[tuple[str, str], int]) -> None:
+    """Count deliveries that ended and attempts that did not end one, by outcome and reason (empty: none)."""
     for (outcome, reason), count in outcomes.items():
         if outcome in RECEIPTS:
             _RECEIPTS.labels(destination, outcome, _bounded(reason)).inc(count)
         elif outcome != "returned":
             _ATTEMPTS.labels(destination, outcome).inc(count)
-    _SETTLE.labels(destination).observe(seconds)
 
 
 def waited(destination: str, seconds: Sequence[float]) -> None:

@@ -15,15 +15,15 @@ the database. `import outbox` alone imports neither this module nor the package 
 from outbox.errors import SignatureError
 from outbox.stripe.checkout import checkout_metadata
 from outbox.stripe.events import conversions_of
-from outbox.stripe.recording import Outcome, record, record_event, verified
+from outbox.stripe.recording import RecordingResult, record, record_event, verified
 from outbox.stripe.rules import Rules
-from outbox.stripe.state import State
+from outbox.stripe.state import SubscriptionState
 
 __all__ = [
-    "Outcome",
+    "RecordingResult",
     "Rules",
     "SignatureError",
-    "State",
+    "SubscriptionState",
     "checkout_metadata",
     "conversions_of",
     "record",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from outbox.conversions import Conversion
 from outbox.stripe.keys import keys
 from outbox.stripe.readers import entries, identifier, inner, metadata, moment, person, text, whole
-from outbox.stripe.reading import ORIGIN, Event, Reading, nothing, tie
+from outbox.stripe.reading import ORIGIN, Reading, StripeEvent, nothing, tie
 from outbox.stripe.rules import Rules
 from outbox.stripe.state import FreePeriod, Observed
 
 _AT_ONCE = 3600  # seconds within which a trial is the subscription's beginning, not a pause in its life
 
 
-def subscription(event: Event, rules: Rules) -> Reading | None:
+def subscription(event: StripeEvent, rules: Rules) -> Reading | None:
     """Remember a subscription's trial. It is also a conversion if `rules.trials` is on."""
     subscription_id, buyer = identifier(event.object.get("id")), identifier(event.object.get("customer"))
     starts_at, ends_at = whole(event.object.get("trial_start")), whole(event.object.get("trial_end"))
@@ -37,7 +37,7 @@ def subscription(event: Event, rules: Rules) -> Reading | None:
     return Reading(lambda _: [trial], observed)
 
 
-def customer(event: Event, rules: Rules) -> Reading | None:
+def customer(event: StripeEvent, rules: Rules) -> Reading | None:
     """Tie a customer to the account in its metadata when that entry is new."""
     customer_id, object_metadata = identifier(event.object.get("id")), metadata(event.object.get("metadata"))
     is_new = event.type == "customer.created" or "metadata" in event.previous

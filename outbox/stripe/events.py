@@ -37,12 +37,12 @@ from typing import Any
 from outbox.conversions import Conversion
 from outbox.stripe.customers import customer, subscription
 from outbox.stripe.payments import checkout_session, invoice_paid, invoice_payment_paid
-from outbox.stripe.reading import Event, Reading, open_envelope
+from outbox.stripe.reading import Reading, StripeEvent, open_envelope
 from outbox.stripe.refunds import charge_refunded
 from outbox.stripe.rules import Rules
-from outbox.stripe.state import State
+from outbox.stripe.state import SubscriptionState
 
-READERS: Mapping[str, Callable[[Event, Rules], Reading | None]] = {
+READERS: Mapping[str, Callable[[StripeEvent, Rules], Reading | None]] = {
     "invoice.paid": invoice_paid,
     "invoice.payment_succeeded": invoice_paid,
     "invoice_payment.paid": invoice_payment_paid,
@@ -64,8 +64,8 @@ def read_event(event: Mapping[str, Any], rules: Rules) -> Reading | None:
 
 
 def conversions_of(
-    event: Mapping[str, Any], state: State | None = None, rules: Rules | None = None
+    event: Mapping[str, Any], state: SubscriptionState | None = None, rules: Rules | None = None
 ) -> list[Conversion]:
     """Return the conversions that an event stands for, given the remembered `state`. Never raises."""
     reading = read_event(event, rules or Rules())
-    return reading.conversions(state or State()) if reading else []
+    return reading.conversions(state or SubscriptionState()) if reading else []

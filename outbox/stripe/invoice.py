@@ -29,7 +29,7 @@ _REMARK = re.compile(r" \([^()0-9]*[0-9]([^()]*)\)$")  # in brackets at the end,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class InvoiceLine:
     """One line: the product, the period (seconds since 1970), and the amount in minor units."""
 
     amount: int
@@ -54,7 +54,7 @@ class Invoice:
     customer: str | None
     subscription: str | None
     payments: tuple[str, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[InvoiceLine, ...]
     metadata: dict[str, str]
 
     @property
@@ -102,12 +102,12 @@ def _payments(invoice: Mapping[str, Any]) -> Iterator[str]:
             yield found
 
 
-def _read_line(line: Mapping[str, Any]) -> Line:
+def _read_line(line: Mapping[str, Any]) -> InvoiceLine:
     of_item = inner(line, "parent", "subscription_item_details") or inner(line, "parent", "invoice_item_details")
     is_proration = bool(line.get("proration") or of_item.get("proration"))
     kind = inner(line, "parent").get("type") or line.get("type")
     period = inner(line, "period")
-    return Line(
+    return InvoiceLine(
         amount=whole(line.get("amount")),
         starts_at=whole(period.get("start")),
         ends_at=whole(period.get("end")),

@@ -17,7 +17,7 @@ from outbox.cookies import parse_id
 from outbox.stripe.rules import Rules
 
 
-class Keys(TypedDict):
+class StripeKeys(TypedDict):
     """The keys of a conversion."""
 
     account_id: str | None
@@ -32,7 +32,7 @@ def keys(
     *,
     is_at_browser: bool,
     reference: str | None = None,
-) -> Keys:
+) -> StripeKeys:
     """Return account, customer and browser."""
     account = metadata.get(rules.account_key) or (reference if rules.client_reference == "account_id" else None)
     browser = metadata.get(rules.handl_key) or (reference if rules.client_reference == "handl_id" else None)

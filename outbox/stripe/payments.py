@@ -10,10 +10,10 @@ from outbox.stripe.amounts import money
 from outbox.stripe.invoice import Invoice, paid_by, read_invoice
 from outbox.stripe.keys import keys
 from outbox.stripe.readers import currency, identifier, inner, metadata, moment, person, text, whole
-from outbox.stripe.reading import ORIGIN, Event, Reading, nothing, tie
+from outbox.stripe.reading import ORIGIN, Reading, StripeEvent, nothing, tie
 from outbox.stripe.refunds import released
 from outbox.stripe.rules import Rules
-from outbox.stripe.state import FreePeriod, Observed, State, is_first_payment
+from outbox.stripe.state import FreePeriod, Observed, SubscriptionState, is_first_payment
 
 INVOICES: Mapping[str, type[SubscriptionPurchased | SubscriptionRenewed | SubscriptionUpgraded]] = {
     "subscription_create": SubscriptionPurchased,
@@ -31,7 +31,7 @@ MAY_BE_FIRST = frozenset({"subscription_cycle", "subscription", "subscription_up
 """The first of these after a trial is the purchase; an update is one if it ends the trial early."""
 
 
-def invoice_paid(event: Event, rules: Rules) -> Reading | None:
+def invoice_paid(event: StripeEvent, rules: Rules) -> Reading | None:
     """Read a paid invoice: `invoice.paid`, or `invoice.payment_succeeded`, which Stripe sends for nearly all of them."""
     invoice = read_invoice(event.object)
     kind, code = INVOICES.get(invoice.reason or ""), currency(invoice.currency)
@@ -47,7 +47,7 @@ def invoice_paid(event: Event, rules: Rules) -> Reading | None:
     order_id = invoice.id
     subscription = invoice.subscription if invoice.reason in MAY_BE_FIRST else None
 
-    def conversions(state: State) -> list[Conversion]:
+    def conversions(state: SubscriptionState) -> list[Conversion]:
         is_first = is_first_payment(invoice.starts_at, state.free)
         counts_as = SubscriptionPurchased if is_first else kind
         payment = counts_as(
@@ -78,7 +78,7 @@ def _nothing_paid(invoice: Invoice, at: int) -> Reading | None:
     return Reading(nothing, Observed(at=at, customer=invoice.customer, subscription=invoice.subscription, free=free))
 
 
-def invoice_payment_paid(event: Event, _rules: Rules) -> Reading | None:
+def invoice_payment_paid(event: StripeEvent, _rules: Rules) -> Reading | None:
     """Remember which invoice a payment is for: since 2025-03-31 (basil) neither invoice nor charge holds it."""
     order_id, payment = identifier(event.object.get("invoice")), paid_by(inner(event.object, "payment"))
     if not order_id or not payment:
@@ -87,7 +87,7 @@ def invoice_payment_paid(event: Event, _rules: Rules) -> Reading | None:
     return Reading(lambda state: released(state, order_id), Observed(at=at, payments=[payment], order_id=order_id))
 
 
-def checkout_session(event: Event, rules: Rules) -> Reading | None:
+def checkout_session(event: StripeEvent, rules: Rules) -> Reading | None:
     """Read a Checkout Session that completed, or whose delayed payment succeeded."""
     session = event.object
     session_id, customer = identifier(session.get("id")), identifier(session.get("customer"))
@@ -104,7 +104,7 @@ def checkout_session(event: Event, rules: Rules) -> Reading | None:
     if session.get("mode") != "payment" or not (session_id and order_id and code and paid):
         return None
 
-    def conversions(state: State) -> list[Conversion]:
+    def conversions(state: SubscriptionState) -> list[Conversion]:
         payment = SubscriptionPurchased(
             event_id=session_id,
             occurred_at=moment(event.created),

@@ -8,16 +8,16 @@ from typing import Any
 
 from outbox.conversions import Conversion
 from outbox.person import Person
-from outbox.stripe.keys import Keys
+from outbox.stripe.keys import StripeKeys
 from outbox.stripe.readers import identifier, inner, moment, text, whole
-from outbox.stripe.state import Observed, State
+from outbox.stripe.state import Observed, SubscriptionState
 
 ORIGIN = {"origin": "stripe"}
 """The detail that every conversion from Stripe carries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class StripeEvent:
     """An event. `created` is in seconds since 1970; `previous` holds the former values of what changed in the object."""
 
     id: str | None
@@ -31,13 +31,13 @@ class Event:
 class Reading:
     """The conversions of an event as a function of the remembered state, and what to remember of the event first."""
 
-    conversions: Callable[[State], list[Conversion]]
+    conversions: Callable[[SubscriptionState], list[Conversion]]
     observed: Observed | None = None
 
 
-def open_envelope(event: Mapping[str, Any]) -> Event:
+def open_envelope(event: Mapping[str, Any]) -> StripeEvent:
     """Return the event inside its envelope."""
-    return Event(
+    return StripeEvent(
         id=identifier(event.get("id")),
         type=text(event.get("type")) or "",
         created=whole(event.get("created")),
@@ -46,12 +46,12 @@ def open_envelope(event: Mapping[str, Any]) -> Event:
     )
 
 
-def nothing(_state: State) -> list[Conversion]:
+def nothing(_state: SubscriptionState) -> list[Conversion]:
     """Return no conversions: the event is remembered only."""
     return []
 
 
-def tie(event_id: str, at: int, owner: Keys, *, person: Person | None) -> Reading | None:
+def tie(event_id: str, at: int, owner: StripeKeys, *, person: Person | None) -> Reading | None:
     """Return a reading that ties the keys in `owner` to one person, or None if there are fewer than two."""
     if sum(value is not None for value in owner.values()) < 2:
         return None

@@ -21,7 +21,7 @@ from outbox.record import execute, phone_region
 from outbox.stripe import state
 from outbox.stripe.events import read_event
 from outbox.stripe.rules import Rules
-from outbox.stripe.state import State
+from outbox.stripe.state import SubscriptionState
 
 TOLERANCE = 300  # seconds that a signature is valid; Stripe makes a new one for each delivery attempt
 
@@ -29,11 +29,11 @@ _RECORD = "SELECT outbox.record_many({}::jsonb)"
 _AHEAD = timedelta(days=7)
 
 # Yields a statement and its parameter, and is sent the statement's result.
-Steps = Generator[tuple[str, bytes], Any, "Outcome"]
+Steps = Generator[tuple[str, bytes], Any, "RecordingResult"]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RecordingResult:
     """The result of recording an event. Answer 200 to each.
 
     `recorded`: it stands for conversions; `ids` are their rows (`outbox.event.id`), for repeats those of the first time.
@@ -59,7 +59,7 @@ def record(
     (`whsec_…`); `region` the region of national phone numbers, by default `OUTBOX_PHONE_REGION`. `connection` is of any
     kind that `outbox.record` takes.
 
-    Return an `Outcome`, or an awaitable of one for an asynchronous connection. Raise `SignatureError`,
+    Return an `RecordingResult`, or an awaitable of one for an asynchronous connection. Raise `SignatureError`,
     `ConnectionTypeError`, or the driver's own error.
     """
     return record_event(connection, verified(payload, signature, secret=secret), rules=rules, region=region)
@@ -95,16 +95,16 @@ def verified(payload: bytes, signature: str | None, *, secret: str) -> dict[str,
 def _steps(event: Mapping[str, Any], rules: Rules, region: str | None) -> Steps:
     reading = read_event(event, rules)
     if reading is None:
-        return Outcome("ignored")
-    remembered = State()
+        return RecordingResult("ignored")
+    remembered = SubscriptionState()
     if reading.observed:
         result = yield state.REMEMBER, state.write(reading.observed)
         remembered = state.read(result)
     conversions = [within_reach(conversion) for conversion in reading.conversions(remembered)]
     if not conversions:
-        return Outcome("remembered")
+        return RecordingResult("remembered")
     ids: Sequence[int] = yield _RECORD, encode_all(conversions, region=region)
-    return Outcome("recorded", tuple(ids))
+    return RecordingResult("recorded", tuple(ids))
 
 
 def within_reach(conversion: Conversion) -> Conversion:
@@ -116,23 +116,23 @@ def within_reach(conversion: Conversion) -> Conversion:
     return replace(conversion, occurred_at=None) if at and at - datetime.now(UTC) >= _AHEAD else conversion
 
 
-def _run(connection: Any, steps: Steps) -> Outcome:
+def _run(connection: Any, steps: Steps) -> RecordingResult:
     result = None
     while True:
         try:
             statement, parameter = steps.send(result)
         except StopIteration as end:
-            outcome: Outcome = end.value
+            outcome: RecordingResult = end.value
             return outcome
         result = execute(connection, statement, parameter)
 
 
-async def _run_asynchronously(connection: Any, steps: Steps) -> Outcome:
+async def _run_asynchronously(connection: Any, steps: Steps) -> RecordingResult:
     result = None
     while True:
         try:
             statement, parameter = steps.send(result)
         except StopIteration as end:
-            outcome: Outcome = end.value
+            outcome: RecordingResult = end.value
             return outcome
         result = await execute(connection, statement, parameter)

@@ -17,12 +17,12 @@ from outbox.person import Person
 from outbox.stripe.amounts import money
 from outbox.stripe.keys import keys
 from outbox.stripe.readers import currency, entries, identifier, inner, metadata, moment, person, whole
-from outbox.stripe.reading import ORIGIN, Event, Reading
+from outbox.stripe.reading import ORIGIN, Reading, StripeEvent
 from outbox.stripe.rules import Rules
-from outbox.stripe.state import Observed, Refund, RefundStep, State
+from outbox.stripe.state import Observed, Refund, RefundStep, SubscriptionState
 
 
-def charge_refunded(event: Event, rules: Rules) -> Reading | None:
+def charge_refunded(event: StripeEvent, rules: Rules) -> Reading | None:
     """Read a refunded charge, `charge.refunded`."""
     charge = event.object
     charge_id, code = identifier(charge.get("id")), currency(charge.get("currency"))
@@ -44,7 +44,7 @@ def charge_refunded(event: Event, rules: Rules) -> Reading | None:
     # The payer's traits come from the payment's own conversion, which has the same keys; a guest has no keys.
     payer = None if any(owner.values()) else person(inner(charge, "billing_details"))
 
-    def conversions(state: State) -> list[Conversion]:
+    def conversions(state: SubscriptionState) -> list[Conversion]:
         if not state.order_id or not state.added:
             return []
         return [_refunded(refund, state.added, state.order_id, payer)]
@@ -55,7 +55,7 @@ def charge_refunded(event: Event, rules: Rules) -> Reading | None:
     return Reading(conversions, Observed(at=refund.at, customer=customer, payments=[payment], step=step))
 
 
-def released(state: State, order_id: str) -> list[Conversion]:
+def released(state: SubscriptionState, order_id: str) -> list[Conversion]:
     """Return the refunds that waited for this order."""
     return [_refunded(refund, refund.amount, order_id) for refund in state.released]
 

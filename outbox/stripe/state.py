@@ -69,7 +69,7 @@ class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
     free: Sequence[FreePeriod] = ()
 
 
-class State(msgspec.Struct, frozen=True):
+class SubscriptionState(msgspec.Struct, frozen=True):
     """The state after an event.
 
     `free` are the subscription's free periods, `order_id` the order of the step (None: it waits), `added` how much of it
@@ -83,7 +83,7 @@ class State(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(State).decode
+_decode = msgspec.json.Decoder(SubscriptionState).decode
 
 REMEMBER = "SELECT outbox.stripe_remember({}::jsonb)::text"
 
@@ -93,7 +93,7 @@ def write(observed: Observed) -> bytes:
     return _encode(observed)
 
 
-def read(result: Any) -> State:
+def read(result: Any) -> SubscriptionState:
     """Read the function's result."""
     return _decode(result)
 

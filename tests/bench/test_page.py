@@ -28,6 +28,7 @@ def test_the_page_is_that_of_the_runs_that_it_names():
     text = PAGE.read_text(encoding="utf-8")
     names = re.findall(r"\(\.\./tests/bench/results/([\w-]+\.json)\)", text)
 
+    assert {path.name for path in results.KEPT.glob("*.json")} == set(names)
     assert text == page({name: json.loads((results.KEPT / name).read_text(encoding="utf-8")) for name in names})
 
 

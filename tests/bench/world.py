@@ -72,7 +72,12 @@ class World:
     """The environment given to every measurement. Templates are created when first needed."""
 
     def __init__(
-        self, plan: Plan, server: embedded_postgres.Server, sink: Sink, folder: Path, report: Callable[[str], None]
+        self,
+        plan: Plan,
+        server: embedded_postgres.EmbeddedServer,
+        sink: Sink,
+        folder: Path,
+        report: Callable[[str], None],
     ) -> None:
         self.plan = plan
         self.sink = sink
@@ -154,7 +159,7 @@ def running(plan: Plan, report: Callable[[str], None] = lambda _: None) -> Itera
     folder.chmod(0o755)
     home = folder / "postgres"
     home.mkdir(mode=0o755)
-    server = embedded_postgres.Server(home, options=OPTIONS)
+    server = embedded_postgres.EmbeddedServer(home, options=OPTIONS)
     try:
         server.start()
         with Sink.running() as sink:

@@ -14,10 +14,10 @@ import msgspec
 
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
+from dispatcher.delivery.builder import build
 from dispatcher.destinations import registry
 from dispatcher.destinations.base import Destination, Payload
-from dispatcher.identity.profile import profile_from_event
-from dispatcher.models import Delivery, Route
+from dispatcher.models import ClaimedDelivery, Route
 from dispatcher.reasons import Refusal
 from tests.bench import fill
 from tests.support.paths import ROOT
@@ -76,7 +76,7 @@ def claimed(made: Iterable[dict[str, Any]]) -> str:
     rows = []
     for number, event in enumerate(made):
         columns = [number + 1, event["occurred_at"], now, event["name"], *map(event.get, _COLUMNS)]
-        rows.append([[*columns, *[None] * len(_CONTENT), [*map(event.get, _CONTENT)]], 0, 0, None])
+        rows.append([[*columns, [*map(event.get, _CONTENT)]], 0, 0, None])
     return json.dumps(rows, ensure_ascii=False)
 
 
@@ -92,13 +92,11 @@ def payloads(destination: Destination, claim: str) -> list[Payload]:
     return [one for one in built if isinstance(one, Payload)]
 
 
-_deliveries = msgspec.json.Decoder(list[Delivery]).decode
+_deliveries = msgspec.json.Decoder(list[ClaimedDelivery]).decode
 
 
-def _built(destination: Destination, delivery: Delivery, now: datetime) -> Payload | Refusal:
-    whole = msgspec.structs.replace(delivery, event=delivery.event.whole())
-    built = destination.build(whole, profile_from_event(whole.event), ROUTE, now)
-    return msgspec.structs.replace(built, delivery=delivery) if isinstance(built, Payload) else built
+def _built(destination: Destination, delivery: ClaimedDelivery, now: datetime) -> Payload | Refusal:
+    return build(destination, delivery, None, ROUTE, now)
 
 
 def _bodies(destination: str, made: tuple[dict[str, Any], ...]) -> Iterable[bytes]:

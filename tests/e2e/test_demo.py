@@ -22,7 +22,7 @@ from rich.cells import cell_len
 
 from dispatcher.database import embedded_postgres
 from dispatcher.demo import DemoError, proof, running, search, stack
-from dispatcher.demo.panel import Recorded, State
+from dispatcher.demo.panel import PanelState, Recorded
 from dispatcher.demo.story import RAW, STEPS, VISITOR, Visit, visit
 from dispatcher.sandbox.ledger import NOTHING, Ledger, ParsedEvent
 
@@ -309,7 +309,7 @@ async def test_the_search_finds_what_must_not_be_there(demo):
 
 async def test_the_proof_reports_what_is_missing_duplicated_or_wrong():
     ledger = Ledger()
-    seen = Visit("shared", [Recorded(1, "lead_submitted", "other", [State("meta", "pending", "", "")])])
+    seen = Visit("shared", [Recorded(1, "lead_submitted", "other", [PanelState("meta", "pending", "", "")])])
     request = ledger.open("meta", "pixel", 0.0, "")
     lead = ParsedEvent("Lead", "other", NOTHING, repeat_seconds=48 * 3600)
     ledger.record(request, [lead, lead], NOTHING)

@@ -14,11 +14,11 @@ from tests.support.ports import settled_port
 
 
 @pytest.fixture
-def own_server() -> Iterator[embedded_postgres.Server]:
+def own_server() -> Iterator[embedded_postgres.EmbeddedServer]:
     """A PostgreSQL server that this test may stop, with a fixed address."""
     folder = Path(tempfile.mkdtemp(prefix="outbox-faults-"))
     folder.chmod(0o755)
-    server = embedded_postgres.Server(folder, port=settled_port())
+    server = embedded_postgres.EmbeddedServer(folder, port=settled_port())
     server.start()
     migrations.upgrade(server.url)
     yield server

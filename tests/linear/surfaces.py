@@ -32,7 +32,7 @@ from outbox.encoding import encode
 from outbox.sealing import seal
 from outbox.stripe.events import read_event
 from outbox.stripe.rules import Rules
-from outbox.stripe.state import State
+from outbox.stripe.state import SubscriptionState
 from tests.support.examples import NOW, delivery
 from tests.support.payload_fields import FIELDS
 
@@ -276,7 +276,7 @@ def stripe_events(text: str) -> None:
         with suppress(Exception):  # the next one too
             reading = read_event(_stripe(text, kind), Rules())
             if reading:
-                list(reading.conversions(State()))
+                list(reading.conversions(SubscriptionState()))
 
 
 def sandbox_meta(text: str) -> None:

@@ -321,7 +321,7 @@ def cluster():
     """A server of its own, because roles belong to a whole cluster."""
     with tempfile.TemporaryDirectory(prefix="outbox-cluster-") as folder:
         Path(folder).chmod(0o755)
-        server = embedded_postgres.Server(Path(folder), options={"fsync": "off"})
+        server = embedded_postgres.EmbeddedServer(Path(folder), options={"fsync": "off"})
         server.start()
         yield server.url
         server.stop("immediate")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outbox.encoding import encode_all
-from outbox.stripe import Rules, State
+from outbox.stripe import Rules, SubscriptionState
 from outbox.stripe.events import READERS, read_event
 from outbox.stripe.recording import within_reach
 from outbox.stripe.state import FreePeriod, Refund, write
@@ -32,7 +32,7 @@ EVENTS = [
         stripe.customer(metadata={"account_id": "42"}),
     )
 ]
-STATE = State(
+STATE = SubscriptionState(
     free=[FreePeriod(1, 2**40, opens=True)],
     order_id="in_1",
     added=5,

@@ -15,7 +15,8 @@ MAY_IMPORT = {"outbox": set(), "dispatcher": {"outbox"}}
 LAYERS = (
     {"byte_budget", "config", "consent", "findings", "http_server", "quarantine", "reasons", "request_headers"},
     {"database", "models"},
-    {"in_flight", "routing", "telemetry", "wakeups", "watermark"},
+    {"in_flight", "routing", "wakeups", "watermark"},
+    {"telemetry"},
     {"reports"},
     {"identity"},
     {"destinations"},

@@ -1,6 +1,7 @@
-"""GA4's Measurement Protocol: how one event is built and sent. Rules: destinations.md, part 2; owner's spec, 5.2.
+"""GA4's Measurement Protocol: how one event is built and sent.
 
-GA4 responds 204 to anything, so its limits are enforced here, by cutting or leaving out values.
+GA4 responds 204 to anything, so its limits are enforced here, by cutting or leaving out values. The pages named below are
+those of https://developers.google.com/analytics/devguides/collection/protocol/ga4.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from outbox.personal_data import holds_email
 
 EVENTS_A_REQUEST = 25
 PARAMETERS = 25
-BODY_BYTES = 120_000  # the limit is 130 kB (2.2)
+BODY_BYTES = 120_000  # the limit is 130 kB (`sending-events`)
 PARAMETER_CHARACTERS = 100
 USER_ID_CHARACTERS = 256
 PROPERTY_CHARACTERS = 36
 ITEMS = 200
 SESSION = timedelta(hours=24)
-"""A session takes events for 24 h after it began; a later event would start a new session without a source (2.3)."""
+"""A session takes events for 24 h after it began; a later event would start a new session without a source."""
 
 _CLIENT_ID = re.compile(r"\d{1,20}\.\d{1,20}")
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
@@ -67,7 +68,7 @@ class GA4:
         settings = here.settings
         self._client = Client(
             f"{settings.base_url.rstrip('/')}/mp/collect",
-            # GA4 accepts the secret in the query only (2.1), so this address is never logged.
+            # GA4 accepts the secret in the query only (`reference`), so this address is never logged.
             query={"measurement_id": settings.measurement_id, "api_secret": settings.secret.reveal()},
             timeout=LIMITS.timeout,
         )
@@ -81,7 +82,7 @@ class GA4:
         return build(delivery, profile, route, now, consent_default=self._here.consent_default)
 
     def build_merge(self, delivery: Delivery, profile: Profile, now: datetime) -> Payload | Refusal:  # noqa: ARG002
-        """Return the identity alone: GA4 accepts user_id and user_data for a client without any event (2.4)."""
+        """Return the identity alone: GA4 accepts user_id and user_data for a client without any event (`user-id-data`)."""
         consent = consent_of(profile.consent, self._here.consent_default)
         if consent["ad_user_data"] == "denied":
             return NO_CONSENT
@@ -118,7 +119,7 @@ class GA4:
 
 
 def classify(reply: Reply) -> Response:
-    """Return what a reply means. GA4 itself only ever responds 2xx (2.1). Pure."""
+    """Return what a reply means. GA4 itself only ever responds 2xx (`reference`). Pure."""
     status = reply.status
     if 200 <= status < 300:
         return Response(Outcome.DELIVERED, None, status)
@@ -205,7 +206,7 @@ def _envelope(event: Event, profile: Profile, consent: Mapping[str, str]) -> tup
 
 
 def _bare_hashes(profile: Profile, name: str) -> list[str]:
-    """Return at most three hashes (2.4), without the suffix that only Meta knows."""
+    """Return at most three hashes (`user-id-data`), without the suffix that only Meta knows."""
     return [value[:64] for value in hashes(profile.google, name)[:3]]
 
 
@@ -281,7 +282,7 @@ def _transaction_id(event: Event, route: Route) -> str | None:
 
 
 def _session_id(event: Event, profile: Profile, now: datetime) -> str | None:
-    """Return the session while it takes events: begun before the event, and less than 24 h ago (2.3)."""
+    """Return the session while it takes events: begun before the event, and less than 24 h ago (`sending-events`)."""
     session = text(profile.visitor, "ga_session_id", 20)
     if not session or not _SESSION_ID.fullmatch(session):
         return None
@@ -293,7 +294,7 @@ def _session_id(event: Event, profile: Profile, now: datetime) -> str | None:
 def _items(event: Event, route: Route, value: float | None) -> list[dict[str, Any]] | None:
     """Return the items of an order, or one item made from the product if none are given.
 
-    A purchase must have items (2.5): without a product, the item is named after the step.
+    A purchase must have items (`reference/events`): without a product, the item is named after the step.
     """
     details = event.details or {}
     given = details.get("items")

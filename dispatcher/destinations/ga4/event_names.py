@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 
 MAX_CHARACTERS = 40
-"""The longest name of an event or a parameter (Measurement Protocol, "Limitations"; destinations.md 2.2)."""
+"""The longest name of an event or a parameter (Measurement Protocol, "Limitations")."""
 
 PREFIXES = ("_", "firebase_", "ga_", "google_", "gtag.")
 
-# Measurement Protocol, "Reserved names" (destinations.md 2.2). The help page's longer list for web streams (answer
+# Measurement Protocol, "Reserved names". The help page's longer list for web streams (answer
 # 13316687) also has `file_download` and others that Analytics collects automatically; the protocol accepts those.
 RESERVED = frozenset({
     "ad_activeview", "ad_click", "ad_exposure", "ad_impression", "ad_query", "ad_reward", "adunit_exposure",

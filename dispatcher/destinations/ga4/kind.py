@@ -17,7 +17,7 @@ from dispatcher.destinations.kind import Configured, DestinationKind
 from dispatcher.findings import Finding
 
 
-class Kind(DestinationKind[GA4Settings]):
+class GA4Kind(DestinationKind[GA4Settings]):
     """GA4."""
 
     name = "ga4"
@@ -73,4 +73,4 @@ class Kind(DestinationKind[GA4Settings]):
         return doctor.check_live(here, ask)
 
 
-KIND = Kind()
+KIND = GA4Kind()

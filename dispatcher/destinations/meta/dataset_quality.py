@@ -1,4 +1,7 @@
-"""Meta's own Event Match Quality, from its Dataset Quality API (destinations.md 1.12). Numbers only."""
+"""Meta's own Event Match Quality, from its Dataset Quality API. Numbers only.
+
+Source: https://developers.facebook.com/docs/marketing-api/conversions-api/dataset-quality-api
+"""
 
 from __future__ import annotations
 
@@ -25,17 +28,17 @@ class _Match(msgspec.Struct):
     composite_score: float | None = None
 
 
-class _Entry(msgspec.Struct):
+class _ScoreEntry(msgspec.Struct):
     event_name: str
     event_match_quality: _Match | None = None
 
 
-class _Body(msgspec.Struct):
-    web: list[_Entry] = []
+class _ScoresBody(msgspec.Struct):
+    web: list[_ScoreEntry] = []
     error: Any = None
 
 
-_decode = msgspec.json.Decoder(_Body, strict=False).decode
+_decode = msgspec.json.Decoder(_ScoresBody, strict=False).decode
 
 
 async def own_scores(settings: MetaSettings, *, seconds: float = TIMEOUT_SECONDS) -> OwnScores:

@@ -1,4 +1,8 @@
-"""Meta's Conversions API: how one event is built and sent. Rules: destinations.md, part 1; owner's spec, 4.3 to 4.6."""
+"""Meta's Conversions API: how one event is built and sent.
+
+The pages named below are those of https://developers.facebook.com/docs/marketing-api/conversions-api: `using-the-api`, and in
+`parameters`: `server-event`, `customer-information-parameters`, `custom-data`, `fbp-and-fbc`.
+"""
 
 from __future__ import annotations
 
@@ -33,16 +37,11 @@ from dispatcher.destinations.sanitize import (
 from dispatcher.identity.profile import Profile
 from dispatcher.models import Delivery, Event, Route
 from dispatcher.reasons import NO_CONSENT, NO_ROUTE, Refusal
+from outbox.cookies import fbc_from_fbclid, parse_fbc, parse_fbp
+from outbox.person import META_TRAITS
 from outbox.personal_data import holds_email_anywhere
 
-TRAITS = ("em", "ph", "fn", "ln", "ct", "st", "zp", "country", "db", "ge")
-"""Hashed parameters of user_data, in the order of the owner's spec, 4.3."""
-
-# With the suffix that Meta's own parameter builder adds (1.3).
-_FBP_OR_FBC = re.compile(r"fb\.[0-9]{1,3}\.[0-9]{10,16}\.[^.\s]{1,600}(?:\.[A-Za-z0-9_-]{2}(?:[A-Za-z0-9_-]{6})?)?")
-_FBCLID = re.compile(r"[A-Za-z0-9_-]{1,500}")
-
-# Subcode 2804050: Meta rejects a request with none but these (1.2).
+# Subcode 2804050: Meta rejects a request with none but these (`customer-information-parameters`).
 INSUFFICIENT = (
     {"ct", "country", "st", "zp", "ge", "client_user_agent"},
     {"db", "client_user_agent"},
@@ -83,7 +82,7 @@ class Meta:
         settings = here.settings
         self._client = Client(
             f"{settings.base_url.rstrip('/')}/{settings.api_version}/{settings.pixel_id}/events",
-            # In a header, so that it appears in no URL (1.1).
+            # In a header, so that it appears in no URL (`using-the-api`).
             headers={"Authorization": f"Bearer {settings.token.reveal()}"},
             timeout=LIMITS.timeout,
         )
@@ -153,7 +152,7 @@ def build(
 
 def _user_data(profile: Profile) -> tuple[dict[str, Any], list[str]]:
     """Return user_data, and its fields with digests for the receipt."""
-    user_data, sent = hashed_traits(profile.meta, TRAITS)
+    user_data, sent = hashed_traits(profile.meta, META_TRAITS)
     visitor = profile.visitor
     if address := sanitize.ip(visitor):
         user_data["client_ip_address"] = address
@@ -161,7 +160,7 @@ def _user_data(profile: Profile) -> tuple[dict[str, Any], list[str]]:
     if agent := text(visitor, "user_agent"):
         user_data["client_user_agent"] = agent
         sent.append(_agent_digest("client_user_agent", agent))
-    if browser := _fbp_or_fbc(visitor, "fbp"):
+    if browser := _cookie(visitor, "fbp", parse_fbp):
         user_data["fbp"] = browser
         sent.append(digest("fbp", browser))
     if click := fbc(visitor, profile.visited_at):
@@ -178,11 +177,11 @@ def _user_data(profile: Profile) -> tuple[dict[str, Any], list[str]]:
 
 
 def fbc(visitor: Mapping[str, Any], visited_at: datetime | None) -> str | None:
-    """Return the click id: the browser's own, else built from `fbclid` and the time it was first seen (1.3)."""
-    if own := _fbp_or_fbc(visitor, "fbc"):
+    """Return the click id: the browser's own, else built from `fbclid` and the time it was first seen (`fbp-and-fbc`)."""
+    if own := _cookie(visitor, "fbc", parse_fbc):
         return own
     fbclid = visitor.get("fbclid")
-    if not isinstance(fbclid, str) or not _FBCLID.fullmatch(fbclid):
+    if not isinstance(fbclid, str):
         return None
     try:
         seen_at = datetime.fromisoformat(visitor["fbclid_at"])
@@ -190,16 +189,16 @@ def fbc(visitor: Mapping[str, Any], visited_at: datetime | None) -> str | None:
         seen_at = None
     if seen_at is None or seen_at.tzinfo is None:
         seen_at = visited_at
-    return f"fb.1.{int(seen_at.timestamp() * 1000)}.{fbclid}" if seen_at else None
+    return fbc_from_fbclid(fbclid, int(seen_at.timestamp() * 1000)) if seen_at else None
 
 
-def _fbp_or_fbc(visitor: Mapping[str, Any], name: str) -> str | None:
+def _cookie(visitor: Mapping[str, Any], name: str, parse: Callable[[str], str | None]) -> str | None:
     value = visitor.get(name)
-    return value if isinstance(value, str) and _FBP_OR_FBC.fullmatch(value) else None
+    return parse(value) if isinstance(value, str) else None
 
 
 def _action_source(event: Event, route: Route, *, is_seen: bool) -> str:
-    """Return action_source (design, part 6.6): the step's own, what the event states, else what is profile.
+    """Return action_source: the step's own, what the event states, else what is known of the visit.
 
     `is_seen`: user agent and page are known; Meta requires both for `website`.
     """
@@ -236,7 +235,7 @@ def _custom_data(event: Event, route: Route, *, is_website: bool) -> dict[str, A
         if name in campaign:
             candidates[parameter] = safe_text(campaign, name)
     if is_website and not candidates.get("lead_source"):
-        candidates["lead_source"] = "direct"  # owner's spec, 4.4
+        candidates["lead_source"] = "direct"  # a visitor without a campaign
     if None in candidates.values():
         candidates = {name: found for name, found in candidates.items() if found is not None}
     if others:
@@ -254,7 +253,7 @@ def _list_of(*kinds: type) -> Callable[[Mapping[str, Any], str], list[Any] | Non
     return read
 
 
-# These parameters have a meaning of their own (1.7); `details` holds them under the same names.
+# These parameters have a meaning of their own (`custom-data`); `details` holds them under the same names.
 _READERS: dict[str, Callable[[Mapping[str, Any], str], Any]] = {
     **dict.fromkeys(
         ("content_type", "order_id", "status", "search_string", "delivery_category", "item_number"), safe_text

@@ -12,7 +12,7 @@ STANDARD = (
     "FindLocation", "InitiateCheckout", "Lead", "PageView", "Purchase", "Schedule", "Search", "StartTrial",
     "SubmitApplication", "Subscribe", "ViewContent",
 )  # fmt: skip
-"""Meta Pixel, "Reference", standard events (destinations.md 1.7)."""
+"""Meta Pixel, "Reference", standard events (https://developers.facebook.com/docs/meta-pixel/reference)."""
 
 MAX_CHARACTERS = 50
 """Meta Pixel, "Conversion Tracking", custom events: names have at most 50 characters."""

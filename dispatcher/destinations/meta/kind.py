@@ -20,7 +20,7 @@ from dispatcher.destinations.meta.versions import end_of
 from dispatcher.findings import Finding
 
 
-class Kind(DestinationKind[MetaSettings]):
+class MetaKind(DestinationKind[MetaSettings]):
     """Meta."""
 
     name = "meta"
@@ -96,4 +96,4 @@ class Kind(DestinationKind[MetaSettings]):
             yield Deadline(VERSION, version, f"version {version} of Meta's API", ends, do)
 
 
-KIND = Kind()
+KIND = MetaKind()

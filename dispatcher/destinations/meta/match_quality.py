@@ -1,6 +1,6 @@
 """The identifiers that Meta takes, their weights in the estimate of its Event Match Quality, and what is known of the real score.
 
-Sources (destinations.md 1.12): Meta's Help Center, "About Event Match Quality" (765081237991954), ranks parameters as
+Sources: Meta's Help Center, "About Event Match Quality" (765081237991954), ranks parameters as
 high, medium and low; the page "Best practices for Conversions API" lists others as of high quality. Meta publishes no
 weights.
 """

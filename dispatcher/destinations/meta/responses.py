@@ -1,4 +1,4 @@
-"""What Meta's responses mean, by number (destinations.md 1.9). Their texts are localised and may quote what was sent."""
+"""What Meta's responses mean, by number. Their texts are localised and may quote what was sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from dispatcher.destinations.base import Outcome, Reply, Response
 
 # code, subcode (None: any other), outcome, reason.
-# Sources: Graph API error handling; Marketing API error codes; CAPI subcodes as gathered in destinations.md 1.9.
+# Sources: Graph API error handling; Marketing API error codes; the subcodes of the Conversions API as senders saw them.
 CODES: tuple[tuple[int, int | None, Outcome, str], ...] = (
     (1, None, Outcome.TRANSIENT, "unknown error at Meta"),
     (2, None, Outcome.TRANSIENT, "service unavailable at Meta"),
@@ -63,13 +63,13 @@ class _Error(msgspec.Struct):
     fbtrace_id: Any = None
 
 
-class _Body(msgspec.Struct):
+class _ErrorBody(msgspec.Struct):
     events_received: int | None = None
     fbtrace_id: Any = None
     error: _Error | None = None
 
 
-_decode = msgspec.json.Decoder(_Body, strict=False).decode
+_decode = msgspec.json.Decoder(_ErrorBody, strict=False).decode
 
 
 def classify(reply: Reply, *, sent: int) -> Response:
@@ -142,7 +142,7 @@ def _wait(reply: Reply) -> float:
 
 
 def _used(reply: Reply) -> float:
-    """Return the largest used share of a rate limit, in percent, from the usage headers (1.9)."""
+    """Return the largest used share of a rate limit, in percent, from the usage headers."""
     shares: list[float] = [0.0]
     for header in ("X-App-Usage", "X-Ad-Account-Usage", _BUSINESS_USAGE):
         for usage in _usages(reply.headers.get(header)):
@@ -170,7 +170,7 @@ def _usages(header: str | None) -> list[dict[str, Any]]:
     return [entry for entry in nested if isinstance(entry, dict)] or [usage]
 
 
-def _parse(body: bytes) -> _Body | None:
+def _parse(body: bytes) -> _ErrorBody | None:
     try:
         return _decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):

@@ -14,7 +14,10 @@ ENDS: dict[str, date] = {
     "v24.0": date(2028, 2, 18),
     "v25.0": date(2028, 7, 29),
 }
-"""Graph API, "Changelog", versions and their end (destinations.md 1.11). A version not listed is older or newer."""
+"""Versions of the Graph API and their end. A version not listed is older or newer.
+
+Source: https://developers.facebook.com/docs/graph-api/changelog
+"""
 
 
 def end_of(version: str) -> date | None:

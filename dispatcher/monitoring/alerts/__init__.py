@@ -19,8 +19,8 @@ never.
 
 from __future__ import annotations
 
-from dispatcher.monitoring.alerts.conditions import KINDS, Fact, holding
+from dispatcher.monitoring.alerts.conditions import KINDS, QueueHealth, holding
 from dispatcher.monitoring.alerts.notify import Notifier
 from dispatcher.monitoring.alerts.watch import MESSAGE, Watch
 
-__all__ = ["KINDS", "MESSAGE", "Fact", "Notifier", "Watch", "holding"]
+__all__ = ["KINDS", "MESSAGE", "Notifier", "QueueHealth", "Watch", "holding"]

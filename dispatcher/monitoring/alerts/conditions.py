@@ -34,7 +34,7 @@ SAME = ""
 """The message of an alert that still holds as far as is known: its last text stays as it is."""
 
 
-class Fact(msgspec.Struct, frozen=True):
+class QueueHealth(msgspec.Struct, frozen=True):
     """One queue: a destination, or intake (id 0).
 
     `state`: as it was switched, else as a dispatcher reported it last, `calm_seconds` ago; None if no dispatcher reported.
@@ -51,14 +51,18 @@ class Fact(msgspec.Struct, frozen=True):
     paused_seconds: float | None
 
     @classmethod
-    def of(cls, status: DestinationStatus) -> Fact:
+    def of(cls, status: DestinationStatus) -> QueueHealth:
         """Return the fact of a status."""
         age = status.age
         return cls(status.id, status.name, status.state, status.reason, status.seconds, age.working, age.paused)
 
 
 def holding(
-    facts: Iterable[Fact], active: Collection[Alert], config: Config, deadlines: Collection[Deadline], today: date
+    facts: Iterable[QueueHealth],
+    active: Collection[Alert],
+    config: Config,
+    deadlines: Collection[Deadline],
+    today: date,
 ) -> dict[Alert, str]:
     """Return the alerts that hold now, and their texts (`SAME`: nothing new).
 
@@ -83,7 +87,7 @@ def holding(
     return found
 
 
-def _halted(fact: Fact, is_active: bool, secret: str) -> str | None:
+def _halted(fact: QueueHealth, is_active: bool, secret: str) -> str | None:
     if fact.id == 0:
         return None
     if fact.state == HALTED:
@@ -95,7 +99,7 @@ def _halted(fact: Fact, is_active: bool, secret: str) -> str | None:
     return SAME if is_active and not is_over else None
 
 
-def _backlog(fact: Fact, is_active: bool, minutes: int) -> str | None:
+def _backlog(fact: QueueHealth, is_active: bool, minutes: int) -> str | None:
     # Over only below half of the limit, so that an age around the limit does not raise the alert again and again.
     limit = minutes * 60 / (2 if is_active else 1)
     if fact.age_seconds is not None and fact.age_seconds > limit:

@@ -10,9 +10,9 @@ import structlog
 
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
-from dispatcher.database.connections import Database
+from dispatcher.database.connections import Database, rows_as
 from dispatcher.destinations import registry
-from dispatcher.monitoring.alerts.conditions import DISABLED, KINDS, QUIET, SAME, Fact, all_clear, holding
+from dispatcher.monitoring.alerts.conditions import DISABLED, KINDS, QUIET, SAME, QueueHealth, all_clear, holding
 from dispatcher.monitoring.alerts.notify import Notifier
 from dispatcher.monitoring.destination_status import destination_statuses
 
@@ -41,12 +41,12 @@ class Watch:
     async def check(self) -> None:
         """Raise the alerts that are new, end those that are over, and send what is due."""
         statuses = destination_statuses(await self._database.run("read_destination_status", {"fresh": self._fresh}))
-        facts = [Fact.of(status) for status in statuses.values()]
+        facts = [QueueHealth.of(status) for status in statuses.values()]
         today = datetime.now(UTC).date()
         if monotonic() < self._quiet_until and not holding(facts, (), self._config, self._deadlines, today):
             return
         rows = await self._database.run("read_alerts")
-        active = {(kind, subject): message for kind, subject, message, holds in rows if holds}
+        active = {(row.kind, row.subject): row.message for row in rows if row.holds}
         found = holding(facts, active.keys(), self._config, self._deadlines, today)
         if news := {alert: text for alert, text in sorted(found.items()) if text not in {SAME, active.get(alert)}}:
             await self._raise(news)
@@ -73,8 +73,7 @@ class Watch:
 
     async def send_due(self) -> None:
         """Send the alerts, all clears and messages that are due."""
-        for row in await self._database.run("claim_alerts", {"again": AGAIN}):
-            due = _Due(*row)
+        for due in rows_as(_Due, await self._database.run("claim_alerts", {"again": AGAIN})):
             title, body = due.text()
             write = log.warning if due.is_bad_news else log.info
             write("alert", kind=due.kind, subject=due.subject, title=title, text=body)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -50,12 +51,14 @@ async def qualities(database: Queries, since: dt.date, until: dt.date) -> list[Q
     """Return the match quality of each step delivered from day `since` to day `until` (both included, UTC)."""
     rows = await database.run("read_field_coverage", {"since": since, "until": until})
     found: list[Quality] = []
-    for (destination, kind, step, event_name, is_system), events, fields in _grouped(rows, 5):
-        quality = of_kind(kind)
-        has_browser = not is_system and event_name not in quality.browserless
+    for first, events, fields in _grouped(rows, key=lambda row: (row.destination, row.step)):
+        quality = of_kind(first.kind)
+        has_browser = not first.is_system and first.event_name not in quality.browserless
         guess = quality.estimate(events, fields)
         advice = quality.advise(events, fields, has_browser=has_browser)
-        found.append(Quality(destination, kind, step, event_name, events, fields, guess, advice))
+        found.append(
+            Quality(first.destination, first.kind, first.step, first.event_name, events, fields, guess, advice)
+        )
     return found
 
 
@@ -72,17 +75,28 @@ async def daily(
         "read_daily_coverage", {"since": since, "until": until, "destination": destination, "step": step}
     )
     return [
-        Day(day, name, kind, called, event_name, events, fields, of_kind(kind).estimate(events, fields))
-        for (day, name, kind, called, event_name), events, fields in _grouped(rows, 5)
+        Day(
+            first.day,
+            first.destination,
+            first.kind,
+            first.step,
+            first.event_name,
+            events,
+            fields,
+            of_kind(first.kind).estimate(events, fields),
+        )
+        for first, events, fields in _grouped(rows, key=lambda row: (row.day, row.destination, row.step))
     ]
 
 
-def _grouped(rows: Iterable[tuple[Any, ...]], width: int) -> list[tuple[tuple[Any, ...], int, dict[str, int]]]:
-    """Return for each key (the first `width` values) the number of events, in total and by field."""
-    found: dict[tuple[Any, ...], dict[str, int]] = {}
-    for row in rows:
-        found.setdefault(row[:width], {})[row[width]] = row[width + 1]
-    return [(key, fields.pop(ALL, 0), fields) for key, fields in found.items()]
+def _grouped(rows: Iterable[Any], key: Callable[[Any], tuple[Any, ...]]) -> list[tuple[Any, int, dict[str, int]]]:
+    """Return, of the rows with the same `key`, the first, and the number of events, in total and by field."""
+    found: list[tuple[Any, int, dict[str, int]]] = []
+    for _, group in groupby(rows, key):
+        same = list(group)
+        fields = {row.field: row.events for row in same}
+        found.append((same[0], fields.pop(ALL, 0), fields))
+    return found
 
 
 def of_kind(kind: str) -> MatchQuality:

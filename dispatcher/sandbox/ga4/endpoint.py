@@ -28,7 +28,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/debug/mp/collect", _debug)
 
 
-class GA4:
+class GA4Endpoint:
     """`POST /mp/collect`: always answers 204."""
 
     destination: ClassVar[str] = "ga4"
@@ -72,7 +72,7 @@ class GA4:
         return web.Response(text=GARBAGE, content_type="image/gif")
 
 
-_GA4 = GA4()
+_GA4 = GA4Endpoint()
 
 
 async def _collect(request: web.Request) -> web.StreamResponse:

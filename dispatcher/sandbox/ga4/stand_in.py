@@ -50,7 +50,7 @@ COLUMNS = {
 }  # fmt: skip
 
 
-class GA4(StandIn):
+class GA4StandIn(StandIn):
     """The Measurement Protocol: it answers 204 to anything, and refuses nothing."""
 
     kind = KIND
@@ -86,4 +86,4 @@ class GA4(StandIn):
     proof = Proof(COLUMNS, person, legend=("cid uid ses           GA4's client, user and session",))
 
 
-STAND_IN = GA4()
+STAND_IN = GA4StandIn()

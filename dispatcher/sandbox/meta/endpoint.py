@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from dispatcher.sandbox import wire
-from dispatcher.sandbox.exchange import Parsed, RefusedError, exchange
+from dispatcher.sandbox.exchange import Parsed, RequestRejectedError, exchange
 from dispatcher.sandbox.faults import Faults
 from dispatcher.sandbox.ledger import NOTHING, Ledger, ParsedEvent, RequestRecord
 from dispatcher.sandbox.meta import dataset_quality as quality
@@ -47,7 +47,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_route("*", version + "/{rest:.*}", _unknown_path)
 
 
-class Meta:
+class MetaEndpoint:
     """`POST /{version}/{pixel}/events`: accepts all events of a request, or none."""
 
     destination: ClassVar[str] = "meta"
@@ -96,7 +96,7 @@ class Meta:
         return web.Response(text=GARBAGE, content_type="application/json")
 
 
-META = Meta()
+META = MetaEndpoint()
 
 
 async def _events(request: web.Request) -> web.StreamResponse:
@@ -120,7 +120,7 @@ def _judge_all(data: list[Any], faults: Faults, now: float) -> list[ParsedEvent]
                 code, detail = fatal.code, f"data[{i}].{fatal.field} {fatal.why}"
         parsed_events.append(parsed)
     if offenders:
-        raise RefusedError(code, _error(ERRORS[code], detail), offenders)
+        raise RequestRejectedError(code, _error(ERRORS[code], detail), offenders)
     return parsed_events
 
 
@@ -145,10 +145,12 @@ def _throttled(error: GraphError, regain_minutes: int) -> web.Response:
     return response
 
 
-def _refused(code: str, detail: str = "") -> RefusedError:
+def _refused(code: str, detail: str = "") -> RequestRejectedError:
     """Return the refusal of a request whose events have not been examined."""
     problem = Problem("", detail or ERRORS[code].message, code)
-    return RefusedError(code, _error(ERRORS[code], detail), [ParsedEvent("", "", NOTHING, (problem,), kind="request")])
+    return RequestRejectedError(
+        code, _error(ERRORS[code], detail), [ParsedEvent("", "", NOTHING, (problem,), kind="request")]
+    )
 
 
 def _check_version(version: str, now: float) -> None:
@@ -185,7 +187,7 @@ async def _probe(request: web.Request) -> web.Response:
         _check_version(request.match_info["version"], sandbox.clock())
         _check_token(request, sandbox, {})
         _check_pixel(pixel, sandbox)
-    except RefusedError as refused:
+    except RequestRejectedError as refused:
         return refused.response
     return _json({"id": pixel})
 
@@ -199,7 +201,7 @@ async def _dataset_quality(request: web.Request) -> web.Response:
         _check_token(request, sandbox, {})
         if not dataset.isdecimal() or not _is_known(dataset, sandbox):
             raise _refused("2044055")
-    except RefusedError as refused:
+    except RequestRejectedError as refused:
         return refused.response
     named = _recent_website_events(sandbox.ledger, dataset, sandbox.clock() - QUALITY_WINDOW)
     return _json({"web": [quality.feedback(name, events) for name, events in sorted(named.items())]} if named else {})

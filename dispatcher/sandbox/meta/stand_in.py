@@ -39,7 +39,7 @@ COLUMNS = {
 }  # fmt: skip
 
 
-class Meta(StandIn):
+class MetaStandIn(StandIn):
     """The Conversions API: a request with one bad event is refused as a whole."""
 
     kind = KIND
@@ -94,4 +94,4 @@ class Meta(StandIn):
     )
 
 
-STAND_IN = Meta()
+STAND_IN = MetaStandIn()

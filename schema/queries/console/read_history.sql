@@ -1,6 +1,6 @@
 -- The history of one event in order of time: revisions, attempts, receipts.
 -- Relies on revision_pkey, attempt_pkey, receipt_pkey.
-SELECT history.kind, history.at, destination.name, history.revision, history.number, history.outcome, history.reason,
+SELECT history.kind, history.at, destination.name AS destination, history.revision, history.number, history.outcome, history.reason,
        history.status, history.code, history.subcode, history.trace, history.sent
 FROM (
     SELECT 'revision' AS kind, decided_at AS at, destination, revision, NULL::smallint AS number, NULL AS outcome, reason,

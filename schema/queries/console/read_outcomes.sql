@@ -2,7 +2,7 @@
 -- the newest revision and its outcome (none: pending). Reads no queue. Relies on revision_pkey, receipt_pkey.
 -- The LIMIT forces a look-up for each row. Without it PostgreSQL, which assumes hundreds of rows in a table of two
 -- destinations that it has not analysed yet, would read all receipts at once.
-SELECT event.id, destination.name, coalesce(decided.revision, 0), ended.outcome, ended.reason
+SELECT event.id, destination.name AS destination, coalesce(decided.revision, 0) AS revision, ended.outcome, ended.reason
 FROM outbox.event
 CROSS JOIN outbox.destination
 LEFT JOIN outbox.route ON route.destination = destination.id AND route.step = event.name

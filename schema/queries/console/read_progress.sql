@@ -1,6 +1,7 @@
 -- The progress of one event at each destination: its newest revision, that revision's receipt if it has ended, and the
 -- time of the first attempt with an unknown outcome. Reads no queue. Relies on revision_pkey, receipt_pkey, attempt_pkey.
-SELECT destination.name, coalesce(decided.revision, 0), ended.outcome, ended.reason, ended.at, unknown.at
+SELECT destination.name, coalesce(decided.revision, 0) AS revision, ended.outcome, ended.reason, ended.at,
+       unknown.at AS first_unknown_at
 FROM outbox.destination
 CROSS JOIN LATERAL (
     SELECT max(revision) AS revision FROM outbox.revision

@@ -1,7 +1,7 @@
 -- Claims up to :limit due deliveries of one destination that have :losses (0: ordinary ones): moves them from the queue into
 -- one lease row, in one statement, so that a row is never in neither place. :since is the low watermark. Returns no row, or
 -- one for every 100 deliveries: the lease, and the deliveries with their events as one JSON text of arrays
--- (dispatcher.models.Delivery). That is decoded several times faster than as many rows of as many columns; a single text of
+-- (dispatcher.models.ClaimedDelivery). That is decoded several times faster than as many rows of as many columns; a single text of
 -- megabytes would be copied repeatedly as it grows. Relies on delivery_pkey (destination, due_at, …), for suspects on
 -- delivery_suspect. The bounds are row comparisons, so that it is one walk along the index: for three plain conditions on a
 -- queue that has just filled, the planner expects two rows, and sorts them all; for the same reason ordinary rows are those
@@ -25,13 +25,14 @@ WITH due AS (
     HAVING count(*) > 0
     RETURNING id, claimed_at, event_ids, revisions, tries, first_unknown_ats
 )
-SELECT leased.id, leased.claimed_at, (SELECT max(due_at) FROM due), cardinality(leased.event_ids), held.deliveries
+SELECT leased.id, leased.claimed_at, (SELECT max(due_at) FROM due) AS latest, cardinality(leased.event_ids) AS count,
+       held.deliveries
 FROM leased
 CROSS JOIN LATERAL generate_series(1, cardinality(leased.event_ids), 100) AS first
 CROSS JOIN LATERAL (
     SELECT json_agg(json_build_array(
                json_build_array(event.id, event.occurred_at, event.recorded_at, event.name, event.event_id, event.handl_id,
-                                event.lead_id, event.account_id, NULL, NULL, NULL, NULL, NULL,
+                                event.lead_id, event.account_id,
                                 json_build_array(event.sealed, event.visitor, event.campaign, event.details, event.consent)),
                due.revision, due.tries, due.first_unknown_at))::text AS deliveries
     FROM unnest(leased.event_ids[first:first + 99], leased.revisions[first:first + 99], leased.tries[first:first + 99],

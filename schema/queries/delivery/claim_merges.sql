@@ -17,6 +17,6 @@ WITH worst AS MATERIALIZED (
         FOR UPDATE SKIP LOCKED))
     RETURNING event_id, losses - 1 AS losses
 )
-SELECT claimed.event_id, claimed.losses, event.id, event.occurred_at, event.recorded_at, event.name, event.event_id,
-       event.handl_id, event.lead_id, event.account_id
+SELECT claimed.event_id AS merge_id, claimed.losses, event.id, event.occurred_at, event.recorded_at, event.name,
+       event.event_id, event.handl_id, event.lead_id, event.account_id
 FROM claimed LEFT JOIN outbox.event ON event.id = claimed.event_id

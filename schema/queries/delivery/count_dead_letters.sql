@@ -1,5 +1,5 @@
 -- Counts the open dead letters by destination, up to :most each. Relies on receipt_failed, revision_pkey.
-SELECT destination.id, count(letter.is_open)
+SELECT destination.id, count(letter.is_open) AS count
 FROM outbox.destination
 LEFT JOIN LATERAL (
     SELECT true AS is_open FROM outbox.receipt

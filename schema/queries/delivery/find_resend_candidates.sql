@@ -1,10 +1,10 @@
 -- Returns what one destination was sent of some events: the last revision decided and the last ended, whether one is in
 -- flight, whether any was delivered, the account it was first sent under, the fields that were sent, and the first attempt.
 -- Relies on event_pkey, receipt_pkey, attempt_pkey, revision_pkey; lease holds a few rows.
-SELECT greatest(ended.revision, decided.revision), ended.revision,
-       event.id IN (SELECT unnest(event_ids) FROM outbox.lease WHERE destination = %(destination)s),
-       coalesce(ended.delivered, false), ended.account_id, sent.fields, least(ended.at, tried.at),
-       event.id
+SELECT event.id AS event_id, greatest(ended.revision, decided.revision) AS revision, ended.revision AS ended_revision,
+       event.id IN (SELECT unnest(event_ids) FROM outbox.lease WHERE destination = %(destination)s) AS in_flight,
+       coalesce(ended.delivered, false) AS delivered, ended.account_id, sent.fields AS sent,
+       least(ended.at, tried.at) AS first_at
 FROM outbox.event
 CROSS JOIN LATERAL (
     SELECT max(revision) AS revision, bool_or(outcome = 'delivered') AS delivered,

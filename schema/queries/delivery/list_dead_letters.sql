@@ -1,6 +1,6 @@
 -- Returns the open dead letters by group; :reason, :destination and :step may be NULL (any).
-SELECT destination.name, event.name, receipt.reason, receipt.code, receipt.subcode, count(*),
-       min(receipt.at), max(receipt.at), min(event.id)
+SELECT destination.name AS destination, event.name AS step, receipt.reason, receipt.code, receipt.subcode, count(*),
+       min(receipt.at) AS first_at, max(receipt.at) AS last_at, min(event.id) AS example
 FROM outbox.receipt
 JOIN outbox.event ON event.id = receipt.event_id
 JOIN outbox.destination ON destination.id = receipt.destination

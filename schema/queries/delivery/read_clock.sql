@@ -1,2 +1,2 @@
 -- Returns the time of the clock that windows and leases use.
-SELECT outbox.clock()
+SELECT outbox.clock() AS now

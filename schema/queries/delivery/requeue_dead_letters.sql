@@ -41,5 +41,5 @@ WITH shared AS (
                   AND receipt.outcome = 'delivered'))
     FROM decided
 )
-SELECT (SELECT count(*) FROM decided), destination, event_id
+SELECT (SELECT count(*) FROM decided) AS count, destination, event_id
 FROM failed ORDER BY destination DESC, event_id DESC LIMIT 1

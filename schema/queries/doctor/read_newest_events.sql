@@ -1,6 +1,6 @@
 -- How many of the newest :limit events of each step have or lack what matters: counts only, never values.
 -- Relies on event_pkey, of which it reads the newest :limit entries.
-SELECT name, count(*),
+SELECT name AS step, count(*) AS events,
        count(*) FILTER (WHERE handl_id IS NULL AND lead_id IS NULL AND account_id IS NULL) AS keyless,
        count(*) FILTER (WHERE sealed -> 'meta' ? 'em') AS email,
        count(*) FILTER (WHERE visitor ->> 'user_agent' IS NOT NULL) AS seen,

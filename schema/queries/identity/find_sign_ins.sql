@@ -1,6 +1,7 @@
 -- For each question (a key, and the position of an event in the log): the last sign-in on the key before that position and
 -- the first after it, with their accounts. Two descents of sign_in_pkey each, however many sign-ins there are.
-SELECT given.number, before.at, before.event_id, before.account_id, after.at, after.event_id, after.account_id
+SELECT given.number, before.at AS before_at, before.event_id AS before_id, before.account_id AS before_account,
+       after.at AS after_at, after.event_id AS after_id, after.account_id AS after_account
 FROM unnest(%(kinds)s::smallint[], %(keys)s::text[], %(ats)s::bigint[], %(ids)s::bigint[])
     WITH ORDINALITY AS given (kind, key, at, event_id, number)
 LEFT JOIN LATERAL (

@@ -32,9 +32,9 @@ WITH given AS (
           AND (groups -> 0 -> 1 <> of.event_id OR (groups -> -1 -> 1)::bigint <> -of.event_id::bigint) OFFSET 0)
 )
 SELECT given.kind, given.key,
-       CASE WHEN carried.fragments <= %(key_limit)s THEN carried.text END,
+       CASE WHEN carried.fragments <= %(key_limit)s THEN carried.text END AS fragments,
        carried.fragments > %(key_limit)s
-       AND EXISTS (SELECT FROM outbox.sign_in WHERE sign_in.kind = given.kind AND sign_in.key = given.key)
+       AND EXISTS (SELECT FROM outbox.sign_in WHERE sign_in.kind = given.kind AND sign_in.key = given.key) AS is_signed_in
 FROM given
 CROSS JOIN LATERAL (
     SELECT count(*) AS fragments, json_agg(json_build_array(account_id, handl_id, lead_id, groups))::text AS text

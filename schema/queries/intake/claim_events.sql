@@ -19,11 +19,11 @@ WITH due AS (
     HAVING count(*) > 0
     RETURNING id, claimed_at, event_ids
 )
-SELECT leased.id, leased.claimed_at, held.event_id, cardinality(leased.event_ids), held.arrivals
+SELECT leased.id, leased.claimed_at, held.latest, cardinality(leased.event_ids) AS count, held.arrivals
 FROM leased
 CROSS JOIN LATERAL generate_series(1, cardinality(leased.event_ids), 100) AS first
 CROSS JOIN LATERAL (
-    SELECT max(due.event_id) AS event_id,
+    SELECT max(due.event_id) AS latest,
            json_agg(json_build_array(
                event.id, event.occurred_at, event.recorded_at, event.name, event.handl_id, event.lead_id, event.account_id,
                event.sealed, event.visitor, event.consent, raw.person))::text AS arrivals

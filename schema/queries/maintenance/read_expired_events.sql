@@ -13,7 +13,7 @@ SELECT event.id, event.occurred_at, event.account_id, event.handl_id, event.lead
                 SELECT FROM outbox.fragment, jsonb_array_elements(groups) AS field_group
                 WHERE fragment.account_id = event.account_id AND fragment.handl_id = '' AND fragment.lead_id = ''
                   AND (field_group ->> 1)::bigint = event.id))
-       AND NOT EXISTS (SELECT FROM outbox.receipt WHERE event_id = event.id AND at > outbox.clock() - %(age)s)
+       AND NOT EXISTS (SELECT FROM outbox.receipt WHERE event_id = event.id AND at > outbox.clock() - %(age)s) AS is_removable
 FROM (
     SELECT *, greatest(occurred_at, recorded_at) <= outbox.clock() - %(age)s AS is_old
     FROM outbox.event WHERE id > %(after)s ORDER BY id LIMIT %(limit)s

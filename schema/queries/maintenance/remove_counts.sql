@@ -2,7 +2,7 @@
 -- for a day, with their reports; daily messages older than two days. Relies on delivery_count_pkey and field_coverage_pkey,
 -- which begin with the time; dispatcher, destination_state and alert hold a few rows.
 WITH minutes AS (
-    DELETE FROM outbox.delivery_count WHERE minute < outbox.clock() - %(minutes)s
+    DELETE FROM outbox.delivery_count WHERE minute < outbox.clock() - %(minutes)s::interval
 ), days AS (
     DELETE FROM outbox.field_coverage WHERE day < (outbox.clock() AT TIME ZONE 'UTC')::date - %(days)s::integer
 ), messages AS (

@@ -35,4 +35,4 @@ WITH old AS MATERIALIZED (
 ), gone AS (
     DELETE FROM outbox.event USING old WHERE event.id = old.id AND NOT old.is_needed RETURNING event.id
 )
-SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM old WHERE is_needed)
+SELECT (SELECT count(*) FROM gone) AS gone, (SELECT count(*) FROM old WHERE is_needed) AS kept

@@ -13,6 +13,6 @@ WITH held AS MATERIALIZED (
            coalesce((SELECT due_at FROM outbox.delivery WHERE destination = destination.id ORDER BY due_at LIMIT 1) <= outbox.clock(), false)
     FROM outbox.destination
 )
-SELECT queued.id, queued.count + coalesce(held.count, 0), queued.is_due OR coalesce(held.count, 0) > 0
+SELECT queued.id, queued.count + coalesce(held.count, 0) AS count, queued.is_due OR coalesce(held.count, 0) > 0 AS is_due
 FROM queued LEFT JOIN held ON held.destination = queued.id
 ORDER BY queued.id

@@ -1,6 +1,7 @@
 -- Returns the same as read_field_coverage by day; :destination and :step filter it if they are given.
 -- Relies on field_coverage_pkey, which begins with the day.
-SELECT field_coverage.day, destination.name, destination.kind, field_coverage.step, coalesce(route.event_name, field_coverage.step),
+SELECT field_coverage.day, destination.name AS destination, destination.kind, field_coverage.step,
+       coalesce(route.event_name, field_coverage.step) AS event_name,
        field_coverage.field, field_coverage.events
 FROM outbox.field_coverage
 JOIN outbox.destination ON destination.id = field_coverage.destination

@@ -17,9 +17,9 @@ WITH reported AS MATERIALIZED (
     UNION ALL
     SELECT 0, 'running', NULL, started_at FROM outbox.dispatcher WHERE seen_at > outbox.clock() - %(fresh)s
 )
-SELECT queue.id, queue.name, current.state, CASE WHEN current.state = last.state THEN last.reason END, last.since,
-       extract(epoch FROM outbox.clock() - last.since)::float8, (
-           SELECT count(*) FROM reported WHERE reported.destination = queue.id AND reported.state = last.state),
+SELECT queue.id, queue.name, current.state, CASE WHEN current.state = last.state THEN last.reason END AS reason, last.since,
+       extract(epoch FROM outbox.clock() - last.since)::float8 AS seconds, (
+           SELECT count(*) FROM reported WHERE reported.destination = queue.id AND reported.state = last.state) AS reported_by,
        age.working, age.paused, age.happened
 FROM (
     SELECT 0::smallint AS id, 'intake' AS name, NULL AS switched

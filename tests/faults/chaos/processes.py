@@ -25,11 +25,11 @@ from tests.support.processes import children
 OUTBOX = Path(sys.executable).with_name("outbox")
 
 
-def postgres(folder: Path, plan: Plan) -> embedded_postgres.Server:
+def postgres(folder: Path, plan: Plan) -> embedded_postgres.EmbeddedServer:
     """Return a server whose address stays the same after a restart."""
     home = folder / "postgres"
     home.mkdir(mode=0o755)
-    return embedded_postgres.Server(home, options={} if plan.fsync else {"fsync": "off"}, port=settled_port())
+    return embedded_postgres.EmbeddedServer(home, options={} if plan.fsync else {"fsync": "off"}, port=settled_port())
 
 
 class Sandbox:

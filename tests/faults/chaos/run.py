@@ -72,7 +72,7 @@ class Run:
         self,
         plan: Plan,
         folder: Path,
-        server: embedded_postgres.Server,
+        server: embedded_postgres.EmbeddedServer,
         sandbox: Sandbox,
         report: Callable[[str], None],
     ) -> None:

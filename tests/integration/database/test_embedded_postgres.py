@@ -59,7 +59,7 @@ def leave(process):
 
 
 def is_running(directory):
-    return embedded_postgres.Server(directory).is_running()
+    return embedded_postgres.EmbeddedServer(directory).is_running()
 
 
 def until(condition):
@@ -188,13 +188,13 @@ def test_one_of_two_users_that_is_killed_disturbs_neither_the_other_nor_the_end(
 def test_a_server_that_crashed_starts_again_with_all_that_was_committed(directory):
     with embedded_postgres.running(directory, options=OPTIONS) as url:
         used = use(url)
-        embedded_postgres.Server(directory).stop("immediate")
+        embedded_postgres.EmbeddedServer(directory).stop("immediate")
     with embedded_postgres.running(directory, options=OPTIONS) as url:
         assert use(url) == used + 1
 
 
 def test_a_machine_that_went_down_leaves_a_directory_that_starts_again(directory):
-    server = embedded_postgres.Server(directory, options=OPTIONS)
+    server = embedded_postgres.EmbeddedServer(directory, options=OPTIONS)
     server.start()
     used = use(server.url)
     os.kill(int((server.data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
@@ -231,7 +231,7 @@ def test_a_directory_may_be_closed_to_others_and_starts_from_nothing_once_it_was
             assert use(again) == 1
     with embedded_postgres.running(directory, options=OPTIONS) as url:
         assert use(url) == 2
-    shutil.rmtree(embedded_postgres.Server(directory).data.parent)
+    shutil.rmtree(embedded_postgres.EmbeddedServer(directory).data.parent)
 
 
 def test_a_lost_password_stops_the_start_and_leaves_the_data_alone(directory):
@@ -305,4 +305,4 @@ def test_a_free_port_that_somebody_takes_first_is_replaced_and_one_that_was_aske
             with embedded_postgres.running(new_directory, options=OPTIONS) as url:
                 assert use(url) == 1
         with pytest.raises(embedded_postgres.EmbeddedError, match="Address already in use"):
-            embedded_postgres.Server(new_directory, options=OPTIONS, port=port).start()
+            embedded_postgres.EmbeddedServer(new_directory, options=OPTIONS, port=port).start()

@@ -182,7 +182,7 @@ def test_a_server_holds_its_programs_after_whoever_started_it_was_killed(whole_i
     programs._use_copy(whole_install, "")
     assert programs.bin.is_relative_to(copy := public / copies(public).pop())
     data = public / "data"
-    embedded = embedded_postgres.Server(data, options=OPTIONS)
+    embedded = embedded_postgres.EmbeddedServer(data, options=OPTIONS)
     embedded._programs = programs
     if os.geteuid() == 0:
         programs._account = embedded_programs._look_up("nobody")

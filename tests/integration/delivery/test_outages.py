@@ -10,7 +10,7 @@ import pytest
 from dispatcher import daemon
 from dispatcher.config.settings import Secret
 from dispatcher.delivery import circuit_breaker
-from dispatcher.delivery.circuit_breaker import State
+from dispatcher.delivery.circuit_breaker import CircuitState
 from dispatcher.delivery.concurrency_limiter import FEWEST, RECENT
 from dispatcher.delivery.sender import LEASES
 from tests.support.waiting import until
@@ -53,7 +53,7 @@ async def test_halted_stops_uses_up_no_try_and_resumes_automatically(spine, disp
     spine.faults("meta", rates={fault: 1.0})
     record(spine)
     meta = sender(dispatcher, "meta")
-    await until(lambda: meta.state().state == State.HALTED)
+    await until(lambda: meta.state().state == CircuitState.HALTED)
     assert meta.state().reason == reason
     await until(lambda: len(spine.arrivals("ga4")) == 20)
     requests = len(spine.sandbox.ledger.requests)
@@ -62,7 +62,7 @@ async def test_halted_stops_uses_up_no_try_and_resumes_automatically(spine, disp
     assert not [key for key in spine.receipts() if key[1] == "meta"]
     spine.faults("meta")
     await until(lambda: spine.count("receipt") == 40)
-    assert meta.state().state == State.RUNNING
+    assert meta.state().state == CircuitState.RUNNING
     assert {outcome for outcome, _ in spine.receipts().values()} == {"delivered"}
 
 
@@ -72,10 +72,10 @@ async def test_an_outage_uses_up_tries_of_the_probes_only(spine, dispatcher):
     meta = sender(dispatcher, "meta")
     for number in range(5, 60):  # one by one, so that several requests fail
         spine.record(name="lead_submitted", event_id=f"e{number}", lead_id="1")
-        if meta.state().state == State.FAILING:
+        if meta.state().state == CircuitState.FAILING:
             break
         await until(lambda: spine.count("intake") == 0)
-    await until(lambda: meta.state().state == State.FAILING)
+    await until(lambda: meta.state().state == CircuitState.FAILING)
     await until(lambda: meta.circuit.is_probing)
     record_from = spine.count("event")
     spine.connection.execute(
@@ -92,10 +92,10 @@ async def test_throttled_waits_as_long_as_asked_and_uses_up_no_try(spine, dispat
     spine.faults("ga4", script=["throttled"])
     record(spine, 1)
     ga4 = sender(dispatcher, "ga4")
-    await until(lambda: ga4.state().state == State.THROTTLED)
+    await until(lambda: ga4.state().state == CircuitState.THROTTLED)
     assert 0 < ga4.circuit.pause() <= 1
     await until(lambda: spine.count("receipt") == 2)
-    assert ga4.state().state == State.RUNNING
+    assert ga4.state().state == CircuitState.RUNNING
     assert spine.attempts("ga4") == []
 
 
@@ -145,7 +145,7 @@ async def test_a_destination_that_is_far_is_sent_more_leases_at_once(spine, monk
         ga4 = sender(running, "ga4")
         ga4.destination.limits = msgspec.structs.replace(ga4.destination.limits, batch=1)
         for _ in range(RECENT):
-            ga4._requests.answered(seconds)
+            ga4._requests.limiter.answered(seconds)
         for _ in range(leases):
             assert await ga4.step()
         assert not await ga4.step()
@@ -177,5 +177,5 @@ async def test_without_credentials_a_destination_is_halted_and_its_deliveries_wa
     assert await spine.drain() == 3
     async with daemon.running(spine.settings, spine.database_url) as running:
         state = sender(running, "meta").state()
-    assert (state.state, state.reason) == (State.HALTED, "META_CAPI_TOKEN is not set")
+    assert (state.state, state.reason) == (CircuitState.HALTED, "META_CAPI_TOKEN is not set")
     assert len(spine.arrivals("ga4")) == 3

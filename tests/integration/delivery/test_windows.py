@@ -8,6 +8,7 @@ from dispatcher.config.settings import Secret
 from dispatcher.delivery.dead_letters import DeadLetterFilter, requeue
 from dispatcher.delivery.queue import PostgresQueue
 from dispatcher.models import Settlement
+from dispatcher.telemetry.prometheus import REGISTRY
 
 
 async def test_meta_is_tried_for_seven_days_and_then_the_event_has_failed(spine):
@@ -128,8 +129,11 @@ async def test_what_becomes_too_old_while_a_destination_is_paused_or_halted_has_
     spine.clock.move(hours=71)
     assert await spine.drain() == 2
     spine.clock.move(hours=1)
+    labels = {"destination": "ga4", "outcome": "failed", "reason": "window closed"}
+    before = REGISTRY.get_sample_value("outbox_receipts_total", labels) or 0
     assert await spine.drain() == 1
     assert spine.receipts() == {("e", "ga4"): ("failed", "window closed")}
+    assert REGISTRY.get_sample_value("outbox_receipts_total", labels) == before + 1
     spine.clock.move(days=4)
     assert await spine.drain() == 0
     assert spine.receipts()["e", "meta"] == ("failed", "window closed")

@@ -52,7 +52,7 @@ def claims(monkeypatch):
     take_in = worker.Intake._take_in
 
     async def noted(self, batch):
-        arrivals, _ = worker.read_arrivals(batch.content)
+        arrivals, _ = folding.read_arrivals(batch.content)
         seen.append((batch.losses, [arrival.id for arrival in arrivals]))
         await take_in(self, batch)
 

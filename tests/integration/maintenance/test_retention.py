@@ -266,7 +266,8 @@ async def test_retention_is_a_scheduled_job(spine, database, monkeypatch, capsys
 
     monkeypatch.setattr(leader, "JOBS", (jobs.Job("often", often, count),))
     one, other = (
-        leader.Schedule(database, spine.settings, holder=name, term=timedelta(seconds=60)) for name in ("one", "other")
+        leader.LeaderElection(database, spine.settings, holder=name, term=timedelta(seconds=60))
+        for name in ("one", "other")
     )
     await one.step()
     await other.step()
@@ -298,7 +299,7 @@ async def test_a_schedule_that_stops_cancels_a_running_job(spine, database, monk
             cut_off.set()
 
     monkeypatch.setattr(leader, "JOBS", (jobs.Job("long", often, work),))
-    one = leader.Schedule(database, spine.settings, holder="one", term=timedelta(seconds=60))
+    one = leader.LeaderElection(database, spine.settings, holder="one", term=timedelta(seconds=60))
     await one.step()
     await asyncio.wait_for(began.wait(), 20)
     await one.close()
@@ -320,7 +321,7 @@ async def test_the_dispatchers_database_role_is_enough_for_maintenance(spine, re
             spine.clock.move(days=91)
             assert (await retention.sweep(database, spine.settings, rest=0)).receipts == 2
             assert await erase(database, Selector(By.EMAIL, "ada@example.com")) == 2
-            mine = leader.Schedule(database, spine.settings, holder="one", term=timedelta(seconds=60))
+            mine = leader.LeaderElection(database, spine.settings, holder="one", term=timedelta(seconds=60))
             await mine.step()
             await mine.close()
     finally:

@@ -1,4 +1,4 @@
-"""After a merge, sent events are enriched and sent again, if that helps and cannot count twice (design, part 6.10)."""
+"""After a merge, sent events are enriched and sent again, if that helps and cannot count twice."""
 
 from __future__ import annotations
 

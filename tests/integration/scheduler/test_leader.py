@@ -12,7 +12,7 @@ from dispatcher.config import Config
 from dispatcher.config import Schedule as Times
 from dispatcher.config.settings import Secret
 from dispatcher.scheduler.jobs import JOBS
-from dispatcher.scheduler.leader import Schedule
+from dispatcher.scheduler.leader import LeaderElection
 from tests.support.inbox import open_inbox
 from tests.support.waiting import until
 
@@ -32,7 +32,9 @@ async def schedule(settings, inbox, database):
 
     def schedule(report_at, holder="one"):
         config = Config(schedule=Times(report_at=report_at.time(), zone="UTC", token_expires=None))
-        made = Schedule(database, replace(settings, alert_urls=Secret(inbox.url)), config, holder=holder, term=TERM)
+        made = LeaderElection(
+            database, replace(settings, alert_urls=Secret(inbox.url)), config, holder=holder, term=TERM
+        )
         started.append(made)
         return made
 

@@ -1,4 +1,4 @@
-"""The owner's story: an anonymous visitor becomes a lead, an account, a customer (owner's spec, 6; design, part 6)."""
+"""An anonymous visitor becomes a lead, an account, a customer."""
 
 from __future__ import annotations
 

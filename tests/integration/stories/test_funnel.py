@@ -18,7 +18,7 @@ BROWSER = {
 PERSON = {"email": "ada@example.com", "phone": "+442079460958", "country": "GB"}
 MONEY = {"value": 49.9, "currency": "EUR", "order_id": "in_1", "product": "pro"}
 
-# step: its own fields, its name at Meta, its name at GA4 (design, part 2)
+# step: its own fields, its name at Meta, its name at GA4
 FUNNEL = {
     "lead_submitted": (outbox.LeadSubmitted, {"form": "lead-form-ds25"}, "Lead", "generate_lead"),
     "trial_downloaded": (outbox.TrialDownloaded, {"product": "ency-cam"}, "Lead", "file_download"),

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from dispatcher.sandbox import wire
-from dispatcher.sandbox.exchange import RefusedError, exchange
+from dispatcher.sandbox.exchange import RequestRejectedError, exchange
 from dispatcher.sandbox.faults import COMMON, Fault
 from dispatcher.sandbox.fields import fields
 from dispatcher.sandbox.ledger import NOTHING, ParsedEvent
@@ -37,14 +37,14 @@ class Endpoint:
     def parse(self, request, sandbox, record, body):
         """See `dispatcher.sandbox.exchange.Endpoint`."""
         if not same_secret(sandbox.accepted[KIND.name].secret, request.headers.get("X-Key")):
-            raise RefusedError("1", web.Response(status=401), [])
+            raise RequestRejectedError("1", web.Response(status=401), [])
         events = wire.parse(body)
         parsed = [
             ParsedEvent(event["action"], event["ref"], wire.raw(event), judge(event), repeat_seconds=86_400)
             for event in events
         ]
         if wrong := [each for each in parsed if each.problems or sandbox.faults[KIND.name].plan.rejects(each.event_id)]:
-            raise RefusedError("2", web.Response(status=422), wrong)
+            raise RequestRejectedError("2", web.Response(status=422), wrong)
         record.events = len(parsed)
         return parsed, NOTHING
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.console.chart import HEIGHT, LEAST, UP, WIDTH, chart
-from dispatcher.console.status import Minute, by_minute
+from dispatcher.console.status import DeliveryCount, Minute, by_minute
 from tests.support.examples import NOW
 
 COUNTS = st.lists(
@@ -43,5 +43,5 @@ def test_it_describes_what_it_shows():
 @pytest.mark.parametrize("seconds", [0, 1, 59])
 def test_the_current_minute_is_the_last_of_sixty(seconds):
     now = NOW + timedelta(seconds=seconds)
-    rows = [(NOW - timedelta(minutes=back), 1, "delivered", 1, 0.0, 0.0) for back in range(70)]
+    rows = [DeliveryCount(NOW - timedelta(minutes=back), 1, "delivered", 1, 0.0, 0.0) for back in range(70)]
     assert [minute.delivered for minute in by_minute(rows, now)] == [1] * 60

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dispatcher.delivery.circuit_breaker import FAILURES, LONGEST_PROBE, CircuitBreaker, State
+from dispatcher.delivery.circuit_breaker import FAILURES, LONGEST_PROBE, CircuitBreaker, CircuitState
 from dispatcher.destinations.base import Outcome, Response
 
 DELIVERED = Response(Outcome.DELIVERED)
@@ -27,33 +27,33 @@ def circuit(clock):
 
 
 def test_a_new_circuit_is_running(circuit):
-    assert (circuit.state, circuit.pause(), circuit.is_probing) == (State.RUNNING, 0, False)
+    assert (circuit.state, circuit.pause(), circuit.is_probing) == (CircuitState.RUNNING, 0, False)
 
 
 def test_throttled_backs_off_for_as_long_as_the_destination_asks(circuit, clock):
     assert circuit.record(Response(Outcome.THROTTLED, wait=60))
     assert circuit.pause() == 60
     circuit.record(DELIVERED)  # the response to an earlier request
-    assert (circuit.state, circuit.pause()) == (State.THROTTLED, 60)
+    assert (circuit.state, circuit.pause()) == (CircuitState.THROTTLED, 60)
     clock.now += 60
     assert circuit.pause() == 0
     assert not circuit.is_probing
     circuit.record(DELIVERED)
-    assert circuit.state is State.RUNNING
+    assert circuit.state is CircuitState.RUNNING
 
 
 def test_halted_probes_with_one_delivery_at_growing_intervals_and_resumes_automatically(circuit, clock):
     pauses = []
     for _ in range(12):
         circuit.record(Response(Outcome.HALTED, "access token invalid or expired"))
-        assert circuit.state is State.HALTED
+        assert circuit.state is CircuitState.HALTED
         assert circuit.is_probing
         pauses.append(circuit.pause())
         clock.now += circuit.pause()
     assert pauses == sorted(pauses)
     assert pauses[-1] == LONGEST_PROBE["halted"]
     assert circuit.record(DELIVERED)
-    assert (circuit.state, circuit.reason, circuit.is_probing) == (State.RUNNING, None, False)
+    assert (circuit.state, circuit.reason, circuit.is_probing) == (CircuitState.RUNNING, None, False)
 
 
 def test_an_outage_is_probed_and_a_single_failure_is_not_one(circuit, clock):
@@ -62,11 +62,11 @@ def test_an_outage_is_probed_and_a_single_failure_is_not_one(circuit, clock):
     circuit.record(DELIVERED)
     for _ in range(FAILURES):
         circuit.record(FAILED)
-    assert (circuit.state, circuit.is_probing) == (State.FAILING, True)
+    assert (circuit.state, circuit.is_probing) == (CircuitState.FAILING, True)
     assert circuit.pause() > 0
     clock.now += circuit.pause()
     circuit.record(DELIVERED)
-    assert circuit.state is State.RUNNING
+    assert circuit.state is CircuitState.RUNNING
 
 
 def test_an_unreachable_halted_destination_is_probed_at_growing_intervals_too(circuit, clock):
@@ -74,11 +74,11 @@ def test_an_unreachable_halted_destination_is_probed_at_growing_intervals_too(ci
     for _ in range(10):
         clock.now += circuit.pause()
         circuit.record(FAILED)
-        assert (circuit.state, circuit.reason) == (State.HALTED, "access token invalid or expired")
+        assert (circuit.state, circuit.reason) == (CircuitState.HALTED, "access token invalid or expired")
     assert circuit.pause() == LONGEST_PROBE["halted"]
 
 
 def test_a_rejected_event_shows_that_the_destination_works(circuit):
     for _ in range(20):
         circuit.record(Response(Outcome.REJECTED))
-    assert circuit.state is State.RUNNING
+    assert circuit.state is CircuitState.RUNNING

@@ -7,7 +7,7 @@ import pytest
 
 from dispatcher.delivery.dead_letters import Group
 from dispatcher.destinations.registry import limits_of
-from dispatcher.doctor.deliveries import Count, CurrentState, Pending, check, check_day, check_dead
+from dispatcher.doctor.deliveries import Count, CurrentState, OldestPending, check, check_day, check_dead
 from dispatcher.models import Route
 from dispatcher.routing import DestinationRoutes
 from tests.support.examples import NOW
@@ -38,21 +38,23 @@ def severities(found):
 )
 def test_problems_with_delivery_are_reported(changes, pending, dispatchers, states, found):
     destinations = [msgspec.structs.replace(META, **changes)]
-    assert severities(check(destinations, Pending(pending), states, dispatchers, limits_of)) == found
+    assert severities(check(destinations, OldestPending(pending), states, dispatchers, limits_of)) == found
 
 
 @pytest.mark.parametrize("state", ["failing", "halted"])
 def test_in_an_outage_a_closing_window_is_reported(state):
     states = [CurrentState(1, state, "timeout")]
-    found = [str(finding.says) for finding in check([META], Pending({1: 6 * 86400.0}), states, 1, limits_of)]
+    found = [str(finding.says) for finding in check([META], OldestPending({1: 6 * 86400.0}), states, 1, limits_of)]
     assert any("Its window closes in about 24 h" in says for says in found)
     assert not any(
-        "closes" in str(finding.says) for finding in check([META], Pending({1: 900.0}), states, 1, limits_of)
+        "closes" in str(finding.says) for finding in check([META], OldestPending({1: 900.0}), states, 1, limits_of)
     )
 
 
 def test_a_halted_destination_says_what_to_do():
-    found = list(check([META], Pending({}), [CurrentState(1, "halted", "META_CAPI_TOKEN is not set")], 1, limits_of))
+    found = list(
+        check([META], OldestPending({}), [CurrentState(1, "halted", "META_CAPI_TOKEN is not set")], 1, limits_of)
+    )
     (halted,) = (finding for finding in found if finding.severity == "error")
     assert halted.do
 

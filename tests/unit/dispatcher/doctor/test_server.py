@@ -9,7 +9,7 @@ import pytest
 
 from dispatcher.doctor.server import (
     Rights,
-    Server,
+    ServerReport,
     Transactions,
     check_clock,
     check_rights,
@@ -19,7 +19,7 @@ from dispatcher.doctor.server import (
 )
 from tests.support.examples import NOW
 
-HEALTHY = Server(180000, NOW, timedelta(), False, True, (), 100, 10, False)
+HEALTHY = ServerReport(180000, NOW, timedelta(), False, True, (), 100, 10, False)
 
 
 def severities(found):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dispatcher.scheduler.daily_reports import dead_letters_text, outcomes_text
+from dispatcher.scheduler.daily_reports import OutcomeCount, dead_letters_text, outcomes_text
 
 FAILED = [
-    ("meta", "failed", "missing value", 3),
-    ("meta", "failed", "something new", 1),
-    ("ga4", "failed", "window closed", 1),
+    OutcomeCount("meta", "failed", "missing value", 3),
+    OutcomeCount("meta", "failed", "something new", 1),
+    OutcomeCount("ga4", "failed", "window closed", 1),
 ]
 
 
@@ -27,10 +27,10 @@ def test_one_is_one_and_none_is_no_message():
 
 def test_each_destination_is_a_line():
     outcomes = [
-        ("meta", "delivered", "", 10),
-        ("meta", "failed", "missing value", 2),
-        ("meta", "failed", "x", 1),
-        ("ga4", "skipped", "disabled", 4),
+        OutcomeCount("meta", "delivered", "", 10),
+        OutcomeCount("meta", "failed", "missing value", 2),
+        OutcomeCount("meta", "failed", "x", 1),
+        OutcomeCount("ga4", "skipped", "disabled", 4),
     ]
     assert outcomes_text(outcomes).split("\n")[1:] == [
         "meta: delivered 10, skipped 0, failed 3",

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 import outbox
-from outbox.stripe import Rules, State, conversions_of
+from outbox.stripe import Rules, SubscriptionState, conversions_of
 from outbox.stripe.events import read_event
 from outbox.stripe.state import FreePeriod, Observed
 from tests.support.stripe_events import NEW, OLD, SESSION, TRIAL, VERSIONS
@@ -16,7 +16,7 @@ from tests.support.stripe_invoices import BEGAN, BUYER, CUSTOMER, DAY, INVOICE, 
 
 PURCHASED, RENEWED, UPGRADED = "subscription_purchased", "subscription_renewed", "subscription_upgraded"
 AFTER_TRIAL = (TRIAL[1], TRIAL[1] + MONTH)
-IN_TRIAL = State(free=[FreePeriod(*TRIAL, opens=True)])
+IN_TRIAL = SubscriptionState(free=[FreePeriod(*TRIAL, opens=True)])
 
 PERSON = outbox.Person(
     email="Ada.Lovelace@Example.com", phone="+493012345678", first_name="Ada", last_name="Lovelace", city="Berlin",
@@ -249,7 +249,7 @@ def test_a_cycle_is_the_first_payment_only_if_it_follows_a_free_period_at_the_be
     stripe, case, starts_at, free, step
 ):
     event = stripe.invoice_paid(reason="subscription_cycle", period=(starts_at, starts_at + MONTH))
-    assert names(conversions_of(event, State(free=free))) == [step], case
+    assert names(conversions_of(event, SubscriptionState(free=free))) == [step], case
 
 
 def test_use_of_the_trial_that_is_billed_after_it_makes_no_second_purchase(stripe):

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 import outbox
-from outbox.stripe import State, conversions_of
+from outbox.stripe import SubscriptionState, conversions_of
 from outbox.stripe.events import read_event
 from outbox.stripe.rules import Rules
 from outbox.stripe.state import Observed, Refund, RefundStep, read, write
@@ -30,7 +30,7 @@ def step(event, rules=None):
 
 def test_a_partial_refund_is_what_the_event_adds_under_the_original_order(stripe):
     event = stripe.charge_refunded(3000, 2000, metadata={"account_id": "42"})
-    [refund] = conversions_of(event, State(order_id=INVOICE, added=1000))
+    [refund] = conversions_of(event, SubscriptionState(order_id=INVOICE, added=1000))
     assert refund == outbox.SubscriptionRefunded(
         event_id=f"{CHARGE}:3000",
         occurred_at=datetime.fromtimestamp(AT, UTC),
@@ -74,11 +74,11 @@ def test_the_order_in_the_charge(case, event, order_id):
 
 
 def test_a_refund_whose_order_is_not_known_waits(stripe):
-    assert conversions_of(stripe.charge_refunded(2990), State(added=2990)) == []
+    assert conversions_of(stripe.charge_refunded(2990), SubscriptionState(added=2990)) == []
 
 
 def test_a_refund_that_adds_nothing_counts_for_nothing(stripe):
-    assert conversions_of(stripe.charge_refunded(2990), State(order_id=INVOICE)) == []
+    assert conversions_of(stripe.charge_refunded(2990), SubscriptionState(order_id=INVOICE)) == []
 
 
 @pytest.mark.parametrize(
@@ -104,12 +104,14 @@ def test_the_amount_before_is_zero_where_it_is_absent(stripe):
 
 def test_the_time_is_the_newest_refund_s_where_the_charge_lists_them():
     refunds = {"object": "list", "data": [{"id": "re_2", "created": AT - 5}, {"id": "re_1", "created": AT - DAY}]}
-    [refund] = conversions_of(OLD.charge_refunded(2990, refunds=refunds), State(order_id=INVOICE, added=2990))
+    [refund] = conversions_of(
+        OLD.charge_refunded(2990, refunds=refunds), SubscriptionState(order_id=INVOICE, added=2990)
+    )
     assert refund.occurred_at == datetime.fromtimestamp(AT - 5, UTC)
 
 
 def test_a_guest_s_refund_carries_the_person_and_others_carry_their_keys(stripe):
-    state = State(order_id=PAYMENT, added=2990)
+    state = SubscriptionState(order_id=PAYMENT, added=2990)
     [refund] = conversions_of(stripe.charge_refunded(2990, customer=None), state)
     assert refund.person.email == "Ada.Lovelace@Example.com"
     [refund] = conversions_of(stripe.charge_refunded(2990), state)
@@ -118,10 +120,10 @@ def test_a_guest_s_refund_carries_the_person_and_others_carry_their_keys(stripe)
 
 def test_a_guest_s_refund_carries_the_only_key_that_is_known():
     event = NEW.charge_refunded(2990, customer=None, metadata={"handl_id": "h-1"})
-    [refund] = conversions_of(event, State(order_id=PAYMENT, added=2990))
+    [refund] = conversions_of(event, SubscriptionState(order_id=PAYMENT, added=2990))
     assert refund.handl_id == "h-1"
     event = NEW.charge_refunded(2990, metadata={"handl_id": "h-1"})
-    [refund] = conversions_of(event, State(order_id=PAYMENT, added=2990))
+    [refund] = conversions_of(event, SubscriptionState(order_id=PAYMENT, added=2990))
     assert (refund.handl_id, refund.lead_id) == (None, CUSTOMER)
 
 
@@ -131,7 +133,7 @@ def test_a_guest_s_refund_carries_the_only_key_that_is_known():
 )
 def test_the_event_that_names_the_order_releases_what_waited(event, order_id):
     waiting = Refund(event_id=f"{CHARGE}:500", at=AT, currency="JPY", customer=CUSTOMER, account_id="42", amount=500)
-    refund = conversions_of(event, State(order_id=order_id, released=[waiting]))[-1]
+    refund = conversions_of(event, SubscriptionState(order_id=order_id, released=[waiting]))[-1]
     assert refund == outbox.SubscriptionRefunded(
         event_id=f"{CHARGE}:500", occurred_at=datetime.fromtimestamp(AT, UTC), value=Decimal(500), currency="JPY",
         order_id=order_id, lead_id=CUSTOMER, account_id="42", details={"origin": "stripe"},

@@ -1,4 +1,4 @@
-"""What GA4 is sent: the owner's spec 5.2 and 5.3, under GA4's own limits (destinations.md, part 2)."""
+"""What GA4 is sent: its parameters, under GA4's own limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Meta is sent: the owner's spec 4.3 to 4.6, under Meta's own rules (destinations.md, part 1)."""
+"""What Meta is sent: its parameters, under Meta's own rules."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 from dispatcher.config import Account, Alerts, Config, Schedule
 from dispatcher.config.settings import Settings
 from dispatcher.destinations import registry
-from dispatcher.monitoring.alerts import KINDS, Fact, holding
+from dispatcher.monitoring.alerts import KINDS, QueueHealth, holding
 from dispatcher.monitoring.alerts.conditions import CALM_SECONDS, QUIET, SAME, all_clear
 
 TODAY = date(2026, 11, 24)
@@ -27,7 +27,7 @@ def fact(**fields):
         "age_seconds": 1.0,
         "paused_seconds": None,
     }
-    return Fact(**(defaults | fields))
+    return QueueHealth(**(defaults | fields))
 
 
 def held(*facts, active=(), config=CONFIG, version="v99.0", today=TODAY):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dispatcher.config import Config
-from dispatcher.destinations.meta.destination import TRAITS
 from dispatcher.destinations.meta.match_quality import IDENTIFIERS as META
 from dispatcher.destinations.meta.match_quality import QUALITY
 from dispatcher.monitoring.quality import explanation, of_kind
+from outbox.person import META_TRAITS
 
 estimate = QUALITY.estimate
 
@@ -20,7 +20,7 @@ def test_the_weights_add_up_to_ten():
 
 
 def test_every_identifier_that_meta_accepts_has_a_weight():
-    assert {each.field for each in META} == {*TRAITS, *ANONYMOUS}
+    assert {each.field for each in META} == {*META_TRAITS, *ANONYMOUS}
     assert all(each.weight > 0 and each.api_name for each in META)
 
 
