@@ -96,7 +96,10 @@ class Worker:
             self.signal(self._signalled)
         assert self._process.stdout
         async for line in self._process.stdout:
-            self.report = _report(line)
+            try:
+                self.report = _report(line)
+            except msgspec.DecodeError:  # half a line: it was killed while it wrote to a pipe that was full
+                continue
             self.samples = self.report.samples or self.samples
             self._quiet = 0.0
         return await self._process.wait()
@@ -122,7 +125,8 @@ class Worker:
 
     async def release(self, database: Database) -> None:
         """Give back what the dead process held; return when nothing of it can turn up any more."""
-        assert self._in_flight
+        if self._in_flight is None:  # it was never started
+            return
         held = self._in_flight.read()
         self._in_flight.close()
         params = {"holder": self.holder, "lease": None, "leases": Jsonb(held)}
@@ -217,9 +221,14 @@ class Supervisor:
             worker = self.workers[number] = Worker(self.database_url, self._arguments)
             if self._stopping.is_set():
                 return 0
-            code = await worker.run()
+            try:
+                code = await worker.run()
+            except (OSError, MemoryError) as error:
+                # No process, descriptor or memory is left for another process right now.
+                log.error("a worker cannot be started", worker=worker.holder, error=type(error).__name__)
+                code = NOT_STARTED
             self._ended_samples, worker.samples = lasting([self._ended_samples, worker.samples]), []
-            if code >= 0 and (self._stopping.is_set() or code in EXIT_CODES):
+            if code >= 0 and (self._stopping.is_set() or (self._is_drain and code in EXIT_CODES)):
                 return code
             if self._stopping.is_set():
                 self._release(worker)
@@ -245,8 +254,10 @@ class Supervisor:
                 worker.check(CHECK_SECONDS)
 
 
+NOT_STARTED = 1
+"""What counts as the exit code of a worker that could not be started."""
 EXIT_CODES = frozenset({0, 3})
-"""Codes with which a worker ends by itself: nothing is pending, something waits for a later try."""
+"""Codes with which a worker that drains ends by itself: nothing is pending, something waits for a later try."""
 
 
 @asynccontextmanager

@@ -89,3 +89,14 @@ def database(settings: Settings) -> Iterator[str]:
     else:
         with embedded_postgres.running(HOME) as url:
             yield url
+
+
+@contextmanager
+def explaining(host: str, port: int) -> Iterator[None]:
+    """Say in a sentence that an address cannot be listened on, and exit with 1."""
+    try:
+        yield
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or "not a port"
+        typer.echo(f"outbox: cannot listen on {host}, port {port} ({reason}); choose another with --port", err=True)
+        raise typer.Exit(1) from None

@@ -78,7 +78,8 @@ async def _dispatch(
             )
         )
         if port is not None:
-            address = await stack.enter_async_context(admin_http.listening(running, host, port))
+            with context.explaining(host, port):
+                address = await stack.enter_async_context(admin_http.listening(running, host, port))
             log.info("console, health and metrics are served", address=address)
         loop = asyncio.get_running_loop()
 

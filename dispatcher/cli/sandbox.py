@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dispatcher import sandbox as sandbox_server
+from dispatcher.cli import context
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,4 +21,5 @@ def sandbox(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8090,
 ) -> None:
     """Run a local stand-in for all destinations. It follows their documented rules, and its page shows what arrived."""
-    asyncio.run(sandbox_server.serve(host, port))
+    with context.explaining(host, port):
+        asyncio.run(sandbox_server.serve(host, port))

@@ -10,8 +10,12 @@ by type only: their text, and that of a traceback, may quote a person's data or 
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import sys
+from contextlib import suppress
+from typing import TextIO
 
 import structlog
 
@@ -21,7 +25,7 @@ SILENCED = ("aiohttp", "apprise", "apscheduler", "psycopg", "requests", "urllib3
 
 def configure(*, level: int = logging.INFO) -> None:
     """Set up structlog for the process."""
-    terminal = sys.stderr.isatty()
+    terminal = sys.stderr is not None and sys.stderr.isatty()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -30,8 +34,41 @@ def configure(*, level: int = logging.INFO) -> None:
             structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Unfailing(sys.stderr)),
         cache_logger_on_first_use=True,
     )
     for name in SILENCED:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+class _Unfailing(io.StringIO):
+    """A stream for lines, none of which is worth stopping for: what cannot be written is left out.
+
+    The reader of a log may go away, its disk may be full, and a program may be started without standard error. An error from a
+    line about an error would end the loop that only wanted to go on. Lines are written whole, past the stream's own buffer:
+    what is left in that would be tried again, and fail, at the end of the process.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__()
+        self._stream = stream
+        self._text = ""
+        self._descriptor: int | None = None
+        with suppress(OSError, ValueError, AttributeError):  # a stream in memory has none
+            self._descriptor = stream.fileno() if stream else None
+
+    def write(self, text: str) -> int:
+        """Keep a text until `flush`."""
+        self._text += text
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what was kept."""
+        text, self._text = self._text, ""
+        if not text or self._stream is None:
+            return
+        with suppress(OSError, ValueError):
+            if self._descriptor is None:
+                self._stream.write(text)
+            else:
+                os.write(self._descriptor, text.encode("utf-8", "backslashreplace"))

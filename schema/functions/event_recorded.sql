@@ -18,7 +18,11 @@ BEGIN
        OR occurred_at > outbox.clock() + interval '7 days'
        OR occurred_at < '1970-01-01'
        OR recorded_at NOT BETWEEN '1970-01-01' AND outbox.clock() + interval '7 days'
-       OR outbox.size(sealed, visitor, campaign, details, consent) > 65536
+       OR id < 1
+       OR btrim(event_id) = ''
+       OR coalesce(outbox.size(sealed, visitor, campaign, details, consent), 0)
+          + octet_length(concat(event_id, handl_id, lead_id, account_id)) > 65536
+       OR octet_length(notes::text) > 65536
        OR coalesce(outbox.unusable(sealed), outbox.unusable(visitor), outbox.unusable(campaign), outbox.unusable(details),
                    outbox.unusable(consent)) IS NOT NULL
     LIMIT 1;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 
 import click
@@ -109,3 +110,13 @@ def test_shell_completion_works_once_installed(tmp_path):
     assert completed("outbox", "des") == ["destination"]
     assert completed("outbox", "destination", "pause", "me") == ["meta"]
     assert completed("outbox", "destination", "pause", "meta", "--step", "lead") == ["lead_submitted"]
+
+
+@pytest.mark.parametrize("command", ["dispatch", "sandbox", "serve"])
+async def test_a_port_that_is_taken_is_a_sentence_and_no_traceback(outbox, command):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, _, errors = await outbox(command, "--port", str(port))
+    assert code == 1
+    assert "Traceback" not in errors
+    assert f"cannot listen on 127.0.0.1, port {port}" in errors

@@ -651,6 +651,11 @@ def test_a_plain_insert_enqueues_intake_whatever_was_recorded_before_in_its_tran
         ({"name": SECRET}, "name"),
         ({"name": ""}, "name"),
         *(({"occurred_at": at}, "occurred_at") for at in ("infinity", "-infinity", FUTURE, "1969-12-31T23:59:59Z")),
+        ({"event_id": ""}, "event_id"),
+        ({"event_id": "  "}, "event_id"),
+        ({"notes": ["x" * 66_000]}, "notes"),
+        *(({field: "x" * 66_000}, "event") for field in ("event_id", "handl_id", "lead_id", "account_id")),
+        ({"details": json.dumps({"a": "x" * 40_000}), "lead_id": "x" * 40_000}, "event"),
         *(({field: value}, field) for field in OBJECTS[1:] for value in ("[]", '"x"', nested(33), '{"a": 1e301}')),
     ],
     ids=lambda value: str(value).replace(FUTURE, "next week")[:50],
@@ -661,6 +666,15 @@ def test_a_plain_insert_is_held_to_the_same_rules(connection, columns, field):
     with pytest.raises(INVALID) as caught:
         connection.execute(f"INSERT INTO outbox.event ({names}) VALUES ({places})", list(columns.values()))
     assert caught.value.diag.message_primary.startswith(f"{field}: ")
+    assert rows(connection) == {}
+
+
+@pytest.mark.parametrize("number", [0, -1, -(2**63)])
+def test_a_plain_insert_may_not_number_events_where_nothing_looks_for_them(connection, number):
+    with pytest.raises(INVALID, match=r"^id: "):
+        connection.execute(
+            "INSERT INTO outbox.event (id, name) OVERRIDING SYSTEM VALUE VALUES (%s, 'lead_submitted')", (number,)
+        )
     assert rows(connection) == {}
 
 

@@ -43,3 +43,21 @@ def test_on_a_terminal_lines_are_readable():
     assert "\x1b[" in said  # colours
     assert "hush-hush" not in said
     assert "too small" not in said
+
+
+def test_a_log_that_nobody_reads_stops_nothing():
+    program = PROGRAM + "\nfor _ in range(1000):\n    log.error('x' * 100)\nprint('went on')"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=writer, text=True, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stdout) == (0, "went on\n")
+
+
+def test_a_program_without_standard_error_runs():
+    program = PROGRAM + "\nprint('went on')"
+    without = 'import os, sys; os.close(2); os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])'
+    done = subprocess.run([sys.executable, "-c", without, program], stdout=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "went on\n")
