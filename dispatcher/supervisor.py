@@ -29,7 +29,7 @@ from dispatcher.config import Config
 from dispatcher.config.settings import Settings
 from dispatcher.daemon import new_holder
 from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database, only_value
-from dispatcher.in_flight import InFlight
+from dispatcher.in_flight import HeldLease, InFlight
 from dispatcher.reports import WorkerReport
 from dispatcher.telemetry.aggregation import Sample, lasting
 
@@ -48,6 +48,8 @@ STOP_SECONDS = 23.0
 """How long workers may take to stop; less than the 25 s promised."""
 RELEASES = (0.0, 1.0, 5.0)
 """When a dead worker's leases are given back: its last claim may be committed after its death."""
+LEAVE_SECONDS = 1.0
+"""How long it may take to give back what is left of a worker that ended by itself."""
 
 _BOOT = """
 import sys
@@ -129,19 +131,28 @@ class Worker:
             return
         held = self._in_flight.read()
         self._in_flight.close()
-        params = {"holder": self.holder, "lease": None, "leases": Jsonb(held)}
         for seconds in RELEASES:
             await asyncio.sleep(seconds)
-            count = only_value(await database.run("release_leases", params))
-            if count:
-                log.warning(
-                    "the leases of a dead worker were given back",
-                    worker=self.holder,
-                    rows=count,
-                    begun=sum(len(lease.begun) for lease in held),
-                )
+            self._log_released(await database.run("release_leases", self._released(held)), held)
         with contextlib.suppress(*DATABASE_UNAVAILABLE):
             await database.run_once("remove_dispatcher", {"holder": self.holder})
+
+    async def leave(self, database: Database) -> None:
+        """Give back what is left of a process that ended by itself: a claim that was committed but never heard of."""
+        if self._in_flight is None:
+            return
+        held = self._in_flight.read()
+        with contextlib.suppress(*DATABASE_UNAVAILABLE, TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                self._log_released(await database.run_once("release_leases", self._released(held)), held)
+
+    def _released(self, held: Sequence[HeldLease]) -> dict[str, Any]:
+        return {"holder": self.holder, "lease": None, "leases": Jsonb(held)}
+
+    def _log_released(self, rows: list[Any], held: Sequence[HeldLease]) -> None:
+        if count := only_value(rows):
+            begun = sum(len(lease.begun) for lease in held)
+            log.warning("the leases of an ended worker were given back", worker=self.holder, rows=count, begun=begun)
 
 
 class Supervisor:
@@ -229,6 +240,7 @@ class Supervisor:
                 code = NOT_STARTED
             self._ended_samples, worker.samples = lasting([self._ended_samples, worker.samples]), []
             if code >= 0 and (self._stopping.is_set() or (self._is_drain and code in EXIT_CODES)):
+                await worker.leave(self.database)
                 return code
             if self._stopping.is_set():
                 self._release(worker)

@@ -171,6 +171,23 @@ async def test_a_signal_drains_all_workers(spine, dispatch):
     assert not dispatcher.logged("did not stop in time")
 
 
+async def test_a_claim_that_its_worker_never_heard_of_is_given_back_when_the_worker_stops(spine, dispatch):
+    """The connection broke after the claim was committed: nothing of it was sent, and nothing is in doubt."""
+    dispatcher = await at_work(spine, dispatch)
+    record(spine, 3)
+    await until(lambda: spine.count("receipt") == 6)
+    spine.connection.execute(
+        "INSERT INTO outbox.lease (destination, holder, expires_at, event_ids, revisions, tries, first_unknown_ats) "
+        "SELECT 1, holder, outbox.clock() + interval '1 h', '{1,2}', '{1,1}', '{0,0}', '{NULL,NULL}' FROM outbox.dispatcher"
+    )
+    dispatcher.signal(signal.SIGTERM)
+    assert await ended(dispatcher) == 0
+    waiting = spine.connection.execute(
+        "SELECT event_id, tries, losses, first_unknown_at FROM outbox.delivery"
+    ).fetchall()
+    assert (spine.count("lease"), sorted(waiting)) == (0, [(1, 0, 0, None), (2, 0, 0, None)])
+
+
 async def test_workers_whose_supervisor_was_killed_stop_by_themselves_and_settle_what_is_in_flight(spine, dispatch):
     spine.faults("ga4", rates={"slow": 1.0}, slow_ms=200)
     record(spine, 4000)
