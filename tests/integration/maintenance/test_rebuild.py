@@ -12,13 +12,13 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from dispatcher.config.kinds import kinds
 from dispatcher.config.settings import Settings
 from dispatcher.database.connections import Database
 from dispatcher.database.data_files import data_folder
 from dispatcher.database.queries import load
 from dispatcher.delivery.dead_letters import DeadLetterFilter, requeue
 from dispatcher.delivery.queue import PostgresQueue
-from dispatcher.destinations import registry
 from dispatcher.identity.fragments import Fact
 from dispatcher.maintenance.rebuild import BATCH, OPEN, rebuild
 from tests.support import processes
@@ -189,7 +189,7 @@ async def test_an_old_event_without_receipts_is_not_enqueued_and_ends_if_it_was_
 
 def test_every_window_is_closed_before_retention_may_begin():
     least = Settings.from_environment({"OUTBOX_RETENTION_DAYS": "8"}).retention_days
-    assert max(limits.window for limits in registry.LIMITS.values()) < OPEN <= timedelta(days=least)
+    assert max(kind.limits.window for kind in kinds().values()) < OPEN <= timedelta(days=least)
 
 
 async def test_beside_running_dispatchers_nothing_is_lost_and_meta_counts_nothing_twice(spine, dispatch, outbox):
