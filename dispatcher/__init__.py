@@ -21,7 +21,7 @@ This is the map of the package: what is where, the way of one event, and where t
 | `config/` | the environment and `outbox.toml`, read and checked; finds the kinds of destination |
 | `database/` | connections, declared tables, migrations, routing tables, the embedded PostgreSQL, loading of SQL files |
 | `intake/` | what every event needs first: sealing, folding into identity, fan-out to destinations |
-| `identity/` | who a person is (fragments, graph) and what is known about them (enrichment, profile, resolver) |
+| `identity/` | who a person is (fragments, persons, browsers) and what is known about them (enrichment, permission, resolver) |
 | `delivery/` | claim, build, send, settle; retries, circuit breaker, concurrency, dead letters |
 | `resend/` | re-sends after a merge: by the daemon (`planner`) and on demand (`backfill`) |
 | `destinations/` | one package for each kind of destination: all that is known of it (`kind`), and what builds and sends (`base`) |
@@ -66,10 +66,12 @@ imports nothing from here.
   `destinations/ga4/destination.py`. When a whole destination pauses: `delivery/circuit_breaker.py`.
 - **A console page.** A module in `console/` with a handler, its template in `console/templates/`, a line in `PAGES` of
   `console/app.py` (an action: in `ACTIONS`), a link in `console/templates/page.html`, its queries in `schema/queries/console/`.
-- **The merge of persons.** Who belongs together: `identity/graph.py`. How the keys of events are folded:
-  `identity/fragments.py` and its twin in SQL, `schema/functions/merge_fragments.sql` (a change needs a migration). The same for events
-  that are not folded yet: `identity/full_log.py`. What is re-sent after a merge: `resend/planner.py`. What an event gets from its person's
-  other events: `identity/enrichment.py`. The rules as an independent model: `tests/properties/identity_oracle.py`.
+- **The merge of persons.** Who belongs together by keys: `identity/persons.py`; by browser: `identity/browsers.py`; consent:
+  `identity/permission.py`. How the keys of events are folded: `identity/fragments.py` and its twins in SQL,
+  `schema/functions/merge_fragments.sql` and `schema/functions/merge_known.sql` (a change needs a migration). The same for
+  events that are not folded yet: `identity/full_log.py`. What is re-sent after a merge: `resend/planner.py`. What an event gets from its person's
+  other events: `identity/merged.py` and `identity/enrichment.py`. Why, in words: `identity/explanation.py`. The rules as an
+  independent model: `tests/properties/person_oracle.py`, `tests/properties/enrichment_oracle.py`.
 - **A column of `event`.** `database/tables.py` and a new script in `migrations/versions/`; what writes it:
   the functions `parse_event`, `parse_fields`, `record` and `record_many` in `schema/functions/`, and `outbox/encoding.py`; what reads
   it: `Event` in `models.py` with `read_events`, `read_events_after` and `read_folded_events` in `schema/queries/` (by name);

@@ -35,6 +35,7 @@ class Event(EventHead, frozen=True, gc=False, array_like=True):
     campaign: dict[str, Any] | None = None
     details: dict[str, Any] | None = None
     consent: dict[str, Any] | None = None
+    public: bool = False
 
     def decoded(self) -> Event:
         """Return the event itself."""

@@ -30,6 +30,7 @@ class Conversion:
     `event_id` is shared with the browser; without one the visitor's (`fb_event_id`) is used, else a new UUID. The same
     (`name`, `event_id`) a second time is the same conversion. `occurred_at` is an aware datetime, by default the time of
     the transaction. `handl_id`, `lead_id` and `account_id` identify the person. `details` is any further data.
+    `public`: anybody may have sent it, as from a form on a public page, so that it proves nothing about a person.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Conversion:
     campaign: Campaign | None = None
     consent: Mapping[str, str] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    public: bool = False
 
     def all_details(self) -> dict[str, Any]:
         """Return `details` and this step's own fields (form, value, …) as one mapping; the step's own fields win."""

@@ -61,6 +61,7 @@ def encode(conversion: Conversion, *, region: str | None = None) -> bytes:
         "handl_id": _key("handl_id", conversion.handl_id or (visitor and visitor.handl_id), notes),
         "lead_id": _key("lead_id", conversion.lead_id, notes),
         "account_id": _key("account_id", conversion.account_id, notes),
+        "public": True if conversion.public else None,
         "details": _clean_mapping(conversion.all_details(), "details", notes) or None,
     }
     notes.extend(read_money(event["details"] or {}).unusable)

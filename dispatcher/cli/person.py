@@ -141,6 +141,21 @@ def _parts(shown: PersonProfile) -> Iterator[tuple[str, list[str], list[list[str
     more = len(shown.events) - len(newest)
     title = f"events (the newest {len(newest)}; {more} more with --json)" if more else "events"
     yield title, ["occurred", "step", "event_id", "destination", "revision", "outcome", "when"], rows
+    yield "why they belong together", ["event_id", "why"], [[event.event_id, event.why] for event in newest]
+    if shown.apart:
+        yield (
+            "not this person",
+            ["shared", "why not", "times", "last seen"],
+            [
+                [
+                    other.shared,
+                    other.reason,
+                    str(other.combinations or ""),
+                    _time(other.last_seen_at) if other.last_seen_at else "",
+                ]
+                for other in shown.apart
+            ],
+        )
 
 
 def _when(item: Item) -> list[str]:

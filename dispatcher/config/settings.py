@@ -55,6 +55,11 @@ class Settings:
     consent_default: str = setting(
         "OUTBOX_CONSENT_DEFAULT", "granted", check=matches("granted|denied", "granted or denied")
     )
+    lead_prefix: str = setting(
+        "OUTBOX_LEAD_PREFIX",
+        "lead:",
+        check=matches(r"[A-Za-z0-9:._-]{1,32}", "1 to 32 letters, digits or :._-, such as lead:"),
+    )
     lease_seconds: int = setting("OUTBOX_LEASE_SECONDS", 60, check=within(5, 3600, "seconds"))
     retention_days: int = setting("OUTBOX_RETENTION_DAYS", 90, check=within(8, 3650, "days"))
     person_days: int = setting("OUTBOX_PERSON_DAYS", 400, check=within(8, 3650, "days"))

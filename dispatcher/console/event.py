@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -14,9 +14,6 @@ from dispatcher.console.formatting import span
 from dispatcher.console.request import ConsoleRequest
 from dispatcher.database.connections import rows_as
 from dispatcher.destinations.registry import explain, label
-from dispatcher.identity.fragments import EPOCH, position
-from dispatcher.identity.graph import Kind
-from dispatcher.preview.masking import key
 from dispatcher.preview.payloads import previews
 
 MAX_SEARCHED = 100_000
@@ -73,7 +70,7 @@ async def show(request: ConsoleRequest) -> web.Response:
     history = await request.run("read_history", {"id": number})
     pending = await request.run("find_pending", {"id": number, "most": MAX_SEARCHED})
     states = (await read_states(request, [number])).get(number, [])
-    moments = [*_began(event), *await _sign_ins(request, event), *map(_moment, history)]
+    moments = [*_began(event), *map(_moment, history)]
     moments.sort(key=lambda moment: moment.at or event.recorded_at)
     sent = [SentFields(row.destination, row.revision, row.at, _names(row.sent)) for row in history if row.sent]
     console = request.console
@@ -95,39 +92,6 @@ def _began(event: EventDetails) -> Iterator[Moment]:
     late = (event.recorded_at - event.occurred_at).total_seconds()
     says = f"{span(late)} after it occurred" if late >= 1 else ""
     yield Moment(event.recorded_at, "recorded", "Recorded by the CRM", says=says)
-
-
-async def _sign_ins(request: ConsoleRequest, event: EventDetails) -> list[Moment]:
-    """Return the first sign-in after the event on its browser or lead: that ties the event to an account."""
-    keys = [
-        (kind, value, what)
-        for kind, value, what in (
-            (Kind.HANDL, event.handl_id, "its browser (handlID)"),
-            (Kind.LEAD, event.lead_id, "its lead"),
-        )
-        if value
-    ]
-    if not keys or event.account_id:
-        return []
-    at, _ = position(event.occurred_at, event.id)
-    params = {
-        "kinds": [kind.value for kind, _, _ in keys],
-        "keys": [value for _, value, _ in keys],
-        "ats": [at] * len(keys),
-        "ids": [event.id] * len(keys),
-    }
-    found = []
-    places = [what for _, _, what in keys]
-    for row in await request.run("find_sign_ins", params):
-        what = places[row.number - 1]
-        if row.before_account is not None:
-            title = f"Account {key(row.before_account)} had already signed in on {what}"
-            found.append(Moment(event.occurred_at, "merged", title))
-        elif row.after_account is not None:
-            when = EPOCH + timedelta(microseconds=row.after_at)
-            title = f"Account {key(row.after_account)} signed in on {what}"
-            found.append(Moment(when, "merged", title, says=f"by event {row.after_id}"))
-    return found
 
 
 def _moment(row: Any) -> Moment:

@@ -14,8 +14,9 @@ from dispatcher.database.data_files import data_folder
 from dispatcher.database.tables import SCHEMA, metadata
 
 # In this order: column defaults use `clock`; the functions after the tables use the tables and each other.
-BEFORE_TABLES = ("clock", "size", "unusable", "merge_fragments")
+BEFORE_TABLES = ("clock", "size", "unusable", "merge_fragments", "merge_known", "key_digest")
 AFTER_TABLES = (
+    "is_over_limit",
     "parse_fields",
     "parse_event",
     "refuse",

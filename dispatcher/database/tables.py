@@ -4,7 +4,7 @@
     queue     intake, delivery, merge               only what is still pending; inserted and deleted, never updated
     lease     what one dispatcher currently holds
     raw       persons that a SQL writer sent unsealed, until intake seals them
-    identity  fragment, fragment_event, sign_in      a projection of the log, by the keys that events carry
+    identity  fragment, fragment_key, fragment_event, click, key_mark    a projection of the log, by the keys of events
     routing   step, destination, route              the funnel, and the operator's switches
     upkeep    erasure, leader                       when somebody was erased; which dispatcher runs the scheduled jobs
     counts    delivery_count, field_coverage        read by pages and alerts, so that they never scan a log
@@ -31,6 +31,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Numeric,
     PrimaryKeyConstraint,
@@ -40,7 +41,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB
+from sqlalchemy.dialects.postgresql import INT8MULTIRANGE, JSONB, UUID
 
 SCHEMA = "outbox"
 
@@ -126,6 +127,7 @@ event = Table(
     Column("details", JSONB),
     Column("consent", JSONB),
     Column("notes", ARRAY(Text)),
+    Column("public", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("name", "event_id"),
     comment="The log of conversions; a row changes only when its person is sealed or erased",
 )
@@ -254,38 +256,60 @@ _KEY = text("''")  # empty: no such key; NULLs would not be equal to each other
 fragment = Table(
     "fragment",
     metadata,
-    Column("id", BigInteger, Identity(always=True), nullable=False),
+    Column("id", UUID, primary_key=True),  # a digest of the keys, so that no process needs to ask for it
+    Column("is_public", Boolean, nullable=False, server_default=text("false")),
     Column("account_id", Text, nullable=False, server_default=_KEY),
     Column("handl_id", Text, nullable=False, server_default=_KEY),
     Column("lead_id", Text, nullable=False, server_default=_KEY),
+    Column("emails", Text, nullable=False, server_default=_KEY),
+    Column("phones", Text, nullable=False, server_default=_KEY),
     Column("groups", JSONB, nullable=False),
-    PrimaryKeyConstraint("account_id", "handl_id", "lead_id"),
+    Column("known", JSONB),
     # Updates change no indexed column and find room on the same page.
     postgresql_with={"fillfactor": "80"},
-    comment="The events that carry the same keys; groups: [time, id, fields] of the events that set a field last",
+    comment="The events that carry the same keys; groups: [time, id, fields] of the events that set a field last; known: the newest keys of an account",
 )
-Index("fragment_handl", fragment.c.handl_id, postgresql_where=fragment.c.handl_id != "")
-Index("fragment_lead", fragment.c.lead_id, postgresql_where=fragment.c.lead_id != "")
+
+fragment_key = Table(
+    "fragment_key",
+    metadata,
+    Column("fragment_id", UUID, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("is_public", Boolean, nullable=False, server_default=text("false")),
+    Column("key", Text, nullable=False),
+    PrimaryKeyConstraint("kind", "key", "is_public", "fragment_id"),
+    comment="The keys of each fragment; kind: 1 an account (of the account alone), 2 a handlID, 3 a lead, 4 an e-mail hash, 5 a phone hash",
+)
 
 fragment_event = Table(
     "fragment_event",
     metadata,
-    Column("fragment_id", BigInteger, nullable=False),
-    Column("event_id", BigInteger, nullable=False),
-    PrimaryKeyConstraint("fragment_id", "event_id"),
-    comment="The events of a fragment",
-)
-
-sign_in = Table(
-    "sign_in",
-    metadata,
+    Column("fragment_id", UUID, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("event_id", BigInteger, nullable=False),
-    Column("kind", SmallInteger, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("account_id", Text, nullable=False),
-    PrimaryKeyConstraint("kind", "key", "at", "event_id"),
-    comment="Who signed in where and when; kind: 2 a handlID, 3 a lead; at: microseconds since 1970",
+    PrimaryKeyConstraint("fragment_id", "at", "event_id"),
+    comment="The events of a fragment in the order of time; at: microseconds since 1970",
+)
+
+click = Table(
+    "click",
+    metadata,
+    Column("fragment_id", UUID, nullable=False),
+    Column("digest", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("event_id", BigInteger, nullable=False),
+    Column("grade", SmallInteger, nullable=False),
+    PrimaryKeyConstraint("fragment_id", "grade", "digest"),
+    comment="The first event of a fragment that carries a click; grade: 0 if it refuses, else what it grants",
+)
+
+key_mark = Table(
+    "key_mark",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("is_over_limit", Boolean, nullable=False, server_default=text("false")),
+    Column("refusals", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    comment="What is remembered of a key, by its digest only, when its events are gone: that it was shared by too many, that it refused",
 )
 
 merge = Table(

@@ -34,13 +34,15 @@ class Configured(msgspec.Struct, Generic[S], frozen=True):
     """One destination as it is configured here.
 
     `settings`: those of its kind, as they apply to it. `variable`: the environment variable of its secret. `steps`: the steps
-    that are sent to it. `consent_default`: what counts where an event states no consent.
+    that are sent to it. `consent_default`: what counts where an event states no consent. `lead_prefix`: what stands before
+    a lead id that is sent as an identifier.
     """
 
     name: str
     settings: S
     variable: str
     consent_default: str = "granted"
+    lead_prefix: str = "lead:"
     steps: tuple[Step, ...] = ()
 
 

@@ -34,7 +34,12 @@ def configured(account: Account, settings: Settings, config: Config) -> Configur
     """Return a destination as it is configured here."""
     steps = tuple(step for step in config.steps if account.name in step.targets)
     return Configured(
-        account.name, account.settings(settings), account.secret_variable, settings.consent_default, steps
+        account.name,
+        account.settings(settings),
+        account.secret_variable,
+        consent_default=settings.consent_default,
+        lead_prefix=settings.lead_prefix,
+        steps=steps,
     )
 
 

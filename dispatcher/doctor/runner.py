@@ -15,7 +15,7 @@ from dispatcher.database.connections import DATABASE_UNAVAILABLE, Database, rows
 from dispatcher.delivery import dead_letters
 from dispatcher.destinations import registry
 from dispatcher.destinations.checks import StepCounts
-from dispatcher.doctor import configuration, deliveries, live, log, server
+from dispatcher.doctor import accounts, configuration, deliveries, live, log, server
 from dispatcher.findings import Finding, error, warning
 from dispatcher.monitoring.destination_status import destination_statuses
 from dispatcher.routing import RoutingTable
@@ -60,6 +60,9 @@ async def _database(settings: Settings, config: Config, url: str) -> AsyncIterat
                 yield finding
             rows = await database.run_once("read_newest_events", {"limit": log.NEWEST})
             for finding in log.check(rows_as(StepCounts, rows), config, consent_default=settings.consent_default):
+                yield finding
+            (seen,) = rows_as(accounts.Accounts, await database.run_once("read_accounts", {"limit": log.NEWEST}))
+            for finding in accounts.check(seen):
                 yield finding
     except psycopg.errors.InsufficientPrivilege:
         yield error("rights", "This database user may not read the outbox.", "GRANT outbox_dispatcher TO it.")

@@ -1,31 +1,41 @@
-"""Enrich an event: fill the fields that it lacks from the person's most recent event that has them. Pure."""
+"""Enrich an event: fill the fields that it lacks from the person's most recent other event that has them. Pure.
+
+No trait is offered or borrowed by an event that consent keeps from advertising destinations. Browser values come from the
+person's own browsers only. A click can only be borrowed by later events, and only while it is younger than 90 days.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import filterfalse
 from typing import Any
 
 import msgspec
 
-from dispatcher.consent import CONSENTS, states_denial
-from dispatcher.identity.fragments import BROWSER, GOOGLE_TRAITS, TRAITS, Keys, position
-from dispatcher.identity.graph import Owner
+from dispatcher.consent import CONSENTS, denies_advertising
+from dispatcher.identity.fragments import (
+    BROWSER,
+    GOOGLE_TRAITS,
+    TRAITS,
+)
+from dispatcher.identity.graph import IdentityGraph, LookupNeeded
+from dispatcher.identity.keys import EPOCH, Key, Keys, Kind, LogPosition, links
+from dispatcher.identity.membership import Owner
+from dispatcher.identity.merged import MergedFragment
 from dispatcher.identity.profile import Profile
-from dispatcher.models import Event
 
-LATEST_CONSENT = "ad_user_data"
-"""Looked up even if the event states its own: after a later refusal nothing of the person may be borrowed."""
 MAX_KEYS = 10
 """The most handlIDs, and the most leads, that go into external_id. The newest are taken."""
+CLICK_AGE = timedelta(days=90)
+"""How long a click may be attributed: at Meta and at Google."""
+_CLICK_AGE = CLICK_AGE // timedelta(microseconds=1)
 
 _BROWSER = dict(BROWSER)
 
 PARTS = {
     **dict.fromkeys((*TRAITS, *GOOGLE_TRAITS), "sealed"),
     **dict.fromkeys(_BROWSER, "visitor"),
-    **dict.fromkeys(CONSENTS, "consent"),
 }
 """The part of an event that holds each field."""
 
@@ -37,82 +47,132 @@ class BorrowedField(msgspec.Struct, frozen=True, gc=False):
     part: Mapping[str, Any] | None
 
 
-def missing_fields(event: Event, keys: Keys, own: Profile, owner: Owner) -> dict[str, int]:
-    """Return each field that the event lacks and can borrow, with the id of the event to borrow it from.
+class Enrichment(msgspec.Struct, frozen=True, gc=False):
+    """What an event gets from its person.
 
-    `keys` and `own` are the event's own keys and profile.
+    `sources`: each borrowed field with the id of the event to borrow it from. `clicked_at`: when the borrowed click was
+    seen first. `keys`: for external_id. `is_refused`, `has_refused`: see `Profile`.
     """
-    merged = owner.merged
-    newest, fields = merged.newest, merged.fields
-    lacking = [*filterfalse(own.meta.get, fields.traits), *filterfalse(own.google.get, fields.google_traits)]
-    found = {name: newest[name][1] for name in lacking}
-    # An IP address belongs to the browser it was seen with, so both are borrowed together, by an event with neither.
-    has = own.visitor.get
-    for field, values in fields.browser:
-        if not has(values[0]) and not any(map(has, values)):
-            same_browser = merged.newest_on(keys.handl_id).get(field) if keys.handl_id else None
-            found[field] = (same_browser or newest[field])[1]
-    for kind in fields.consents:
-        if own.consent.get(kind) is None:
-            found[kind] = newest[kind][1]
-    if LATEST_CONSENT in newest and newest[LATEST_CONSENT] > position(event.occurred_at, event.id):
-        found[LATEST_CONSENT] = newest[LATEST_CONSENT][1]
-    return {field: source for field, source in found.items() if source != event.id}
+
+    sources: Mapping[str, int]
+    clicked_at: datetime | None
+    keys: tuple[Key, ...]
+    account_id: str | None
+    consent: Mapping[str, str]
+    is_refused: bool
+    has_refused: bool
 
 
-def enrich(keys: Keys, own: Profile, owner: Owner, borrowed: Mapping[str, BorrowedField]) -> Profile:
-    """Return the full profile for an event with `keys` and the profile `own`; `borrowed` is by field."""
-    profile = _add_borrowed(own, borrowed) if borrowed else own
-    return Profile(
-        _external_ids(keys, owner),
-        owner.account_id or None,
-        profile.lead_id,
-        profile.handl_id,
-        owner.merged.earliest_key or profile.earliest_key,
-        profile.meta,
-        profile.google,
-        profile.country,
-        profile.visitor,
-        profile.visited_at,
-        profile.consent,
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """An event, what it carries itself, and what is known of its person.
+
+    `consent`: what applies to the event where it states nothing itself.
+    """
+
+    event_id: int
+    keys: Keys
+    at: LogPosition
+    own: Profile
+    owner: Owner
+    merged: MergedFragment
+    consent: Mapping[str, str]
+
+
+def find_enrichment(asked: Asked, graph: IdentityGraph) -> Enrichment:
+    """Return what an event gets from its person; raise `LookupNeeded` if its clicks must be looked up first."""
+    own, owner, consent = asked.own, asked.owner, asked.consent
+    has_refused = denies_advertising(consent)
+    if own.consent:
+        consent = {**consent, **own.consent}
+    if denies_advertising(consent):
+        return Enrichment({}, None, own.keys, own.account_id, consent, True, True)
+    sources = _missing(own, asked.merged.newest)
+    clicked_at = None
+    if "fbc" in sources:
+        del sources["fbc"]
+        if click := _click(asked.merged, asked.at, graph):
+            sources["fbc"], first = click
+            clicked_at = EPOCH + timedelta(microseconds=first)
+    sources = {field: source for field, source in sources.items() if source != asked.event_id}
+    return Enrichment(
+        sources,
+        clicked_at,
+        _external_ids(asked.keys, asked.at, owner, asked.merged.keys),
+        owner.account_id or own.account_id,
+        consent,
+        False,
+        has_refused,
     )
 
 
-def _add_borrowed(own: Profile, borrowed: Mapping[str, BorrowedField]) -> Profile:
-    consent = dict(own.consent)
-    latest = borrowed[LATEST_CONSENT].part if LATEST_CONSENT in borrowed else own.consent
-    for kind in CONSENTS:
-        if kind in borrowed and consent.get(kind) is None:
-            consent[kind] = (borrowed[kind].part or {}).get(kind)
-    # A refusal covers everything known of the person, so an event that granted consent earlier borrows nothing either.
-    if states_denial(consent.get("ad_user_data")) or states_denial((latest or {}).get("ad_user_data")):
-        borrowed = {field: source for field, source in borrowed.items() if field == "ga_client_id"}
-    meta, google, visitor = dict(own.meta), dict(own.google), dict(own.visitor)
+def _missing(own: Profile, newest: Mapping[str, LogPosition]) -> dict[str, int]:
+    """Return the fields that an event lacks and can borrow."""
+    found = {name: newest[name][1] for name in filterfalse(own.meta.get, TRAITS) if name in newest}
+    found |= {name: newest[name][1] for name in filterfalse(own.google.get, GOOGLE_TRAITS) if name in newest}
+    # An IP address belongs to the browser it was seen with, so both are borrowed together, by an event with neither.
+    has = own.visitor.get
+    for field, values in BROWSER:
+        if field in newest and not has(values[0]) and not any(map(has, values)):
+            found[field] = newest[field][1]
+    return found
+
+
+def _click(merged: MergedFragment, at: LogPosition, graph: IdentityGraph) -> tuple[int, int] | None:
+    """Return the event to borrow a click from, and when the click was seen first: the newest click before `at`."""
+    if missing := [f.id for f in merged.fragments if f.id not in graph.clicks]:
+        raise LookupNeeded(clicks=missing)
+    first: dict[int, LogPosition] = {}
+    offered: dict[int, LogPosition] = {}
+    for fragment in merged.fragments:
+        classes = merged.clicking.get(fragment.id, frozenset())
+        for grade, digest, seen_at, event_id in graph.clicks[fragment.id]:
+            seen = seen_at, event_id
+            first[digest] = min(first.get(digest, seen), seen)
+            if grade in classes:
+                offered[digest] = min(offered.get(digest, seen), seen)
+    fresh = [
+        (first[digest], source)
+        for digest, source in offered.items()
+        if source < at and at[0] - first[digest][0] < _CLICK_AGE
+    ]
+    if not fresh:
+        return None
+    (first_at, _), (_, event_id) = max(fresh)
+    return event_id, first_at
+
+
+def enrich(own: Profile, found: Enrichment, borrowed: Mapping[str, BorrowedField]) -> Profile:
+    """Return the full profile of an event with the profile `own`; `borrowed` is by field."""
+    meta, google, visitor = own.meta, own.google, own.visitor
     country, visited_at = own.country, own.visited_at
-    for field, source in borrowed.items():
-        part = source.part or {}
-        if field in _BROWSER:
-            visitor |= {name: part[name] for name in _BROWSER[field] if name in part}
-        elif field in TRAITS:
-            meta[field] = _trait(part, "meta", field)
-        elif field in GOOGLE_TRAITS:
-            google[field] = _trait(part, "google", field)
-    if "fbc" in borrowed:
-        visited_at = borrowed["fbc"].occurred_at
-    if country is None and "country" in borrowed:
-        country = (borrowed["country"].part or {}).get("country")
+    if borrowed:
+        meta, google, visitor = dict(meta), dict(google), dict(visitor)
+        for field, source in borrowed.items():
+            part = source.part or {}
+            if field in _BROWSER:
+                visitor |= {name: part[name] for name in _BROWSER[field] if name in part}
+            elif field in TRAITS:
+                meta[field] = _trait(part, "meta", field)
+            elif field in GOOGLE_TRAITS:
+                google[field] = _trait(part, "google", field)
+        if "fbc" in borrowed:
+            visited_at = found.clicked_at
+        if country is None and "country" in borrowed:
+            country = (borrowed["country"].part or {}).get("country")
     return Profile(
-        own.keys,
-        own.account_id,
+        found.keys,
+        found.account_id,
         own.lead_id,
         own.handl_id,
-        own.earliest_key,
+        own.client_key,
         meta,
         google,
         country if isinstance(country, str) else None,
         visitor,
         visited_at,
-        consent,
+        {signal: found.consent[signal] for signal in CONSENTS if signal in found.consent},
+        found.is_refused,
+        found.has_refused,
     )
 
 
@@ -121,12 +181,21 @@ def _trait(sealed: Mapping[str, Any], form: str, name: str) -> Any:
     return traits.get(name) if isinstance(traits, dict) else None
 
 
-def _external_ids(own: Keys, owner: Owner) -> tuple[str, ...]:
+def _external_ids(own: Keys, at: LogPosition, owner: Owner, offered: Mapping[Key, LogPosition]) -> tuple[Key, ...]:
     """Return the identifiers for external_id: the account, then handlIDs, then leads, newest first (design, part 6.5)."""
-    merged = owner.merged
-    chosen = [owner.account_id] if owner.account_id else []
-    for mine, others in ((own.handl_id, merged.handls), (own.lead_id, merged.leads)):
+    carried = (links(own).handl, links(own).lead)
+    account = [owner.person] if owner.person.kind == Kind.ACCOUNT else []
+    if all(key in carried for key in offered):
+        return (*account, *(key for key in carried if key))
+    chosen: list[Key] = []
+    for kind, mine in zip((Kind.HANDL, Kind.LEAD), carried, strict=True):
+        found = {
+            key: seen for key, seen in offered.items() if key.kind == kind and (key in owner.exclusive or key == mine)
+        }
         if mine:
-            chosen.append(mine)
-        chosen += [other for other in others if other != mine][: MAX_KEYS - bool(mine)]
-    return tuple(chosen)
+            found[mine] = max(at, found.get(mine, at))
+        newest = sorted(found, key=found.__getitem__, reverse=True) if len(found) > 1 else list(found)
+        if mine and mine in newest[MAX_KEYS:]:
+            newest[MAX_KEYS - 1] = mine
+        chosen += newest[:MAX_KEYS]
+    return (*account, *chosen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,8 +10,8 @@ import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
-from dispatcher.identity.fragments import Fact, Keys, fold, position
-from dispatcher.identity.graph import Kind
+from dispatcher.identity.fragments import Fact, Folded, fold, fragment_id, marks
+from dispatcher.identity.keys import Keys, Kind, links, position
 from outbox.sealing import seal
 
 log = structlog.get_logger()
@@ -34,12 +33,8 @@ class IntakeEvent(msgspec.Struct, frozen=True, gc=False, array_like=True):
     sealed: msgspec.Raw
     visitor: msgspec.Raw
     consent: msgspec.Raw
+    public: bool
     person: Any
-
-    @property
-    def keys(self) -> Keys:
-        """The keys that it carries."""
-        return Keys.of(self.account_id, self.handl_id, self.lead_id)
 
 
 _arrival = msgspec.json.Decoder(IntakeEvent).decode
@@ -84,18 +79,14 @@ def facts_of(arrivals: Iterable[IntakeEvent], sealed: Iterable[dict[str, Any]], 
     forms = {row["event_id"]: row["sealed"] for row in sealed}
     facts: list[Fact] = []
     for arrival in arrivals:
-        if arrival.id in failed or not any(keys := arrival.keys):
+        if arrival.id in failed:
             continue
         try:
-            facts.append(
-                Fact.of(
-                    position(arrival.occurred_at, arrival.id),
-                    keys,
-                    forms[arrival.id] if arrival.id in forms else _content(arrival.sealed),
-                    _content(arrival.visitor),
-                    _content(arrival.consent),
-                )
-            )
+            sealed_form = forms[arrival.id] if arrival.id in forms else _content(arrival.sealed)
+            keys = Keys.of(arrival.account_id, arrival.handl_id, arrival.lead_id, sealed_form, public=arrival.public)
+            if not keys.is_empty:
+                at = position(arrival.occurred_at, arrival.id)
+                facts.append(Fact.of(at, keys, sealed_form, _content(arrival.visitor), _content(arrival.consent)))
         except Exception as error:  # noqa: BLE001 - likewise
             log.error("an event cannot be folded", id=arrival.id, error=type(error).__name__)
             failed.append(arrival.id)
@@ -103,31 +94,26 @@ def facts_of(arrivals: Iterable[IntakeEvent], sealed: Iterable[dict[str, Any]], 
 
 
 def folded(facts: Sequence[Fact]) -> dict[str, Jsonb]:
-    """Return the parameters `fragments` and `sign_ins` of settle_events, with keys in the order of jsonb, shorter first."""
-    events: defaultdict[Keys, list[int]] = defaultdict(list)
-    for fact in facts:
-        events[fact.keys].append(fact.position[1])
+    """Return the parameters `fragments` and `marks` of settle_events and fold_events."""
     return {
-        "fragments": Jsonb(
+        "fragments": Jsonb([_as_row(keys, fragment) for keys, fragment in fold(facts).items()]),
+        "marks": Jsonb(
             [
-                {
-                    "groups": groups,
-                    "lead_id": keys.lead_id,
-                    "handl_id": keys.handl_id,
-                    "event_ids": sorted(events[keys]),
-                    "account_id": keys.account_id,
-                }
-                for keys, groups in fold(facts).items()
+                {"kind": key.kind, "key": key.value, "refusals": refusals}
+                for key, refusals in sorted(marks(facts).items())
             ]
         ),
-        "sign_ins": Jsonb(
-            [
-                {"at": at, "key": key, "kind": kind, "event_id": event_id, "account_id": keys.account_id}
-                for fact in facts
-                if (keys := fact.keys).account_id
-                for (at, event_id) in [fact.position]
-                for kind, key in ((Kind.HANDL, keys.handl_id), (Kind.LEAD, keys.lead_id))
-                if key
-            ]
-        ),
+    }
+
+
+def _as_row(keys: Keys, fragment: Folded) -> dict[str, Any]:
+    is_account = keys == Keys(keys.account_id)
+    return {
+        "id": str(fragment_id(keys)),
+        **keys._asdict(),
+        "groups": fragment.groups,
+        "known": fragment.known,
+        "keys": [(Kind.ACCOUNT, keys.account_id)] if is_account else links(keys).all,
+        "events": fragment.events,
+        "clicks": fragment.clicks,
     }

@@ -15,10 +15,11 @@ from datetime import timedelta
 
 import msgspec
 import structlog
-from psycopg.types.json import Jsonb
 
 from dispatcher.database.connections import Database, Transaction, only_value, rows_as
-from dispatcher.identity.fragments import Fact, fold, keys_of, position
+from dispatcher.identity.fragments import Fact
+from dispatcher.identity.keys import keys_of, position
+from dispatcher.intake.folding import folded
 from dispatcher.models import Event
 
 log = structlog.get_logger()
@@ -62,14 +63,6 @@ async def _fold(transaction: Transaction, events: list[Event]) -> None:
     facts = [
         Fact.of(position(event.occurred_at, event.id), keys, event.sealed, event.visitor, event.consent)
         for event in events
-        if any(keys := keys_of(event))
+        if not (keys := keys_of(event)).is_empty
     ]
-    await transaction.run(
-        "fold_events",
-        {
-            "fragments": Jsonb([{**keys._asdict(), "groups": groups} for keys, groups in fold(facts).items()]),
-            "facts": Jsonb(
-                [{"event_id": fact.position[1], "at": fact.position[0], **fact.keys._asdict()} for fact in facts]
-            ),
-        },
-    )
+    await transaction.run("fold_events", folded(facts))

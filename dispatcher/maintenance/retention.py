@@ -18,18 +18,19 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import structlog
 
 from dispatcher.config.settings import Settings
-from dispatcher.database.connections import Database, only_value
-from dispatcher.identity.fragments import EPOCH, Keys, keys_of, position
-from dispatcher.identity.full_log import skeleton
+from dispatcher.database.connections import Database, Queries, only_value, scalars
+from dispatcher.identity.fragments import fragment_id
+from dispatcher.identity.full_log import LoggedKeys
 from dispatcher.identity.graph import last_seen
+from dispatcher.identity.keys import Keys, position
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.maintenance.rebuild import OPEN
-from dispatcher.models import Event
 
 log = structlog.get_logger()
 
@@ -64,37 +65,37 @@ async def sweep(database: Database, settings: Settings, *, rest: float = REST) -
     return swept
 
 
-async def _silent(database: Database, silence: timedelta, rest: float) -> AsyncIterator[list[Keys]]:
+async def _silent(database: Database, silence: timedelta, rest: float) -> AsyncIterator[list[UUID]]:
     """Yield the fragments of persons that were not seen for `silence`, one batch at a time."""
-    after = Keys()
+    after = UUID(int=0)
     while True:
         began = monotonic()
         before = await _micros_ago(database, silence)
-        rows = await database.run("read_fragments_after", after._asdict() | {"limit": BATCH})
+        rows = await database.run("read_fragments_after", {"after": after, "limit": BATCH})
         if not rows:
             return
-        after = _keys(rows[-1])
-        quiet = [_as_event(_keys(row), row.seen_at) for row in rows if row.seen_at < before]
-        owners = await PersonResolver(database).find_owners(quiet)
+        after = rows[-1].id
+        quiet = [row for row in rows if row.seen_at < before]
+        owners = await PersonResolver(database).owners_of([(_keys(row), (row.seen_at, row.event_id)) for row in quiet])
         silent = [
-            keys_of(event)
-            for event, owner in zip(quiet, owners, strict=True)
-            if all(last_seen(fragment)[0] < before for fragment in owner.sources)
+            row.id
+            for row, owner in zip(quiet, owners, strict=True)
+            if all(last_seen(fragment)[0] < before for fragment in owner.fragments)
         ]
         if silent:
             yield silent
         await asyncio.sleep(rest * (monotonic() - began))
 
 
-async def _remove_fragments(database: Database, fragments: Sequence[Keys], silence: timedelta) -> int:
+async def _remove_fragments(database: Database, fragments: Sequence[UUID], silence: timedelta) -> int:
     before = await _micros_ago(database, silence)
     async with database.transaction(seconds=TIMEOUT) as transaction:
         await transaction.run("exclude_dispatchers")
-        rows = await transaction.run("remove_fragments", _as_columns(fragments) | {"before": before})
+        rows = await transaction.run("remove_fragments", {"ids": list(fragments), "before": before})
     return int(only_value(rows))
 
 
-async def _old(database: Database, age: timedelta, rest: float) -> AsyncIterator[list[Event]]:
+async def _old(database: Database, age: timedelta, rest: float) -> AsyncIterator[list[LoggedKeys]]:
     """Yield the events of which something is past its retention time, one batch at a time."""
     after = 0
     while True:
@@ -103,13 +104,21 @@ async def _old(database: Database, age: timedelta, rest: float) -> AsyncIterator
         if not any(row.is_old for row in rows):  # ids follow the time of recording closely
             return
         after = rows[-1].id
-        old = [skeleton(row) for row in rows if row.is_removable]
-        if old:
+        expired = [(row.has_receipts, LoggedKeys.of(row)) for row in rows if row.is_expired]
+        needed = await _needed(database, [event for has_receipts, event in expired if not has_receipts])
+        if old := [event for has_receipts, event in expired if has_receipts or event.id not in needed]:
             yield old
         await asyncio.sleep(rest * (monotonic() - began))
 
 
-async def _remove_events(database: Database, events: Sequence[Event], age: timedelta) -> tuple[int, int]:
+async def _needed(queries: Queries, events: Sequence[LoggedKeys]) -> set[int]:
+    """Return the ids of the events that identity rests on."""
+    held = [(event.id, fragment) for event in events for fragment in _fragments(event)]
+    params = {"ids": [event_id for event_id, _ in held], "fragments": [fragment for _, fragment in held]}
+    return set(scalars(await queries.run("find_needed_events", params))) if held else set()
+
+
+async def _remove_events(database: Database, events: Sequence[LoggedKeys], age: timedelta) -> tuple[int, int]:
     async with database.transaction(seconds=TIMEOUT) as transaction:
         await transaction.run("exclude_dispatchers")
         rows = await transaction.run("find_unfinished_events", {"ids": [event.id for event in events]})
@@ -117,25 +126,29 @@ async def _remove_events(database: Database, events: Sequence[Event], age: timed
         rows = await transaction.run("find_pending_events", {"ids": unfinished}) if unfinished else []
         pending = {row.event_id for row in rows}
         old = [event for event in events if event.id not in pending]
-        params = {"ids": [event.id for event in old], "age": age} | _as_columns([keys_of(event) for event in old])
+        # Who was seen on a browser, and when, decides whose its other events are.
+        unseen = [
+            (fragment, *event.position) for event in old if not event.keys.handl_id for fragment in _fragments(event)
+        ]
+        params = {
+            "ids": [event.id for event in old],
+            "age": age,
+            "needed": list(await _needed(transaction, old)),
+            "fragment_ids": [fragment for fragment, _, _ in unseen],
+            "ats": [at for _, at, _ in unseen],
+            "fragment_events": [event_id for _, _, event_id in unseen],
+        }
         (removed,) = await transaction.run("remove_events", params)
     return removed.gone, removed.kept
 
 
-def _keys(fragment: Any) -> Keys:
-    return Keys(fragment.account_id, fragment.handl_id, fragment.lead_id)
+def _keys(row: Any) -> Keys:
+    return Keys(row.account_id, row.handl_id, row.lead_id, row.emails, row.phones, row.is_public)
 
 
-def _as_event(keys: Keys, at: int) -> Event:
-    return skeleton((0, EPOCH + timedelta(microseconds=at), *keys))
-
-
-def _as_columns(fragments: Sequence[Keys]) -> dict[str, list[str]]:
-    return {
-        "accounts": [keys.account_id for keys in fragments],
-        "handls": [keys.handl_id for keys in fragments],
-        "leads": [keys.lead_id for keys in fragments],
-    }
+def _fragments(event: LoggedKeys) -> set[UUID]:
+    """Return the fragments that an event is folded into."""
+    return {fragment_id(keys) for keys in (event.keys, Keys(event.keys.account_id)) if not keys.is_empty}
 
 
 async def _micros_ago(database: Database, time: timedelta) -> int:

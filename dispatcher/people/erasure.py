@@ -14,16 +14,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Collection
+from uuid import UUID
 
 import structlog
 from psycopg.types.json import Jsonb
 
 from dispatcher.database.connections import Database, Transaction, only_value
-from dispatcher.identity.fragments import FIRST, Fact, Keys, LogPosition, fold, join, keys_of, pack, position, unpack
-from dispatcher.identity.graph import all_keys, links
+from dispatcher.identity.fragments import FIRST, Click, Fact, fold, fragment_id, join, pack, unpack
+from dispatcher.identity.keys import Keys, LogPosition, position
 from dispatcher.people.lookup import BATCH, EMPTY_SCAN, Found, Scan, Selector, find_person
 
 log = structlog.get_logger()
+
+ALL = 2**62
+"""More events than a fragment has."""
 
 
 async def erase(database: Database, selector: Selector, scan: Scan = EMPTY_SCAN) -> int:
@@ -54,51 +58,55 @@ async def _erase(transaction: Transaction, found: Found) -> int:
 
 async def _erase_fragments(transaction: Transaction, found: Found) -> None:
     """Take the events out of the fragments; fold again what their fragments hold of other events."""
-    fragments = {keys_of(event) for event in found.events.values()} | {Keys(account) for account in found.accounts}
-    sign_ins = [
-        (key, *position(event.occurred_at, event.id))
+    held = [
+        (fragment_id(keys), *event.position)
         for event in found.events.values()
-        if keys_of(event).account_id
-        for key in links(keys_of(event))
+        for keys in {event.keys, Keys(event.keys.account_id)}
+        if not keys.is_empty
     ]
     left = await transaction.run(
         "erase_fragments",
         {
-            "accounts": [keys.account_id for keys in fragments],
-            "handls": [keys.handl_id for keys in fragments],
-            "leads": [keys.lead_id for keys in fragments],
             "ids": list(found.events),
-            "kinds": [key.kind.value for key, _, _ in sign_ins],
-            "values": [key.value for key, _, _ in sign_ins],
-            "ats": [at for _, at, _ in sign_ins],
-            "sign_in_ids": [event_id for _, _, event_id in sign_ins],
+            "fragments": [fragment for fragment, _, _ in held],
+            "ats": [at for _, at, _ in held],
+            "events": [event_id for _, _, event_id in held],
         },
     )
     for fragment in left:
         newest = unpack(fragment.groups)
-        if any(abs(event_id) in found.events for _, event_id in newest.values()):
-            keys = Keys(fragment.account_id, fragment.handl_id, fragment.lead_id)
-            folded = await _fold(transaction, fragment.id, keys)
-            if abs(newest[FIRST][1]) not in found.events:
-                join(folded, {FIRST: newest[FIRST]})  # its event may be gone from the log
-            await transaction.run(
-                "replace_fragment", {"handl_id": keys.handl_id, "lead_id": keys.lead_id, "groups": Jsonb(pack(folded))}
-            )
-
-
-async def _fold(transaction: Transaction, fragment: int, keys: Keys) -> dict[str, LogPosition]:
-    newest: dict[str, LogPosition] = {}
-    async for rows in transaction.stream("read_fragment_facts", {"fragment": fragment}, size=BATCH):
-        folded = fold(
-            Fact.of(position(row.occurred_at, row.id), keys, row.sealed, row.visitor, row.consent) for row in rows
+        keys = Keys(
+            fragment.account_id,
+            fragment.handl_id,
+            fragment.lead_id,
+            fragment.emails,
+            fragment.phones,
+            fragment.is_public,
         )
-        join(newest, unpack(folded[keys]))
-    return newest
+        folded, clicks = await _fold(transaction, fragment.id, keys)
+        if abs(newest[FIRST][1]) not in found.events:
+            join(folded, {FIRST: newest[FIRST]})  # its event may be gone from the log
+        params = {"fragment": fragment.id, "groups": Jsonb(pack(folded)), "clicks": Jsonb(clicks)}
+        await transaction.run("replace_fragment", params)
+
+
+async def _fold(transaction: Transaction, fragment: UUID, keys: Keys) -> tuple[dict[str, LogPosition], list[Click]]:
+    newest: dict[str, LogPosition] = {}
+    first: dict[tuple[int, int], Click] = {}
+    params = {"fragments": [fragment], "limit": ALL}
+    async for rows in transaction.stream("read_fragment_facts", params, size=BATCH):
+        facts = [Fact.of(position(row.occurred_at, row.id), keys, row.sealed, row.visitor, row.consent) for row in rows]
+        folded = fold(facts)[keys]
+        join(newest, unpack(folded.groups))
+        for click in folded.clicks:
+            mark = click.grade, click.digest
+            first[mark] = min(first.get(mark, click), click)
+    return newest, sorted(first.values())
 
 
 async def _identifying(transaction: Transaction, found: Found) -> AsyncIterator[int]:
     """Yield the ids of the events whose event_id identifies the person."""
-    keys = {key.value.lower() for event in found.events.values() for key in all_keys(keys_of(event))}
+    keys = {key.lower() for event in found.events.values() for key in event.keys[:3] if key}
     ids = list(found.events)
     for start in range(0, len(ids), BATCH):
         for row in await transaction.run("read_events", {"ids": ids[start : start + BATCH]}):

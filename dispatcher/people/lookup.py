@@ -14,19 +14,17 @@ Events that wait for intake count as if they were folded.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
 from enum import StrEnum
 
 import msgspec
 
 from dispatcher.database.connections import Transaction
-from dispatcher.identity.fragments import keys_of
-from dispatcher.identity.full_log import FullLogResolver, skeleton
-from dispatcher.identity.graph import KEY_LIMIT, Key, Kind, links
+from dispatcher.identity.full_log import FullLogResolver, LoggedKeys
+from dispatcher.identity.keys import KEY_LIMIT, Key, Keys, Kind, links
+from dispatcher.identity.persons import ALONE, Person
 from dispatcher.intake.worker import SLACK
-from dispatcher.models import Event
 from outbox.sealing import Sealed, seal
 
 BATCH = 1000
@@ -65,19 +63,18 @@ class Found(msgspec.Struct, frozen=True):
     """A person: their accounts (none if they never signed in), and all their events by id, of which only keys are read."""
 
     accounts: frozenset[str]
-    events: dict[int, Event]
+    events: dict[int, LoggedKeys]
 
     def leads(self) -> list[str]:
         """Return the leads that the events carry."""
-        keys = {key for event in self.events.values() for key in links(keys_of(event))}
-        return sorted(key.value for key in keys if key.kind is Kind.LEAD)
+        return sorted({event.keys.lead_id for event in self.events.values()} - {""})
 
 
 class Scan(msgspec.Struct, frozen=True):
     """The events that carry an e-mail address, among those with ids up to `upto`."""
 
     upto: int = 0
-    events: Sequence[Event] = ()
+    events: Sequence[LoggedKeys] = ()
 
 
 EMPTY_SCAN = Scan()
@@ -90,12 +87,12 @@ async def find_person(queries: Transaction, selector: Selector, scan: Scan = EMP
     """
     search = _Search(queries)
     if selector.by is By.ACCOUNT:
-        await search.add_account(keys_of(_carrying(Kind.ACCOUNT, selector.value)).account_id)
+        await search.add_account(Keys.of(selector.value.strip(), None, None).account_id)
     elif selector.by is By.EMAIL:
         await search.add_all((await scan_for_email(queries, selector.value, scan)).events)
     else:
-        kind = Kind.LEAD if selector.by is By.LEAD else Kind.HANDL
-        (key,) = links(keys_of(_carrying(kind, selector.value)))
+        value = selector.value.strip()
+        (key,) = links(Keys.of(None, None, value) if selector.by is By.LEAD else Keys.of(None, value, None)).all
         await search.add_key(key)
     return Found(frozenset(search.accounts), search.events)
 
@@ -116,15 +113,16 @@ async def scan_for_email(
         return scan
     found = {event.id: event for event in scan.events}
     for row in await queries.run("read_raw_emails"):
-        if _digests(seal({"email": row.email})) == (for_meta, for_google):
-            found[row.id] = skeleton(row)
+        sealed = seal(row.person)
+        if _digests(sealed) == (for_meta, for_google):
+            found[row.id] = LoggedKeys.of(row, sealed.to_json())
     (ids,) = await queries.run("read_event_range")
     first, last = ids.first, ids.last
     if first is None:
         return scan
     for after in range(max(first - 1, scan.upto - SLACK), last, SCAN):
         params = {"after": after, "upto": after + SCAN, "for_meta": for_meta, "for_google": for_google}
-        found |= {row.id: skeleton(row) for row in await queries.run("find_events_by_email", params)}
+        found |= {row.id: LoggedKeys.of(row) for row in await queries.run("find_events_by_email", params)}
         progress(min(after + SCAN, last) - first + 1, last - first + 1)
     return Scan(last, list(found.values()))
 
@@ -134,7 +132,7 @@ class _Search:
 
     def __init__(self, queries: Transaction) -> None:
         self.accounts: set[str] = set()
-        self.events: dict[int, Event] = {}
+        self.events: dict[int, LoggedKeys] = {}
         self._queries = queries
         self._log = FullLogResolver(queries)
 
@@ -144,90 +142,79 @@ class _Search:
         used: set[Key] = set()
         async for batch in self._carrying({Key(Kind.ACCOUNT, account)}):
             self.events |= {event.id: event for event in batch}
-            used.update(key for event in batch for key in links(keys_of(event)))
-        direct = await self._add_owned(account, used)
-        one_step_away = {key for event in direct for key in links(keys_of(event))} - used
-        await self._add_owned(account, one_step_away - await self._log.over_limit(one_step_away))
+            used.update(key for event in batch for key in links(event.keys).all)
+        await self._add_person(Key(Kind.ACCOUNT, account), used)
 
     async def add_key(self, key: Key) -> None:
         """Add the person whose events carry a lead or handlID."""
-        owners: set[str] = set()
+        persons: set[Person] = set()
+        anonymous: list[LoggedKeys] = []
         async with aclosing(self._carrying({key})) as batches:
             async for batch in batches:
-                owners |= {account for _, account in await self._owners(batch)}
-                if len(owners - {""}) > 1:
-                    raise AmbiguousPersonError(owners - {""})
-        for account in owners - {""}:
-            await self.add_account(account)
-        if "" in owners:
-            await self.add_anonymous({key})
+                for event, person in zip(batch, await self._log.persons(batch), strict=True):
+                    persons.add(person)
+                    if person.kind != Kind.ACCOUNT:
+                        anonymous.append(event)
+                if len(accounts := _accounts(persons)) > 1:
+                    raise AmbiguousPersonError(accounts)
+        await self._add_persons(persons, anonymous)
 
-    async def add_anonymous(self, keys: set[Key]) -> None:
-        """Add the events without an owner on `keys`, and on the keys one step away from them."""
-        over_limit = await self._log.over_limit(keys)
-        direct = await self._add_owned("", keys)
-        one_step_away = {
-            key
-            for event in direct
-            for key in links(keys_of(event))
-            if not over_limit.intersection(links(keys_of(event)))
-        } - keys
-        await self._add_owned("", one_step_away - await self._log.over_limit(one_step_away))
-
-    async def add_all(self, events: Sequence[Event]) -> None:
+    async def add_all(self, events: Sequence[LoggedKeys]) -> None:
         """Add the persons of some events."""
-        accounts: set[str] = set()
-        anonymous: list[Event] = []
+        persons: set[Person] = set()
+        anonymous: list[LoggedKeys] = []
         for start in range(0, len(events), BATCH):
-            for event, account in await self._owners(events[start : start + BATCH]):
-                if account:
-                    accounts.add(account)
-                else:
+            batch = events[start : start + BATCH]
+            for event, person in zip(batch, await self._log.persons(batch), strict=True):
+                persons.add(person)
+                if person.kind != Kind.ACCOUNT:
                     anonymous.append(event)
-        keys = {key for event in anonymous for key in links(keys_of(event))}
-        if len(accounts) > KEY_LIMIT or len(keys) > KEY_LIMIT:
+        if len(accounts := _accounts(persons)) > KEY_LIMIT:
             raise AmbiguousPersonError(accounts)
-        for account in sorted(accounts):
+        await self._add_persons(persons, anonymous)
+
+    async def _add_persons(self, persons: Collection[Person], anonymous: Sequence[LoggedKeys]) -> None:
+        for account in sorted(_accounts(persons)):
             await self.add_account(account)
         self.events |= {event.id: event for event in anonymous}
-        await self.add_anonymous(keys - await self._log.over_limit(keys))
+        keys = {key for event in anonymous for key in links(event.keys).all}
+        for person in sorted(person for person in persons if person.kind > ALONE and person.kind != Kind.ACCOUNT):
+            await self._add_person(person, {person, *keys})
 
-    async def _add_owned(self, account: str, keys: set[Key]) -> list[Event]:
-        """Add the events without an account on `keys` that belong to `account` ("": to no account); return them."""
-        found: list[Event] = []
-        async for batch in self._carrying(keys, anonymous=True):
-            found += [event for event, owner in await self._owners(batch) if owner == account]
-        self.events |= {event.id: event for event in found}
-        return found
+    async def _add_person(self, person: Person, keys: set[Key]) -> None:
+        """Add the events without an account that belong to a person, from some keys on."""
+        asked: set[Key] = set()
+        while keys := keys - asked - await self._log.over_limit(keys - asked):
+            asked |= keys
+            found: list[LoggedKeys] = []
+            async for batch in self._carrying(keys, anonymous=True):
+                persons = await self._log.persons(batch)
+                found += [event for event, each in zip(batch, persons, strict=True) if each == person]
+            self.events |= {event.id: event for event in found}
+            keys = {key for event in found for key in links(event.keys).all}
 
-    async def _owners(self, events: Sequence[Event]) -> list[tuple[Event, str]]:
-        owners = await self._log.find_owners(events)
-        return [(event, owner.account_id) for event, owner in zip(events, owners, strict=True)]
-
-    async def _carrying(self, keys: Collection[Key], *, anonymous: bool = False) -> AsyncGenerator[list[Event]]:
+    async def _carrying(self, keys: Collection[Key], *, anonymous: bool = False) -> AsyncGenerator[list[LoggedKeys]]:
         """Yield the events that carry one of `keys`, folded or not; with `anonymous` only those without an account."""
         if not keys:
             return
         params = {
-            "kinds": [key.kind.value for key in keys],
+            "kinds": [int(key.kind) for key in keys],
             "keys": [key.value for key in keys],
             "anonymous": anonymous,
         }
         async with aclosing(self._queries.stream("find_events_of_keys", params, size=BATCH)) as rows:
             async for batch in rows:
-                yield [skeleton(row) for row in batch]
-        if unfolded := [event for event in await self._log.unfolded(keys) if not (anonymous and event.account_id)]:
+                yield [LoggedKeys.of(row) for row in batch]
+        unfolded = await self._log.unfolded(keys)
+        if unfolded := [event for event in unfolded if not (anonymous and event.keys.account_id)]:
             yield unfolded
+
+
+def _accounts(persons: Iterable[Person]) -> set[str]:
+    return {person.value for person in persons if person.kind == Kind.ACCOUNT}
 
 
 def _digests(sealed: Sealed) -> tuple[str, str]:
     """Return the digests of an e-mail address for Meta and for Google, without the appendix of an already hashed one."""
     (for_meta,), (for_google,) = sealed.meta.get("em", [""]), sealed.google.get("sha256_email_address", [""])
     return for_meta[:64] or for_google, for_google or for_meta[:64]
-
-
-def _carrying(kind: Kind, value: str) -> Event:
-    keys = {Kind.ACCOUNT: "account_id", Kind.HANDL: "handl_id", Kind.LEAD: "lead_id"}
-    return msgspec.structs.replace(
-        skeleton((0, datetime.min.replace(tzinfo=UTC), None, None, None)), **{keys[kind]: value.strip()}
-    )

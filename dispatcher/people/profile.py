@@ -10,10 +10,10 @@ import msgspec
 
 from dispatcher.consent import CONSENTS
 from dispatcher.database.connections import Transaction, rows_as
-from dispatcher.identity.fragments import keys_of
-from dispatcher.identity.graph import all_keys
+from dispatcher.identity.keys import Kind
 from dispatcher.models import Event
 from dispatcher.people.lookup import BATCH, Found
+from dispatcher.people.ties import Apart, why_apart, why_together
 from outbox.person import GOOGLE_TRAITS, META_TRAITS
 from outbox.visitor import RECORDED
 
@@ -56,6 +56,8 @@ class EventItem(msgspec.Struct, frozen=True):
     event_id: str
     at: datetime
     deliveries: list[DeliveryItem]
+    why: str = ""
+    """Why it belongs to this person."""
 
 
 class PersonProfile(msgspec.Struct):
@@ -66,11 +68,14 @@ class PersonProfile(msgspec.Struct):
     browser: list[Item]
     consent: list[Item]
     events: list[EventItem]
+    apart: list[Apart] = []
+    """Others who share a key with this person."""
 
 
 async def build_profile(queries: Transaction, found: Found) -> PersonProfile:
     """Return the profile of a person that was found."""
     items: dict[tuple[str, str], Item] = {}
+    why = await why_together(queries, found)
     events: list[EventItem] = []
     ids = sorted(found.events)
     for start in range(0, len(ids), BATCH):
@@ -83,14 +88,25 @@ async def build_profile(queries: Transaction, found: Found) -> PersonProfile:
             )
         for event in rows_as(Event, await queries.run("read_events", params)):
             events.append(
-                EventItem(event.id, event.name, event.event_id, event.occurred_at, deliveries.get(event.id, []))
+                EventItem(
+                    event.id,
+                    event.name,
+                    event.event_id,
+                    event.occurred_at,
+                    deliveries.get(event.id, []),
+                    why.get(event.id, "found by its e-mail address"),
+                )
             )
             for part, name, value in _carried_by(event, raw.get(event.id)):
                 _add(items, part, name, event.occurred_at, value)
     parts: dict[str, list[Any]] = {part: [] for part in ("keys", "traits", "browser", "consent")}
     for (part, _), item in sorted(items.items(), key=lambda entry: (entry[1].first_seen_at, entry[0])):
         parts[part].append(item)
-    return PersonProfile(**parts, events=sorted(events, key=lambda event: (event.at, event.id)))
+    return PersonProfile(
+        **parts,
+        events=sorted(events, key=lambda event: (event.at, event.id)),
+        apart=await why_apart(queries, found),
+    )
 
 
 def _add(items: dict[tuple[str, str], Item], part: str, name: str, at: datetime, value: str | None) -> None:
@@ -109,8 +125,13 @@ def _add(items: dict[tuple[str, str], Item], part: str, name: str, at: datetime,
 
 def _carried_by(event: Event, raw: Any) -> Iterator[tuple[str, str, str | None]]:
     """Yield what one event carries: the part, the name, and for keys and consents the value."""
-    for key in all_keys(keys_of(event)):
-        yield "keys", key.kind.name.lower(), key.value
+    for kind, value in (
+        (Kind.ACCOUNT, event.account_id),
+        (Kind.HANDL, event.handl_id),
+        (Kind.LEAD, event.lead_id),
+    ):
+        if value:
+            yield "keys", kind.name.lower(), value
     sealed = event.sealed or {}
     names = {
         TRAIT_NAMES[name]

@@ -23,9 +23,7 @@ from dispatcher.delivery.eligibility import refuse
 from dispatcher.destinations import registry
 from dispatcher.destinations.base import Destination, Payload
 from dispatcher.destinations.payload_fields import PayloadFields
-from dispatcher.identity.enrichment import missing_fields
-from dispatcher.identity.fragments import keys_of
-from dispatcher.identity.profile import Profile, profile_from_event
+from dispatcher.identity.profile import Profile
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.models import Delivery, Event, Route
 from dispatcher.preview.masking import masked
@@ -125,8 +123,8 @@ async def _sealed(queries: Queries, event: Event, region: str | None) -> Event:
 
 
 async def _provenance(queries: Queries, event: Event, profile: Profile) -> Provenance:
-    (owner,) = await PersonResolver(queries).find_owners([event])
-    borrowed = missing_fields(event, keys_of(event), profile_from_event(event), owner)
+    ((_, enrichment),) = await PersonResolver(queries).find_enrichments([event])
+    borrowed = enrichment.sources
     sources = rows_as(Event, await queries.run("read_events", {"ids": list(set(borrowed.values()))}))
     return Provenance(event, profile, borrowed, {source.id: source for source in sources})
 

@@ -25,7 +25,7 @@ MONEY = {"value", "currency"}
 class Provenance:
     """Where the profile of one event comes from.
 
-    `borrowed`: the id of the source event by field (`dispatcher.identity.enrichment.missing_fields`). `sources`: those
+    `borrowed`: the id of the source event by field (`dispatcher.identity.enrichment.Enrichment`). `sources`: those
     events by id.
     """
 
@@ -63,7 +63,7 @@ class Provenance:
             return self._describe(source)
         if field in CONSENTS:
             return f"{CONFIGURATION} (OUTBOX_CONSENT_DEFAULT)"
-        return f"{DERIVED} from the person's earliest key" if field == "ga_client_id" else DERIVED
+        return f"{DERIVED} from the event's own key" if field == "ga_client_id" else DERIVED
 
     def _has_own(self, field: str) -> bool:
         """Return whether the event itself has `field`, by its name in fragments."""
@@ -78,7 +78,7 @@ class Provenance:
 
     def _source_of_keys(self) -> str:
         others = set(self._profile.keys) - set(self._own.keys)
-        own = self._carried(set(self._profile.keys) - others)
+        own = self._carried({key.value for key in set(self._profile.keys) - others})
         parts = [f"{EVENT}'s {', '.join(own)}"] if own else []
         if others:
             parts.append(f"{len(others)} more of the same person")

@@ -12,8 +12,8 @@ from datetime import datetime
 import msgspec
 
 from dispatcher.database.connections import Database, rows_as
-from dispatcher.identity.fragments import Keys
-from dispatcher.identity.resolver import PersonResolver
+from dispatcher.identity.keys import Keys
+from dispatcher.identity.resolver import END, PersonResolver
 from dispatcher.models import Event
 from dispatcher.resend.planner import Assessment, Resender
 
@@ -70,7 +70,7 @@ async def _first_since(database: Database, since: datetime, first: int, last: in
 async def _of_account(
     database: Database, resender: Resender, account_id: str
 ) -> AsyncIterator[tuple[int, int, list[Event]]]:
-    owner = await PersonResolver(database).find_owner_of_keys(Keys(account_id))
+    (owner,) = await PersonResolver(database).owners_of([(Keys.of(account_id, None, None), END)])
     ids = sorted(await resender.events_of(owner))
     for start in range(0, len(ids), BATCH):
         batch = ids[start : start + BATCH]

@@ -13,20 +13,22 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import structlog
 from psycopg.types.json import Jsonb
 
-from dispatcher.database.connections import Database, only_value, rows_as
+from dispatcher.database.connections import Database, only_value, rows_as, scalars
 from dispatcher.delivery.builder import build
 from dispatcher.delivery.eligibility import refuse
 from dispatcher.destinations.base import Destination, Payload
-from dispatcher.identity.fragments import Keys, keys_of
-from dispatcher.identity.graph import Owner, first_seen, links
+from dispatcher.identity.fragments import fragment_id
+from dispatcher.identity.keys import Kind, keys_of, links
+from dispatcher.identity.membership import Owner
 from dispatcher.identity.profile import Profile
 from dispatcher.identity.resolver import PersonResolver
-from dispatcher.models import Delivery, Event, EventHead, Route
+from dispatcher.models import Delivery, Event, Route
 from dispatcher.quarantine import GIVEN_UP, Judge, is_events_doing, part
 from dispatcher.routing import DestinationRoutes, RoutingTable
 
@@ -89,7 +91,7 @@ def decide(
         return Decision.NOT_DELIVERED, ()
     resend = Delivery(event, sent.revision + 1, 0, sent.first_at)
     built = build(destination, resend, profile, route, now)
-    if not isinstance(built, Payload):
+    if not isinstance(built, Payload) or profile.has_refused:
         return Decision.REFUSED, ()
     gained = sorted({field for field in built.sent if ":" in field}.difference(sent.sent or ()))
     if not gained:
@@ -122,7 +124,7 @@ class Resender:
             await self._give_up(ids)
             return True
         try:
-            await self._process(ids, [_head(row) for row in claimed if row.id is not None])
+            await self._process(ids, [_event(row) for row in claimed if row.id is not None])
         except Exception as error:
             if not is_events_doing(error):
                 raise
@@ -140,7 +142,7 @@ class Resender:
             log.error("a merge cannot be processed and is given up", id=ids[0])
             await self._database.run("give_up_merges", {"ids": ids})
 
-    async def _process(self, claimed: Sequence[int], merges: Sequence[EventHead]) -> None:
+    async def _process(self, claimed: Sequence[int], merges: Sequence[Event]) -> None:
         # Most merges are the first events of their person: nothing was sent before that could have gained anything.
         connected = [merges[number] for number in await self._resolver.find_connected(merges)]
         owners = await self._resolver.find_owners(connected)
@@ -158,14 +160,14 @@ class Resender:
         if enqueued:
             log.info("merges processed", merges=len(claimed), enqueued=enqueued, **summary(assessments))
 
-    async def _nearby(self, merges: Sequence[EventHead], owners: Sequence[Owner]) -> dict[int, set[int]]:
+    async def _nearby(self, merges: Sequence[Event], owners: Sequence[Owner]) -> dict[int, set[int]]:
         """Return, for each merge, the ids of the newest events of its person."""
         nearby: dict[int, set[int]] = {event.id: set() for event in merges}
         sources = [
-            (event.id, fragment.keys) for event, owner in zip(merges, owners, strict=True) for fragment in owner.sources
+            (event.id, fragment) for event, owner in zip(merges, owners, strict=True) for fragment in _sources(owner)
         ]
         ids = [event_id for event_id, _ in sources]
-        for row in await self._events_of_fragments([keys for _, keys in sources]):
+        for row in await self._events_of_fragments([fragment for _, fragment in sources]):
             nearby[ids[row.number - 1]].add(row.event_id)
         return nearby
 
@@ -207,14 +209,14 @@ class Resender:
 
     async def merges_among(self, events: Sequence[Event]) -> list[tuple[Event, str | None]]:
         """Return those of `events` that were the first to carry their keys together, each with its account."""
-        owners = await self._resolver.find_owners(events)
-        return [
-            (event, owner.account_id)
-            for event, owner in zip(events, owners, strict=True)
-            if any(
-                fragment.keys == keys_of(event) and first_seen(fragment)[1] == event.id for fragment in owner.sources
-            )
-        ]
+        params = {
+            "ids": [event.id for event in events],
+            "fragments": [fragment_id(keys_of(event)) for event in events],
+        }
+        first = set(scalars(await self._database.run("find_first_events", params)))
+        merges = [event for event in events if event.id in first]
+        owners = await self._resolver.find_owners(merges)
+        return [(event, owner.account_id) for event, owner in zip(merges, owners, strict=True)]
 
     async def enqueue(self, assessments: Iterable[Assessment], merge_notices: Iterable[dict[str, Any]]) -> int:
         """Enqueue what was decided; return how many deliveries are new, as another process may have been first."""
@@ -227,25 +229,19 @@ class Resender:
 
     async def events_of(self, owner: Owner) -> set[int]:
         """Return the ids of the newest events of a person."""
-        rows = await self._events_of_fragments([fragment.keys for fragment in owner.sources])
-        return {row.event_id for row in rows}
+        return {row.event_id for row in await self._events_of_fragments(_sources(owner))}
 
-    async def _events_of_fragments(self, fragments: Sequence[Keys]) -> list[Any]:
+    async def _events_of_fragments(self, fragments: Sequence[UUID]) -> list[Any]:
         """Return the ids of the newest events of each fragment, with its number (from 1)."""
-        params = {
-            "accounts": [keys.account_id for keys in fragments],
-            "handls": [keys.handl_id for keys in fragments],
-            "leads": [keys.lead_id for keys in fragments],
-            "limit": EVENTS_PER_FRAGMENT,
-        }
+        params = {"fragments": list(fragments), "limit": EVENTS_PER_FRAGMENT}
         return await self._database.run("read_fragment_events", params) if fragments else []
 
-    async def merge_notices(self, merges: Iterable[tuple[EventHead, str | None]]) -> list[dict[str, Any]]:
+    async def merge_notices(self, merges: Iterable[tuple[Event, str | None]]) -> list[dict[str, Any]]:
         """Return a notice for each merge (given with its account) and destination that gets notices instead of events.
 
         A destination that receives the merge as an event of its own needs no notice.
         """
-        merges = [(event, account_id) for event, account_id in merges if account_id and links(keys_of(event))]
+        merges = [(event, account_id) for event, account_id in merges if account_id and links(keys_of(event)).all]
         if not merges:
             return []
         now = only_value(await self._database.run("read_clock"))
@@ -275,13 +271,23 @@ class Resender:
         return int(only_value(rows))
 
 
+def _sources(owner: Owner) -> list[UUID]:
+    """Return the fragments that hold the events of a person: of an account, one holds all that carry it."""
+    alone = owner.person.kind == Kind.ACCOUNT
+    return [
+        fragment_id(fragment.keys)
+        for fragment in owner.fragments
+        if not (alone and fragment.keys.account_id and fragment.known is None)
+    ]
+
+
 def summary(assessments: Iterable[Assessment]) -> dict[str, int]:
     """Return how often each decision was made, without NOT_DELIVERED, on which a merge has no effect."""
     return dict(Counter(str(each.decision) for each in assessments if each.decision is not Decision.NOT_DELIVERED))
 
 
-def _head(row: Any) -> EventHead:
-    return EventHead(**{field: getattr(row, field) for field in EventHead.__struct_fields__})
+def _event(row: Any) -> Event:
+    return Event(**{field: getattr(row, field) for field in Event.__struct_fields__})
 
 
 def _resends(assessments: Iterable[Assessment]) -> list[dict[str, Any]]:

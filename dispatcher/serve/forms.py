@@ -76,6 +76,7 @@ class Forms:
                 person=submission.person(),
                 visitor=visitor,
                 details=submission.details,
+                public=True,
             )
         )
         return self._thank(request, form, fields, event_id)

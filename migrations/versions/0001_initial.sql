@@ -37,7 +37,7 @@ END;
 CREATE FUNCTION outbox.merge_fragments(one jsonb, other jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
-    SELECT jsonb_agg(jsonb_build_array(at, id, fields) ORDER BY fields = 'first', at DESC, id DESC)
+    SELECT coalesce(jsonb_agg(jsonb_build_array(at, id, fields) ORDER BY fields = 'first', at DESC, id DESC), '[]')
     FROM (
         SELECT at, id, string_agg(field, ' ' ORDER BY field COLLATE "C") AS fields
         FROM (
@@ -47,6 +47,35 @@ AS $$
         ) AS greatest
         GROUP BY at, id
     ) AS groups
+$$;
+
+-- Merges the newest keys of an account: arrays of [kind, key, at, id], each key once, with the position of the last event that
+-- carries it. Of each kind the newest 33 are kept: with that many, there may be more. As these are the newest of what was kept
+-- on either side, the order of merging does not matter.
+CREATE FUNCTION outbox.merge_known(one jsonb, other jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+AS $$
+    SELECT coalesce(jsonb_agg(jsonb_build_array(kind, key, at, id) ORDER BY kind, place), '[]')
+    FROM (
+        SELECT kind, key, at, id,
+               row_number() OVER (PARTITION BY kind ORDER BY at DESC, id DESC, key COLLATE "C") AS place
+        FROM (
+            SELECT DISTINCT ON (kind, key) *
+            FROM (
+                SELECT (entry ->> 0)::int AS kind, entry ->> 1 AS key, (entry ->> 2)::bigint AS at, (entry ->> 3)::bigint AS id
+                FROM jsonb_array_elements(one || other) AS entry
+            ) AS entries
+            ORDER BY kind, key, at DESC, id DESC
+        ) AS greatest
+    ) AS placed
+    WHERE place <= 33
+$$;
+
+-- The digest under which a key is remembered when its events are gone.
+CREATE FUNCTION outbox.key_digest(kind smallint, key text) RETURNS bytea
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT sha256(convert_to(kind || ' ' || key, 'UTF8'))
 $$;
 
 CREATE TABLE outbox.alert (
@@ -78,6 +107,17 @@ CREATE TABLE outbox.attempt (
 );
 
 COMMENT ON TABLE outbox.attempt IS 'One try that did not end the delivery: codes only, no payload, no personal data';
+
+CREATE TABLE outbox.click (
+    fragment_id UUID NOT NULL,
+    digest BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    event_id BIGINT NOT NULL,
+    grade SMALLINT NOT NULL,
+    CONSTRAINT click_pkey PRIMARY KEY (fragment_id, grade, digest)
+);
+
+COMMENT ON TABLE outbox.click IS 'The first event of a fragment that carries a click; grade: 0 if it refuses, else what it grants';
 
 CREATE TABLE outbox.delivery (
     due_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -167,6 +207,7 @@ CREATE TABLE outbox.event (
     details JSONB,
     consent JSONB,
     notes TEXT[],
+    public BOOLEAN DEFAULT false NOT NULL,
     CONSTRAINT event_pkey PRIMARY KEY (id),
     CONSTRAINT event_name_event_id_key UNIQUE (name, event_id)
 );
@@ -186,28 +227,39 @@ CREATE TABLE outbox.field_coverage (
 COMMENT ON TABLE outbox.field_coverage IS 'How many events were first delivered (revision 0) on a day (UTC), and how many of them with a field; field empty: all';
 
 CREATE TABLE outbox.fragment (
-    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    id UUID NOT NULL,
+    is_public BOOLEAN DEFAULT false NOT NULL,
     account_id TEXT DEFAULT '' NOT NULL,
     handl_id TEXT DEFAULT '' NOT NULL,
     lead_id TEXT DEFAULT '' NOT NULL,
+    emails TEXT DEFAULT '' NOT NULL,
+    phones TEXT DEFAULT '' NOT NULL,
     groups JSONB NOT NULL,
-    CONSTRAINT fragment_pkey PRIMARY KEY (account_id, handl_id, lead_id)
+    known JSONB,
+    CONSTRAINT fragment_pkey PRIMARY KEY (id)
 )
  WITH (fillfactor = 80);
 
-COMMENT ON TABLE outbox.fragment IS 'The events that carry the same keys; groups: [time, id, fields] of the events that set a field last';
-
-CREATE INDEX fragment_handl ON outbox.fragment (handl_id) WHERE handl_id != '';
-
-CREATE INDEX fragment_lead ON outbox.fragment (lead_id) WHERE lead_id != '';
+COMMENT ON TABLE outbox.fragment IS 'The events that carry the same keys; groups: [time, id, fields] of the events that set a field last; known: the newest keys of an account';
 
 CREATE TABLE outbox.fragment_event (
-    fragment_id BIGINT NOT NULL,
+    fragment_id UUID NOT NULL,
+    at BIGINT NOT NULL,
     event_id BIGINT NOT NULL,
-    CONSTRAINT fragment_event_pkey PRIMARY KEY (fragment_id, event_id)
+    CONSTRAINT fragment_event_pkey PRIMARY KEY (fragment_id, at, event_id)
 );
 
-COMMENT ON TABLE outbox.fragment_event IS 'The events of a fragment';
+COMMENT ON TABLE outbox.fragment_event IS 'The events of a fragment in the order of time; at: microseconds since 1970';
+
+CREATE TABLE outbox.fragment_key (
+    fragment_id UUID NOT NULL,
+    kind SMALLINT NOT NULL,
+    is_public BOOLEAN DEFAULT false NOT NULL,
+    key TEXT NOT NULL,
+    CONSTRAINT fragment_key_pkey PRIMARY KEY (kind, key, is_public, fragment_id)
+);
+
+COMMENT ON TABLE outbox.fragment_key IS 'The keys of each fragment; kind: 1 an account (of the account alone), 2 a handlID, 3 a lead, 4 an e-mail hash, 5 a phone hash';
 
 CREATE TABLE outbox.intake (
     event_id BIGINT NOT NULL,
@@ -219,6 +271,15 @@ CREATE TABLE outbox.intake (
 COMMENT ON TABLE outbox.intake IS 'Events that wait for intake: sealing, folding into identity, fan-out to destinations';
 
 CREATE INDEX intake_suspect ON outbox.intake (losses) WHERE losses > 0;
+
+CREATE TABLE outbox.key_mark (
+    digest BYTEA NOT NULL,
+    is_over_limit BOOLEAN DEFAULT false NOT NULL,
+    refusals JSONB DEFAULT '[]'::jsonb NOT NULL,
+    CONSTRAINT key_mark_pkey PRIMARY KEY (digest)
+);
+
+COMMENT ON TABLE outbox.key_mark IS 'What is remembered of a key, by its digest only, when its events are gone: that it was shared by too many, that it refused';
 
 CREATE TABLE outbox.leader (
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -301,17 +362,6 @@ CREATE TABLE outbox.revision (
 
 COMMENT ON TABLE outbox.revision IS 'A re-send or requeue that was decided, and why';
 
-CREATE TABLE outbox.sign_in (
-    at BIGINT NOT NULL,
-    event_id BIGINT NOT NULL,
-    kind SMALLINT NOT NULL,
-    key TEXT NOT NULL,
-    account_id TEXT NOT NULL,
-    CONSTRAINT sign_in_pkey PRIMARY KEY (kind, key, at, event_id)
-);
-
-COMMENT ON TABLE outbox.sign_in IS 'Who signed in where and when; kind: 2 a handlID, 3 a lead; at: microseconds since 1970';
-
 CREATE TABLE outbox.step (
     name TEXT NOT NULL,
     action_source TEXT,
@@ -370,6 +420,22 @@ CREATE TABLE outbox.route (
 );
 
 COMMENT ON TABLE outbox.route IS 'How a step is sent to a destination';
+
+-- Whether a key stands in more than 32 combinations with other keys, so that it connects nobody. As
+-- dispatcher.identity.graph.exceeds_limit. Relies on fragment_key_pkey, fragment_pkey.
+CREATE FUNCTION outbox.is_over_limit(of_kind smallint, of_key text) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT count(*) > 32
+    FROM (
+        SELECT FROM outbox.fragment_key JOIN outbox.fragment ON fragment.id = fragment_id
+        WHERE kind = of_kind AND key = of_key AND NOT fragment_key.is_public
+          AND (account_id <> ''
+               OR (handl_id <> '')::int + (lead_id <> '')::int + cardinality(string_to_array(emails, ' '))
+                  + cardinality(string_to_array(phones, ' ')) > 1)
+        LIMIT 33
+    ) AS combinations
+$$;
 
 -- Converts an event field by field, if outbox.parse_event found anything unusual in it.
 CREATE FUNCTION outbox.parse_fields(event jsonb) RETURNS outbox.event
@@ -454,6 +520,8 @@ BEGIN
             WHEN 'consent' THEN parsed.consent := value;
             ELSE NULL; -- outbox.record stores a person in outbox.raw
             END CASE;
+        WHEN field = 'public' AND jsonb_typeof(value) = 'boolean' THEN
+            parsed.public := value::boolean;
         WHEN field = 'notes' AND jsonb_typeof(value) = 'array' THEN
             noted := noted || ARRAY(SELECT left(note, 200) FROM jsonb_array_elements_text(value) AS note LIMIT 50);
         WHEN field ~ '^[a-z_]{1,40}$' THEN
@@ -465,11 +533,20 @@ BEGIN
     IF parsed.name IS NULL THEN
         RAISE EXCEPTION 'name: missing; give the name of a funnel step' USING ERRCODE = '22023';
     END IF;
+    -- What a public form says proves nothing, so it ties nobody to an account.
+    IF parsed.public AND parsed.name IN ('signed_in', 'accounts_merged') THEN
+        RAISE EXCEPTION 'public: % is never public, as it merges persons', parsed.name USING ERRCODE = '22023';
+    END IF;
+    IF parsed.public AND parsed.account_id IS NOT NULL THEN
+        parsed.account_id := NULL;
+        noted := noted || 'account_id: not from a public form, left out'::text;
+    END IF;
     IF event ? 'sealed' AND event ? 'person' AND event -> 'sealed' <> 'null' AND event -> 'person' <> 'null' THEN
         RAISE EXCEPTION 'sealed: give either sealed or person, not both' USING ERRCODE = '22023';
     END IF;
     parsed.event_id := coalesce(parsed.event_id, gen_random_uuid()::text);
     parsed.occurred_at := coalesce(parsed.occurred_at, outbox.clock());
+    parsed.public := coalesce(parsed.public, false);
     parsed.notes := nullif(noted, '{}');
     RETURN parsed;
 END
@@ -493,6 +570,7 @@ BEGIN
             && !($.handl_id.type() != "string") && !($.lead_id.type() != "string") && !($.account_id.type() != "string")
             && !($.person.type() != "object") && !($.sealed.type() != "object") && !($.visitor.type() != "object")
             && !($.campaign.type() != "object") && !($.details.type() != "object") && !($.consent.type() != "object")
+            && !exists($.public)
             && !(exists($.person) && exists($.sealed))
             && !exists($.**{34}) && !exists($.** ? (@.type() == "number").abs() ? (@ > 1e300 || (@ < 1e-300 && @ != 0)))'
         AND event - '{name,occurred_at,event_id,handl_id,lead_id,account_id,person,sealed,visitor,campaign,details,consent}'::text[]
@@ -576,9 +654,10 @@ BEGIN
         setting := set_config('outbox.recording', (pg_trigger_depth() + 1)::text, true);
         WITH written AS (
             INSERT INTO outbox.event (occurred_at, name, event_id, handl_id, lead_id, account_id,
-                                      sealed, visitor, campaign, details, consent, notes)
+                                      sealed, visitor, campaign, details, consent, notes, public)
             SELECT parsed.occurred_at, parsed.name, parsed.event_id, parsed.handl_id, parsed.lead_id, parsed.account_id,
-                   parsed.sealed, parsed.visitor, parsed.campaign, parsed.details, parsed.consent, parsed.notes
+                   parsed.sealed, parsed.visitor, parsed.campaign, parsed.details, parsed.consent, parsed.notes,
+                   coalesce(parsed.public, false)
             FROM outbox.step
             WHERE step.name = parsed.name
               AND parsed.occurred_at BETWEEN '1970-01-01' AND outbox.clock() + interval '7 days'
@@ -626,9 +705,9 @@ BEGIN
              LATERAL outbox.parse_event(event) AS parsed
     ), inserted AS (
         INSERT INTO outbox.event (occurred_at, name, event_id, handl_id, lead_id, account_id,
-                                  sealed, visitor, campaign, details, consent, notes)
+                                  sealed, visitor, campaign, details, consent, notes, public)
         SELECT occurred_at, name, event_id, handl_id, lead_id, account_id,
-               sealed, visitor, campaign, details, consent, notes
+               sealed, visitor, campaign, details, consent, notes, coalesce(public, false)
         FROM given JOIN outbox.step USING (name)
         WHERE occurred_at BETWEEN '1970-01-01' AND outbox.clock() + interval '7 days'
         -- In the same order for every writer, so that two writers of the same events cannot deadlock. Of repeats within

@@ -5,7 +5,7 @@
 CREATE FUNCTION outbox.merge_fragments(one jsonb, other jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
-    SELECT jsonb_agg(jsonb_build_array(at, id, fields) ORDER BY fields = 'first', at DESC, id DESC)
+    SELECT coalesce(jsonb_agg(jsonb_build_array(at, id, fields) ORDER BY fields = 'first', at DESC, id DESC), '[]')
     FROM (
         SELECT at, id, string_agg(field, ' ' ORDER BY field COLLATE "C") AS fields
         FROM (

@@ -16,6 +16,7 @@ BEGIN
             && !($.handl_id.type() != "string") && !($.lead_id.type() != "string") && !($.account_id.type() != "string")
             && !($.person.type() != "object") && !($.sealed.type() != "object") && !($.visitor.type() != "object")
             && !($.campaign.type() != "object") && !($.details.type() != "object") && !($.consent.type() != "object")
+            && !exists($.public)
             && !(exists($.person) && exists($.sealed))
             && !exists($.**{34}) && !exists($.** ? (@.type() == "number").abs() ? (@ > 1e300 || (@ < 1e-300 && @ != 0)))'
         AND event - '{name,occurred_at,event_id,handl_id,lead_id,account_id,person,sealed,visitor,campaign,details,consent}'::text[]

@@ -81,6 +81,8 @@ BEGIN
             WHEN 'consent' THEN parsed.consent := value;
             ELSE NULL; -- outbox.record stores a person in outbox.raw
             END CASE;
+        WHEN field = 'public' AND jsonb_typeof(value) = 'boolean' THEN
+            parsed.public := value::boolean;
         WHEN field = 'notes' AND jsonb_typeof(value) = 'array' THEN
             noted := noted || ARRAY(SELECT left(note, 200) FROM jsonb_array_elements_text(value) AS note LIMIT 50);
         WHEN field ~ '^[a-z_]{1,40}$' THEN
@@ -92,11 +94,20 @@ BEGIN
     IF parsed.name IS NULL THEN
         RAISE EXCEPTION 'name: missing; give the name of a funnel step' USING ERRCODE = '22023';
     END IF;
+    -- What a public form says proves nothing, so it ties nobody to an account.
+    IF parsed.public AND parsed.name IN ('signed_in', 'accounts_merged') THEN
+        RAISE EXCEPTION 'public: % is never public, as it merges persons', parsed.name USING ERRCODE = '22023';
+    END IF;
+    IF parsed.public AND parsed.account_id IS NOT NULL THEN
+        parsed.account_id := NULL;
+        noted := noted || 'account_id: not from a public form, left out'::text;
+    END IF;
     IF event ? 'sealed' AND event ? 'person' AND event -> 'sealed' <> 'null' AND event -> 'person' <> 'null' THEN
         RAISE EXCEPTION 'sealed: give either sealed or person, not both' USING ERRCODE = '22023';
     END IF;
     parsed.event_id := coalesce(parsed.event_id, gen_random_uuid()::text);
     parsed.occurred_at := coalesce(parsed.occurred_at, outbox.clock());
+    parsed.public := coalesce(parsed.public, false);
     parsed.notes := nullif(noted, '{}');
     RETURN parsed;
 END

@@ -21,9 +21,10 @@ BEGIN
         setting := set_config('outbox.recording', (pg_trigger_depth() + 1)::text, true);
         WITH written AS (
             INSERT INTO outbox.event (occurred_at, name, event_id, handl_id, lead_id, account_id,
-                                      sealed, visitor, campaign, details, consent, notes)
+                                      sealed, visitor, campaign, details, consent, notes, public)
             SELECT parsed.occurred_at, parsed.name, parsed.event_id, parsed.handl_id, parsed.lead_id, parsed.account_id,
-                   parsed.sealed, parsed.visitor, parsed.campaign, parsed.details, parsed.consent, parsed.notes
+                   parsed.sealed, parsed.visitor, parsed.campaign, parsed.details, parsed.consent, parsed.notes,
+                   coalesce(parsed.public, false)
             FROM outbox.step
             WHERE step.name = parsed.name
               AND parsed.occurred_at BETWEEN '1970-01-01' AND outbox.clock() + interval '7 days'

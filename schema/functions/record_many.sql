@@ -21,9 +21,9 @@ BEGIN
              LATERAL outbox.parse_event(event) AS parsed
     ), inserted AS (
         INSERT INTO outbox.event (occurred_at, name, event_id, handl_id, lead_id, account_id,
-                                  sealed, visitor, campaign, details, consent, notes)
+                                  sealed, visitor, campaign, details, consent, notes, public)
         SELECT occurred_at, name, event_id, handl_id, lead_id, account_id,
-               sealed, visitor, campaign, details, consent, notes
+               sealed, visitor, campaign, details, consent, notes, coalesce(public, false)
         FROM given JOIN outbox.step USING (name)
         WHERE occurred_at BETWEEN '1970-01-01' AND outbox.clock() + interval '7 days'
         -- In the same order for every writer, so that two writers of the same events cannot deadlock. Of repeats within

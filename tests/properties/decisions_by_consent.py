@@ -12,7 +12,7 @@ CONSENT = (
     Decision(
         title="A refusal on a browser that two accounts used",
         decision="A refusal without an account counts for every account that signed in on the browser, until that account permits.",
-        why="It may be either's; a permission counts only for whom it surely belongs to.",
+        why="It may be either's; a permission counts only for the person it surely belongs to.",
         events=(
             Event(id=1, occurred_at=at(1), account="anna", handl="h"),
             Event(id=2, occurred_at=at(2), account="bob", handl="h"),

@@ -14,14 +14,18 @@ INSERT INTO outbox.revision (event_id, destination, revision, reason) SELECT id,
 INSERT INTO outbox.merge (event_id) SELECT id FROM outbox.event;
 INSERT INTO outbox.raw (event_id, person) SELECT id, '{}' FROM outbox.event;
 INSERT INTO outbox.intake (event_id) SELECT id FROM outbox.event WHERE id % 1000 = 0;
-INSERT INTO outbox.fragment (account_id, handl_id, lead_id, groups)
-SELECT coalesce(account_id, ''), handl_id, lead_id, jsonb_build_array(jsonb_build_array(1, id, 'seen')) FROM outbox.event
-UNION ALL
-SELECT account_id, '', '', jsonb_build_array(jsonb_build_array(1, id, 'seen')) FROM outbox.event WHERE account_id > '';
-INSERT INTO outbox.fragment_event SELECT fragment.id, event.id FROM outbox.event JOIN outbox.fragment USING (handl_id, lead_id);
-INSERT INTO outbox.sign_in (kind, key, at, event_id, account_id)
-SELECT kind, CASE kind WHEN 2 THEN handl_id ELSE lead_id END, 1, id, account_id
-FROM outbox.event, generate_series(2, 3) AS kind WHERE account_id > '';
+INSERT INTO outbox.fragment (id, account_id, handl_id, lead_id, groups)
+SELECT md5('f' || id)::uuid, coalesce(account_id, ''), handl_id, lead_id, jsonb_build_array(jsonb_build_array(1, id, 'seen'))
+FROM outbox.event;
+INSERT INTO outbox.fragment (id, account_id, groups, known)
+SELECT md5('a' || id)::uuid, account_id, jsonb_build_array(jsonb_build_array(1, id, 'seen')), '[]' FROM outbox.event
+WHERE account_id > '';
+INSERT INTO outbox.fragment_key (fragment_id, kind, key)
+SELECT id, 2, handl_id FROM outbox.fragment WHERE handl_id > '' UNION ALL SELECT id, 3, lead_id FROM outbox.fragment WHERE lead_id > ''
+UNION ALL SELECT id, 1, account_id FROM outbox.fragment WHERE known IS NOT NULL;
+INSERT INTO outbox.fragment_event (fragment_id, at, event_id) SELECT md5('f' || id)::uuid, 1, id FROM outbox.event;
+INSERT INTO outbox.click (fragment_id, grade, digest, at, event_id) SELECT md5('f' || id)::uuid, 1, id, 1, id FROM outbox.event;
+INSERT INTO outbox.key_mark (digest) SELECT outbox.key_digest(2::smallint, handl_id) FROM outbox.event ON CONFLICT DO NOTHING;
 VACUUM ANALYZE
 """
 IDS = list(range(1, 51))

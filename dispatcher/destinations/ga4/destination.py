@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from dispatcher.consent import consent_of
+from dispatcher.consent import consent_of, denies_advertising
 from dispatcher.destinations import sanitize
 from dispatcher.destinations.base import Outcome, Payload, Reply, Response
 from dispatcher.destinations.ga4.event_names import is_parameter
@@ -24,7 +24,8 @@ from dispatcher.destinations.ga4.settings import GA4Settings
 from dispatcher.destinations.http_client import Client
 from dispatcher.destinations.kind import Configured
 from dispatcher.destinations.sanitize import digest, hash_digest, hashes, number, safe_text, text
-from dispatcher.identity.profile import Profile
+from dispatcher.identity.keys import Key, Kind
+from dispatcher.identity.profile import LEAD_PREFIX, Profile, identifier
 from dispatcher.models import Delivery, Event, Route
 from dispatcher.reasons import NO_CONSENT, NO_ROUTE, Refusal
 from outbox.personal_data import holds_email
@@ -56,6 +57,9 @@ _HASHES = (("sha256_email_address", "user_email_hash"), ("sha256_phone_number", 
 
 _encode = msgspec.json.Encoder().encode
 
+SIGNALS = ("ad_user_data", "ad_personalization")
+"""The consent signals that GA4 takes with a request (2.5)."""
+
 
 class GA4:
     """One web stream of a GA4 property."""
@@ -79,14 +83,15 @@ class GA4:
 
     def build(self, delivery: Delivery, profile: Profile, route: Route, now: datetime) -> Payload | Refusal:
         """Return the payload of one event, or why it would be refused."""
-        return build(delivery, profile, route, now, consent_default=self._here.consent_default)
+        here = self._here
+        return build(delivery, profile, route, now, consent_default=here.consent_default, lead_prefix=here.lead_prefix)
 
     def build_merge(self, delivery: Delivery, profile: Profile, now: datetime) -> Payload | Refusal:  # noqa: ARG002
         """Return the identity alone: GA4 accepts user_id and user_data for a client without any event (`user-id-data`)."""
         consent = consent_of(profile.consent, self._here.consent_default)
-        if consent["ad_user_data"] == "denied":
+        if denies_advertising(consent) or consent["analytics_storage"] == "denied":
             return NO_CONSENT
-        envelope, sent = _envelope(delivery.event, profile, consent)
+        envelope, sent = _envelope(delivery.event, profile, consent, self._here.lead_prefix)
         if not {"user_id", "user_data"} & envelope.keys():
             return NO_ROUTE
         return Payload(delivery, b"", sent, profile.account_id, _encode(envelope))
@@ -138,15 +143,23 @@ def classify(reply: Reply) -> Response:
 
 
 def build(
-    delivery: Delivery, profile: Profile, route: Route, now: datetime, *, consent_default: str = "granted"
+    delivery: Delivery,
+    profile: Profile,
+    route: Route,
+    now: datetime,
+    *,
+    consent_default: str = "granted",
+    lead_prefix: str = LEAD_PREFIX,
 ) -> Payload | Refusal:
     """Return the payload of one event, or why it would be of no use. Pure."""
     event = delivery.event
     consent = consent_of(profile.consent, consent_default)
+    if consent["analytics_storage"] == "denied":
+        return NO_CONSENT
     parameters = _parameters(event, profile, route, now)
     if route.event_name in _MONEY_NEEDED and not ("value" in parameters and "currency" in parameters):
         return Refusal("failed", "missing value")
-    envelope, sent = _envelope(event, profile, consent)
+    envelope, sent = _envelope(event, profile, consent, lead_prefix)
     sent.extend(parameters)
     body = {
         "name": route.event_name,
@@ -172,13 +185,15 @@ def _micros(at: datetime) -> int:
     return int(at.timestamp()) * 1_000_000 + at.microsecond
 
 
-def _envelope(event: Event, profile: Profile, consent: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+def _envelope(
+    event: Event, profile: Profile, consent: Mapping[str, str], lead_prefix: str
+) -> tuple[dict[str, Any], list[str]]:
     """Return what all events of a request share, and its fields with digests."""
     client_id = _client_id(event, profile)
     envelope: dict[str, Any] = {"client_id": client_id}
     sent = [digest("client_id", client_id)]
-    shares_identity = consent["ad_user_data"] == "granted"
-    user_id = _user_id(profile) if shares_identity else None
+    shares_identity = not denies_advertising(consent)
+    user_id = _user_id(profile, lead_prefix) if shares_identity else None
     if user_id:
         envelope["user_id"] = user_id
         sent.append(digest("user_id", user_id))
@@ -201,7 +216,7 @@ def _envelope(event: Event, profile: Profile, consent: Mapping[str, str]) -> tup
     if properties:
         envelope["user_properties"] = properties
         sent.extend(properties)
-    envelope["consent"] = {kind: value.upper() for kind, value in consent.items()}
+    envelope["consent"] = {signal: consent[signal].upper() for signal in SIGNALS}
     return envelope, sent
 
 
@@ -211,18 +226,18 @@ def _bare_hashes(profile: Profile, name: str) -> list[str]:
 
 
 def _client_id(event: Event, profile: Profile) -> str:
-    """Return the browser's client id, else one derived from the person's earliest key, the same after every rebuild."""
+    """Return the browser's client id, else one derived from the event's own key and its kind: nothing moves that."""
     own = text(profile.visitor, "ga_client_id", 64)
     if own and _CLIENT_ID.fullmatch(own):
         return own
-    key = profile.earliest_key or f"event {event.name} {event.event_id}"
+    key = profile.client_key or f"event {event.name} {event.event_id}"
     derived = sha256(key.strip().lower().encode("utf-8", "replace")).digest()
     return f"{int.from_bytes(derived[:4]) % 2_147_483_647}.{int.from_bytes(derived[4:8]) % 2_147_483_647}"
 
 
-def _user_id(profile: Profile) -> str | None:
+def _user_id(profile: Profile, lead_prefix: str) -> str | None:
     """Return the account, else the lead; one that looks like an e-mail address is hashed (Google forbids those)."""
-    key = profile.account_id or profile.lead_id
+    key = profile.account_id or (identifier(Key(Kind.LEAD, profile.lead_id), lead_prefix) if profile.lead_id else None)
     if key and holds_email(key):
         return sanitize.hash_key(key)
     return key[:USER_ID_CHARACTERS] if key else None

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from dispatcher.config.funnel import ACTION_SOURCES
-from dispatcher.consent import consent_of
+from dispatcher.consent import consent_of, denies_advertising
 from dispatcher.destinations import sanitize
 from dispatcher.destinations.base import Payload, Response
 from dispatcher.destinations.http_client import Client
@@ -34,7 +34,7 @@ from dispatcher.destinations.sanitize import (
     safe_text,
     text,
 )
-from dispatcher.identity.profile import Profile
+from dispatcher.identity.profile import LEAD_PREFIX, Profile, identifier
 from dispatcher.models import Delivery, Event, Route
 from dispatcher.reasons import NO_CONSENT, NO_ROUTE, Refusal
 from outbox.cookies import fbc_from_fbclid, parse_fbc, parse_fbp
@@ -93,7 +93,8 @@ class Meta:
 
     def build(self, delivery: Delivery, profile: Profile, route: Route, now: datetime) -> Payload | Refusal:
         """Return the payload of one event, or why it would be refused."""
-        return build(delivery, profile, route, now, consent_default=self._here.consent_default)
+        here = self._here
+        return build(delivery, profile, route, now, consent_default=here.consent_default, lead_prefix=here.lead_prefix)
 
     def build_merge(self, delivery: Delivery, profile: Profile, now: datetime) -> Payload | Refusal:  # noqa: ARG002
         """Refuse: Meta accepts no identity without an event; `dispatcher.resend.planner` re-sends the events instead."""
@@ -118,14 +119,20 @@ class Meta:
 
 
 def build(
-    delivery: Delivery, profile: Profile, route: Route, now: datetime, *, consent_default: str = "granted"
+    delivery: Delivery,
+    profile: Profile,
+    route: Route,
+    now: datetime,
+    *,
+    consent_default: str = "granted",
+    lead_prefix: str = LEAD_PREFIX,
 ) -> Payload | Refusal:
     """Return the payload of one event, or why it would be refused. Pure."""
     event = delivery.event
     consent = consent_of(profile.consent, consent_default)
-    if consent["ad_user_data"] == "denied":
+    if denies_advertising(consent):
         return NO_CONSENT
-    user_data, sent = _user_data(profile)
+    user_data, sent = _user_data(profile, lead_prefix)
     if user_data.keys() <= _WEAK and any(user_data.keys() <= insufficient for insufficient in INSUFFICIENT):
         return Refusal("failed", "insufficient identity")
     url, referrer = sanitize.url(profile.visitor, "url"), sanitize.url(profile.visitor, "referrer")
@@ -150,7 +157,7 @@ def build(
     return Payload(delivery, _encode(body), sent, profile.account_id, identifiers=tuple(user_data))
 
 
-def _user_data(profile: Profile) -> tuple[dict[str, Any], list[str]]:
+def _user_data(profile: Profile, lead_prefix: str) -> tuple[dict[str, Any], list[str]]:
     """Return user_data, and its fields with digests for the receipt."""
     user_data, sent = hashed_traits(profile.meta, META_TRAITS)
     visitor = profile.visitor
@@ -169,7 +176,7 @@ def _user_data(profile: Profile) -> tuple[dict[str, Any], list[str]]:
     if profile.keys:
         digests: dict[str, str] = {}
         for key in profile.keys:
-            hashed = hash_key(key)
+            hashed = hash_key(identifier(key, lead_prefix))
             digests[hashed] = hash_digest("external_id", hashed)
         user_data["external_id"] = list(digests)
         sent += digests.values()

@@ -33,7 +33,8 @@ CROSS JOIN LATERAL (
     SELECT json_agg(json_build_array(
                json_build_array(event.id, event.occurred_at, event.recorded_at, event.name, event.event_id, event.handl_id,
                                 event.lead_id, event.account_id,
-                                json_build_array(event.sealed, event.visitor, event.campaign, event.details, event.consent)),
+                                json_build_array(event.sealed, event.visitor, event.campaign, event.details, event.consent,
+                                                 event.public)),
                due.revision, due.tries, due.first_unknown_at))::text AS deliveries
     FROM unnest(leased.event_ids[first:first + 99], leased.revisions[first:first + 99], leased.tries[first:first + 99],
                 leased.first_unknown_ats[first:first + 99]) AS due (event_id, revision, tries, first_unknown_at)

@@ -18,5 +18,6 @@ WITH worst AS MATERIALIZED (
     RETURNING event_id, losses - 1 AS losses
 )
 SELECT claimed.event_id AS merge_id, claimed.losses, event.id, event.occurred_at, event.recorded_at, event.name,
-       event.event_id, event.handl_id, event.lead_id, event.account_id
+       event.event_id, event.handl_id, event.lead_id, event.account_id, event.sealed, event.visitor, event.campaign,
+       event.details, event.consent, event.public
 FROM claimed LEFT JOIN outbox.event ON event.id = claimed.event_id

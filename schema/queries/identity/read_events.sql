@@ -1,4 +1,4 @@
 -- Events by id. Relies on event_pkey.
 SELECT id, occurred_at, recorded_at, name, event_id, handl_id, lead_id, account_id,
-       sealed, visitor, campaign, details, consent
+       sealed, visitor, campaign, details, consent, public
 FROM outbox.event WHERE id = ANY (%(ids)s) ORDER BY id

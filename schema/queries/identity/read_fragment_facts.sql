@@ -1,4 +1,7 @@
--- The columns of a fragment's events that folding needs. Relies on fragment_event_pkey, event_pkey.
-SELECT event.id, event.occurred_at, event.sealed, event.visitor, event.consent
-FROM outbox.fragment_event JOIN outbox.event ON event.id = fragment_event.event_id
-WHERE fragment_id = %(fragment)s
+-- What folding needs of the newest :limit events of each of some fragments. Relies on fragment_event_pkey, event_pkey.
+SELECT given.fragment AS fragment_id, event.id, event.occurred_at, event.handl_id, event.sealed, event.visitor, event.consent, event.public
+FROM unnest(%(fragments)s::uuid[]) AS given (fragment)
+CROSS JOIN LATERAL (
+    SELECT event_id FROM outbox.fragment_event WHERE fragment_id = given.fragment ORDER BY at DESC, event_id DESC LIMIT %(limit)s
+) AS newest
+JOIN outbox.event ON event.id = newest.event_id

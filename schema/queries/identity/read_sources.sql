@@ -2,5 +2,3 @@
 SELECT 'sealed' AS part, id, occurred_at, sealed AS content FROM outbox.event WHERE id = ANY (%(sealed)s)
 UNION ALL
 SELECT 'visitor', id, occurred_at, visitor FROM outbox.event WHERE id = ANY (%(visitor)s)
-UNION ALL
-SELECT 'consent', id, occurred_at, consent FROM outbox.event WHERE id = ANY (%(consent)s)

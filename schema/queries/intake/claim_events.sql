@@ -26,7 +26,7 @@ CROSS JOIN LATERAL (
     SELECT max(due.event_id) AS latest,
            json_agg(json_build_array(
                event.id, event.occurred_at, event.recorded_at, event.name, event.handl_id, event.lead_id, event.account_id,
-               event.sealed, event.visitor, event.consent, raw.person))::text AS arrivals
+               event.sealed, event.visitor, event.consent, event.public, raw.person))::text AS arrivals
     FROM unnest(leased.event_ids[first:first + 99]) AS due (event_id)
     JOIN outbox.event ON event.id = due.event_id LEFT JOIN outbox.raw ON raw.event_id = due.event_id
     HAVING count(*) > 0

@@ -1,20 +1,12 @@
--- Removes the receipts, attempts and revisions of some events that are pending nowhere, and the events too, unless a fragment
--- refers to them as the last events with a field. It is one statement, so that no event is ever seen without its receipts
--- that could still be pending. Parallel arrays: the events and the keys of their fragments. Events not older than :age (an
--- interval) stay. Returns how many events were removed, and how many stay without their receipts.
--- Only under exclude_dispatchers. Relies on event_pkey, receipt_pkey, attempt_pkey, revision_pkey, raw_pkey, merge_pkey,
--- fragment_pkey, fragment_event_pkey.
+-- Removes the receipts, attempts and revisions of some events that are pending nowhere, and, except those that identity rests
+-- on (:needed), the events too. It is one statement, so that no event is ever seen without its receipts that could still be
+-- pending. Events not older than :age (an interval) stay. When an event was seen is kept where others were seen on its
+-- browser: parallel arrays :fragment_ids, :ats, :fragment_events of what is not. Returns how many events were removed, and how
+-- many stay without their receipts. Only under exclude_dispatchers.
+-- Relies on event_pkey, receipt_pkey, attempt_pkey, revision_pkey, raw_pkey, merge_pkey, fragment_event_pkey.
 WITH old AS MATERIALIZED (
-    SELECT given.*,
-           EXISTS (SELECT FROM outbox.fragment, jsonb_array_elements(groups) AS field_group
-                   WHERE fragment.account_id = given.account_id AND fragment.handl_id = given.handl_id
-                     AND fragment.lead_id = given.lead_id
-                     AND (field_group ->> 1)::bigint = given.id)
-           OR EXISTS (SELECT FROM outbox.fragment, jsonb_array_elements(groups) AS field_group
-                      WHERE fragment.account_id = given.account_id AND fragment.handl_id = '' AND fragment.lead_id = ''
-                        AND (field_group ->> 1)::bigint = given.id) AS is_needed
-    FROM unnest(%(ids)s::bigint[], %(accounts)s::text[], %(handls)s::text[], %(leads)s::text[])
-        AS given (id, account_id, handl_id, lead_id)
+    SELECT given.id, given.id = ANY (%(needed)s::bigint[]) AS is_needed
+    FROM unnest(%(ids)s::bigint[]) AS given (id)
     JOIN outbox.event ON event.id = given.id
     WHERE greatest(event.occurred_at, event.recorded_at) <= outbox.clock() - %(age)s
       AND NOT EXISTS (SELECT FROM outbox.receipt WHERE event_id = given.id AND at > outbox.clock() - %(age)s)
@@ -30,8 +22,11 @@ WITH old AS MATERIALIZED (
     DELETE FROM outbox.raw USING old WHERE raw.event_id = old.id
 ), fragment_events AS (
     DELETE FROM outbox.fragment_event
-    USING old JOIN outbox.fragment USING (account_id, handl_id, lead_id)
-    WHERE fragment_id = fragment.id AND event_id = old.id AND NOT old.is_needed
+    USING unnest(%(fragment_ids)s::uuid[], %(ats)s::bigint[], %(fragment_events)s::bigint[])
+              AS given (fragment_id, at, event_id)
+          JOIN old ON old.id = given.event_id AND NOT old.is_needed
+    WHERE fragment_event.fragment_id = given.fragment_id AND fragment_event.at = given.at
+      AND fragment_event.event_id = given.event_id
 ), gone AS (
     DELETE FROM outbox.event USING old WHERE event.id = old.id AND NOT old.is_needed RETURNING event.id
 )

@@ -35,7 +35,18 @@ STATEMENTS = {
     "read_history": {"id": 7},
     "find_pending": {"id": 7, "most": 1000},
 }
-LARGE = {"event", "receipt", "attempt", "revision", "fragment", "fragment_event", "sign_in", "delivery_count"}
+LARGE = {
+    "event",
+    "receipt",
+    "attempt",
+    "revision",
+    "fragment",
+    "fragment_key",
+    "fragment_event",
+    "click",
+    "key_mark",
+    "delivery_count",
+}
 MINUTES = """
 INSERT INTO outbox.delivery_count (minute, destination, outcome, reason, count)
 SELECT date_trunc('minute', outbox.clock()) - n * interval '1 min', destination, outcome, '', 1

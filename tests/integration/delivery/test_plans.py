@@ -18,6 +18,9 @@ from dispatcher.database.queries import load
 from dispatcher.delivery.batch_settler import COLLECT_SECONDS
 from dispatcher.delivery.queue import BEGINNING
 from dispatcher.destinations import registry
+from dispatcher.identity.fragments import Fact
+from dispatcher.identity.keys import Keys
+from dispatcher.intake.folding import folded
 from tests.support.plans import walk
 
 BATCH = 500
@@ -31,16 +34,8 @@ SETTLEMENTS = [
 ]
 PENDING = [{"destination": 1, "due_at": SOON.isoformat(), "event_ids": list(range(1, BATCH + 1))}]
 SEALED = [{"event_id": number, "sealed": {"meta": {}}, "notes": []} for number in range(1, BATCH + 1)]
-FRAGMENTS = [
-    {"account_id": f"a{number}", "handl_id": f"h{number}", "lead_id": "", "groups": [], "event_ids": [number]}
-    for number in range(1, BATCH + 1)
-]
+FOLDED = folded([Fact((1, number), Keys(f"a{number}", f"h{number}"), ["seen"]) for number in range(1, BATCH + 1)])
 HELD = [{"lease": 2, "is_suspect": True, "begun": [[number, 0] for number in range(1, BATCH + 1)]}]
-SIGN_INS = [
-    {"kind": 2, "key": f"h{number}", "at": 1, "event_id": number, "account_id": f"a{number}"}
-    for number in range(1, BATCH + 1)
-]
-
 # Query → its parameters, and the indexes that it reads. Nothing is read in any other way, except that the few leases may
 # be scanned where `lease_pkey` is not named.
 STATEMENTS = {
@@ -54,8 +49,7 @@ STATEMENTS = {
             "pending": Jsonb(PENDING),
             "skipped": Jsonb([]),
             "failed": [],
-            "fragments": Jsonb(FRAGMENTS),
-            "sign_ins": Jsonb(SIGN_INS),
+            **FOLDED,
         },
         {"lease_pkey", "event_pkey", "raw_pkey"},
     ),

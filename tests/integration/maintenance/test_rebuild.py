@@ -27,12 +27,13 @@ from tests.support.waiting import until
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10, "losses": 0}
 PROJECTIONS = {
-    "fragment": "SELECT account_id, handl_id, lead_id, groups FROM outbox.fragment ORDER BY 1, 2, 3",
-    "fragment_event": """
-        SELECT event_id, account_id, handl_id, lead_id
-        FROM outbox.fragment_event JOIN outbox.fragment ON fragment.id = fragment_id ORDER BY 1
+    "fragment": """
+        SELECT id, is_public, account_id, handl_id, lead_id, emails, phones, groups, known FROM outbox.fragment ORDER BY id
     """,
-    "sign_in": "SELECT kind, key, at, event_id, account_id FROM outbox.sign_in ORDER BY 1, 2, 3, 4",
+    "fragment_event": "SELECT fragment_id, at, event_id FROM outbox.fragment_event ORDER BY 1, 2, 3",
+    "fragment_key": "SELECT kind, key, is_public, fragment_id FROM outbox.fragment_key ORDER BY 1, 2, 3, 4",
+    "click": "SELECT fragment_id, grade, digest, at, event_id FROM outbox.click ORDER BY 1, 2, 3",
+    "key_mark": "SELECT digest, is_over_limit, refusals FROM outbox.key_mark ORDER BY digest",
     "delivery": """
         SELECT event_id, destination, revision, tries, first_unknown_at FROM outbox.delivery ORDER BY 1, 2, 3
     """,
@@ -69,10 +70,17 @@ async def random_log(spine, rng, size):
             event_id=f"e{number}", account_id=rng.choice([None, None, "A1", "A2", "A3"]),
             handl_id=rng.choice([None, "H1", "H2", "H3", "H4"]), lead_id=rng.choice([None, None, "L1", "L2", "L3"]),
             occurred_at=ago(minutes=rng.choice([-4000, 0, 10, 500, 1000])),
-            **rng.choice([{}, {"person": {"email": f"{rng.randrange(9)}@b.co"}}, {"visitor": {"fbp": "fb.1.1.2"}}]),
+            **rng.choice(
+                [
+                    {},
+                    {"person": {"email": f"{rng.randrange(9)}@b.co"}},
+                    {"visitor": {"fbp": "fb.1.1.2", "fbclid": f"click{rng.randrange(3)}"}},
+                ]
+            ),
             **rng.choice([{}, {"details": {"value": 1, "currency": "EUR"}}]),
         )  # fmt: skip
 
+    spine.record(name="lead_submitted", event_id="refused", handl_id="H9", consent={"ad_user_data": "denied"})
     for part, fault in enumerate(("ok", "reset_after_accept", "http_500")):
         spine.faults("meta", rates={} if fault == "ok" else {fault: 1.0})
         spine.faults("ga4", rates={"http_503": part / 3})
@@ -98,7 +106,7 @@ async def test_folding_the_logs_again_gives_what_intake_and_delivery_made(spine,
     spine.connection.execute(
         "DELETE FROM outbox.fragment_event; UPDATE outbox.fragment SET groups = '[[1, 1, \"em\"]]'"
     )
-    spine.connection.execute("DELETE FROM outbox.delivery WHERE event_id % 2 = 0; DELETE FROM outbox.sign_in")
+    spine.connection.execute("DELETE FROM outbox.delivery WHERE event_id % 2 = 0; DELETE FROM outbox.fragment_key")
     spine.connection.execute("UPDATE outbox.delivery SET tries = 99, first_unknown_at = NULL")
     done = await rebuild(database)
     assert projections(spine.connection) == before

@@ -22,7 +22,7 @@ from dispatcher.scheduler import jobs, leader
 from tests.support.waiting import until
 
 LOG = ("event", "receipt", "attempt", "revision")
-PERSONS = ("fragment", "fragment_event", "sign_in")
+PERSONS = ("fragment", "fragment_key", "fragment_event")
 ADA = {"email": "ada@example.com", "phone": "+44 20 7946 0958", "country": "GB"}
 BROWSER = {
     "user_agent": "Mozilla/5.0 (X11)",
@@ -31,9 +31,11 @@ BROWSER = {
     "fbp": "fb.1.1700000000000.1234567890",
 }
 PROJECTIONS = (
-    "SELECT account_id, handl_id, lead_id, groups FROM outbox.fragment ORDER BY 1, 2, 3",
-    "SELECT event_id, handl_id, lead_id FROM outbox.fragment_event JOIN outbox.fragment ON id = fragment_id ORDER BY 1",
-    "SELECT kind, key, at, event_id, account_id FROM outbox.sign_in ORDER BY 1, 2, 3, 4",
+    "SELECT id, is_public, account_id, handl_id, lead_id, emails, phones, groups, known FROM outbox.fragment ORDER BY id",
+    "SELECT fragment_id, at, event_id FROM outbox.fragment_event ORDER BY 1, 2, 3",
+    "SELECT kind, key, is_public, fragment_id FROM outbox.fragment_key ORDER BY 1, 2, 3, 4",
+    "SELECT fragment_id, grade, digest, at, event_id FROM outbox.click ORDER BY 1, 2, 3",
+    "SELECT digest, is_over_limit, refusals FROM outbox.key_mark ORDER BY digest",
     "SELECT event_id, destination FROM outbox.delivery ORDER BY 1, 2",
 )
 
@@ -78,7 +80,7 @@ def user_data(spine, event_id):
 
 async def test_finished_events_are_removed_after_the_retention_time_and_not_before(spine, sweep, record):
     spine.faults("meta", script=["http_500"])
-    record("keyless", person=ADA)
+    record("keyless", visitor=BROWSER)
     record("known", handl_id="H1", person=ADA, visitor=BROWSER)
     await spine.drain()
     spine.clock.move(seconds=10)
@@ -114,7 +116,7 @@ async def test_a_yearly_renewal_finds_its_email_and_browser(spine, sweep, record
         assert sent["em"] == [sha("ada@example.com")]
         assert sent["fbp"] == BROWSER["fbp"]
         assert sent["client_user_agent"] == BROWSER["user_agent"]
-        assert sent["external_id"] == [sha("a1"), sha("h1"), sha("l1")]
+        assert sent["external_id"] == [sha("a1"), sha("h1"), sha("lead:l1")]
     assert spine.count("receipt") == 2
 
 
@@ -133,8 +135,8 @@ async def test_everything_of_a_silent_person_is_removed(spine, sweep, record):
     assert (swept.fragments, swept.events) == (3, 2)
     assert spine.connection.execute("SELECT event_id FROM outbox.event").fetchall() == [("other",)]
     assert spine.connection.execute("SELECT handl_id FROM outbox.fragment").fetchall() == [("H2",)]
-    assert counts(spine, ("sign_in", "fragment_event", "raw", "merge")) == {
-        "sign_in": 0,
+    assert counts(spine, ("fragment_key", "fragment_event", "raw", "merge")) == {
+        "fragment_key": 2,
         "fragment_event": 1,
         "raw": 0,
         "merge": 0,
@@ -168,12 +170,12 @@ async def test_a_lead_over_the_limit_keeps_no_person(spine, sweep, record):
 
 
 async def test_pending_events_stay_complete(spine, sweep, record):
-    record("delivered", person=ADA, details={"value": 1})
+    record("delivered", visitor=BROWSER, details={"value": 1})
     await spine.drain()
     spine.connection.execute("UPDATE outbox.destination SET paused = true WHERE name = 'ga4'")
-    record("pending", person=ADA)
+    record("pending", visitor=BROWSER)
     await spine.drain()
-    record("waiting", person=ADA)
+    record("waiting", visitor=BROWSER)
     spine.clock.move(days=100)
     assert (await sweep()).events == 1
     rows = spine.connection.execute("SELECT event_id FROM outbox.event ORDER BY id").fetchall()
@@ -189,7 +191,7 @@ async def test_pending_events_stay_complete(spine, sweep, record):
 
 async def test_the_age_of_an_event_recorded_ahead_counts_from_when_it_happened(spine, sweep, record):
     tomorrow = datetime.fromtimestamp(spine.clock.now(), UTC) + timedelta(days=6)
-    record("ahead", person=ADA, occurred_at=tomorrow.isoformat())
+    record("ahead", visitor=BROWSER, occurred_at=tomorrow.isoformat())
     spine.clock.move(days=7)
     await spine.drain()
     spine.clock.move(days=6)
@@ -241,7 +243,7 @@ async def test_it_works_in_batches_and_a_writer_never_waits(spine, sweep, databa
 
 async def test_a_sweep_that_cannot_get_the_lock_gives_up(spine, sweep, record, database_url, monkeypatch):
     monkeypatch.setattr(retention, "TIMEOUT", 1)
-    record("old", person=ADA)
+    record("old", visitor=BROWSER)
     await spine.drain()
     spine.clock.move(days=91)
     with psycopg.connect(database_url) as other:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from dispatcher.delivery.dead_letters import DeadLetterFilter, groups, requeue
 from dispatcher.delivery.queue import PostgresQueue
-from dispatcher.identity.fragments import Fact, fold, keys_of, position, unpack
-from dispatcher.identity.full_log import skeleton
-from dispatcher.identity.graph import Fragment, IdentityGraph, Key, Kind, LookupNeeded, SignIns, all_keys, links
+from dispatcher.identity.fragments import Fact, fold, fragment_id, unpack
+from dispatcher.identity.keys import Keys, Kind
+from dispatcher.identity.resolver import PersonResolver
+from dispatcher.intake.folding import folded
 from dispatcher.maintenance.rebuild import rebuild
-from dispatcher.models import Settlement
+from dispatcher.models import Event, Settlement
 from dispatcher.people.erasure import erase, identifies
 from dispatcher.people.lookup import By, Selector
+from outbox.sealing import seal
+from tests.support.identity_tables import Tables, answer, fact_of
 from tests.support.waiting import until
 
 MARK = "zqx"
@@ -58,7 +63,9 @@ def traces(connection):
 def fragments(connection):
     return {
         keys: unpack(groups)
-        for *keys, groups in connection.execute("SELECT account_id, handl_id, lead_id, groups FROM outbox.fragment")
+        for *keys, groups in connection.execute(
+            "SELECT account_id, handl_id, lead_id, emails, phones, groups FROM outbox.fragment"
+        )
         for keys in [tuple(keys)]
     }
 
@@ -86,27 +93,28 @@ async def ada(spine):
     record("account_created", "account", 8, account_id=f"A{MARK}", handl_id="H1", **ADA)
     record("demo_requested", "hers", 7, handl_id="H1", person={"last_name": MARK})
     record("signed_in", "bob in", 6, account_id="B1", handl_id="H1")
-    record("demo_requested", "his", 5, handl_id="H1", person={"email": "bob@b.co"})
+    record("demo_requested", "his", 5, handl_id="H1", person={"last_name": "Bob"})
     record("lead_submitted", "else", 5, handl_id="H2", lead_id="L2", person={"email": "c@c.co"})
     await spine.drain()
 
 
 @pytest.mark.usefixtures("ada")
 async def test_all_data_of_the_person_is_removed_and_nothing_of_others(spine, erase_person):
-    assert traces(spine.connection) == {"event", "fragment", "receipt", "sign_in"}
+    assert traces(spine.connection) == {"event", "fragment", "fragment_key", "receipt"}
     others = "SELECT * FROM outbox.event WHERE event_id IN ('bob in', 'his', 'else') ORDER BY id"
     before = spine.connection.execute(others).fetchall()
     assert await erase_person(account=f"A{MARK}") == 3
     assert traces(spine.connection) == set()
     assert spine.connection.execute(others).fetchall() == before
-    assert set(fragments(spine.connection)) == {("B1", "H1", ""), ("B1", "", ""), ("", "H1", ""), ("", "H2", "L2")}
-    assert spine.connection.execute("SELECT account_id FROM outbox.sign_in").fetchall() == [("B1",)]
+    c = sha256(b"c@c.co").hexdigest()
+    assert set(fragments(spine.connection)) == {
+        ("B1", "H1", "", "", ""), ("B1", "", "", "", ""), ("", "H1", "", "", ""), ("", "H2", "L2", c, ""),
+    }  # fmt: skip
     # Her events and his were in one fragment, which now holds only his.
     his = spine.connection.execute("SELECT id FROM outbox.event WHERE event_id = 'his'").fetchone()[0]
-    shared = fragments(spine.connection)["", "H1", ""]
+    shared = fragments(spine.connection)["", "H1", "", "", ""]
     assert {abs(event_id) for _, event_id in shared.values()} == {his}
-    assert "em" in shared
-    assert "ln" not in shared
+    assert "ln" in shared
 
 
 @pytest.mark.usefixtures("ada")
@@ -163,8 +171,8 @@ async def test_pending_deliveries_end_as_erased_wherever_they_wait(spine, erase_
     for event_id, lead in (("queued", "L1"), ("other", "L2")):
         spine.record(name="lead_submitted", event_id=event_id, lead_id=lead)
     await spine.drain()
-    for event_id, lead in (("taken", "L1"), ("beside", "L2")):
-        spine.record(name="lead_submitted", event_id=event_id, lead_id=lead, person={"email": "a@b.co"})
+    for event_id, lead, email in (("taken", "L1", "a@b.co"), ("beside", "L2", "c@d.co")):
+        spine.record(name="lead_submitted", event_id=event_id, lead_id=lead, person={"email": email})
     claim = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10, "losses": 0}
     assert len(json.loads((await database.run("claim_events", claim | {"since": 0}))[0][4])) == 2
     queue = PostgresQueue(database, 2, "one", timedelta(seconds=60))
@@ -202,10 +210,7 @@ async def test_an_intake_in_progress_does_not_bring_erased_data_back(spine, eras
         {
             "lease": lease, "holder": "one", "pending": json_([]), "skipped": json_([]), "failed": [],
             "sealed": json_([{"event_id": 1, "sealed": {"meta": {"em": ["x"]}}, "notes": []}]),
-            "fragments": json_(
-                [{"account_id": "", "handl_id": "", "lead_id": "L1", "groups": [[1, 1, "seen"]], "event_ids": [1]}]
-            ),
-            "sign_ins": json_([{"kind": 3, "key": "L1", "at": 1, "event_id": 1, "account_id": "A1"}]),
+            **folded([Fact((1, 1), Keys(lead_id="L1"), ["seen"])]),
         },
     )  # fmt: skip
     assert settled == [(0,)]
@@ -330,35 +335,12 @@ async def test_without_a_terminal_it_requires_yes(spine, outbox):
 # Against the identity graph over the whole log, on random logs
 
 
-def owners(events):
-    """The account of each event, from the identity graph over all of them."""
-    graph = IdentityGraph()
-    folded = fold(Fact.of(position(event.occurred_at, event.id), keys_of(event)) for event in events)
-    sign_ins = [
-        (key, position(event.occurred_at, event.id), event.account_id)
-        for event in events
-        if event.account_id
-        for key in links(keys_of(event))
-    ]
-
-    def look_up(missing):
-        for key in missing.keys:
-            graph.fragments[key] = [
-                Fragment(keys, unpack(groups)) for keys, groups in folded.items() if key in all_keys(keys)
-            ]
-        for key, at in missing.sign_ins:
-            on_key = [(when, account) for of, when, account in sign_ins if of == key]
-            before, after = [each for each in on_key if each[0] < at], [each for each in on_key if each[0] > at]
-            graph.sign_ins[key, at] = SignIns(max(before, default=None), min(after, default=None))
-
-    owner = {}
-    for event in events:
-        while event.id not in owner:
-            try:
-                owner[event.id] = graph.find_owner(keys_of(event), position(event.occurred_at, event.id)).account_id
-            except LookupNeeded as missing:
-                look_up(missing)
-    return owner
+def accounts_of(events):
+    """The account of each event, from all of them."""
+    resolver = PersonResolver(Tables(events))
+    return {
+        event.id: owner.account_id for event, owner in zip(events, answer(resolver.find_owners(events)), strict=True)
+    }
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -381,25 +363,28 @@ async def test_what_remains_is_the_fold_of_the_other_events(spine, erase_person,
         record(number)  # still waiting for intake
 
     def read():
-        return spine.connection.execute(
-            "SELECT id, occurred_at, account_id, handl_id, lead_id, sealed, visitor, consent, notes FROM outbox.event ORDER BY id"
+        rows = spine.connection.execute(
+            "SELECT id, occurred_at, recorded_at, name, event_id, handl_id, lead_id, account_id, sealed, visitor, campaign, "
+            "details, consent, public, notes FROM outbox.event ORDER BY id"
         ).fetchall()
+        return {row[0]: (Event(*row[:-1]), row[-1]) for row in rows}
 
-    rows = read()
-    expected = {event_id for event_id, account in owners([skeleton(row) for row in rows]).items() if account == "A1"}
+    def sealed(event):
+        rows = spine.connection.execute("SELECT person FROM outbox.raw WHERE event_id = %s", (event.id,)).fetchall()
+        return replace(event, sealed=seal(rows[0][0]).to_json()) if rows else event
+
+    logged = [sealed(event) for event, _ in read().values()]
+    expected = {event_id for event_id, account in accounts_of(logged).items() if account == "A1"}
     await erase_person(account="A1")
-    assert {row[0] for row in read() if row[8] == ["erased"]} == expected
+    assert {event_id for event_id, (_, notes) in read().items() if notes == ["erased"]} == expected
     await spine.drain()
-    left = [row for row in read() if row[0] not in expected]
-    facts = [Fact.of(position(row[1], row[0]), keys_of(skeleton(row)), *row[5:8]) for row in left if any(row[2:5])]
-    assert fragments(spine.connection) == {tuple(keys): unpack(groups) for keys, groups in fold(facts).items()}
-    sign_ins = {
-        (key.kind.value, key.value, fact.position[1])
-        for fact in facts
-        if fact.keys.account_id
-        for key in links(fact.keys)
-    }
-    assert set(spine.connection.execute("SELECT kind, key, event_id FROM outbox.sign_in").fetchall()) == sign_ins
-    found = spine.connection.execute("SELECT count(*), count(DISTINCT event_id) FROM outbox.fragment_event").fetchone()
-    assert found == (len(facts), len(facts))
-    assert Key(Kind.ACCOUNT, "A1") not in {key for fact in facts for key in all_keys(fact.keys)}
+    left = [event for event, _ in read().values() if event.id not in expected]
+    folded = fold([fact_of(event) for event in left])
+    assert fragments(spine.connection) == {tuple(keys)[:5]: unpack(each.groups) for keys, each in folded.items()}
+    found = spine.connection.execute("SELECT fragment_id::text, at, event_id FROM outbox.fragment_event").fetchall()
+    assert Counter(found) == Counter(
+        (str(fragment_id(keys)), *at) for keys, each in folded.items() for at in each.events
+    )
+    kept = spine.connection.execute("SELECT kind, key, fragment_id::text FROM outbox.fragment_key").fetchall()
+    assert {identifier for _, _, identifier in kept} == {str(fragment_id(keys)) for keys in folded}
+    assert (Kind.ACCOUNT, "A1") not in {(kind, key) for kind, key, _ in kept}

@@ -59,8 +59,8 @@ async def test_an_event_sent_before_the_merge_is_sent_again_once_enriched(spine)
     (first_verdict, first), (verdict, again) = sent(spine, "lead")
     assert (first_verdict, verdict) == ("counted", "duplicate")
     assert (again["event_id"], again["event_time"]) == (first["event_id"], first["event_time"])
-    assert first["user_data"]["external_id"] == [sha("h1"), sha("l1")]
-    assert again["user_data"]["external_id"] == [sha("a1"), sha("h1"), sha("l1")]
+    assert first["user_data"]["external_id"] == [sha("h1"), sha("lead:l1")]
+    assert again["user_data"]["external_id"] == [sha("a1"), sha("h1"), sha("lead:l1")]
     assert "em" not in first["user_data"]
     assert again["user_data"]["em"] == [sha("ada@example.com")]
     assert len(sent(spine, "lead", "ga4")) == 1

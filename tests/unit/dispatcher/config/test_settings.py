@@ -62,7 +62,7 @@ def test_every_variable_of_the_design_is_read_and_no_other():
     assert variables() == set(VARIABLES) == {
         "OUTBOX_DATABASE_URL", "OUTBOX_CONFIG", "META_CAPI_TOKEN", "META_CAPI_TEST_CODE", "GA4_API_SECRET", "META_PIXEL_ID",
         "META_API_VERSION", "META_CAPI_BASE_URL", "GA4_MEASUREMENT_ID", "GA4_MP_BASE_URL", "STRIPE_WEBHOOK_SECRET",
-        "OUTBOX_PHONE_REGION", "OUTBOX_CONSENT_DEFAULT", "OUTBOX_LEASE_SECONDS", "OUTBOX_RETENTION_DAYS",
+        "OUTBOX_PHONE_REGION", "OUTBOX_CONSENT_DEFAULT", "OUTBOX_LEAD_PREFIX", "OUTBOX_LEASE_SECONDS", "OUTBOX_RETENTION_DAYS",
         "OUTBOX_PERSON_DAYS", "OUTBOX_ALERT_URLS", "OUTBOX_CONSOLE_TOKEN",
     }  # fmt: skip
     assert read(PATH="/bin", OUTBOX_UNHEARD_OF="x") == Settings()
@@ -140,6 +140,7 @@ BAD = {
     "GA4_MP_BASE_URL": BAD_URLS,
     "GA4_MEASUREMENT_ID": ("UA-1234-1", "G-", "g-abcd1234", "G-ABCD 1234"),
     "OUTBOX_PHONE_REGION": ("Cyprus", "XX", "C", "357"),
+    "OUTBOX_LEAD_PREFIX": ("lead prefix", "l" * 33, "läd:"),
     "OUTBOX_CONSENT_DEFAULT": ("yes", "GRANTED", "true"),
     "OUTBOX_LEASE_SECONDS": ("0", "4", "3601", "60s", "1.5", "-60", "٦٠", "9" * 10_000, "0x40"),
     "OUTBOX_RETENTION_DAYS": ("7", "3651", "ninety", "1e2"),

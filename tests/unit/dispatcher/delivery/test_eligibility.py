@@ -70,7 +70,9 @@ def test_the_deadline_is_the_sooner_of_window_and_repeat():
         ({"ad_user_data": True}, "denied", "granted"),
         ({"ad_user_data": False}, "granted", "denied"),
         ({"ad_user_data": ["granted"]}, "granted", "denied"),
-        ({"ad_user_data": None}, "granted", "granted"),
+        ({"ad_user_data": None}, "granted", "denied"),
+        ({"marketing": "granted"}, "granted", "denied"),
+        ({"ad_storage": "denied"}, "granted", "granted"),
         ({"ad_user_data": "perhaps"}, "granted", "denied"),
     ],
 )

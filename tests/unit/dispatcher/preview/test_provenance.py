@@ -7,6 +7,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from dispatcher.identity.keys import Key, Kind
 from dispatcher.identity.profile import profile_from_event
 from dispatcher.models import Route
 from dispatcher.preview.provenance import Provenance
@@ -32,7 +33,7 @@ def provenance(borrowed=(), source=SOURCE, *, owner=None, **fields):
         ("events.timestamp_micros", {}, "this event"),
         ("user_data.em", {"sealed": {"meta": {"em": ["x"]}}}, "this event"),
         ("user_data.fbc", {"visitor": {"fbclid": "x"}}, "this event, made from its fbclid"),
-        ("client_id", {}, "derived from the person's earliest key"),
+        ("client_id", {}, "derived from the event's own key"),
         ("consent.ad_user_data", {}, "configuration (OUTBOX_CONSENT_DEFAULT)"),
         ("consent.ad_user_data", {"consent": {"ad_user_data": "denied"}}, "this event"),
         ("action_source", {}, "derived"),
@@ -78,8 +79,13 @@ def test_an_account_from_sign_in_history_is_named_as_such():
     assert source == "the account that signed in on this browser or lead"
 
 
+KEYS = (
+    Key(Kind.ACCOUNT, "A"), Key(Kind.HANDL, "H"), Key(Kind.LEAD, "L1"), Key(Kind.LEAD, "L2")
+)  # fmt: skip
+
+
 def test_own_and_other_external_ids_are_listed_apart():
     own = event(account_id="A", handl_id="H")
-    profile = msgspec.structs.replace(profile_from_event(own), keys=("A", "H", "L1", "L2"))
+    profile = msgspec.structs.replace(profile_from_event(own), keys=KEYS)
     source = Provenance(own, profile, {}, {}).source_of("user_data.external_id", None, FIELDS)
     assert source == "this event's account, handlID and 2 more of the same person"

@@ -93,17 +93,15 @@ def test_the_event_carries_its_own_time_and_the_shared_id():
     }
 
 
-def test_without_a_browser_the_client_id_comes_from_the_earliest_key_and_stays_the_same():
-    by_handl = envelope(handl_id="H1", lead_id="1", account_id="5")["client_id"]
-    assert by_handl == envelope(handl_id=" h1 ", details={"form": "other"})["client_id"]
-    assert by_handl != envelope(handl_id="H2")["client_id"]
-    assert envelope(event_id="a")["client_id"] != envelope(event_id="b")["client_id"]
-    for sent in (by_handl, envelope()["client_id"], envelope(visitor={"ga_client_id": "not one"})["client_id"]):
-        assert all(part.isdigit() for part in sent.split("."))
+def test_without_a_browser_the_client_id_comes_from_the_events_own_key_and_stays_the_same():
+    by_account = envelope(handl_id="H1", lead_id="1", account_id="5")["client_id"]
+    assert by_account == envelope(account_id=" 5 ", details={"form": "other"})["client_id"]
+    others = [envelope(**{key: "5"})["client_id"] for key in ("lead_id", "handl_id")]
+    assert len({by_account, *others}) == 3  # lead 5 and account 5 are not one person
 
 
 def test_user_id_is_the_account_else_the_lead_and_never_an_address():
-    assert envelope(lead_id="17")["user_id"] == "17"
+    assert envelope(lead_id="17")["user_id"] == "lead:17"
     assert envelope(lead_id="17", account_id="5")["user_id"] == "5"
     assert envelope(account_id="Ada@Example.com")["user_id"] == sha256(b"ada@example.com").hexdigest()
 

@@ -67,7 +67,7 @@ def test_the_whole_identity_is_sent():
     ]  # fmt: skip
     assert sent["em"] == ["62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"]
     assert sent["ph"] == ["e323ec626319ca94ee8bff2e4c87cf613be6ea19919ed1364124e16807ab3176"]
-    assert sent["external_id"] == [sha("acc-5"), sha("handl-1"), sha("17")]
+    assert sent["external_id"] == [sha("acc-5"), sha("handl-1"), sha("lead:17")]
     assert (sent["client_ip_address"], sent["fbp"], sent["fbc"]) == ("2001:db8::7", BROWSER["fbp"], BROWSER["fbc"])
 
 

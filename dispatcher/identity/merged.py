@@ -1,0 +1,105 @@
+"""What the events of a person can borrow from each other (design, parts 6.5 to 6.7). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+
+from dispatcher.identity.fragments import (
+    BROWSER,
+    CLASSES,
+    GOOGLE_TRAITS,
+    GRADES,
+    KEY,
+    OUTRANKING,
+    TRAITS,
+    unpack,
+)
+from dispatcher.identity.graph import Fragment
+from dispatcher.identity.keys import Key, Keys, Kind, LogPosition, links
+from dispatcher.identity.membership import Owner
+
+Name = TypeVar("Name")
+
+_TRAITS = frozenset((*TRAITS, *GOOGLE_TRAITS, KEY))
+_BROWSER = frozenset(dict(BROWSER))
+
+
+class MergedFragment(msgspec.Struct, frozen=True, gc=False):
+    """What the events of a person can borrow from each other.
+
+    `newest`: of each field the position of the last event to borrow it from. `keys`: the last position at which each handlID
+    and lead was offered. `clicking`: the fragments to borrow clicks from, each with the classes of its events that do;
+    `fragments`: all of the person.
+    """
+
+    newest: Mapping[str, LogPosition]
+    keys: Mapping[Key, LogPosition]
+    clicking: Mapping[UUID, frozenset[int]]
+    fragments: Sequence[Fragment]
+
+    @classmethod
+    def of(cls, owner: Owner, consents: Iterable[Mapping[str, str]]) -> MergedFragment:
+        """Return what the fragments of a person offer; `consents`: of each, that of its events that state none."""
+        newest: dict[str, LogPosition] = {}
+        keys: dict[Key, LogPosition] = {}
+        clicking: dict[UUID, frozenset[int]] = {}
+        for fragment, consent in zip(owner.fragments, consents, strict=True):
+            denied = frozenset(OUTRANKING[signal] for signal in OUTRANKING if consent.get(signal) == "denied")
+            handl = links(fragment.keys).handl
+            is_own_browser = handl is None or handl in owner.exclusive
+            for field, at in unpack(fragment.groups).items():
+                name, letters = _split(field)
+                if not _is_offered(name, letters, denied, is_own_browser=is_own_browser):
+                    continue
+                _raise_to(newest, name, at)
+                if name == KEY:
+                    for key in _identifying(fragment.keys):
+                        _raise_to(keys, key, at)
+                elif name == "fbc":
+                    clicking[fragment.id] = _classes(denied - {"a"})
+            for kind, value, known_at, event_id in fragment.known or ():
+                key = Key(kind % CLASSES, value)
+                if key.kind in (Kind.HANDL, Kind.LEAD) and kind // CLASSES in _classes(denied - {"a"}):
+                    _raise_to(keys, key, (known_at, event_id))
+        return cls(newest, keys, clicking, owner.fragments)
+
+
+def _is_offered(name: str, letters: str, denied: frozenset[str], *, is_own_browser: bool) -> bool:
+    """Return whether a field is offered by an event that grants `letters` itself, where its person has denied others."""
+    if name in _BROWSER:
+        if not is_own_browser:
+            return False
+        needed = denied if name == "ga_client_id" else denied - {"a"}
+    elif name in _TRAITS:
+        needed = denied - {"a"}
+    else:
+        return False
+    return not needed or needed.issubset(letters)
+
+
+@lru_cache(maxsize=1024)
+def _split(field: str) -> tuple[str, str]:
+    name, _, letters = field.partition("+")
+    return name, letters
+
+
+def _raise_to(newest: dict[Name, LogPosition], name: Name, at: LogPosition) -> None:
+    if name not in newest or newest[name] < at:
+        newest[name] = at
+
+
+def _identifying(keys: Keys) -> Iterable[Key]:
+    """Return the keys of an event that may identify its person's other events: of a public event only the browser."""
+    of = links(keys)
+    return [key for key in ((of.handl,) if keys.is_public else (of.handl, of.lead)) if key]
+
+
+@lru_cache(maxsize=16)
+def _classes(needed: frozenset[str]) -> frozenset[int]:
+    """Return the classes of events (GRADES, from 1) that grant at least the signals with these letters."""
+    return frozenset(number for number, field in enumerate(GRADES, 1) if needed.issubset(field.partition("+")[2]))
