@@ -1,11 +1,11 @@
-"""Consent as an event states it: `granted` or `denied` per signal (design, part 6.7). Pure."""
+"""Consent as an event states it: `granted` or `denied` per signal; read alike from every writer. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from outbox.consent import SIGNALS
+from outbox.consent import SIGNALS, read_consent
 
 CONSENTS = SIGNALS
 """The consent signals that are read."""
@@ -27,23 +27,9 @@ def consent_of(stated: Mapping[str, Any], default: str) -> dict[str, str]:
 def statements(stated: Any) -> dict[str, str]:
     """Return what a consent object states, signal by signal: `granted` or `denied`.
 
-    One that tells none of the signals denies them all: it was meant to say something, and what that was is not known.
+    One that states none of the signals denies them all: it was meant to say something, and what that was is not known.
     """
-    if stated is None:
-        return {}
-    given = stated if isinstance(stated, Mapping) else {}
-    found = {
-        signal: "denied" if states_denial(value) else "granted"
-        for signal in CONSENTS
-        if (value := given.get(signal)) is not None
-    }
-    return found or dict.fromkeys(CONSENTS, "denied")
-
-
-def states_denial(value: Any) -> bool:
-    """Return whether a stated consent is a refusal; an unknown value is one."""
-    normalized = value.strip().lower() if isinstance(value, str) else value
-    return value is not None and not (normalized is True or normalized == "granted")
+    return read_consent(stated, []) or {}
 
 
 def denies_advertising(consent: Mapping[str, str]) -> bool:

@@ -85,6 +85,11 @@ def is_placeholder(text: str) -> bool:
     return len(text) <= 20 and text.lower() in _PLACEHOLDERS
 
 
+def is_stated(text: str) -> bool:
+    """Return whether `text` is a value: not blank, and no placeholder."""
+    return bool(text := text.strip()) and not is_placeholder(text)
+
+
 # The method that returns all values of a name: in Starlette; in Werkzeug and Django; in aiohttp and plain mappings.
 _ALL_ITEMS = ("multi_items", "lists", "items")
 

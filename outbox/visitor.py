@@ -33,7 +33,16 @@ from outbox import cookies as parse
 from outbox.campaign import Campaign, read_campaign
 from outbox.client_ip import IP_HEADERS, TRUSTED_PROXIES, client_ip, parse_ip
 from outbox.consent import SIGNALS, read_consent
-from outbox.http_input import Values, as_text, is_placeholder, printable, read_cookies, read_headers, read_query
+from outbox.http_input import (
+    Values,
+    as_text,
+    is_placeholder,
+    is_stated,
+    printable,
+    read_cookies,
+    read_headers,
+    read_query,
+)
 from outbox.page_url import clean_url, query_of
 
 MAX_USER_AGENT = 1_000
@@ -228,9 +237,9 @@ def _session(origins: Sequence[Values], jar: Values, stream: str | None, notes: 
 def _forwarded_consent(origins: Iterable[Values], notes: list[str]) -> dict[str, str] | None:
     """Return the consent from the first origin that states any."""
     for origin in origins:
-        stated = {signal: values[0] for signal in SIGNALS if (values := origin.get(signal))}
-        if consent := read_consent(stated, notes):
-            return consent
+        stated = {signal: values[0] for signal in SIGNALS if (values := origin.get(signal)) and is_stated(values[0])}
+        if stated:
+            return read_consent(stated, notes)
     return None
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dispatcher.identity.graph import carries_only_handl
 from dispatcher.identity.keys import KEY_LIMIT, Key, Keys, Kind, LogPosition, links
 from dispatcher.identity.persons import ALONE, TORN, Person
-from dispatcher.identity.rules import Rules
+from dispatcher.identity.rules import IdentityRules
 
 NAMES = {Kind.HANDL: "browser", Kind.LEAD: "lead", Kind.EMAIL: "e-mail address", Kind.PHONE: "phone number"}
 
 
-def why_theirs(rules: Rules, keys: Keys, at: LogPosition) -> str:
+def why_theirs(rules: IdentityRules, keys: Keys, at: LogPosition) -> str:
     """Return why an event with `keys` at `at` belongs to its person; raise `LookupNeeded` if more must be looked up."""
     person = rules.person(keys, at)
     if keys.account_id:
@@ -29,7 +29,7 @@ def why_theirs(rules: Rules, keys: Keys, at: LogPosition) -> str:
     return _why_of_account(rules, keys, person) if person.kind == Kind.ACCOUNT else _why_same(keys, person)
 
 
-def _why_of_account(rules: Rules, keys: Keys, person: Person) -> str:
+def _why_of_account(rules: IdentityRules, keys: Keys, person: Person) -> str:
     for step, says in (
         (1, "its {} was recorded with the account"),
         (2, "its {} was recorded beside one of the account"),
@@ -48,7 +48,7 @@ def _why_same(keys: Keys, person: Person) -> str:
     return "same phone number as its lead"
 
 
-def why_not_theirs(rules: Rules, keys: Keys, at: LogPosition) -> str:
+def why_not_theirs(rules: IdentityRules, keys: Keys, at: LogPosition) -> str:
     """Return why an event that shares a key with somebody belongs to somebody else, or stands alone."""
     other = rules.person(keys, at)
     if keys.account_id or (other.kind == Kind.ACCOUNT and not carries_only_handl(keys)):
@@ -64,7 +64,7 @@ def why_not_theirs(rules: Rules, keys: Keys, at: LogPosition) -> str:
     return "other phone number" if other.kind == Kind.PHONE else "other lead"
 
 
-def _why_on_browser(rules: Rules, handl: Key, person: Person) -> str:
+def _why_on_browser(rules: IdentityRules, handl: Key, person: Person) -> str:
     if person.kind <= ALONE:
         return _why_alone(rules, Keys(handl_id=handl.value))
     if rules.graph.accounts(handl):
@@ -72,7 +72,7 @@ def _why_on_browser(rules: Rules, handl: Key, person: Person) -> str:
     return "same browser, and nobody was seen there" if person == handl else "the only person seen on its browser"
 
 
-def _why_alone(rules: Rules, keys: Keys) -> str:
+def _why_alone(rules: IdentityRules, keys: Keys) -> str:
     of = links(keys)
     if rules.persons.known(keys, 0).kind == TORN:
         return "stands alone: its keys belong to two accounts"

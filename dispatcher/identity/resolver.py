@@ -21,7 +21,7 @@ from dispatcher.identity.keys import KEY_LIMIT, Key, Keys, Kind, LogPosition, al
 from dispatcher.identity.membership import Owner
 from dispatcher.identity.persons import Person
 from dispatcher.identity.profile import Profile, profile_from_event
-from dispatcher.identity.rules import Rules
+from dispatcher.identity.rules import IdentityRules
 from dispatcher.models import ClaimedEvent, Event
 
 _decode = msgspec.json.Decoder(
@@ -80,7 +80,7 @@ class PersonResolver:
         self, events: Sequence[Event], graph: IdentityGraph | None = None, carried: Sequence[Keys] | None = None
     ) -> list[tuple[Profile, Enrichment]]:
         """Return the own profile of each event and what it gets from its person, in order."""
-        rules = Rules(graph or IdentityGraph())
+        rules = IdentityRules(graph or IdentityGraph())
         own = [profile_from_event(event) for event in events]
         keys = carried or [keys_of(event) for event in events]
         return await self._answer(
@@ -97,22 +97,22 @@ class PersonResolver:
         """Return the owner of an event with each of some keys, at each of some positions, in order."""
         graph = IdentityGraph()
         await self._look_up(graph, LookupNeeded(keys={key for keys, _ in carried for key in all_keys(keys)}))
-        rules = Rules(graph)
+        rules = IdentityRules(graph)
         return await self._answer(rules, len(carried), lambda number: rules.owner(*carried[number]))
 
     async def persons_of(
         self, carried: Sequence[tuple[Keys, LogPosition]], graph: IdentityGraph | None = None
     ) -> list[Person]:
         """Return the person of an event with each of some keys, at each of some positions, in order."""
-        rules = Rules(graph or IdentityGraph())
+        rules = IdentityRules(graph or IdentityGraph())
         return await self._answer(rules, len(carried), lambda number: rules.person(*carried[number]))
 
-    async def ask(self, count: int, question: Callable[[Rules, int], Answer]) -> list[Answer]:
+    async def ask(self, count: int, question: Callable[[IdentityRules, int], Answer]) -> list[Answer]:
         """Return the answers to `count` questions, numbered from 0, whatever must be looked up for them."""
-        rules = Rules(IdentityGraph())
+        rules = IdentityRules(IdentityGraph())
         return await self._answer(rules, count, lambda number: question(rules, number))
 
-    async def _answer(self, rules: Rules, count: int, ask: Callable[[int], Answer]) -> list[Answer]:
+    async def _answer(self, rules: IdentityRules, count: int, ask: Callable[[int], Answer]) -> list[Answer]:
         """Return the answers to some questions; what is missing for any of them is looked up together."""
         answers: dict[int, Answer] = {}
         while True:

@@ -16,7 +16,7 @@ from dispatcher.identity.profile import Profile
 from dispatcher.models import Event
 
 
-class Rules:
+class IdentityRules:
     """Answers questions about events; raises `LookupNeeded` where more must be looked up first."""
 
     def __init__(self, graph: IdentityGraph) -> None:

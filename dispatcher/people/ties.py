@@ -15,7 +15,7 @@ from dispatcher.identity.fragments import fragment_id
 from dispatcher.identity.full_log import FullLogResolver, LoggedKeys
 from dispatcher.identity.graph import Fragment, last_seen
 from dispatcher.identity.keys import EPOCH, KEY_LIMIT, Kind, links
-from dispatcher.identity.rules import Rules
+from dispatcher.identity.rules import IdentityRules
 from dispatcher.people.lookup import BATCH, Found
 
 MOST_KEYS = 100
@@ -46,7 +46,7 @@ async def why_together(queries: Queries, found: Found) -> dict[int, str]:
     return reasons
 
 
-def _why(events: Sequence[LoggedKeys], rules: Rules, number: int) -> str:
+def _why(events: Sequence[LoggedKeys], rules: IdentityRules, number: int) -> str:
     return why_theirs(rules, events[number].keys, events[number].position)
 
 
@@ -56,7 +56,7 @@ async def why_apart(queries: Queries, found: Found) -> list[Apart]:
     used = Counter(key for event in found.events.values() for key in links(event.keys).all)
     keys = [key for key, _ in used.most_common(MOST_KEYS)]
 
-    def others(rules: Rules, number: int) -> list[tuple[str, Fragment]] | None:
+    def others(rules: IdentityRules, number: int) -> list[tuple[str, Fragment]] | None:
         key = keys[number]
         fragments = [*rules.graph.on(key), *rules.graph.publics[key]]
         if key in rules.graph.over_limit:

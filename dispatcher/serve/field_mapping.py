@@ -9,7 +9,7 @@ import outbox
 from dispatcher.config.default_forms import Form
 from dispatcher.serve.body import Fields
 from dispatcher.serve.person_names import split_name
-from outbox.consent import SIGNALS
+from outbox.consent import AD_PERSONALIZATION, AD_USER_DATA
 from outbox.money import read_currency
 from outbox.normalization import LONGEST, cleaned
 from outbox.personal_data import is_email
@@ -82,7 +82,7 @@ def _consent(form: Form, fields: Fields) -> dict[str, str] | None:
     if form.consent is None:
         return None
     state = "granted" if fields.get(form.consent, [""])[0].strip().lower() in _YES else "denied"
-    return dict.fromkeys(SIGNALS, state)
+    return dict.fromkeys((AD_USER_DATA, AD_PERSONALIZATION), state)
 
 
 def _problems(form: Form, fields: Fields) -> dict[str, str]:

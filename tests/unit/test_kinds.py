@@ -14,6 +14,7 @@ OWN = tuple(ROOT / "dispatcher" / part / name for part in ("destinations", "sand
 SEALED = {
     "dispatcher/identity/enrichment.py",
     "dispatcher/identity/fragments.py",
+    "dispatcher/identity/keys.py",
     "dispatcher/identity/profile.py",
     "dispatcher/people/lookup.py",
     "dispatcher/people/profile.py",

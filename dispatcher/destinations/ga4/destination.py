@@ -57,7 +57,7 @@ _HASHES = (("sha256_email_address", "user_email_hash"), ("sha256_phone_number", 
 
 _encode = msgspec.json.Encoder().encode
 
-SIGNALS = ("ad_user_data", "ad_personalization")
+_PASSED_ON = ("ad_user_data", "ad_personalization")
 """The consent signals that GA4 takes with a request (2.5)."""
 
 
@@ -216,7 +216,7 @@ def _envelope(
     if properties:
         envelope["user_properties"] = properties
         sent.extend(properties)
-    envelope["consent"] = {signal: consent[signal].upper() for signal in SIGNALS}
+    envelope["consent"] = {signal: consent[signal].upper() for signal in _PASSED_ON}
     return envelope, sent
 
 

@@ -88,16 +88,39 @@ def test_a_visitor_s_ids_campaign_and_consent_stand_in_where_the_conversion_has_
     assert (event["campaign"], event["consent"]) == ({"medium": "own"}, {"ad_personalization": "granted"})
 
 
-@pytest.mark.parametrize("consent", [False, "granted", ["granted"], 1, {"ad_user_data": "yes"}])
+@pytest.mark.parametrize(
+    "consent",
+    [
+        False, "granted", ["granted"], 1, {"ad_user_data": "perhaps"}, {"ad_user_data": 1.5}, {"ad_user_data": ["granted"]},
+        {}, {"ad_user_data": None}, {"ad_user_data": ""}, {"marketing": "granted"}, {"ad_user_dat": "granted"},
+    ],
+)  # fmt: skip
 def test_a_consent_that_cannot_be_understood_is_a_no(consent):
     event = encoded(outbox.LeadSubmitted(consent=consent, visitor=outbox.Visitor(consent={"ad_user_data": "granted"})))
     assert event["consent"]["ad_user_data"] == "denied"
     assert event["notes"]
 
 
-@pytest.mark.parametrize("consent", [None, {}, {"ad_user_data": None}, {"other": "granted"}])
-def test_a_consent_without_known_signals_is_absent(consent):
-    assert "consent" not in encoded(outbox.LeadSubmitted(consent=consent))
+def test_no_consent_is_absent():
+    assert "consent" not in encoded(outbox.LeadSubmitted(consent=None))
+
+
+@pytest.mark.parametrize(
+    ("value", "meaning"),
+    [(value, "granted") for value in ("granted", " GRANTED", True, "true", "yes", "y", "on", 1, "1")]
+    + [(value, "denied") for value in ("denied", False, "FALSE", "no", "n", "off", 0, "0")],
+)
+def test_a_signal_is_read_in_every_usual_form(value, meaning):
+    event = encoded(outbox.LeadSubmitted(consent={"ad_storage": value}))
+    assert event["consent"] == {"ad_storage": meaning}
+    assert "notes" not in event
+
+
+def test_a_misspelt_signal_beside_others_is_noted_without_its_name():
+    event = encoded(outbox.LeadSubmitted(consent={"ad_user_data": "granted", "secret@example.com": "denied"}))
+    assert event["consent"] == {"ad_user_data": "granted"}
+    assert len(event["notes"]) == 1
+    assert "secret" not in event["notes"][0]
 
 
 def test_notes_of_visitor_person_and_details_stand_together_and_quote_nothing():

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from outbox.campaign import Campaign
+from outbox.consent import SIGNALS
 from outbox.visitor import Visitor
 
 NOW = datetime(2026, 5, 24, 10, 0, 0, 123_000, tzinfo=UTC)
@@ -208,15 +209,16 @@ def test_a_campaign_is_that_of_one_click(query, jar, campaign):
             {"ad_user_data": False, "ad_personalization": True, "ad_storage": "denied"},
             {},
             {},
-            {"ad_user_data": "denied", "ad_personalization": "granted"},
+            {"ad_user_data": "denied", "ad_personalization": "granted", "ad_storage": "denied"},
         ),
         ({"ad_user_data": "granted"}, {"ad_user_data": "denied"}, {}, {"ad_user_data": "granted"}),  # the CRM's value
         (None, {"ad_user_data": "denied"}, {"ad_user_data": "granted"}, {"ad_user_data": "denied"}),
         (None, {}, {"ad_personalization": "denied"}, {"ad_personalization": "denied"}),
         (None, {"ad_user_data": False}, {}, {"ad_user_data": "denied"}),
         ({"ad_user_data": "perhaps"}, {}, {}, {"ad_user_data": "denied"}),  # a mistake is not a permission
-        ("denied", {}, {}, {"ad_user_data": "denied", "ad_personalization": "denied"}),
-        ({"ad_user_data": None, "ad_personalization": ""}, {}, {}, None),
+        ("denied", {}, {}, dict.fromkeys(SIGNALS, "denied")),
+        ({"ad_user_data": None, "ad_personalization": ""}, {}, {}, dict.fromkeys(SIGNALS, "denied")),
+        (None, {"ad_user_data": "", "ad_storage": "undefined"}, {"ad_user_data": "denied"}, {"ad_user_data": "denied"}),
         (None, {"gcs": "G100"}, {}, None),
         (None, {}, {}, None),
     ],
@@ -307,13 +309,13 @@ def test_arguments_of_the_wrong_type_are_ignored(junk):
 
 
 def test_the_constructor_leaves_out_what_is_malformed_and_notes_it():
-    visitor = Visitor(fbp="junk", ip="1.2.3.4", url=5, handl_id=1432, consent={"ad_user_data": "no"}, campaign="x")
+    visitor = Visitor(fbp="junk", ip="1.2.3.4", url=5, handl_id=1432, consent={"ad_user_data": "perhaps"}, campaign="x")
     assert visitor.to_json() == {"ip": "1.2.3.4"}
     assert (visitor.handl_id, visitor.campaign) == ("1432", None)
     assert visitor.notes == (
         "fbp: not of the form fb.<n>.<ms>.<id>, left out",
         "url: not an absolute http(s) URL, left out",
-        "consent ad_user_data: neither granted nor denied, taken as denied",
+        "consent.ad_user_data: neither granted nor denied, taken as denied",
     )
 
 
