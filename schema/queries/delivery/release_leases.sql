@@ -1,4 +1,4 @@
--- Gives leases of :holder back, all or only :lease: those of a worker that died, or one whose batch could not be worked on.
+-- Releases leases of :holder, all or only :lease: those of a worker that died, or one whose batch could not be processed.
 -- Of what was not begun to be sent nothing is in doubt; the rest is an unknown outcome at the time of its claim. The rows of
 -- a suspect lease have one more loss. Returns the number of rows given back. lease holds a few rows only.
 --
