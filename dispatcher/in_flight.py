@@ -1,6 +1,6 @@
 """What one worker holds, in memory that outlives it.
 
-It holds the leases, the deliveries in them that it began to send, and the lease that its code is processing. If the worker dies
+The memory holds the leases, the deliveries in them that it began to send, and the lease that its code is processing. If the worker dies
 or hangs, the supervisor reads here what may have been sent, and which lease is suspect.
 
     header   the slot of the lease that is being processed (-1: none)

@@ -103,7 +103,7 @@ class _SupervisorPipe(asyncio.Protocol):
         self._pipe.write(msgspec.json.encode(report) + b"\n")
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Stop: nobody would give the leases back, or replace this worker."""
+        """Stop: without a supervisor, nothing would release the leases or replace this worker."""
         self._lost.set()
         self._on_lost()
 
