@@ -1,6 +1,6 @@
 """The dispatcher: delivers the events of the log to every destination, and keeps proof of it.
 
-This is the map of the package: what is where, the way of one event, and where to make the most frequent changes.
+This is the map of the package: what is where, the path of one event, and where to make the most frequent changes.
 
 ## What is where
 
@@ -9,9 +9,9 @@ This is the map of the package: what is where, the way of one event, and where t
 | `supervisor`, `worker` | `outbox dispatch`: one supervisor, which starts, watches and replaces its workers |
 | `daemon` | what a worker runs: its loops, start and stop |
 | `in_flight`, `reports` | what a worker holds, in memory that outlives it; what it reports to its supervisor |
-| `quarantine` | an event that takes workers down comes back in smaller parts, until it is alone and given up |
+| `quarantine` | how an event that takes workers down is isolated: its batch is retried in smaller and smaller parts |
 | `models` | the values that pass between claiming, building, sending and settling |
-| `routing` | how each step is sent to each destination, and the operator's switches |
+| `routing` | how each step is sent to each destination, and what an operator paused or disabled |
 | `reasons` | why a delivery was skipped, failed or delayed, with the explanation of each reason |
 | `consent` | consent signals as an event states them |
 | `findings` | what a check of `outbox doctor` says |
@@ -42,7 +42,7 @@ Beside the package: `schema/queries/<area>/<verb_noun>.sql`, one file for each q
 `tests/integration`, which mirror the modules; `outbox/`, the library that a CRM imports. Imports go one way: `outbox`
 imports nothing from here.
 
-## The way of one event
+## The path of one event
 
 1. A CRM records it (`outbox.record`, or the SQL function `outbox.record`): a row in `event` and one in `intake`.
 2. `intake.worker` claims it, seals personal data that came in plain text, folds its keys into `identity.fragments`, and
@@ -50,20 +50,22 @@ imports nothing from here.
 3. `delivery.sender`, one for each destination, claims a batch (`delivery.queue`): the rows move into a lease.
 4. `identity.resolver` loads the profiles of the persons; `delivery.eligibility` refuses what is too old, disabled, or sent by
    the browser; `delivery.builder` has the destination's `build` make the payload, or refuse it.
-5. `delivery.request_sender` makes the requests by the destination's `send`. Its `classify` turns the reply into an outcome, `delivery.circuit_breaker`
-   decides when the next request may be made, and a refused batch is bisected down to the event at fault.
+5. `delivery.request_sender` makes the requests by the destination's `send`. Its `classify` turns the reply into an outcome,
+   `delivery.circuit_breaker` decides when the next request may be made, and a refused batch is bisected down to the event at
+   fault.
 6. `delivery.settlements` turns the outcome into a receipt or a retry (`delivery.retry_policy`), and `delivery.batch_settler`
    writes them: the receipt proves how the delivery ended.
 7. When a later event connects a visitor to an account, `resend.planner` finds the delivered events that gained an identifier
    and enqueues each as a new revision, which goes the same way from step 3.
 
-`scheduler` runs retention, counts, alerts and daily reports beside that, on one dispatcher at a time.
+Beside all that, `scheduler` runs retention, alerts and daily reports, on one dispatcher at a time.
 
 ## Where to change what
 
 - **A retry rule.** When to retry: `delivery/retry_policy.py`. Until when: `deadline` in `delivery/eligibility.py`, from the
-  `Limits` of the destination's kind. Which responses are retried: `CODES` in `destinations/meta/responses.py`, `classify` in
-  `destinations/ga4/destination.py`. When a whole destination pauses: `delivery/circuit_breaker.py`.
+  `Limits` of the destination's kind. Which outcome leads to a retry: `delivery/settlements.py`. Which response has which outcome:
+  `CODES` in `destinations/meta/responses.py`, `classify` in `destinations/ga4/destination.py`. When a whole destination pauses:
+  `delivery/circuit_breaker.py`.
 - **A console page.** A module in `console/` with a handler, its template in `console/templates/`, a line in `PAGES` of
   `console/app.py` (an action: in `ACTIONS`), a link in `console/templates/page.html`, its queries in `schema/queries/console/`.
 - **The merge of persons.** Who belongs together by keys: `identity/persons.py`; by browser: `identity/browsers.py`; consent:
@@ -74,10 +76,11 @@ imports nothing from here.
   independent model: `tests/properties/person_oracle.py`, `tests/properties/enrichment_oracle.py`.
 - **A column of `event`.** `database/tables.py` and a new script in `migrations/versions/`; what writes it:
   the functions `parse_event`, `parse_fields`, `record` and `record_many` in `schema/functions/`, and `outbox/encoding.py`; what reads
-  it: `Event` in `models.py` with `read_events`, `read_events_after` and `read_folded_events` in `schema/queries/` (by name);
-  `ClaimedEvent` with `claim_deliveries`, and `IntakeEvent` in `intake/folding.py` with `claim_events` (JSON arrays, in the order of the
-  fields). A JSON column: also the functions `refuse` and `event_recorded`. Personal data: also `schema/queries/people/erase_log.sql`. An argument
-  of a conversion: also `outbox/conversions.py`.
+  it: in `models.py`, `Event` for a JSON column and `EventHead` for any other, with `read_events`, `read_events_after` and
+  `read_folded_events` in `schema/queries/` (by name); `ClaimedEvent` with `claim_deliveries`, and `IntakeEvent` in
+  `intake/folding.py` with `claim_events` (JSON arrays, in the order of the fields). A JSON column: also the functions `refuse`
+  and `event_recorded`. Personal data: also `schema/queries/people/erase_log.sql`. An argument of a conversion: also
+  `outbox/conversions.py`.
 - **A destination.** Another pixel or stream: `[destinations.<name>]` in `outbox.toml`, no code. Another kind: a package in
   `destinations/` whose module `kind` has a `KIND`, as `destinations/kind.py` describes it (label, settings and their
   variables, event names, default routes, identifiers, limits, reasons, checks of the doctor), with what builds and sends
@@ -88,7 +91,7 @@ imports nothing from here.
   `FUNNEL` in `outbox/taxonomy.py`, `routes` in the `kind` of each destination, `outbox/conversions.py`, `outbox/__init__.py`,
   `outbox.example.toml`.
 - **A scheduled job.** A function and an entry in `JOBS` of `scheduler/jobs.py`.
-- **An alert.** `monitoring/alerts/conditions.py`. **A metric.** `telemetry/prometheus.py`, fed by `telemetry/counters.py` (of a process), or
-  `monitoring/gauges.py` (of the database).
+- **An alert.** `monitoring/alerts/conditions.py`. **A metric.** `telemetry/prometheus.py`, fed by `telemetry/counters.py` (of a
+  process), or `monitoring/gauges.py` (of the database).
 - **A reason, or its text.** `reasons.py`; one that only one kind of destination gives: in its package.
 """

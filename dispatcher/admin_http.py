@@ -1,8 +1,8 @@
 """The daemon's own port: `/healthz`, `/readyz`, `/metrics`, and the console.
 
-`/healthz` is 200 while every loop of the process moves, and 503 when one hangs (restart it). `/readyz` is 200 when the
-database answers and every enabled destination takes deliveries, else 503, with the reasons; both as JSON.
-`/metrics` stands beside them, see `dispatcher.monitoring.metrics_endpoint`, and `/` is the console, see `dispatcher.console`.
+`/healthz` is 200 while every loop of the process makes progress, and 503 when one hangs (restart it). `/readyz` is 200 when
+the database answers and every enabled destination takes deliveries, else 503, with the reasons; both as JSON. `/metrics` is
+in `dispatcher.monitoring.metrics_endpoint`; `/` is the console (`dispatcher.console`).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Health:
         self._dispatching = dispatching
 
     async def healthz(self, _: web.Request) -> web.Response:
-        """Answer 200 while every loop of every process moves."""
+        """Answer 200 while every loop of every process makes progress."""
         hung = sorted({name for report in self._dispatching.reports() for name in report.hung})
         return _answer({"healthy": not hung, "hung": hung}, not hung)
 
@@ -102,7 +102,7 @@ class Health:
 
 
 def _latest(reports: Iterable[WorkerReport]) -> list[SenderReport]:
-    """Return one report of each destination: of the process that asked for work last."""
+    """Return one report for each destination, from the process that claimed last."""
     latest: dict[str, SenderReport] = {}
     for report in reports:
         for sender in report.senders:
@@ -113,9 +113,9 @@ def _latest(reports: Iterable[WorkerReport]) -> list[SenderReport]:
 
 
 def _state(sender: SenderReport, known: Mapping[int, DestinationStatus]) -> tuple[str, str | None]:
-    """Return the state of a destination, and why: what all dispatchers report goes before what these processes do.
+    """Return the state of a destination, and why: what all dispatchers report, unless a setting is missing here.
 
-    They may have had nothing to send since another found the destination well. But a setting that is missing here is missing.
+    These processes alone may have sent nothing since another one found the destination healthy.
     """
     status = known.get(sender.destination)
     if sender.is_missing or status is None or status.state is None:

@@ -1,12 +1,12 @@
 """What one worker holds, in memory that outlives it.
 
-Which leases, which deliveries of them it began to send, and which lease its code was working on. If the worker dies or hangs,
-the supervisor reads here what may have been sent, and what to suspect.
+The memory holds the leases, the deliveries in them that it began to send, and the lease that its code is processing. If the worker dies
+or hangs, the supervisor reads here what may have been sent, and which lease is suspect.
 
-    header   the slot of the lease that is worked on right now (-1: none)
+    header   the slot of the lease that is being processed (-1: none)
     slots    SLOTS times: lease id, number of rows, event ids, revisions, and a byte per row: was its sending begun?
 
-Written without system calls: an entry costs about 10 us a lease and 0.1 us a step, so it can be kept for everything.
+Written without system calls: an entry costs about 10 us a lease and 0.1 us a step, so it is affordable for every lease.
 """
 
 from __future__ import annotations

@@ -96,8 +96,8 @@ class Lease:
     """A batch that this process holds. `claimed_at`: the database's clock. `losses`: see `dispatcher.quarantine`.
 
     `content`: its deliveries as the claim gives them, JSON arrays; read at the first use of `deliveries`, so that whatever
-    they hold is met while it is known which lease is worked on. `unreadable`: those (event id, revision) that are none.
-    `is_full`: whether as many were due as might be claimed, so that there may be more.
+    they hold is met while it is known which lease is being processed. `unreadable`: the (event id, revision) of those that
+    cannot be read. `is_full`: whether the claim got as many as it may, so that more may be due.
     """
 
     __slots__ = ("_deliveries", "claimed_at", "content", "count", "id", "is_full", "losses", "unreadable")

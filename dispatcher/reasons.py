@@ -92,7 +92,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     "cannot be written": Explanation(
         "The response of the destination could not be stored.", "Report it with the event's number."
     ),
-    # Halted: the destination stops until somebody acts; nothing is lost while the window is open.
+    # Halted: the destination stops until an operator acts; nothing is lost while the window is open.
     "access token invalid or expired": Explanation("The destination refuses the token.", TOKEN),
     "access token refused": Explanation("The destination refuses the token.", TOKEN),
     "not configured": Explanation(

@@ -1,4 +1,4 @@
-"""How a dispatcher process stands, as it says itself: to its own port, or to the supervisor that serves the port for it."""
+"""What a dispatcher process reports of itself: at its own port, or to the supervisor that serves the port for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dispatcher.telemetry.aggregation import Sample
 
 
 class SenderReport(msgspec.Struct, frozen=True):
-    """How one destination stands in one process.
+    """The state of one destination in one process.
 
     `is_missing`: whether a setting is missing without which nothing can be sent. `claimed_ago`: seconds since it last asked
     for work.
@@ -28,9 +28,9 @@ class SenderReport(msgspec.Struct, frozen=True):
 
 
 class WorkerReport(msgspec.Struct, frozen=True):
-    """What a process says of itself.
+    """The report of one process.
 
-    `hung`: loops that stand still. `samples`: its metrics, now and then. `left`: what a drain left for a later try.
+    `hung`: loops that hang. `samples`: its metrics, in every few reports. `left`: how much a drain left for a retry.
     """
 
     hung: list[str]

@@ -1,11 +1,11 @@
-"""Routing: the destinations, how each step is sent to each of them, and the operator's switches.
+"""Routing: the destinations, how each step is sent to each of them, and what an operator paused or disabled.
 
     pause     deliveries wait; their windows keep running       resume    deliveries continue
     disable   deliveries are skipped, no backlog later          enable    deliveries start again from now on
 
-Dispatchers reread the tables every `FRESH_SECONDS`, so a switch takes effect without a restart. `outbox migrate` and
-`outbox dispatch`, which bring the funnel in line with `outbox.toml`, keep the switches; only a step that the file no
-longer names loses them.
+Dispatchers reread the tables every `FRESH_SECONDS`, so a change takes effect without a restart. `outbox migrate` and
+`outbox dispatch`, which bring the funnel in line with `outbox.toml`, keep what is paused or disabled, except for a step that
+the file no longer names.
 """
 
 from __future__ import annotations

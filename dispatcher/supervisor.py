@@ -3,9 +3,9 @@
     supervisor   starts workers, replaces one that dies or hangs, gives its leases back; serves the port for all of them
     worker       a `dispatcher.daemon`, in a process of its own (`dispatcher.worker`)
 
-A worker says on its standard output, once a second, how it stands (`WorkerReport`); that is its heartbeat too. One whose event loop
-is silent for `HANG_SECONDS` is killed. What a dead worker held is read from `dispatcher.in_flight`: what it had not begun
-to send comes back unmarked, and the batch that its code was working on comes back in smaller parts.
+A worker writes a report to its standard output once a second (`WorkerReport`), which is also its heartbeat. One that is silent
+for `HANG_SECONDS` is killed. What a dead worker held is read from `dispatcher.in_flight`: what it had not begun to send is
+released as it was, and the batch that its code was working on is retried in smaller parts.
 """
 
 from __future__ import annotations
@@ -38,18 +38,23 @@ log = structlog.get_logger()
 HANG_SECONDS = 10.0
 """How long a worker's loop may be silent before the worker is replaced."""
 START_SECONDS = 60.0
-"""The same until its first report: it imports, connects, and waits for a database that is away."""
+"""The same until its first report: it imports, connects, and waits for a database that does not answer."""
 CHECK_SECONDS = 0.5
 RESTART_SECONDS = 2.0
 """The longest pause before a worker is started again; the first replacement comes at once."""
 SETTLED_SECONDS = 30.0
-"""A worker that ran so long did not die at its start."""
+"""A worker that ran for this long is replaced without a pause, however often workers died before it."""
 STOP_SECONDS = 23.0
 """How long workers may take to stop; less than the 25 s promised."""
 RELEASES = (0.0, 1.0, 5.0)
-"""When a dead worker's leases are given back: its last claim may be committed after its death."""
+"""Seconds to wait before each release of a dead worker's leases: its last claim may be committed after its death."""
 LEAVE_SECONDS = 1.0
-"""How long it may take to give back what is left of a worker that ended by itself."""
+"""How long the release of what is left of a worker that ended by itself may take."""
+
+NOT_STARTED = 1
+"""What counts as the exit code of a worker that could not be started."""
+EXIT_CODES = frozenset({0, 3})
+"""The exit codes of a worker that has drained: nothing is pending, or something waits for a retry."""
 
 _BOOT = """
 import sys
@@ -57,7 +62,6 @@ sys.path.append({root!r})
 from dispatcher.worker import main
 sys.exit(main())
 """
-
 
 _report = msgspec.json.Decoder(WorkerReport).decode
 
@@ -112,21 +116,21 @@ class Worker:
         return self._process is not None and self._process.returncode is None
 
     def signal(self, number: int) -> None:
-        """Send the process a signal, if it still runs; one that is just being started gets it when it is."""
+        """Send the process a signal if it is running; if it is still starting, send it as soon as it has started."""
         self._signalled = number
         if self.is_running and self._process:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
 
     def check(self, seconds: float) -> None:
-        """Count `seconds` of silence; kill a process that hangs. A supervisor that was frozen itself counts nothing more."""
+        """Add `seconds` of silence; kill a process that hangs. The time while the supervisor itself was frozen does not count."""
         self._quiet += seconds
         if self.is_running and self._quiet > (HANG_SECONDS if self.report else START_SECONDS):
-            log.error("a worker hangs and is replaced", worker=self.holder, seconds=round(self._quiet))
+            log.error("a worker hangs, replacing it", worker=self.holder, seconds=round(self._quiet))
             self.signal(signal.SIGKILL)
 
     async def release(self, database: Database) -> None:
-        """Give back what the dead process held; return when nothing of it can turn up any more."""
+        """Release what the dead process held; return once it can hold nothing more."""
         if self._in_flight is None:  # it was never started
             return
         held = self._in_flight.read()
@@ -138,7 +142,7 @@ class Worker:
             await database.run_once("remove_dispatcher", {"holder": self.holder})
 
     async def leave(self, database: Database) -> None:
-        """Give back what is left of a process that ended by itself: a claim that was committed but never heard of."""
+        """Release what is left of a process that ended by itself: a claim that was committed although its reply was lost."""
         if self._in_flight is None:
             return
         held = self._in_flight.read()
@@ -152,7 +156,7 @@ class Worker:
     def _log_released(self, rows: list[Any], held: Sequence[HeldLease]) -> None:
         if count := only_value(rows):
             begun = sum(len(lease.begun) for lease in held)
-            log.warning("the leases of an ended worker were given back", worker=self.holder, rows=count, begun=begun)
+            log.warning("released the leases of an ended worker", worker=self.holder, rows=count, begun=begun)
 
 
 class Supervisor:
@@ -187,7 +191,7 @@ class Supervisor:
         return [worker.report for worker in self.workers.values() if worker.report]
 
     def samples(self) -> list[list[Sample]]:
-        """Return the metrics of all workers, also of those that ended."""
+        """Return the metrics of all workers, including those that have ended."""
         return [self._ended_samples, *(worker.samples for worker in self.workers.values())]
 
     def stop(self) -> None:
@@ -198,7 +202,7 @@ class Supervisor:
 
     @property
     def left(self) -> int:
-        """How much the drain left for a later try."""
+        """How many deliveries and events the drain left for a later try."""
         return max((worker.report.left or 0 for worker in self.workers.values() if worker.report), default=0)
 
     async def run(self) -> int:
@@ -214,7 +218,7 @@ class Supervisor:
                 await asyncio.wait([ended], timeout=STOP_SECONDS)
             if not ended.done():
                 for worker in self.workers.values():
-                    log.error("a worker did not stop in time and is killed", worker=worker.holder)
+                    log.error("a worker did not stop in time, killing it", worker=worker.holder)
                     worker.signal(signal.SIGKILL)
             return max(await ended)
         finally:
@@ -226,7 +230,7 @@ class Supervisor:
                 await asyncio.wait(self._releases, timeout=sum(RELEASES) if self._is_drain else 1.0)
 
     async def _run_slot(self, number: int) -> int:
-        """Keep one worker running; return its exit code once it ends as it should."""
+        """Keep one worker running; return the exit code of the one that ends normally."""
         deaths = 0
         while True:
             worker = self.workers[number] = Worker(self.database_url, self._arguments)
@@ -245,7 +249,7 @@ class Supervisor:
             if self._stopping.is_set():
                 self._release(worker)
                 return 0
-            log.error("a worker died and is replaced", worker=worker.holder, exit_code=code)
+            log.error("a worker died, replacing it", worker=worker.holder, exit_code=code)
             release = self._release(worker)
             deaths = 0 if monotonic() - worker.started_at > SETTLED_SECONDS else deaths + 1
             with contextlib.suppress(TimeoutError):
@@ -264,12 +268,6 @@ class Supervisor:
             await asyncio.sleep(CHECK_SECONDS)
             for worker in self.workers.values():
                 worker.check(CHECK_SECONDS)
-
-
-NOT_STARTED = 1
-"""What counts as the exit code of a worker that could not be started."""
-EXIT_CODES = frozenset({0, 3})
-"""Codes with which a worker that drains ends by itself: nothing is pending, something waits for a later try."""
 
 
 @asynccontextmanager

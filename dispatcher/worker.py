@@ -21,10 +21,10 @@ from dispatcher.telemetry.aggregation import samples_of
 from dispatcher.telemetry.prometheus import REGISTRY
 
 WORK_REMAINS = 3
-"""Exit code of a drain that leaves something for a later try."""
+"""Exit code of a drain that leaves something for a retry."""
 REPORT_SECONDS = 1.0
 REPORTS_A_SAMPLE = 3
-"""Every so many reports carry the metrics; the last one does."""
+"""One of so many reports carries the metrics, and so does the last."""
 LARGEST_BACKLOG = 1_000_000
 """Bytes of reports that a supervisor may leave unread; further ones are left out meanwhile."""
 COLLECTED_EVERY = (100_000, 10, 10)
@@ -93,7 +93,7 @@ class _SupervisorPipe(asyncio.Protocol):
         return self
 
     def send(self, running: daemon.Daemon, *, with_samples: bool = True, left: int | None = None) -> None:
-        """Say how this worker stands."""
+        """Send a report of this worker."""
         self._left = self._left if left is None else left
         if self._pipe is None or self._lost.is_set() or self._pipe.get_write_buffer_size() > LARGEST_BACKLOG:
             return
@@ -103,22 +103,22 @@ class _SupervisorPipe(asyncio.Protocol):
         self._pipe.write(msgspec.json.encode(report) + b"\n")
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Stop: nobody would give the leases back, or replace this worker."""
+        """Stop: without a supervisor, nothing would release the leases or replace this worker."""
         self._lost.set()
         self._on_lost()
 
     async def close(self) -> None:
-        """Wait until all is said."""
+        """Wait until everything is written."""
         if self._pipe:
             self._pipe.close()
             await self._lost.wait()
 
 
 def tune_garbage_collector() -> None:
-    """Let the garbage collector look rarely, and never at what was imported.
+    """Let the garbage collector run rarely, and never examine what was imported.
 
-    A batch is tens of thousands of small values that die together and hold no cycles (tests hold that they do not): looking
-    for cycles among them cost a fifth of a drain.
+    A batch is tens of thousands of small values that are freed together and have no cycles (tests check that). Searching
+    them for cycles took a fifth of a drain's time.
     """
     gc.collect()
     gc.freeze()

@@ -126,14 +126,14 @@ class SubscriptionPurchased(_Payment):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SubscriptionRenewed(_Payment):
-    """A further period was paid, without the customer being present; `order_id` is the invoice's."""
+    """A further period was paid for, without the customer being present; `order_id` is the invoice's."""
 
     name: str = field(default="subscription_renewed", init=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SubscriptionUpgraded(_Payment):
-    """A larger plan was paid."""
+    """An upgrade to a larger plan was paid for."""
 
     name: str = field(default="subscription_upgraded", init=False)
 

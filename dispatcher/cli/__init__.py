@@ -33,7 +33,7 @@ EXIT_CODES = "Exit codes: 0 success; 1 failure; 2 usage or configuration error; 
 
 app = typer.Typer(
     name="outbox",
-    help="Deliver conversions that a CRM records in its own transactions to Meta and GA4.",
+    help="Deliver the conversions that a CRM records in its own transactions to advertising and analytics destinations.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a pretty traceback shows local variables, which may contain secrets

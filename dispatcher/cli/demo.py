@@ -37,7 +37,7 @@ def demo(
         int | None, typer.Option(help="Port of the console; by default 8070, or any free one if that is taken.")
     ] = None,
 ) -> None:
-    """Run everything on this machine: a CRM site, its database, the dispatcher, its console, a sandbox of Meta and GA4."""
+    """Run everything on this machine: a CRM site, its database, the dispatcher, its console, and a sandbox of the destinations."""
     # Only the demo's CRM needs SQLAlchemy.
     from sqlalchemy.exc import OperationalError  # noqa: PLC0415
 

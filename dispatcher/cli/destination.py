@@ -91,7 +91,7 @@ def list_(*, json: output.Json = False) -> None:
 
 @app.command()
 def pause(name: Name, step: Step = None) -> None:
-    """Hold deliveries until `resume`. Their windows keep running (Meta: 7 days after the event; GA4: 72 hours)."""
+    """Hold deliveries until `resume`. A delivery fails once its event is older than the destination accepts."""
     _change(name, step, "pause", "deliveries wait, but their windows keep running")
 
 

@@ -23,17 +23,15 @@ def doctor(
     *,
     live: Annotated[
         bool,
-        typer.Option(
-            "--live",
-            help="Also test the destinations themselves: GA4's debug endpoint; Meta with a test event if a test code is set.",
-        ),
+        typer.Option("--live", help="Also test the destinations themselves, in the way that each of them offers."),
     ] = False,
     json: output.Json = False,
 ) -> None:
     """Check settings, database, clocks, deliveries and the newest events for every known problem.
 
-    Writes nothing. Sends nothing without --live. With --live, GA4 only validates test events. Meta is sent one event if a
-    test code is set. Its name is OutboxDoctor: it counts like any other event, but no campaign optimises for it.
+    Writes nothing. Sends nothing without --live. What --live sends depends on the destination: events that it only
+    validates or, if a test code is set, one event that it records. That one is called OutboxDoctor, so that no campaign
+    optimises for it.
 
     Exit code 1 if there is an error. Warnings alone leave it 0.
     """

@@ -2,7 +2,7 @@
 
     config = find(settings.config, os.environ)      # the file that OUTBOX_CONFIG names, else ./outbox.toml, else defaults
 
-Without a file the owner's taxonomy applies: `outbox.taxonomy.FUNNEL`, `dispatcher.config.default_forms.FORMS`, and one
+Without a file the default funnel applies: `outbox.taxonomy.FUNNEL`, `dispatcher.config.default_forms.FORMS`, and one
 destination of each kind that is a default. `outbox.example.toml` is the same configuration as a file.
 
 | file | holds |

@@ -29,7 +29,7 @@ HOME = Path(__file__).parents[1] / "destinations"
 class KindConfig:
     """What the configuration knows of a kind: the first part of a `DestinationKind`.
 
-    `name`: its name in `outbox.toml`. `label`: how people call it. `settings`: its settings class; of these, `id`, `secret`
+    `name`: its name in `outbox.toml`. `label`: what people call it. `settings`: its settings class; of these, `id`, `secret`
     and `base_url` name the account there, its token, and the address. `routes`: step → its event name, for a destination
     that is named like the kind. `is_default`: whether there is such a destination without a file. `position`: where it
     stands in lists; the lowest comes first, and equal ones by name.
@@ -54,7 +54,7 @@ class KindConfig:
         return None
 
     def metadata(self, setting: str) -> Mapping[str, Any]:
-        """Return what is declared of a setting."""
+        """Return what is declared for a setting."""
         return next(each.metadata for each in declared(self.settings) if each.name == setting)
 
     def variable(self, setting: str) -> str:

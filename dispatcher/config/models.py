@@ -117,7 +117,7 @@ class Stripe:
 class Schedule:
     """When the daily report is sent, in the time zone `zone` (IANA).
 
-    `token_expires`: when a token expires; None: unknown. Whose, the kind of destination says that has such a deadline.
+    `token_expires`: when the token expires of the kind of destination that has such a deadline; None: unknown.
     """
 
     report_at: time = time(12, 30)

@@ -186,7 +186,7 @@ def one_of(choices: Iterable[str]) -> str:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return a hint what was probably meant by `name`, else which names exist."""
+    """Return a hint at the name that was probably meant by `name`, or the names that exist."""
     listed = list(known)
     close = get_close_matches(name, listed, 1)
     return f"did you mean {close[0]}?" if close else f"expected {one_of(listed)}" if listed else "none is defined"

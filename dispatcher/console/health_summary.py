@@ -110,7 +110,7 @@ def _destination(status: Status, situation: Situation) -> Iterator[Verdict]:
             "bad" if failed > delivered else "fair",
             f"{failed:,} of {failed + delivered:,} deliveries to {name} failed for good in the last hour.",
             "",
-            "Dead letters shows why, and what to do.",
+            "See Dead letters for the reasons, and what to do.",
         )
 
 
@@ -139,9 +139,9 @@ def _left(status: Status) -> str:
         return ""
     left = status.window - status.pending.age.happened
     if left <= 0:
-        return "The oldest are already too late for it."
+        return "The oldest are already too old to be accepted."
     return (
-        f"Nothing is lost for {span(left)}."
+        f"Nothing is lost if this ends within {span(left)}."
         if left > FEW_HOURS
         else f"Only {span(left)} left before the first is lost."
     )

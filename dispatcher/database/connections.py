@@ -1,13 +1,13 @@
 """The dispatcher's connections to PostgreSQL.
 
 Every statement is a transaction of its own, so none stays open while something is sent. While the database is unavailable,
-a statement is retried with backoff until it succeeds or the caller gives up; that is logged once. Work that must take effect
+a statement is retried with backoff until it succeeds or the caller gives up; the outage is logged once. Work that must take effect
 as a whole (erase, rebuild, retention) uses a `Transaction`, in which nothing is retried.
 
 Rows are named tuples: what they hold is read by the names of the columns, never by position.
 
     (await database.run("read_event_range"))[0].last
-    rows_as(Event, await database.run("read_events", {"ids": [1]}))     # fields called as the columns
+    rows_as(Event, await database.run("read_events", {"ids": [1]}))     # fields named like the columns
     only_value(await database.run("read_clock"))                        # one row of one column
 """
 
@@ -41,13 +41,13 @@ DATABASE_UNAVAILABLE = (
     PoolTimeout,
 )
 """Errors that mean that the database is unavailable; a mistake in a statement is none of these."""
-TOO_MUCH = (
+INPUT_TOO_LARGE = (
     psycopg.errors.ProgramLimitExceeded,
     psycopg.errors.StatementTooComplex,
     psycopg.errors.TooManyColumns,
     psycopg.errors.TooManyArguments,
 )
-"""Errors of that kind which nevertheless come from what a statement was given: an index row too large, a value too deep."""
+"""The operational errors that a retry cannot mend, because they come from the parameters: an index row too large, a value too deep."""
 
 STATEMENT_TIMEOUT = 60
 CONNECT_TIMEOUT = 5
@@ -77,9 +77,9 @@ class Queries(Protocol):
 
 
 def rows_as(class_: type[T], rows: Sequence[Any]) -> list[T]:
-    """Return each row as a `class_`: a struct or named tuple whose fields are called as the columns.
+    """Return each row as a `class_`: a struct or named tuple whose fields have the names of the columns.
 
-    Raise TypeError for a column that is no field, and for a field without a default that is no column.
+    Raise TypeError for a column without a field, and for a field that has neither a column nor a default.
     """
     if not rows:
         return []
@@ -164,7 +164,7 @@ class Database:
             self.tried_at = monotonic()
             try:
                 rows = await self.run_once(query, parameters)
-            except TOO_MUCH:
+            except INPUT_TOO_LARGE:
                 raise
             except DATABASE_UNAVAILABLE as error:
                 failures += 1
@@ -187,7 +187,7 @@ class Database:
     ) -> AsyncIterator[Transaction]:
         """Open a transaction in which no statement may run for longer than `seconds` (0: no limit).
 
-        A reading one sees everything as of its beginning. In any other, each statement sees what was committed before
+        With `is_reading`, it sees everything as of its beginning. Otherwise each statement sees what was committed before
         it, which `exclude_dispatchers` relies on.
         """
         async with self._pool.connection() as connection, connection.transaction():

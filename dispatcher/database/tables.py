@@ -11,7 +11,7 @@
     state     dispatcher, destination_state, alert  running dispatchers, the state of each destination, alerts
     stripe    stripe_payment, _invoice, _free       what one of Stripe's events must know about earlier ones
 
-`losses`: how many workers were lost, or batches failed, while they worked on a row; it is then claimed in ever smaller parts.
+`losses`: how often a worker died or a batch failed while a row was processed; it is then claimed in smaller and smaller parts.
 
 Columns are ordered by width (8 bytes, 4 bytes, 2 bytes, then variable), so that no padding is stored.
 """
@@ -167,7 +167,7 @@ delivery = Table(
     comment="One event still pending for one destination",
 )
 
-# Rows that a process was lost over are few; ordinary ones cost these indexes nothing.
+# Rows that took a process down are few; ordinary ones cost these indexes nothing.
 Index("intake_suspect", intake.c.losses, postgresql_where=intake.c.losses > 0)
 Index("delivery_suspect", delivery.c.destination, delivery.c.losses, postgresql_where=delivery.c.losses > 0)
 

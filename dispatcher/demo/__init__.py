@@ -1,4 +1,4 @@
-"""The demo on one machine: a small CRM site, the database, the sandbox of Meta and GA4, and the dispatcher.
+"""The demo on one machine: a small CRM site, the database, the sandbox of the destinations, and the dispatcher.
 
     async with running(Path(".outbox/demo")) as demo:      # demo.site, demo.sandbox.url, …
 

@@ -25,7 +25,7 @@ class Outcome(StrEnum):
     REJECTED = "rejected"  # this request will never be accepted as it is
     TRANSIENT = "transient"  # certainly not accepted; worth a retry
     THROTTLED = "throttled"  # certainly not accepted; the whole destination backs off
-    HALTED = "halted"  # certainly not accepted; the whole destination stops until somebody acts
+    HALTED = "halted"  # certainly not accepted; the whole destination stops until an operator acts
     UNCERTAIN = "uncertain"  # may have been accepted
 
 

@@ -66,9 +66,10 @@ TOKEN, VERSION = "token", "version"
 class DestinationKind(KindConfig, Generic[S]):
     """A kind of destination; the first part of it is in `KindConfig`.
 
-    `operator`: who runs it, as the label unless it says otherwise. `account_label`: what the account there is called. `hosts`: the domains of the destination itself; any other address is a
-    stand-in. `limits`: windows, batches, and for how long a repeat is recognised: `Limits.repeat` says what a repeat means
-    there, and with it whether events are sent again after a merge or only the merge is reported.
+    `operator`: the company that runs it; empty: the label. `account_label`: what the account there is called. `hosts`: the
+    domains of the destination itself; any other address is a stand-in. `limits`: windows, batches, and for how long a repeat
+    is recognised: `Limits.repeat` says what a repeat means there, and with it whether events are sent again after a merge or
+    only the merge is reported.
     `without_consent`: what it gets of a person who has not consented. `paid`: names of events that are payments; `order_use`:
     what the order id is for. `quality`: identifiers and advice. `fields`: what preview must know of its payloads.
     `log_rules`: what `outbox doctor` looks for in the newest events. `explanations`, `patterns`: the reasons that only this

@@ -19,7 +19,7 @@ class PayloadFields(msgspec.Struct, frozen=True):
     What may be shown: everything is shortened that looks like a hash or holds an e-mail address; moreover
     `networks`, `agents`, `browsers`, `pages`: names of IP addresses, user agents, ids of a browser, and web addresses, shown in
     part. `ids`: names of the CRM's ids, shown in full whatever they look like. `parameters`: names of the objects that hold the
-    event's details, under names that the CRM chose: of these only known texts are shown, and those called as in `safe`.
+    event's details, under names that the CRM chose: of these only known texts are shown, and those whose name is in `safe`.
     """
 
     profile: Mapping[str, str] = {}

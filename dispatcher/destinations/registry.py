@@ -68,7 +68,7 @@ def secret_variable(name: str, config: Config) -> str:
 
 
 def deadlines(settings: Settings, config: Config) -> set[Deadline]:
-    """Return what ends on a known day at the configured destinations; what is the same for several is there once."""
+    """Return what ends on a known day at the configured destinations, without repeating what several have in common."""
     return {
         deadline
         for account in config.accounts

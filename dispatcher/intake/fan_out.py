@@ -17,7 +17,7 @@ AHEAD = timedelta(seconds=60)
 
 
 def fan_out(
-    arrivals: Sequence[IntakeEvent],
+    events: Sequence[IntakeEvent],
     destinations: Iterable[DestinationRoutes],
     limits: Callable[[str], Limits],
     now: datetime,
@@ -29,12 +29,12 @@ def fan_out(
     pending: defaultdict[tuple[int, datetime], list[int]] = defaultdict(list)
     skipped: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
     for destination in destinations:
-        for arrival in arrivals:
-            if reason := _skip(arrival, destination, limits(destination.kind)):
-                skipped[destination.id, reason].append(arrival.id)
+        for event in events:
+            if reason := _skip(event, destination, limits(destination.kind)):
+                skipped[destination.id, reason].append(event.id)
             else:
-                due_at = arrival.occurred_at if arrival.occurred_at > now + AHEAD else now
-                pending[destination.id, due_at].append(arrival.id)
+                due_at = event.occurred_at if event.occurred_at > now + AHEAD else now
+                pending[destination.id, due_at].append(event.id)
     return (
         [
             {"destination": destination, "due_at": due_at, "event_ids": ids}
@@ -47,12 +47,12 @@ def fan_out(
     )
 
 
-def _skip(arrival: IntakeEvent, destination: DestinationRoutes, limits: Limits) -> str | None:
-    route = destination.routes.get(arrival.name)
+def _skip(event: IntakeEvent, destination: DestinationRoutes, limits: Limits) -> str | None:
+    route = destination.routes.get(event.name)
     if route is None:
         return NO_ROUTE.reason
     if not (destination.enabled and route.enabled):
         return DISABLED.reason
-    if arrival.recorded_at >= arrival.occurred_at + limits.window:
+    if event.recorded_at >= event.occurred_at + limits.window:
         return TOO_OLD.reason
     return None

@@ -37,59 +37,59 @@ class IntakeEvent(msgspec.Struct, frozen=True, gc=False, array_like=True):
     person: Any
 
 
-_arrival = msgspec.json.Decoder(IntakeEvent).decode
-_arrivals = msgspec.json.Decoder(list[IntakeEvent]).decode
+_decode_one = msgspec.json.Decoder(IntakeEvent).decode
+_decode_all = msgspec.json.Decoder(list[IntakeEvent]).decode
 _raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _content = msgspec.json.Decoder().decode
 
 
-def read_arrivals(content: Iterable[str]) -> tuple[list[IntakeEvent], list[int]]:
-    """Return the arrivals of a claim, and the ids of those that cannot be read."""
-    arrivals: list[IntakeEvent] = []
+def decode_events(content: Iterable[str]) -> tuple[list[IntakeEvent], list[int]]:
+    """Return the events of a claim, and the ids of those that cannot be read."""
+    events: list[IntakeEvent] = []
     unreadable: list[int] = []
     for part_ in content:
         try:
-            arrivals += _arrivals(part_)
+            events += _decode_all(part_)
         except msgspec.DecodeError:
             for each in _raws(part_):
                 try:
-                    arrivals.append(_arrival(each))
+                    events.append(_decode_one(each))
                 except msgspec.DecodeError:
                     unreadable.append(_content(each)[0])
-    return arrivals, unreadable
+    return events, unreadable
 
 
-def seal_all(arrivals: Iterable[IntakeEvent], region: str | None, failed: list[int]) -> list[dict[str, Any]]:
+def seal_all(events: Iterable[IntakeEvent], region: str | None, failed: list[int]) -> list[dict[str, Any]]:
     """Return the sealed form of every person that was sent raw; add the ids of those that cannot be sealed to `failed`."""
     sealed: list[dict[str, Any]] = []
-    for arrival in arrivals:
-        if arrival.person is None:
+    for event in events:
+        if event.person is None:
             continue
         try:
-            form = seal(arrival.person, region=region)
-            sealed.append({"event_id": arrival.id, "sealed": form.to_json(), "notes": form.notes})
+            form = seal(event.person, region=region)
+            sealed.append({"event_id": event.id, "sealed": form.to_json(), "notes": form.notes})
         except Exception as error:  # noqa: BLE001 - one event harms itself only
-            log.error("a person cannot be sealed", id=arrival.id, error=type(error).__name__)
-            failed.append(arrival.id)
+            log.error("a person cannot be sealed", id=event.id, error=type(error).__name__)
+            failed.append(event.id)
     return sealed
 
 
-def facts_of(arrivals: Iterable[IntakeEvent], sealed: Iterable[dict[str, Any]], failed: list[int]) -> list[Fact]:
+def facts_of(events: Iterable[IntakeEvent], sealed: Iterable[dict[str, Any]], failed: list[int]) -> list[Fact]:
     """Return what folding needs of the events that carry a key, sealed; add the ids of those that raise to `failed`."""
     forms = {row["event_id"]: row["sealed"] for row in sealed}
     facts: list[Fact] = []
-    for arrival in arrivals:
-        if arrival.id in failed:
+    for event in events:
+        if event.id in failed:
             continue
         try:
-            sealed_form = forms[arrival.id] if arrival.id in forms else _content(arrival.sealed)
-            keys = Keys.of(arrival.account_id, arrival.handl_id, arrival.lead_id, sealed_form, public=arrival.public)
+            sealed_form = forms[event.id] if event.id in forms else _content(event.sealed)
+            keys = Keys.of(event.account_id, event.handl_id, event.lead_id, sealed_form, public=event.public)
             if not keys.is_empty:
-                at = position(arrival.occurred_at, arrival.id)
-                facts.append(Fact.of(at, keys, sealed_form, _content(arrival.visitor), _content(arrival.consent)))
+                at = position(event.occurred_at, event.id)
+                facts.append(Fact.of(at, keys, sealed_form, _content(event.visitor), _content(event.consent)))
         except Exception as error:  # noqa: BLE001 - likewise
-            log.error("an event cannot be folded", id=arrival.id, error=type(error).__name__)
-            failed.append(arrival.id)
+            log.error("an event cannot be folded", id=event.id, error=type(error).__name__)
+            failed.append(event.id)
     return facts
 
 

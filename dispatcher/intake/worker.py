@@ -17,7 +17,7 @@ from dispatcher.database.connections import Database, only_value
 from dispatcher.destinations.base import Limits
 from dispatcher.in_flight import HeldLease, InFlight
 from dispatcher.intake.fan_out import fan_out
-from dispatcher.intake.folding import IntakeEvent, facts_of, folded, read_arrivals, seal_all
+from dispatcher.intake.folding import IntakeEvent, decode_events, facts_of, folded, seal_all
 from dispatcher.quarantine import GIVEN_UP, Judge, is_events_doing, part
 from dispatcher.reasons import CANNOT_PROCESS, Refusal
 from dispatcher.routing import RoutingTable
@@ -33,13 +33,13 @@ BATCHES = 3
 SLACK = 100_000
 """How many ids behind the last claim a row may appear: an id is assigned before its transaction commits."""
 HELD_SECONDS = 1.0
-"""How long a row rests that may not be given up yet."""
+"""How long a process keeps an event that it may not give up yet, before it releases it to be claimed again."""
 
 
 class IntakeLease(msgspec.Struct, frozen=True):
-    """A lease of intake; `claimed_at`: the database's clock. `content`: its arrivals as the claim gives them, JSON arrays."""
+    """A batch of events that this process holds. `claimed_at`: the database's clock. `content`: JSON arrays, as claimed."""
 
-    lease: int
+    id: int
     claimed_at: datetime
     content: list[str]
     losses: int
@@ -79,16 +79,16 @@ class Intake:
         self._budget = ByteBudget()
         self._in_flight = in_flight or InFlight.private()
         self.suspect_losses = 0
-        """The losses of what is to be taken in in small parts (`dispatcher.quarantine`); 0: nothing is."""
+        """The losses of the events to process in small parts next (`dispatcher.quarantine`); 0: there are none."""
         self._error: BaseException | None = None
         self.is_behind = False
         """Whether the last claim was full, so that more waits."""
         self.on_settled: Callable[[], object] = lambda: None
 
     async def step(self) -> int:
-        """Claim one batch and start to process it; return how many events it holds at most (0: nothing waits).
+        """Claim one batch and start to process it; return the most events that it can hold (0: nothing waits).
 
-        Raise the error of an earlier batch that failed, if no event of it caused that.
+        Raise the error of an earlier batch, unless an event in that batch caused it.
         """
         await self._batches.acquire()
         task = None
@@ -115,7 +115,7 @@ class Intake:
         return asyncio.create_task(self._take_in(batch))
 
     async def _start_suspects(self) -> asyncio.Task[None] | None:
-        """Start to take in one part of what workers were lost over, if it is time for that."""
+        """Start to process one part of a batch that failed with its worker, unless another part is in progress."""
         if not self.suspect_losses or self._suspects:
             return None
         batch = await self._claim_from(0, self.suspect_losses)
@@ -124,6 +124,27 @@ class Intake:
             return None
         self._suspects = asyncio.create_task(self._take_in(batch))
         return self._suspects
+
+    async def _claim_from(self, since: int, losses: int = 0) -> IntakeLease | None:
+        most = self._budget.limit(part(losses, BATCH))
+        rows = await self._database.run(
+            "claim_events",
+            {
+                "holder": self._holder,
+                "lease": self._lease,
+                "limit": most,
+                "losses": losses,
+                "since": since,
+            },
+        )
+        if not rows:
+            return None
+        lease = rows[0]
+        if not losses:
+            self._watermark.advance(max(row.latest for row in rows))
+        content = [row.events for row in rows]
+        self._budget.claimed(lease.count, content)
+        return IntakeLease(lease.id, lease.claimed_at, content, losses, is_full=lease.count == most)
 
     @property
     def since(self) -> int:
@@ -154,16 +175,16 @@ class Intake:
             self._error = task.exception() or self._error
 
     async def _take_in(self, batch: IntakeLease) -> None:
-        """Take a batch in; whatever its events do to us, they harm themselves only."""
+        """Process a batch; an event that breaks the processing harms only itself."""
         if batch.losses >= GIVEN_UP:
             if self._judge.may_give_up():
-                log.error("an event cannot be processed and is given up")
-                await self._database.run("give_up_lease", {"lease": batch.lease, "holder": self._holder})
+                log.error("an event cannot be processed, setting it aside as failed")
+                await self._database.run("give_up_lease", {"lease": batch.id, "holder": self._holder})
             else:
                 await self._release(batch, is_suspect=False)
                 await asyncio.sleep(HELD_SECONDS)
             return
-        entry = self._in_flight.enter(batch.lease)
+        entry = self._in_flight.enter(batch.id)
         try:
             await entry.working(self._take_in_entered(batch))
         finally:
@@ -172,34 +193,34 @@ class Intake:
     async def _take_in_entered(self, batch: IntakeLease) -> None:
         began = monotonic()
         try:
-            arrivals, unreadable = read_arrivals(batch.content)
-            with span("intake", events=len(arrivals)):
-                await self._settle(batch.lease, batch.claimed_at, arrivals, unreadable)
+            events, unreadable = decode_events(batch.content)
+            with span("intake", events=len(events)):
+                await self._settle(batch.id, batch.claimed_at, events, unreadable)
         except Exception as error:
             is_suspect = is_events_doing(error)
             with contextlib.suppress(Exception):
                 await self._release(batch, is_suspect=is_suspect)
             if not is_suspect:
                 raise
-            log.error("a batch could not be taken in and comes back in parts", error=type(error).__name__)
+            log.error("a batch could not be processed, retrying it in smaller parts", error=type(error).__name__)
             return
         self._judge.succeeded()
-        self._counters.took_in(len(arrivals), monotonic() - began)
+        self._counters.took_in(len(events), monotonic() - began)
         self.on_settled()
 
     async def _release(self, batch: IntakeLease, *, is_suspect: bool) -> None:
-        held = HeldLease(batch.lease, [], is_suspect)
-        params = {"holder": self._holder, "lease": batch.lease, "leases": Jsonb([held])}
+        held = HeldLease(batch.id, [], is_suspect)
+        params = {"holder": self._holder, "lease": batch.id, "leases": Jsonb([held])}
         await self._database.run("release_leases", params)
 
-    async def _settle(self, lease_id: int, now: datetime, arrivals: list[IntakeEvent], unreadable: list[int]) -> None:
-        """Seal, fold and fan out; an event that one of these raises an error for fails alone."""
+    async def _settle(self, lease_id: int, now: datetime, events: list[IntakeEvent], unreadable: list[int]) -> None:
+        """Seal, fold and fan out; an event for which one of these raises an error fails alone."""
         failed = list(unreadable)
-        sealed = seal_all(arrivals, self._region, failed)
-        facts = facts_of(arrivals, sealed, failed)
-        arrivals = [arrival for arrival in arrivals if arrival.id not in failed] if failed else arrivals
+        sealed = seal_all(events, self._region, failed)
+        facts = facts_of(events, sealed, failed)
+        events = [event for event in events if event.id not in failed] if failed else events
         destinations = list((await self._routing.destinations()).values())
-        pending, skipped = fan_out(arrivals, destinations, self._limits, now)
+        pending, skipped = fan_out(events, destinations, self._limits, now)
         settled = await self._database.run(
             "settle_events",
             {
@@ -213,31 +234,10 @@ class Intake:
             },
         )
         if not only_value(settled):
-            log.warning("lease lost before its batch was settled, another process has it", events=len(arrivals))
+            log.warning("lease expired before its batch was settled, another process has the batch", events=len(events))
             return
         by_id = {destination.id: destination for destination in destinations}
         for row in skipped:
             self._counters.ended(by_id[row["destination"]], Refusal("skipped", row["reason"]), len(row["event_ids"]))
         for destination in destinations if failed else ():
             self._counters.ended(destination, CANNOT_PROCESS, len(failed))
-
-    async def _claim_from(self, since: int, losses: int = 0) -> IntakeLease | None:
-        most = self._budget.limit(part(losses, BATCH))
-        rows = await self._database.run(
-            "claim_events",
-            {
-                "holder": self._holder,
-                "lease": self._lease,
-                "limit": most,
-                "losses": losses,
-                "since": since,
-            },
-        )
-        if not rows:
-            return None
-        lease = rows[0]
-        if not losses:
-            self._watermark.advance(max(row.latest for row in rows))
-        content = [row.arrivals for row in rows]
-        self._budget.claimed(lease.count, content)
-        return IntakeLease(lease.id, lease.claimed_at, content, losses, is_full=lease.count == most)

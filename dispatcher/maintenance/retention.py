@@ -4,11 +4,11 @@
   is older than `OUTBOX_RETENTION_DAYS`.
 - The event alone stays while a fragment refers to it as the last one with a field: its person may come back (a yearly
   renewal), and is then still known.
-- Fragments are removed, with their sign-ins, when their person was silent for `OUTBOX_PERSON_DAYS`. After that nothing
-  keeps their events.
+- Fragments are removed, with their sign-ins, when their person has had no event for `OUTBOX_PERSON_DAYS`. After that,
+  nothing keeps their events.
 
-Each batch is selected first, and then removed under the lock that excludes dispatchers, for some hundredths of a second;
-recording never waits. The pause between two batches is the longer, the busier the database.
+Each batch is selected first, and then removed under the lock that excludes dispatchers, which takes some hundredths of a
+second; recording never waits. The busier the database, the longer the pause between two batches.
 """
 
 from __future__ import annotations
@@ -41,36 +41,36 @@ TIMEOUT = 5
 """Seconds that the removal of a batch may take or wait for the lock; after that the sweep ends until the next one."""
 
 
-class Swept(msgspec.Struct):
-    """What a sweep removed: fragments of silent persons, events, and the receipts of events that stay."""
+class Removed(msgspec.Struct):
+    """What a sweep removed: fragments of persons without new events, events, and the receipts of events that stay."""
 
     fragments: int = 0
     events: int = 0
     receipts: int = 0
 
 
-async def sweep(database: Database, settings: Settings, *, rest: float = REST) -> Swept:
-    """Go through persons and log once; remove what is past its retention time."""
+async def sweep(database: Database, settings: Settings, *, rest: float = REST) -> Removed:
+    """Read persons and log once from the beginning; remove what is past its retention time."""
     age = max(timedelta(days=settings.retention_days), OPEN)
     silence = max(timedelta(days=settings.person_days), age)
-    swept = Swept()
-    async for silent in _silent(database, silence, rest):
-        swept.fragments += await _remove_fragments(database, silent, silence)
-    async for old in _old(database, age, rest):
+    removed = Removed()
+    async for silent in _find_silent(database, silence, rest):
+        removed.fragments += await _remove_fragments(database, silent, silence)
+    async for old in _find_expired(database, age, rest):
         gone, kept = await _remove_events(database, old, age)
-        swept.events += gone
-        swept.receipts += kept
-    if swept != Swept():
-        log.info("retention removed old data", **msgspec.structs.asdict(swept))
-    return swept
+        removed.events += gone
+        removed.receipts += kept
+    if removed != Removed():
+        log.info("retention removed old data", **msgspec.structs.asdict(removed))
+    return removed
 
 
-async def _silent(database: Database, silence: timedelta, rest: float) -> AsyncIterator[list[UUID]]:
-    """Yield the fragments of persons that were not seen for `silence`, one batch at a time."""
+async def _find_silent(database: Database, silence: timedelta, rest: float) -> AsyncIterator[list[UUID]]:
+    """Yield the fragments of persons without an event for `silence`, one batch at a time."""
     after = UUID(int=0)
     while True:
         began = monotonic()
-        before = await _micros_ago(database, silence)
+        before = await _microseconds_before_now(database, silence)
         rows = await database.run("read_fragments_after", {"after": after, "limit": BATCH})
         if not rows:
             return
@@ -88,14 +88,14 @@ async def _silent(database: Database, silence: timedelta, rest: float) -> AsyncI
 
 
 async def _remove_fragments(database: Database, fragments: Sequence[UUID], silence: timedelta) -> int:
-    before = await _micros_ago(database, silence)
+    before = await _microseconds_before_now(database, silence)
     async with database.transaction(seconds=TIMEOUT) as transaction:
         await transaction.run("exclude_dispatchers")
         rows = await transaction.run("remove_fragments", {"ids": list(fragments), "before": before})
     return int(only_value(rows))
 
 
-async def _old(database: Database, age: timedelta, rest: float) -> AsyncIterator[list[LoggedKeys]]:
+async def _find_expired(database: Database, age: timedelta, rest: float) -> AsyncIterator[list[LoggedKeys]]:
     """Yield the events of which something is past its retention time, one batch at a time."""
     after = 0
     while True:
@@ -151,6 +151,6 @@ def _fragments(event: LoggedKeys) -> set[UUID]:
     return {fragment_id(keys) for keys in (event.keys, Keys(event.keys.account_id)) if not keys.is_empty}
 
 
-async def _micros_ago(database: Database, time: timedelta) -> int:
+async def _microseconds_before_now(database: Database, time: timedelta) -> int:
     now = only_value(await database.run("read_clock"))
     return position(now - time, 0)[0]

@@ -32,6 +32,7 @@ ICON = (
     '<path d="M9 16.5l5 5 9-11" fill="none" stroke="#fff" stroke-width="3.4" stroke-linecap="round" '
     'stroke-linejoin="round"/></svg>'
 )
+COLOURS = 4
 STATIC: dict[str, tuple[str, str]] = {
     "sandbox.css": ("text/css", (HERE / "static" / "sandbox.css").read_text("utf-8")),
     "sandbox.js": ("text/javascript", (HERE / "static" / "sandbox.js").read_text("utf-8")),
@@ -44,7 +45,14 @@ _templates = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
-_templates.globals.update(stand_ins=stand_ins)
+
+
+def colour(kind: str) -> int:
+    """Return the number of the colour of a kind in sandbox.css, by its place among the stand-ins."""
+    return list(stand_ins()).index(kind) % COLOURS + 1
+
+
+_templates.globals.update(stand_ins=stand_ins, colour=colour)
 
 
 def add_routes(app: web.Application) -> None:

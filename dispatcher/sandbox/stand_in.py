@@ -60,7 +60,7 @@ class StandIn:
 
     `title`: the name of what is stood in for. `refused`: the word for events that break a rule; `verdict`: the same on a card.
     `no_events`: the title of a request whose events were not examined. `nested`: the objects of a payload whose fields are
-    shown singly. `faults`: those that can be made to happen.
+    shown one by one. `faults`: those that can be triggered on demand.
     """
 
     kind: ClassVar[DestinationKind[Any]]

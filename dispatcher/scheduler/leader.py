@@ -1,10 +1,10 @@
 """The election of the one dispatcher that runs the scheduled jobs (`dispatcher.scheduler.jobs`), and its scheduler.
 
-             ┌───────── the term expires without renewal (killed, frozen, cut off) ◀───┐
-             ▼                                                                          │
-    one of the dispatchers ──▶ elected for a term ──▶ renews it at every third ─────────┤
-             ▲                                                                          │
-             └───────── stops, and resigns ◀────────────────────────────────────────────┘
+                  nobody is elected, or the term has expired
+     candidate ────────────────────────────────────────────────▶ leader ──┐
+         ▲                                                         │  ▲   │ renews at every
+         │   stops and resigns, or cannot renew (killed, frozen,   │  └───┘ third of the term
+         └────── cut off) and another dispatcher is elected ───────┘
 
 The election is a row with an expiry by the database's clock, like a lease: it needs no connection of its own, works behind
 a pooler, and ends by itself whatever happens to its holder. For a moment two dispatchers may both consider themselves
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 ROLE = "schedule"
 LATE = timedelta(hours=1)
-"""A job that could not start in time still starts within this time; several missed starts count as one."""
+"""How late a job may still start; several missed starts count as one."""
 
 
 class LeaderElection:
@@ -56,7 +56,7 @@ class LeaderElection:
         self._scheduler: AsyncIOScheduler | None = None
 
     async def step(self) -> bool:
-        """Stand for election or renew the term; start or stop the jobs accordingly. Return False: there is nothing to repeat."""
+        """Stand for election or renew the term; start or stop the jobs accordingly. Return False: no step follows at once."""
         is_elected = bool(await self._database.run("elect_leader", self._candidate | {"term": self.term}))
         if is_elected and self._scheduler is None:
             log.info("elected: this dispatcher runs the scheduled jobs", jobs=[job.name for job in JOBS])

@@ -13,10 +13,10 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 OWN = frozenset({"process_start_time_seconds", "process_max_fds"})
-"""Families that say something of one process only; the supervisor's own stand for all."""
+"""Families that describe one process only; of these, the supervisor's own are reported."""
 
 COUNTED = frozenset({"counter", "histogram"})
-"""Kinds of families that only grow; the others say how a process is right now."""
+"""Kinds of families that only grow; the others describe a process as it is now."""
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
@@ -41,7 +41,7 @@ def samples_of(collector: Any) -> list[Sample]:
 
 
 def lasting(processes: Iterable[Sequence[Sample]]) -> list[Sample]:
-    """Return what processes counted that have ended, added up; what only a living one has, as memory, is left out."""
+    """Return the sum of what ended processes counted, without what only a running one has, such as memory."""
     sums: dict[tuple[str, tuple[tuple[str, str], ...]], Sample] = {}
     for each in (sample for samples in processes for sample in samples if sample.kind in COUNTED):
         key = each.name, tuple(each.labels.items())

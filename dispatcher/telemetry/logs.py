@@ -42,11 +42,11 @@ def configure(*, level: int = logging.INFO) -> None:
 
 
 class _Unfailing(io.StringIO):
-    """A stream for lines, none of which is worth stopping for: what cannot be written is left out.
+    """A stream for log lines that never raises: what cannot be written is left out.
 
-    The reader of a log may go away, its disk may be full, and a program may be started without standard error. An error from a
-    line about an error would end the loop that only wanted to go on. Lines are written whole, past the stream's own buffer:
-    what is left in that would be tried again, and fail, at the end of the process.
+    The reader of a log may end, its disk may be full, and a program may be started without standard error. An error in logging
+    an error would end the loop that handled it. Lines are written whole and past the stream's own buffer, because what is left
+    in that buffer would be written again, and fail, at the end of the process.
     """
 
     def __init__(self, stream: TextIO | None) -> None:

@@ -70,7 +70,7 @@ def invoice_paid(event: StripeEvent, rules: Rules) -> Reading | None:
 
 
 def _nothing_paid(invoice: Invoice, at: int) -> Reading | None:
-    """Remember a free period: a trial has an invoice over zero, and so has a month that a coupon covers."""
+    """Remember a free period: a trial has an invoice for zero, and so has a month that a coupon covers."""
     opens = invoice.reason == "subscription_create"
     free = [FreePeriod(line.starts_at, line.ends_at, opens) for line in invoice.lines if line.is_cycle]
     if not invoice.subscription or not free:

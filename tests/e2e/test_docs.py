@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tomllib
-from dataclasses import fields
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -24,7 +23,7 @@ from typer.testing import CliRunner
 
 from dispatcher.cli import app
 from dispatcher.config import load
-from dispatcher.config.settings import Settings
+from dispatcher.config.settings import variables
 from dispatcher.database import embedded_postgres
 from dispatcher.worker import WORK_REMAINS
 from tests.support import processes
@@ -106,10 +105,12 @@ def check_yaml(block):
 
 
 def check_toml(world, block):
+    """Load a configuration; the commands after it on the page use it."""
     path = world.folder / "outbox.toml"
     path.write_text(block.text, encoding="utf-8")
     assert tomllib.loads(block.text)
     load(path, {})
+    world.environment["OUTBOX_CONFIG"] = str(path)
 
 
 class _Attributes(HTMLParser):
@@ -195,7 +196,7 @@ def check_script_call(program, arguments):
 def is_setting(word):
     """Return whether a word sets the variable of a setting."""
     name, sets, _ = word.partition("=")
-    return bool(sets) and name in {setting.metadata["variable"] for setting in fields(Settings)}
+    return bool(sets) and name in variables()
 
 
 def run_outbox(world, arguments):

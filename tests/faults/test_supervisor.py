@@ -74,13 +74,13 @@ async def test_a_worker_that_dies_is_replaced_at_once_and_only_what_it_had_begun
     died_at = time.monotonic()
     await until(lambda: workers(dispatcher) - {worker})
     assert time.monotonic() - died_at < 3
-    await until(lambda: dispatcher.logged("were given back"), seconds=5)
+    await until(lambda: dispatcher.logged("released the leases"), seconds=5)
     spine.faults("ga4")
     await until(lambda: spine.count("receipt") == 2 * EVENTS, seconds=40)
     dispatcher.signal(signal.SIGTERM)
     assert await ended(dispatcher) == 0
     assert {outcome for outcome, _ in spine.receipts().values()} == {"delivered"}
-    begun = sum(json.loads(line)["begun"] for line in dispatcher.lines if "were given back" in line)
+    begun = sum(json.loads(line)["begun"] for line in dispatcher.lines if "released the leases" in line)
     attempts = spine.attempts("ga4") + spine.attempts("meta")
     assert set(attempts) <= {("uncertain", "worker lost")}
     assert len(attempts) <= begun  # some of what was begun was settled when the worker died
@@ -119,7 +119,7 @@ async def test_a_machine_that_stood_still_makes_nobody_be_replaced(spine, dispat
     record(spine, 10)
     await until(lambda: spine.count("receipt") == 20)
     assert workers(dispatcher) == before
-    assert not dispatcher.logged("is replaced")
+    assert not dispatcher.logged("replacing it")
     dispatcher.signal(signal.SIGTERM)
     assert await ended(dispatcher) == 0
 

@@ -65,6 +65,13 @@ def test_no_template_asks_for_a_kind():
     assert found == set()
 
 
+def test_no_style_sheet_has_a_rule_for_a_kind():
+    found = {
+        (path, match[0]) for path, text in files(".css") for match in re.finditer(rf"[.#-]({'|'.join(NAMES)})\b", text)
+    }
+    assert found == set()
+
+
 def test_no_text_names_a_variable_of_a_kind():
     own = {name for name in variables() if not name.startswith(("OUTBOX_", "STRIPE_"))}
     assert own

@@ -15,12 +15,12 @@ from dispatcher.reasons import UNKNOWN
 
 HALTED, BACKLOG = "halted", "backlog"
 DISABLED = "disabled"
-"""The state of a destination that raises no alert and gets no all clear: it was switched off."""
+"""The state of a destination that raises no alert and gets no all clear."""
 KINDS: tuple[str, ...] = (HALTED, BACKLOG, TOKEN, VERSION)
 """The kinds of alerts: a destination halted; something pending for too long; a token, or the version of an API, about to
 expire."""
 QUIET: tuple[str, ...] = (TOKEN, VERSION)
-"""Kinds without an all clear: whoever changed the date or the version knows."""
+"""Kinds without an all clear: an operator changed the date or the version, and knows."""
 
 CALM_SECONDS = 60.0
 """How long a destination must not have been halted before the alert is over: a dispatcher that starts reports it running

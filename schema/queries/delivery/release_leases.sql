@@ -1,6 +1,6 @@
--- Gives leases of :holder back, all or only :lease: those of a worker that died, or one whose batch could not be worked on.
--- Of what was not begun to be sent nothing is in doubt; the rest is an unknown outcome at the time of its claim. The rows of
--- a suspect lease have one more loss. Returns the number of rows given back. lease holds a few rows only.
+-- Releases leases of :holder, all or only :lease: those of a worker that died, or one whose batch could not be processed.
+-- Rows whose sending was not begun come back as they were; the others have an unknown outcome as of the time of their claim.
+-- The rows of a suspect lease have one more loss. Returns the number of rows released. lease holds a few rows only.
 --
 -- :leases is a JSON array of lease, is_suspect, begun: an array of [event id, revision].
 WITH given AS MATERIALIZED (

@@ -1,2 +1,2 @@
--- Makes claimed merges due again at once, after an error that may be the doing of one of them. Relies on merge_pkey.
+-- Makes claimed merges due again at once, after an error that one of them may have caused. Relies on merge_pkey.
 UPDATE outbox.merge SET due_at = outbox.clock() WHERE event_id = ANY (%(ids)s)

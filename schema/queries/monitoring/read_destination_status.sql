@@ -1,12 +1,12 @@
 -- Returns the state of intake (0) and of each destination, and how long the oldest entry has been pending, by the one rule
 -- that pages, metrics, alerts and readiness share.
 --
--- The state: as the operator switched it, else the latest state reported by the dispatchers seen within :fresh (NULL: none
+-- The state: paused or disabled by an operator, else the latest state reported by the dispatchers seen within :fresh (NULL: none
 -- was seen); with its reason, since when, for how many seconds, and how many dispatchers report it. An older report of
 -- another dispatcher does not count: it may have had nothing to send since. A failing destination without anything pending
 -- is running: the next delivery will show.
 --
--- The ages in seconds (NULL: nothing is pending): of deliveries in work, and of those that a paused step holds back; and how
+-- The ages in seconds (NULL: nothing is pending): of deliveries that may be sent, and of those that a paused step holds back; and how
 -- long ago the oldest event of both happened, from which the window counts. A re-send or requeue is pending since it was
 -- decided; an event with a future time, at a destination, from that time on. The query takes a hundred steps into each
 -- queue's index and reads the few leases, so it costs the same at any backlog. LIMIT 1 makes each access to an event a

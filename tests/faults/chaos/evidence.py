@@ -40,7 +40,7 @@ LEFT = "SELECT count(*) FROM outbox.{}"
 SECRETS = re.compile(f"{META_TOKEN}|{GA4_SECRET}|@example\\.com|35799123456")
 
 
-WORKER_DIED = "a worker died and is replaced"
+WORKER_DIED = "a worker died, replacing it"
 INTENDED = {"destination changed state", WORKER_DIED}
 """Errors that a disruption causes."""
 

@@ -128,7 +128,7 @@ async def test_a_paused_step_does_not_count_as_behind(running, verdicts):
     assert "only paused deliveries are waiting" in found[0][1]
     assert found[1][1] == (
         "Paused steps at Meta: lead submitted. The oldest delivery held back has waited for 10 h. "
-        "Nothing is lost for 7 days. Resume them under Destinations."
+        "Nothing is lost if this ends within 7 days. Resume them under Destinations."
     )
 
 
@@ -171,7 +171,9 @@ async def test_a_refused_token_is_reported_with_what_waits_how_long_and_what_to_
     level, sentence = (await verdicts())[0]
     assert level == "bad"
     assert "Meta is halted since" in sentence
-    assert "the destination refuses the token. 1,204 are waiting. Nothing is lost for 6 days." in sentence
+    assert (
+        "the destination refuses the token. 1,204 are waiting. Nothing is lost if this ends within 6 days." in sentence
+    )
     assert sentence.endswith("Put a new token in META_CAPI_TOKEN, then restart the dispatchers.")
 
 

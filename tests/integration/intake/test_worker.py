@@ -52,8 +52,8 @@ def claims(monkeypatch):
     take_in = worker.Intake._take_in
 
     async def noted(self, batch):
-        arrivals, _ = folding.read_arrivals(batch.content)
-        seen.append((batch.losses, [arrival.id for arrival in arrivals]))
+        events, _ = folding.decode_events(batch.content)
+        seen.append((batch.losses, [event.id for event in events]))
         await take_in(self, batch)
 
     monkeypatch.setattr(worker.Intake, "_take_in", noted)

@@ -89,14 +89,14 @@ async def test_finished_events_are_removed_after_the_retention_time_and_not_befo
     before = counts(spine, (*LOG, *PERSONS))
     assert all(before.values())
     spine.clock.move(days=89, hours=23)
-    assert await sweep() == retention.Swept()
+    assert await sweep() == retention.Removed()
     assert counts(spine, (*LOG, *PERSONS)) == before
     spine.clock.move(hours=2)
     await sweep()
     # The two that are the last with a field stay as long as their person may come back.
     assert counts(spine, LOG) == {"event": 2, "receipt": 0, "attempt": 0, "revision": 0}
     assert counts(spine, PERSONS) == {table: before[table] for table in PERSONS}
-    assert await sweep() == retention.Swept()
+    assert await sweep() == retention.Removed()
 
 
 async def test_a_yearly_renewal_finds_its_email_and_browser(spine, sweep, record):
@@ -195,7 +195,7 @@ async def test_the_age_of_an_event_recorded_ahead_counts_from_when_it_happened(s
     spine.clock.move(days=7)
     await spine.drain()
     spine.clock.move(days=6)
-    assert await sweep(retention_days=8) == retention.Swept()
+    assert await sweep(retention_days=8) == retention.Removed()
     spine.clock.move(days=3)
     assert (await sweep(retention_days=8)).events == 1
 
