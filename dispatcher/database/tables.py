@@ -188,6 +188,16 @@ lease = Table(
     comment="A batch that one process holds until it expires (no destination: of intake); if the row is gone, nothing settles",
 )
 
+lease_watch = Table(
+    "lease_watch",
+    metadata,
+    _time("since"),
+    _time("seen_at"),
+    Column("one", Boolean, primary_key=True),
+    CheckConstraint("one", name="one"),
+    comment="One row: since when dispatchers have looked for expired leases without a gap, and when one last did",
+)
+
 revision = Table(
     "revision",
     metadata,

@@ -307,6 +307,16 @@ CREATE TABLE outbox.lease (
 
 COMMENT ON TABLE outbox.lease IS 'A batch that one process holds until it expires (no destination: of intake); if the row is gone, nothing settles';
 
+CREATE TABLE outbox.lease_watch (
+    since TIMESTAMP WITH TIME ZONE NOT NULL,
+    seen_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    one BOOLEAN NOT NULL,
+    CONSTRAINT lease_watch_pkey PRIMARY KEY (one),
+    CONSTRAINT lease_watch_one_check CHECK (one)
+);
+
+COMMENT ON TABLE outbox.lease_watch IS 'One row: since when dispatchers have looked for expired leases without a gap, and when one last did';
+
 CREATE TABLE outbox.merge (
     event_id BIGINT NOT NULL,
     due_at TIMESTAMP WITH TIME ZONE DEFAULT outbox.clock() NOT NULL,

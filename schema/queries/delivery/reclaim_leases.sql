@@ -1,11 +1,14 @@
 -- Takes back expired leases: their process died with its supervisor, or lost its connection. What was leased for sending may
 -- have been sent, so its outcome is unknown as of the time of the claim. Nobody knows which lease the process died of, so
 -- their rows are claimed in smaller parts from now on, but none fails for it (losses stop at :most). Returns the number of
--- rows taken back. lease holds only a few rows, so expires_at needs no index.
+-- rows taken back. Takes nothing after :until, and never a lease of :held (dispatcher.delivery.lease_watch). lease holds only a few
+-- rows, so expires_at needs no index.
 WITH expired AS MATERIALIZED (
     DELETE FROM outbox.lease
     WHERE id = ANY (ARRAY(
-        SELECT id FROM outbox.lease WHERE expires_at < outbox.clock() ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED))
+        SELECT id FROM outbox.lease
+        WHERE expires_at < outbox.clock() AND outbox.clock() <= %(until)s AND id <> ALL (%(held)s::bigint[])
+        ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED))
     RETURNING *
 ), rows AS MATERIALIZED (
     SELECT expired.destination, expired.claimed_at, greatest(losses, least(losses + 1, %(most)s)) AS losses, rows.*

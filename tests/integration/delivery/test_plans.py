@@ -21,6 +21,7 @@ from dispatcher.destinations import registry
 from dispatcher.identity.fragments import Fact
 from dispatcher.identity.keys import Keys
 from dispatcher.intake.folding import folded
+from tests.support.clock import RECLAIM
 from tests.support.plans import walk
 
 BATCH = 500
@@ -70,7 +71,8 @@ STATEMENTS = {
         FRESH,
         {"intake_pkey", "delivery_pkey", "event_pkey", "revision_pkey"},
     ),
-    "reclaim_leases": ({"most": 4}, set()),
+    "watch_leases": ({"lease": timedelta(seconds=60), "held": []}, set()),
+    "reclaim_leases": (RECLAIM, set()),
 }
 # As psycopg sends them.
 TYPES = {

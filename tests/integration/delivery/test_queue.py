@@ -10,6 +10,7 @@ import pytest
 
 from dispatcher.delivery.queue import PostgresQueue
 from dispatcher.models import Settlement
+from tests.support.clock import RECLAIM
 
 META = 1
 
@@ -65,7 +66,7 @@ def expire(connection):
 
 
 async def reclaim(database):
-    return (await database.run("reclaim_leases", {"most": 4}))[0][0]
+    return (await database.run("reclaim_leases", RECLAIM))[0][0]
 
 
 async def test_nothing_due_is_no_lease(queue, enqueue, connection):

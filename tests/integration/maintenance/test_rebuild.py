@@ -22,6 +22,7 @@ from dispatcher.delivery.queue import PostgresQueue
 from dispatcher.identity.fragments import Fact
 from dispatcher.maintenance.rebuild import BATCH, OPEN, rebuild
 from tests.support import processes
+from tests.support.clock import RECLAIM
 from tests.support.waiting import until
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
@@ -331,7 +332,7 @@ async def test_a_statement_that_waited_for_the_lock_sees_what_was_done_meanwhile
         "claim_deliveries": CLAIM | {"destination": 1, "since": BEGINNING},
         "claim_events": CLAIM | {"since": 0},
         "settle_deliveries": {"lease": lease, "holder": "one", "settlements": Jsonb(settled)},
-        "reclaim_leases": {"most": 4},
+        "reclaim_leases": RECLAIM,
     }
     with psycopg.connect(database_url) as other:
         other.execute(load("exclude_dispatchers"))
