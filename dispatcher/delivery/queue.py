@@ -1,6 +1,6 @@
 """The delivery queue as the daemon sees it, and its implementation on the tables in PostgreSQL.
 
-Building and sending do not know where a batch came from; another implementation has the same four methods.
+Building and sending do not know where a batch came from; another implementation has the same methods.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from dispatcher.byte_budget import ByteBudget
 from dispatcher.database.connections import Database, only_value
-from dispatcher.destinations.base import Limits
+from dispatcher.destinations.base import Limits, Payload
 from dispatcher.in_flight import HeldLease
 from dispatcher.models import Lease, Settlement
 from dispatcher.watermark import Watermark
@@ -40,6 +40,10 @@ class DeliveryQueue(Protocol):
 
     async def give_up(self, lease: Lease) -> None:
         """End all of a lease as *failed: cannot be processed*."""
+        ...
+
+    async def note(self, lease: Lease, payloads: Sequence[Payload]) -> bool:
+        """Note as what a lease will be sent; return False if it was lost, so that nothing may be sent."""
         ...
 
     async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> int:
@@ -114,6 +118,15 @@ class PostgresQueue:
     async def give_up(self, lease: Lease) -> None:
         """End all of a lease as *failed: cannot be processed*."""
         await self._database.run("give_up_lease", {"lease": lease.id, "holder": self._holder})
+
+    async def note(self, lease: Lease, payloads: Sequence[Payload]) -> bool:
+        """Note as what a lease will be sent."""
+        sends = [
+            {"event_id": each.delivery.event.id, "revision": each.delivery.revision, "sent_as": each.sent_as}
+            for each in payloads
+        ]
+        params = {"lease": lease.id, "holder": self._holder, "sends": Jsonb(sends)}
+        return bool(await self._database.run("note_sends", params))
 
     async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> int:
         """Settle some or all of a lease, in one statement."""

@@ -205,6 +205,10 @@ class Sender:
             counted.add_identifiers(
                 ((payload.delivery.event.id, payload.delivery.revision), payload.identifiers) for payload in payloads
             )
+            new = [payload for payload in payloads if payload.sent_as != payload.delivery.sent_as]
+            if new and not await self._queue.note(lease, new):
+                settling.is_lost = True
+                payloads = []
             groups = list(self.destination.requests(payloads))
         except Exception as error:  # noqa: BLE001 - nothing was sent yet, so no outcome is unknown
             if is_events_doing(error):

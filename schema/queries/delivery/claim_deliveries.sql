@@ -3,7 +3,7 @@
 -- one for every 100 deliveries: the lease, and the deliveries with their events as one JSON text of arrays
 -- (dispatcher.models.ClaimedDelivery). That is decoded several times faster than as many rows of as many columns; a single text of
 -- megabytes would be copied repeatedly as it grows. Relies on delivery_pkey (destination, due_at, …), for suspects on
--- delivery_suspect. The bounds are row comparisons, so that it is one walk along the index: for three plain conditions on a
+-- delivery_suspect, for re-sends on revision_pkey. The bounds are row comparisons, so that it is one walk along the index: for three plain conditions on a
 -- queue that has just filled, the planner expects two rows, and sorts them all; for the same reason ordinary rows are those
 -- with losses <= 0.
 WITH due AS (
@@ -16,14 +16,14 @@ WITH due AS (
         ORDER BY destination, due_at, event_id, revision
         LIMIT %(limit)s
         FOR UPDATE SKIP LOCKED))
-    RETURNING event_id, revision, tries, first_unknown_at, due_at
+    RETURNING event_id, revision, tries, first_unknown_at, due_at, sent_as
 ), leased AS (
-    INSERT INTO outbox.lease (destination, losses, holder, expires_at, event_ids, revisions, tries, first_unknown_ats)
+    INSERT INTO outbox.lease (destination, losses, holder, expires_at, event_ids, revisions, tries, first_unknown_ats, sent_as)
     SELECT %(destination)s, %(losses)s, %(holder)s, outbox.clock() + %(lease)s,
-           array_agg(event_id), array_agg(revision), array_agg(tries), array_agg(first_unknown_at)
+           array_agg(event_id), array_agg(revision), array_agg(tries), array_agg(first_unknown_at), array_agg(sent_as)
     FROM due
     HAVING count(*) > 0
-    RETURNING id, claimed_at, event_ids, revisions, tries, first_unknown_ats
+    RETURNING id, claimed_at, event_ids, revisions, tries, first_unknown_ats, sent_as
 )
 SELECT leased.id, leased.claimed_at, (SELECT max(due_at) FROM due) AS latest, cardinality(leased.event_ids) AS count,
        held.deliveries
@@ -35,9 +35,14 @@ CROSS JOIN LATERAL (
                                 event.lead_id, event.account_id,
                                 json_build_array(event.sealed, event.visitor, event.campaign, event.details, event.consent,
                                                  event.public)),
-               due.revision, due.tries, due.first_unknown_at))::text AS deliveries
+               due.revision, due.tries, due.first_unknown_at, due.sent_as,
+               CASE WHEN due.revision > 0 THEN EXISTS (
+                   SELECT FROM outbox.revision
+                   WHERE revision.event_id = due.event_id AND revision.destination = %(destination)s AND reason = 'merge')
+               ELSE false END))::text AS deliveries
     FROM unnest(leased.event_ids[first:first + 99], leased.revisions[first:first + 99], leased.tries[first:first + 99],
-                leased.first_unknown_ats[first:first + 99]) AS due (event_id, revision, tries, first_unknown_at)
+                leased.first_unknown_ats[first:first + 99], leased.sent_as[first:first + 99])
+         AS due (event_id, revision, tries, first_unknown_at, sent_as)
     JOIN outbox.event ON event.id = due.event_id
     HAVING count(*) > 0
 ) AS held

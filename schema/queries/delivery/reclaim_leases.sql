@@ -13,15 +13,15 @@ WITH expired AS MATERIALIZED (
 ), rows AS MATERIALIZED (
     SELECT expired.destination, expired.claimed_at, greatest(losses, least(losses + 1, %(most)s)) AS losses, rows.*
     FROM expired,
-         unnest(event_ids, revisions, tries, first_unknown_ats) AS rows (event_id, revision, tries, first_unknown_at)
+         unnest(event_ids, revisions, tries, first_unknown_ats, sent_as) AS rows (event_id, revision, tries, first_unknown_at, sent_as)
 ), intakes AS (
     INSERT INTO outbox.intake (event_id, losses) SELECT event_id, losses FROM rows WHERE destination IS NULL
 ), deliveries AS (
-    INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, losses, first_unknown_at)
-    SELECT destination, outbox.clock(), event_id, revision, tries + 1, losses, coalesce(first_unknown_at, claimed_at)
+    INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, losses, first_unknown_at, sent_as)
+    SELECT destination, outbox.clock(), event_id, revision, tries + 1, losses, coalesce(first_unknown_at, claimed_at), sent_as
     FROM rows WHERE destination IS NOT NULL
 ), attempts AS (
-    INSERT INTO outbox.attempt (event_id, at, destination, revision, try, outcome, reason)
-    SELECT event_id, claimed_at, destination, revision, tries + 1, 'uncertain', 'lease expired' FROM rows WHERE destination IS NOT NULL
+    INSERT INTO outbox.attempt (event_id, at, destination, revision, try, outcome, reason, sent_as)
+    SELECT event_id, claimed_at, destination, revision, tries + 1, 'uncertain', 'lease expired', sent_as FROM rows WHERE destination IS NOT NULL
 )
 SELECT count(*) FROM rows

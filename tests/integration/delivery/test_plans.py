@@ -41,7 +41,10 @@ HELD = [{"lease": 2, "is_suspect": True, "begun": [[number, 0] for number in ran
 # be scanned where `lease_pkey` is not named.
 STATEMENTS = {
     "claim_events": ({**CLAIM, "since": 0}, {"intake_pkey", "event_pkey", "raw_pkey"}),
-    "claim_deliveries": ({**CLAIM, "destination": 1, "since": BEGINNING}, {"delivery_pkey", "event_pkey"}),
+    "claim_deliveries": (
+        {**CLAIM, "destination": 1, "since": BEGINNING},
+        {"delivery_pkey", "event_pkey", "revision_pkey"},
+    ),
     "settle_events": (
         {
             "lease": 1,
@@ -57,6 +60,7 @@ STATEMENTS = {
     "give_up_lease": ({"lease": 1, "holder": "one"}, {"lease_pkey", "event_pkey", "raw_pkey"}),
     "release_leases": ({"lease": None, "holder": "one", "leases": Jsonb(HELD)}, set()),
     "settle_deliveries": ({"lease": 2, "holder": "one", "settlements": Jsonb(SETTLEMENTS)}, {"lease_pkey"}),
+    "note_sends": ({"lease": 2, "holder": "one", "sends": Jsonb([])}, {"lease_pkey"}),
     "ready_queues": (
         {"intake": 0, "destinations": [1], "sinces": [BEGINNING]},
         {"intake_pkey", "intake_suspect", "delivery_pkey", "delivery_suspect", "merge_pkey"},
@@ -65,7 +69,7 @@ STATEMENTS = {
     "extend_lease": ({"id": 2, "holder": "one", "lease": timedelta(seconds=60)}, {"lease_pkey"}),
     "expire_deliveries": (
         {"destination": 1, "limit": BATCH, "window": timedelta(hours=72), "repeat": None},
-        {"delivery_pkey", "event_pkey"},
+        {"delivery_pkey", "event_pkey", "revision_pkey"},
     ),
     "read_destination_status": (
         FRESH,
