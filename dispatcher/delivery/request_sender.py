@@ -53,9 +53,17 @@ class RequestSender:
         self._counters = counters
         self._stopping = False
 
-    async def send_all(self, groups: Sequence[Sequence[Payload]], lease: LeaseInProgress) -> None:
-        """Send the requests of one lease, and settle what comes of each."""
-        await self.limiter.each(partial(self._send_noted, lease=lease), groups)
+    async def send_all(
+        self,
+        groups: Sequence[Sequence[Payload]],
+        lease: LeaseInProgress,
+        on_begun: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Send the requests of one lease, and settle what comes of each.
+
+        `on_begun` is called when all of them are on their way.
+        """
+        await self.limiter.each(partial(self._send_noted, lease=lease), groups, on_begun)
 
     def stop(self) -> None:
         """Make no more requests: what waits for one is released."""
