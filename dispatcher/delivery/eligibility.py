@@ -23,12 +23,16 @@ def refuse(delivery: Delivery | ClaimedDelivery, route: Route | None, limits: Li
     if route and not route.enabled:
         return DISABLED
     if now >= deadline(delivery, limits):
-        if delivery.after_merge:
-            return RESEND_TOO_LATE
-        return TOO_OLD if event.recorded_at >= event.occurred_at + limits.window else WINDOW_CLOSED
+        is_old = event.recorded_at >= event.occurred_at + limits.window
+        return TOO_OLD if is_old and not delivery.after_merge else closed(delivery)
     if route and now >= event.occurred_at + BROWSER_PAIR and is_browser_pair(event, route):
         return BROWSER_COPY
     return None
+
+
+def closed(delivery: Delivery | ClaimedDelivery) -> Refusal:
+    """Return how a delivery ends that may no longer be sent: a re-send, which was delivered before, is no dead letter."""
+    return RESEND_TOO_LATE if delivery.after_merge else WINDOW_CLOSED
 
 
 def deadline(delivery: Delivery | ClaimedDelivery, limits: Limits) -> datetime:

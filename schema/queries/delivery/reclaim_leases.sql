@@ -18,10 +18,12 @@ WITH expired AS MATERIALIZED (
     INSERT INTO outbox.intake (event_id, losses) SELECT event_id, losses FROM rows WHERE destination IS NULL
 ), deliveries AS (
     INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, losses, first_unknown_at, sent_as)
-    SELECT destination, outbox.clock(), event_id, revision, tries + 1, losses, coalesce(first_unknown_at, claimed_at), sent_as
+    SELECT destination, outbox.clock(), event_id, revision, least(tries + 1, 32767), losses, coalesce(first_unknown_at, claimed_at), sent_as
     FROM rows WHERE destination IS NOT NULL
 ), attempts AS (
     INSERT INTO outbox.attempt (event_id, at, destination, revision, try, outcome, reason, sent_as)
-    SELECT event_id, claimed_at, destination, revision, tries + 1, 'uncertain', 'lease expired', sent_as FROM rows WHERE destination IS NOT NULL
+    SELECT event_id, claimed_at, destination, revision, least(tries + 1, 32767), 'uncertain', 'lease expired', sent_as
+    FROM rows WHERE destination IS NOT NULL
+    ON CONFLICT (event_id, destination, revision, try) DO NOTHING -- tries stop at the largest smallint
 )
 SELECT count(*) FROM rows

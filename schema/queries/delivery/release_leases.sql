@@ -23,13 +23,14 @@ WITH given AS MATERIALIZED (
     INSERT INTO outbox.intake (event_id, losses) SELECT event_id, losses FROM rows WHERE destination IS NULL
 ), deliveries AS (
     INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, losses, first_unknown_at, sent_as)
-    SELECT destination, outbox.clock(), event_id, revision, tries + is_begun::int, losses,
+    SELECT destination, outbox.clock(), event_id, revision, least(tries + is_begun::int, 32767), losses,
            CASE WHEN is_begun THEN coalesce(first_unknown_at, claimed_at) ELSE first_unknown_at END,
            CASE WHEN is_begun OR first_unknown_at IS NOT NULL THEN sent_as END
     FROM rows WHERE destination IS NOT NULL
 ), attempts AS (
     INSERT INTO outbox.attempt (event_id, at, destination, revision, try, outcome, reason, sent_as)
-    SELECT event_id, claimed_at, destination, revision, tries + 1, 'uncertain', 'worker lost', sent_as
+    SELECT event_id, claimed_at, destination, revision, least(tries + 1, 32767), 'uncertain', 'worker lost', sent_as
     FROM rows WHERE destination IS NOT NULL AND is_begun
+    ON CONFLICT (event_id, destination, revision, try) DO NOTHING -- tries stop at the largest smallint
 )
 SELECT count(*) FROM rows

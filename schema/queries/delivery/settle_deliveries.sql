@@ -23,17 +23,18 @@ WITH held AS MATERIALIZED (
     -- counts from the first send.
     INSERT INTO outbox.receipt (event_id, at, destination, revision, tries, outcome, reason, status, code, subcode, trace,
                                 account_id, sent, event_name, dataset, event_time)
-    SELECT event_id, coalesce(sent_at, outbox.clock()), destination, revision, tries + (status IS NOT NULL)::int, outcome, reason, status, code, subcode,
+    SELECT event_id, coalesce(sent_at, outbox.clock()), destination, revision, least(tries + (status IS NOT NULL)::int, 32767), outcome, reason, status, code, subcode,
            trace, account_id, sent, sent_as ->> 'event_name', sent_as ->> 'dataset', (sent_as ->> 'event_time')::timestamptz
     FROM settled WHERE due_at IS NULL
 ), attempts AS (
     INSERT INTO outbox.attempt (event_id, at, destination, revision, try, outcome, reason, status, code, subcode, trace, sent_as)
-    SELECT event_id, coalesce(unknown_at, outbox.clock()), destination, revision, tries + 1, outcome, reason, status,
+    SELECT event_id, coalesce(unknown_at, outbox.clock()), destination, revision, least(tries + 1, 32767), outcome, reason, status,
            code, subcode, trace, CASE WHEN unknown_at IS NOT NULL THEN sent_as END
     FROM settled WHERE due_at IS NOT NULL AND outcome <> 'returned'
+    ON CONFLICT (event_id, destination, revision, try) DO NOTHING -- tries stop at the largest smallint
 ), again AS (
     INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, first_unknown_at, sent_as)
-    SELECT destination, due_at, event_id, revision, tries + (outcome <> 'returned')::int,
+    SELECT destination, due_at, event_id, revision, least(tries + (outcome <> 'returned')::int, 32767),
            coalesce(first_unknown_at, unknown_at),
            CASE WHEN coalesce(first_unknown_at, unknown_at) IS NOT NULL THEN sent_as END
     FROM settled WHERE due_at IS NOT NULL

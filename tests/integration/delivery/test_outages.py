@@ -66,6 +66,23 @@ async def test_halted_stops_uses_up_no_try_and_resumes_automatically(spine, disp
     assert {outcome for outcome, _ in spine.receipts().values()} == {"delivered"}
 
 
+async def test_a_destination_that_refuses_everything_is_halted_and_its_queue_stays(spine, dispatcher):
+    spine.faults("meta", reject_modulo=1)
+    spine.connection.execute("UPDATE outbox.destination SET enabled = (name = 'meta')")
+    spine.connection.execute(
+        "INSERT INTO outbox.event (name, lead_id) SELECT 'lead_submitted', n FROM generate_series(1, 300) AS n"
+    )
+    meta = sender(dispatcher, "meta")
+    await until(lambda: meta.state().state == CircuitState.HALTED)
+    assert meta.state().reason.startswith("refuses everything: ")
+    requests = len(spine.sandbox.ledger.requests)
+    await until(lambda: len(spine.sandbox.ledger.requests) > requests + 3)  # it probes
+    spine.faults("meta")
+    spine.clock.move(minutes=6)  # what was probed is due again
+    await until(lambda: spine.count("receipt WHERE destination = 1") == 300)
+    assert 0 < spine.count("receipt WHERE outcome = 'failed'") <= circuit_breaker.REFUSALS
+
+
 async def test_an_outage_uses_up_tries_of_the_probes_only(spine, dispatcher):
     spine.faults("meta", rates={"http_503": 1.0})
     record(spine, 5)

@@ -210,3 +210,20 @@ async def test_a_row_that_appears_behind_the_watermark_is_still_claimed(queue, e
     enqueue(due="-1 h")
     queue._watermark._rewound_at -= 2
     assert len((await queue.claim(5)).deliveries) == 1
+
+
+async def test_tries_cannot_overflow(queue, enqueue, connection, database):
+    """Two days of short leases and a process that crashes in a loop."""
+    enqueue(2)
+    connection.execute("UPDATE outbox.delivery SET tries = 32766")
+    for _ in range(3):
+        lease = await queue.claim(2) or await queue.claim(2, losses=1) or await queue.claim(2, losses=2)
+        first = lease.deliveries[0].event.id
+        at = lease.claimed_at
+        await queue.settle(lease, [Settlement(first, 0, "uncertain", due_at=at, unknown_at=at)])
+        expire(connection)
+        assert await reclaim(database) == 1
+        connection.execute("UPDATE outbox.delivery SET losses = 0, due_at = outbox.clock()")
+    assert connection.execute("SELECT DISTINCT tries FROM outbox.delivery").fetchall() == [(32767,)]
+    lease = await queue.claim(2)
+    assert await queue.settle(lease, delivered(lease)) == 2
