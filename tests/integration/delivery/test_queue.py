@@ -227,3 +227,17 @@ async def test_tries_cannot_overflow(queue, enqueue, connection, database):
     assert connection.execute("SELECT DISTINCT tries FROM outbox.delivery").fetchall() == [(32767,)]
     lease = await queue.claim(2)
     assert await queue.settle(lease, delivered(lease)) == 2
+
+
+async def test_while_a_backlog_is_worked_off_the_newest_get_a_share(queue, enqueue):
+    enqueue(300, due="-1 h")
+    await queue.claim(100)
+    enqueue(10)
+    lease = await queue.claim(100)
+    claimed = {each.event.id for each in lease.deliveries}
+    assert claimed >= set(range(301, 311))
+    assert len(claimed & set(range(1, 181))) == 80
+    everything = [*claimed]
+    while lease := await queue.claim(100):
+        everything += [each.event.id for each in lease.deliveries]
+    assert len(everything) == len(set(everything)) == 210, "the watermark does not pass the backlog"

@@ -160,7 +160,7 @@ async def test_a_requeue_goes_out_as_what_may_have_been_taken(spine, database):
     lose_one_answer(spine, "ga4")
     spine.record(name="lead_submitted", event_id="e", lead_id="1", handl_id="H")
     assert await spine.drain() == 1
-    lost = {"destination": 2, "holder": "x", "limit": 1, "losses": 0, "since": BEGINNING}
+    lost = {"destination": 2, "holder": "x", "limit": 1, "newest": 0, "losses": 0, "since": BEGINNING}
     spine.clock.move(minutes=1)
     (lease,) = await database.run("claim_deliveries", lost | {"lease": timedelta(minutes=1)})
     await database.run("give_up_lease", {"lease": lease.id, "holder": "x"})

@@ -26,7 +26,7 @@ from tests.support.clock import RECLAIM
 from tests.support.waiting import until
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
-CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10, "losses": 0}
+CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10, "newest": 0, "losses": 0}
 PROJECTIONS = {
     "fragment": """
         SELECT id, is_public, account_id, handl_id, lead_id, emails, phones, groups, known FROM outbox.fragment ORDER BY id
