@@ -67,7 +67,7 @@ class ClaimedEvent(EventHead, frozen=True, gc=False, array_like=True):
 
 
 class SentAs(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What the first send that may have been taken fixes for every repeat (design, part 5).
+    """What the first send that may have been taken fixes for every repeat.
 
     `event_name`: empty for the notice of a merge. `event_time`: None if it is when the event occurred. `account_id`: unset
     if a repeat may add one. `other`: what else the destination fixes, such as GA4's client id.

@@ -1,6 +1,6 @@
 """Build one delivery for a destination: for the sender, the re-sends after a merge, and the preview.
 
-A repeat is the same send (design, part 5): what the first send that may have been taken fixed (`SentAs`) goes into every
+A repeat is the same send: what the first send that may have been taken fixed (`SentAs`) goes into every
 later one, or it is refused.
 """
 
@@ -64,7 +64,7 @@ def _as_sent(event: Event, profile: Profile, sent_as: SentAs) -> Profile:
     """Return the profile under which a repeat goes out.
 
     If the event belongs to another account by now than the one it was sent under, it is repeated under that with its own
-    traits only (design, part 6.3). What the person has refused since counts.
+    traits only. What the person has refused since counts.
     """
     account_id = sent_as.account_id
     if account_id is msgspec.UNSET or account_id == profile.account_id:

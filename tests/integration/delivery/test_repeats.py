@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -56,7 +55,7 @@ async def test_if_the_pixel_changed_a_retry_fails_and_first_sends_go_to_the_new_
     lose_one_answer(spine, "meta")
     spine.record(name="lead_submitted", event_id="e", lead_id="1")
     assert await spine.drain() == 1
-    spine.settings = replace(spine.settings, meta_pixel_id=OTHER_PIXEL)
+    spine.settings = spine.settings.changed("meta", pixel_id=OTHER_PIXEL)
     spine.record(name="lead_submitted", event_id="new", lead_id="2")
     await retry(spine)
     assert len(sent(spine, "meta")) == 1
@@ -73,7 +72,7 @@ async def test_a_resend_is_the_same_send_too(spine, change):
     if change == "name":
         spine.connection.execute("UPDATE outbox.route SET event_name = 'renamed' WHERE step = 'lead_submitted'")
     else:
-        spine.settings = replace(spine.settings, meta_pixel_id=OTHER_PIXEL)
+        spine.settings = spine.settings.changed("meta", pixel_id=OTHER_PIXEL)
     spine.record(name="account_created", event_id="a", account_id="A", handl_id="H", person={"email": "a@example.com"})
     assert await spine.drain() == 0
     names = [each["event_name"] for each in sent(spine, "meta")]
@@ -219,7 +218,7 @@ async def test_a_destination_that_was_renamed_finds_what_was_sent(spine, databas
     spine.record(name="lead_submitted", event_id="e", lead_id="1", handl_id="H")
     assert await spine.drain() == 0
     spine.connection.execute("INSERT INTO outbox.destination (id, name, kind) VALUES (3, 'renamed', 'meta')")
-    given = {"destination": 3, "dataset": spine.settings.meta_pixel_id, "ids": [1]}
+    given = {"destination": 3, "dataset": spine.settings.of("meta").pixel_id, "ids": [1]}
     (found,) = await database.run("find_resend_candidates", given)
     assert (found.delivered, found.sent_as["event_name"]) == (True, "Lead")
     (found,) = await database.run("find_resend_candidates", given | {"dataset": OTHER_PIXEL})
