@@ -45,7 +45,8 @@ async def test_the_further_away_the_more_at_once_within_bounds(seconds, let_thro
     assert await most_at_once(concurrency, 800) == let_through
 
 
-async def test_more_begin_when_it_proves_far():
+async def test_more_begin_when_it_proves_far(monkeypatch):
+    monkeypatch.setattr(concurrency_limiter, "SLOW_SECONDS", 3600)
     concurrency = ConcurrencyLimiter(600)
     inside = 0
     leave = asyncio.Event()
