@@ -150,7 +150,7 @@ async def test_what_a_dead_process_may_have_sent_is_repeated_as_that(spine):
     spine.record(name="signed_in", event_id="s", account_id="A", handl_id="H", lead_id="1")
     await retry(spine)
     (envelope,), (event,) = envelopes(spine), sent(spine, "ga4")
-    assert (envelope["user_id"], event["name"]) == ("1", "generate_lead")
+    assert (envelope["user_id"], event["name"]) == ("lead:1", "generate_lead")
     assert spine.attempts("ga4") == [("uncertain", "lease expired")]
 
 

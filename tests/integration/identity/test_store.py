@@ -23,8 +23,8 @@ from dispatcher.identity.resolver import MOST_FRAGMENTS, PersonResolver
 from dispatcher.models import Event
 from tests.properties.enrichment_oracle import resolve as judge
 from tests.properties.histories import STORIES, history
-from tests.support.identity_tables import fact_of
 from tests.support.clock import RECLAIM
+from tests.support.identity_tables import fact_of
 from tests.support.intake_worker import intake
 from tests.support.told import as_json, of_oracle, of_product, with_one_lead
 
