@@ -22,14 +22,14 @@ import structlog
 
 from dispatcher.config import Config
 from dispatcher.config.settings import Settings
-from dispatcher.database.connections import DATABASE_UNAVAILABLE, STATEMENT_TIMEOUT, Database, only_value
+from dispatcher.database.connections import DATABASE_UNAVAILABLE, STATEMENT_TIMEOUT, Database
+from dispatcher.delivery.lease_watch import LeaseWatch
 from dispatcher.delivery.queue import PostgresQueue
 from dispatcher.delivery.sender import Sender
 from dispatcher.destinations import registry
 from dispatcher.identity.resolver import PersonResolver
 from dispatcher.in_flight import InFlight
 from dispatcher.intake.worker import Intake
-from dispatcher.quarantine import GIVEN_UP
 from dispatcher.reports import SenderReport, WorkerReport
 from dispatcher.resend.planner import Resender
 from dispatcher.routing import RoutingTable
@@ -85,6 +85,8 @@ class Daemon:
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._holder = holder or new_holder()
         self._in_flight = in_flight or InFlight.private()
+        self._watch = LeaseWatch(database, self._in_flight, self._lease)
+        self._waiting_leases = 0
         self._stop = asyncio.Event()
         self._wakes: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._merges_until = monotonic() + MERGES_WAIT_SECONDS
@@ -204,10 +206,23 @@ class Daemon:
             await asyncio.gather(*(sender.finish() for sender in self.senders))
             while not self._stop.is_set() and await self.resender.step():
                 moved = True
+            moved = moved or await self._await_reclaim()
         keeping.cancel()
         await asyncio.wait([keeping])
         await self.close()
         return sum(row.queued + row.leased for row in await self.database.run("count_pending"))
+
+    async def _await_reclaim(self) -> bool:
+        """Wait while leases of others have expired that nobody may take back yet; return whether any were taken back.
+
+        Without that, nobody would where dispatchers only ever drain.
+        """
+        while self._waiting_leases and not self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), self._lease.total_seconds() / 8)
+            if await self._sweep():
+                return True
+        return False
 
     async def close(self) -> None:
         """Settle what is in flight and release the rest. Safe to repeat."""
@@ -258,11 +273,12 @@ class Daemon:
 
     async def _sweep(self) -> bool:
         """Reclaim expired leases, and expire deliveries of destinations from which nothing is claimed."""
-        count = only_value(await self.database.run("reclaim_leases", {"most": GIVEN_UP - 1}))
-        if count:
-            log.warning("leases expired and were reclaimed", deliveries=count)
+        swept = await self._watch.sweep()
+        self._waiting_leases = swept.waiting
+        if swept.reclaimed:
+            log.warning("leases expired and were reclaimed", deliveries=swept.reclaimed)
         ended = [await sender.expire() for sender in self.senders]
-        return count > 0 or any(ended)
+        return swept.reclaimed > 0 or any(ended)
 
     async def _repeat(self, name: str, step: Callable[[], Awaitable[bool]], seconds: float) -> None:
         """Repeat `step` while it finds work; then wait for `seconds`, or to be woken."""

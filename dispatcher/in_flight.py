@@ -55,6 +55,8 @@ class InFlight:
     def __init__(self, memory: mmap.mmap) -> None:
         self._memory = memory
         self._free = list(range(SLOTS))
+        self.held: set[int] = set()
+        """The leases that tasks of this process hold."""
 
     @classmethod
     def create(cls) -> tuple[InFlight, int]:
@@ -84,6 +86,7 @@ class InFlight:
     def enter(self, lease: int) -> Entry:
         """Note that the worker holds `lease`; its rows are noted when they are read, with `Entry.hold`."""
         slot = self._free.pop()
+        self.held.add(lease)
         self._write(slot, lease, 0)
         return Entry(self, slot, lease)
 
@@ -134,6 +137,7 @@ class InFlight:
 
     def leave(self, slot: int) -> None:
         """Note that the lease in `slot` is not held any more."""
+        self.held.discard(self._lease(slot)[0])
         self._write(slot, 0, 0)
         self._free.append(slot)
 

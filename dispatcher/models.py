@@ -66,17 +66,48 @@ class ClaimedEvent(EventHead, frozen=True, gc=False, array_like=True):
         )
 
 
+class SentAs(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the first send that may have been taken fixes for every repeat.
+
+    `event_name`: empty for the notice of a merge. `event_time`: None if it is when the event occurred. `account_id`: unset
+    if a repeat may add one. `other`: what else the destination fixes, such as GA4's client id.
+    """
+
+    dataset: str
+    event_name: str = ""
+    event_time: datetime | None = None
+    account_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    other: dict[str, str] = {}
+
+    @classmethod
+    def read(cls, value: dict[str, Any] | None) -> SentAs | None:
+        """Return what a column of the database holds."""
+        return None if value is None else msgspec.convert(value, cls)
+
+
 class Delivery(msgspec.Struct, frozen=True, gc=False):
-    """One event for one destination. `first_unknown_at`: the time of the first attempt with an unknown outcome."""
+    """One event for one destination.
+
+    `first_unknown_at`: the time of the first attempt with an unknown outcome. `after_merge`: a merge led to it: a re-send of
+    what was delivered, or a notice.
+    """
 
     event: Event
     revision: int = 0
     tries: int = 0
     first_unknown_at: datetime | None = None
+    sent_as: SentAs | None = None
+    after_merge: bool = False
 
     def decoded(self) -> Delivery:
         """Return the delivery itself."""
         return self
+
+    def event_time(self, now: datetime) -> datetime:
+        """Return the time of the event to send: as it was sent, else when it occurred, but not ahead of `now`."""
+        if self.sent_as is None:
+            return min(self.event.occurred_at, now)
+        return self.sent_as.event_time or self.event.occurred_at
 
 
 class ClaimedDelivery(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -86,10 +117,14 @@ class ClaimedDelivery(msgspec.Struct, frozen=True, gc=False, array_like=True):
     revision: int = 0
     tries: int = 0
     first_unknown_at: datetime | None = None
+    sent_as: SentAs | None = None
+    after_merge: bool = False
 
     def decoded(self) -> Delivery:
         """Return the delivery with the mappings of its event."""
-        return Delivery(self.event.decoded(), self.revision, self.tries, self.first_unknown_at)
+        return Delivery(
+            self.event.decoded(), self.revision, self.tries, self.first_unknown_at, self.sent_as, self.after_merge
+        )
 
 
 class Lease:

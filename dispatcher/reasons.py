@@ -20,6 +20,8 @@ class Refusal(msgspec.Struct, frozen=True):
 
 TOO_OLD = Refusal("skipped", "too old when recorded")
 WINDOW_CLOSED = Refusal("failed", "window closed")
+RESEND_TOO_LATE = Refusal("skipped", "too late to send again")
+CANNOT_REPEAT = Refusal("failed", "cannot be repeated")
 DISABLED = Refusal("skipped", "disabled")
 NO_ROUTE = Refusal("skipped", "no route")
 BROWSER_COPY = Refusal("skipped", "sent by the browser")
@@ -56,12 +58,19 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "consent": Explanation("The person has not consented to the use of their data for advertising."),
     "erased": Explanation("The person was erased before it was sent."),
+    "too late to send again": Explanation(
+        "It was delivered. Sending it again with what became known later would count twice by now."
+    ),
     # Failed: needs attention.
     "window closed": Explanation(
         "The destination accepts events only for a limited time, and that time was over.", TOO_LATE
     ),
     "event time too old": Explanation(
         "The destination accepts events only for a limited time, and that time was over.", TOO_LATE
+    ),
+    "cannot be repeated": Explanation(
+        "An earlier request may have delivered it, and it cannot be sent in the same way again: the destination's id has changed since, or the person has refused what was sent.",
+        "Look in the destination whether it arrived. If it did not, nothing can send it without the risk that it counts twice.",
     ),
     "missing value": Explanation(
         "This event needs a value and a currency.",
@@ -130,6 +139,13 @@ PATTERNS: tuple[Pattern, ...] = (
     (
         re.compile(r"\S.* is not set"),
         Explanation("A setting is missing: {reason}.", "Set it, then restart the dispatchers."),
+    ),
+    (
+        re.compile(r"refuses everything: .*"),
+        Explanation(
+            "The destination refused one event after the other for the same reason, so it is not the events: {reason}.",
+            "Look up the reason, and in the destination what changed there. Sending resumes when a probe is accepted.",
+        ),
     ),
     (
         re.compile(r"\w+(Error|Timeout|Exception|Disconnected)"),

@@ -23,6 +23,7 @@ AFTER_TABLES = (
     "record",
     "record_many",
     "stripe_remember",
+    "sent_as",
     "event_recorded",
     "event_recorded_trigger",
     "event_notify",

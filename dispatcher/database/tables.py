@@ -160,6 +160,7 @@ delivery = Table(
     Column("revision", SmallInteger, nullable=False, server_default=text("0")),
     Column("tries", SmallInteger, nullable=False, server_default=text("0")),
     Column("losses", SmallInteger, nullable=False, server_default=text("0")),
+    Column("sent_as", JSONB),  # what every repeat must be: dispatcher.models.SentAs; NULL: surely nothing was taken
     # The only index of ordinary rows, in the order of the claim. It grows to the right with time, so a claim can start where
     # the last one ended instead of walking over dead entries.
     PrimaryKeyConstraint("destination", "due_at", "event_id", "revision"),
@@ -184,8 +185,19 @@ lease = Table(
     Column("revisions", ARRAY(SmallInteger), nullable=False),
     Column("tries", ARRAY(SmallInteger), nullable=False),
     Column("first_unknown_ats", ARRAY(DateTime(timezone=True)), nullable=False),
+    Column("sent_as", ARRAY(JSONB)),  # noted before the first request
     postgresql_with={"autovacuum_vacuum_scale_factor": "0", "autovacuum_vacuum_threshold": "500"},
     comment="A batch that one process holds until it expires (no destination: of intake); if the row is gone, nothing settles",
+)
+
+lease_watch = Table(
+    "lease_watch",
+    metadata,
+    _time("since"),
+    _time("seen_at"),
+    Column("one", Boolean, primary_key=True),
+    CheckConstraint("one", name="one"),
+    comment="One row: since when dispatchers have looked for expired leases without a gap, and when one last did",
 )
 
 revision = Table(
@@ -215,6 +227,7 @@ attempt = Table(
     Column("outcome", Text, nullable=False),
     Column("reason", Text),
     Column("trace", Text),
+    Column("sent_as", JSONB),  # of an uncertain one
     PrimaryKeyConstraint("event_id", "destination", "revision", "try"),
     CheckConstraint("outcome IN ('transient', 'throttled', 'uncertain')", name="outcome"),
     comment="One try that did not end the delivery: codes only, no payload, no personal data",
@@ -225,6 +238,7 @@ receipt = Table(
     metadata,
     Column("event_id", BigInteger, nullable=False),
     _time("at", now=True),
+    _time("event_time", nullable=True),  # as it was sent, if that is not when it occurred
     Column("code", Integer),
     Column("subcode", Integer),
     Column("destination", SmallInteger, nullable=False),
@@ -235,6 +249,8 @@ receipt = Table(
     Column("reason", Text),
     Column("trace", Text),
     Column("account_id", Text),
+    Column("event_name", Text),
+    Column("dataset", Text),
     Column("sent", Text),
     PrimaryKeyConstraint("event_id", "destination", "revision"),
     CheckConstraint("outcome IN ('delivered', 'skipped', 'failed')", name="outcome"),

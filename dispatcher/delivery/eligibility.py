@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from dispatcher.destinations.base import Limits
 from dispatcher.models import ClaimedDelivery, ClaimedEvent, Delivery, Event, Route
-from dispatcher.reasons import BROWSER_COPY, DISABLED, NO_ROUTE, TOO_OLD, WINDOW_CLOSED, Refusal
+from dispatcher.reasons import BROWSER_COPY, DISABLED, NO_ROUTE, RESEND_TOO_LATE, TOO_OLD, WINDOW_CLOSED, Refusal
 
 BROWSER_PAIR = timedelta(hours=47)
 """Meta drops a server copy of a browser event for 48 h; minus an hour as a margin.
@@ -16,17 +16,23 @@ Source: https://developers.facebook.com/docs/marketing-api/conversions-api/dedup
 
 
 def refuse(delivery: Delivery | ClaimedDelivery, route: Route | None, limits: Limits, now: datetime) -> Refusal | None:
-    """Return why `delivery` may not be sent at `now`, or None. Without a route only a re-send after a merge may go out."""
+    """Return why `delivery` may not be sent at `now`, or None. Without a route only the notice of a merge may go out."""
     event = delivery.event
-    if route is None and delivery.revision == 0:
+    if route is None and not delivery.after_merge:
         return NO_ROUTE
     if route and not route.enabled:
         return DISABLED
     if now >= deadline(delivery, limits):
-        return TOO_OLD if event.recorded_at >= event.occurred_at + limits.window else WINDOW_CLOSED
+        is_old = event.recorded_at >= event.occurred_at + limits.window
+        return TOO_OLD if is_old and not delivery.after_merge else closed(delivery)
     if route and now >= event.occurred_at + BROWSER_PAIR and is_browser_pair(event, route):
         return BROWSER_COPY
     return None
+
+
+def closed(delivery: Delivery | ClaimedDelivery) -> Refusal:
+    """Return how a delivery ends that may no longer be sent: a re-send, which was delivered before, is no dead letter."""
+    return RESEND_TOO_LATE if delivery.after_merge else WINDOW_CLOSED
 
 
 def deadline(delivery: Delivery | ClaimedDelivery, limits: Limits) -> datetime:

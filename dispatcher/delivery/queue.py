@@ -1,6 +1,6 @@
 """The delivery queue as the daemon sees it, and its implementation on the tables in PostgreSQL.
 
-Building and sending do not know where a batch came from; another implementation has the same four methods.
+Building and sending do not know where a batch came from; another implementation has the same methods.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from dispatcher.byte_budget import ByteBudget
 from dispatcher.database.connections import Database, only_value
-from dispatcher.destinations.base import Limits
+from dispatcher.destinations.base import Limits, Payload
 from dispatcher.in_flight import HeldLease
 from dispatcher.models import Lease, Settlement
 from dispatcher.watermark import Watermark
@@ -22,6 +22,8 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 SLACK = timedelta(minutes=2)
 """How far behind the last claim a row may appear: longer than any statement that fills a queue may run."""
 EXPIRE_BATCH = 5000
+NEWEST_SHARE = 5
+"""While there is a backlog, one in so many of what is claimed is the newest: what is recorded now does not wait for all of it."""
 
 
 class DeliveryQueue(Protocol):
@@ -40,6 +42,10 @@ class DeliveryQueue(Protocol):
 
     async def give_up(self, lease: Lease) -> None:
         """End all of a lease as *failed: cannot be processed*."""
+        ...
+
+    async def note(self, lease: Lease, payloads: Sequence[Payload]) -> bool:
+        """Note as what a lease will be sent; return False if it was lost, so that nothing may be sent."""
         ...
 
     async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> int:
@@ -65,6 +71,7 @@ class PostgresQueue:
         self._lease = lease
         self._watermark = Watermark(BEGINNING, lambda due_at: due_at - SLACK)
         self._budget = ByteBudget()
+        self._is_behind = False
 
     @property
     def since(self) -> datetime:
@@ -72,8 +79,12 @@ class PostgresQueue:
         return self._watermark.position
 
     async def claim(self, limit: int, losses: int = 0) -> Lease | None:
-        """Take up to `limit` due deliveries that have so many losses, the longest due first; None if there are none."""
+        """Take up to `limit` due deliveries that have so many losses; None if there are none.
+
+        Those due longest come first; if the last claim was full, a share of this one is for the newest.
+        """
         most = self._budget.limit(limit)
+        newest = most // NEWEST_SHARE if self._is_behind and not losses else 0
 
         async def claim_from(since: datetime) -> Lease | None:
             rows = await self._database.run(
@@ -82,15 +93,18 @@ class PostgresQueue:
                     "destination": self.destination,
                     "holder": self._holder,
                     "lease": self._lease,
-                    "limit": most,
+                    "limit": most - newest,
+                    "newest": newest,
                     "losses": losses,
                     "since": since,
                 },
             )
+            if not losses:
+                self._is_behind = bool(rows) and rows[0].count == most
             if not rows:
                 return None
             lease = rows[0]
-            if not losses:
+            if not losses and lease.latest is not None:
                 self._watermark.advance(lease.latest)
             content = [row.deliveries for row in rows]
             self._budget.claimed(lease.count, content)
@@ -114,6 +128,15 @@ class PostgresQueue:
     async def give_up(self, lease: Lease) -> None:
         """End all of a lease as *failed: cannot be processed*."""
         await self._database.run("give_up_lease", {"lease": lease.id, "holder": self._holder})
+
+    async def note(self, lease: Lease, payloads: Sequence[Payload]) -> bool:
+        """Note as what a lease will be sent."""
+        sends = [
+            {"event_id": each.delivery.event.id, "revision": each.delivery.revision, "sent_as": each.sent_as}
+            for each in payloads
+        ]
+        params = {"lease": lease.id, "holder": self._holder, "sends": Jsonb(sends)}
+        return bool(await self._database.run("note_sends", params))
 
     async def settle(self, lease: Lease, settlements: Sequence[Settlement]) -> int:
         """Settle some or all of a lease, in one statement."""

@@ -15,13 +15,17 @@ import structlog
 from dispatcher.delivery.batch_settler import BatchSettler
 from dispatcher.delivery.circuit_breaker import CircuitBreaker, CircuitState
 from dispatcher.delivery.concurrency_limiter import ConcurrencyLimiter
-from dispatcher.delivery.settlements import returned, settlement_for
+from dispatcher.delivery.eligibility import closed, deadline
+from dispatcher.delivery.settlements import returned, settlement_for, settlement_for_refusal
 from dispatcher.destinations.base import Destination, Outcome, Payload, Response
 from dispatcher.in_flight import Entry
 from dispatcher.telemetry.counters import Counters
 from dispatcher.telemetry.tracing import span
 
 log = structlog.get_logger()
+
+REFUSED_SECONDS = 300.0
+"""When a delivery is tried again that a destination refused which refuses everything; meanwhile others are probed."""
 
 
 class LeaseInProgress(msgspec.Struct, frozen=True):
@@ -53,9 +57,17 @@ class RequestSender:
         self._counters = counters
         self._stopping = False
 
-    async def send_all(self, groups: Sequence[Sequence[Payload]], lease: LeaseInProgress) -> None:
-        """Send the requests of one lease, and settle what comes of each."""
-        await self.limiter.each(partial(self._send_noted, lease=lease), groups)
+    async def send_all(
+        self,
+        groups: Sequence[Sequence[Payload]],
+        lease: LeaseInProgress,
+        on_begun: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Send the requests of one lease, and settle what comes of each.
+
+        `on_begun` is called when all of them are on their way.
+        """
+        await self.limiter.each(partial(self._send_noted, lease=lease), groups, on_begun)
 
     def stop(self) -> None:
         """Make no more requests: what waits for one is released."""
@@ -70,6 +82,8 @@ class RequestSender:
 
     async def _send(self, group: Sequence[Payload], lease: LeaseInProgress) -> None:
         """Send a group; if it is refused, bisect it to find the culprits."""
+        if not (group := self._in_time(group, lease)):
+            return
         if (exchange := await self._request(group, lease)) is None:
             return
         if exchange.is_refusal and len(group) > 1:
@@ -82,6 +96,10 @@ class RequestSender:
 
         The order of the halves is random, so that no arrangement is the worst case. An event only fails if it was refused alone.
         """
+        group = self._in_time(group, lease)
+        if len(group) < 2:
+            await self._send(group, lease)
+            return
         middle = len(group) // 2
         halves = [group[:middle], group[middle:]]
         random.shuffle(halves)
@@ -100,8 +118,19 @@ class RequestSender:
         else:
             await self._send(second, lease)
 
+    def _in_time(self, group: Sequence[Payload], lease: LeaseInProgress) -> Sequence[Payload]:
+        """Return what may still be sent, and settle the rest: a lease can take long, with slow responses and many refusals."""
+        now, limits = lease.now(), self._destination.limits
+        late = [payload for payload in group if now >= deadline(payload.delivery, limits)]
+        if not late:
+            return group
+        lease.settling.add(
+            *(settlement_for_refusal(each.delivery, closed(each.delivery), each.account_id) for each in late)
+        )
+        return [payload for payload in group if now < deadline(payload.delivery, limits)]
+
     async def _request(self, group: Sequence[Payload], lease: LeaseInProgress) -> _Exchange | None:
-        """Make one request; return None if it may not be made any more and its deliveries were released."""
+        """Make one request; return None if it may not be made any more, and what becomes of its deliveries is settled."""
         pause = self._circuit.pause()
         if self._stopping or pause or not lease.settling.may_send:
             self._return(group, lease, 0 if self._stopping else pause)
@@ -120,7 +149,7 @@ class RequestSender:
         seconds = monotonic() - began
         self.limiter.answered(seconds)
         self._counters.requested(self._destination.name, len(group), response.outcome, seconds)
-        if self._circuit.record(response):
+        if self._circuit.record(response, len(group)):
             log_change = {CircuitState.HALTED: log.error, CircuitState.RUNNING: log.info}.get(
                 self._circuit.state, log.warning
             )
@@ -137,6 +166,9 @@ class RequestSender:
         lease.settling.add(*(returned(payload.delivery, due_at) for payload in group))
 
     def _settle(self, group: Sequence[Payload], exchange: _Exchange, lease: LeaseInProgress) -> None:
+        if exchange.is_refusal and self._circuit.refuses_everything:
+            self._return(group, lease, REFUSED_SECONDS)
+            return
         limits, now = self._destination.limits, lease.now()
         lease.settling.add(
             *(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -29,10 +30,12 @@ from dispatcher.telemetry.counters import CountedLease, Counters, ReportedState
 log = structlog.get_logger()
 
 LEASES = 4
-"""Leases in progress at once: while some are sent and one is settled, the next is claimed and built. Twice as many for a distant
-destination, where requests on their way fill some."""
+"""Leases at once of which requests wait for their turn: while some are sent and one is settled, the next is claimed and built.
+Those that only wait for responses do not count, so a few requests that hang do not stop the rest."""
+OPEN_LEASES = 64
+"""Leases at once in all; their events are in memory."""
 SLOT_SECONDS = 1.0
-"""How long a step waits for one of them to end, so that a hanging loop is recognised."""
+"""How long a step waits for room, so that a hanging loop is recognised."""
 CLOSE_SECONDS = 3.0
 """Time for the last settlement; after that the lease is left to expire."""
 PAUSED = timedelta(seconds=30)
@@ -73,9 +76,12 @@ class Sender:
         self._stopping = False
         self._requests = RequestSender(destination, self.circuit, counters)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._begun: set[int] = set()
+        """The leases whose requests are all on their way."""
+        self._room = asyncio.Event()
 
     async def step(self) -> bool:
-        """Claim one lease and start to deliver it. Return False if nothing was due."""
+        """Claim one lease and start to deliver it. Return False if nothing was due, True also if there was no room."""
         routes = (await self._routing.destinations())[self.destination.name]
         if self._stopping:
             return False
@@ -84,10 +90,14 @@ class Sender:
             self.is_behind = False
             return False
         if self._has_enough():
-            await asyncio.wait(self._tasks, timeout=SLOT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            self._room.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._room.wait(), SLOT_SECONDS)
         probing = routes.enabled and self.circuit.is_probing
-        if self._stopping or self._has_enough() or (probing and self._tasks):
+        if self._stopping or (probing and self._tasks):
             return False
+        if self._has_enough():
+            return True
         if self.suspect_losses and not self._suspects and await self._start_suspects(probing=probing):
             return True
         limit = 1 if probing else self.destination.limits.batch
@@ -160,10 +170,15 @@ class Sender:
         await self.destination.close()
 
     def _has_enough(self) -> bool:
-        return len(self._tasks) >= (2 * LEASES if self._requests.limiter.is_far else LEASES)
+        return len(self._tasks) - len(self._begun) >= LEASES or len(self._tasks) >= OPEN_LEASES
+
+    def _all_begun(self, lease: int) -> None:
+        self._begun.add(lease)
+        self._room.set()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._room.set()
         if task is self._suspects:
             self._suspects = None
         if not task.cancelled() and (error := task.exception()):
@@ -205,6 +220,10 @@ class Sender:
             counted.add_identifiers(
                 ((payload.delivery.event.id, payload.delivery.revision), payload.identifiers) for payload in payloads
             )
+            new = [payload for payload in payloads if payload.sent_as != payload.delivery.sent_as]
+            if new and not await self._queue.note(lease, new):
+                settling.is_lost = True
+                payloads = []
             groups = list(self.destination.requests(payloads))
         except Exception as error:  # noqa: BLE001 - nothing was sent yet, so no outcome is unknown
             if is_events_doing(error):
@@ -215,8 +234,9 @@ class Sender:
             settling.replace(returned(delivery, lease.claimed_at + UNBUILT) for delivery in lease.deliveries)
             groups = []
         try:
-            await self._requests.send_all(groups, progress)
+            await self._requests.send_all(groups, progress, partial(self._all_begun, lease.id))
         finally:
+            self._begun.discard(lease.id)
             is_settled = await self._close(settling, lease, entry)
         if is_settled:
             self._judge.succeeded()

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from dispatcher.delivery.eligibility import deadline
+from dispatcher.delivery.eligibility import closed, deadline
 from dispatcher.delivery.retry_policy import backoff, next_try
 from dispatcher.destinations.base import Limits, Outcome, Payload, Response
 from dispatcher.models import ClaimedDelivery, Delivery, Settlement
-from dispatcher.reasons import WINDOW_CLOSED, Refusal
+from dispatcher.reasons import Refusal
 
 
 def settlement_for_refusal(
@@ -61,7 +61,8 @@ def settlement_for(
     if unknown_at and delivery.first_unknown_at is None and limits.repeat is not None:
         closes = min(closes, unknown_at + limits.repeat)
     if now >= closes:
-        return _ended(payload, response, WINDOW_CLOSED.outcome, WINDOW_CLOSED.reason, sent_at)
+        end = closed(delivery)
+        return _ended(payload, response, end.outcome, end.reason, sent_at)
     return Settlement(
         event_id=delivery.event.id,
         revision=delivery.revision,

@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from dispatcher.identity.profile import Profile
-from dispatcher.models import ClaimedDelivery, Delivery, Route
+from dispatcher.models import ClaimedDelivery, Delivery, Route, SentAs
 from dispatcher.reasons import Refusal
 
 
@@ -57,7 +57,8 @@ class Payload(msgspec.Struct, frozen=True, gc=False):
 
     `body`: its JSON; if empty, the envelope is sent alone. `sent`: the names of its fields, identifiers with a digest.
     `identifiers`: the names of the identifiers alone. `account_id`: the account that it is sent under. `envelope`: the part
-    that events must have in common to share a request.
+    that events must have in common to share a request. `fixed`: what a repeat must have in common beside the event's name
+    and time, the account and the dataset; `sent_as`: all of that.
     """
 
     delivery: Delivery | ClaimedDelivery
@@ -66,6 +67,8 @@ class Payload(msgspec.Struct, frozen=True, gc=False):
     account_id: str | None = None
     envelope: bytes = b""
     identifiers: tuple[str, ...] = ()
+    fixed: dict[str, str] = {}
+    sent_as: SentAs | None = None
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -84,9 +87,10 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Destination(Protocol):
-    """One place where conversions go."""
+    """One place where conversions go. `dataset`: its id at the destination, such as a pixel's."""
 
     name: str
+    dataset: str
     limits: Limits
 
     def missing(self) -> str | None:

@@ -20,6 +20,7 @@ class Unconfigured:
 
     def __init__(self, name: str, limits: Limits, *, missing: str | None) -> None:
         self.name = name
+        self.dataset = ""
         self.limits = limits
         self._missing = missing
 

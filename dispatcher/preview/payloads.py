@@ -25,7 +25,7 @@ from dispatcher.destinations.base import Destination, Payload
 from dispatcher.destinations.payload_fields import PayloadFields
 from dispatcher.identity.profile import Profile
 from dispatcher.identity.resolver import PersonResolver
-from dispatcher.models import Delivery, Event, Route
+from dispatcher.models import Delivery, Event, Route, SentAs
 from dispatcher.preview.masking import masked
 from dispatcher.preview.provenance import Provenance
 from dispatcher.reasons import DISABLED, Refusal
@@ -76,6 +76,8 @@ class SentSoFar(msgspec.Struct, frozen=True):
     reason: str | None = None
     at: datetime | None = None
     first_unknown_at: datetime | None = None
+    after_merge: bool = False
+    sent_as: dict[str, Any] | None = None
 
 
 async def find_events(database: Database, text: str) -> list[int]:
@@ -153,7 +155,14 @@ def _build(
 ) -> Payload | Refusal:
     route = routing.routes.get(resolved.event.name)
     is_delivered = progress.outcome == "delivered"
-    delivery = Delivery(resolved.event, progress.revision + is_delivered, 0, progress.first_unknown_at)
+    delivery = Delivery(
+        resolved.event,
+        progress.revision + is_delivered,
+        0,
+        progress.first_unknown_at,
+        SentAs.read(progress.sent_as),
+        progress.after_merge,
+    )
     if not routing.enabled:
         return DISABLED
     # A delivered event is no longer pending: no window closes for it, and it is shown as it would be built now.

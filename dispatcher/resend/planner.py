@@ -28,7 +28,7 @@ from dispatcher.identity.keys import Kind, keys_of, links
 from dispatcher.identity.membership import Owner
 from dispatcher.identity.profile import Profile
 from dispatcher.identity.resolver import PersonResolver
-from dispatcher.models import Delivery, Event, Route
+from dispatcher.models import Delivery, Event, Route, SentAs
 from dispatcher.quarantine import GIVEN_UP, Judge, is_events_doing, part
 from dispatcher.routing import DestinationRoutes, RoutingTable
 
@@ -50,6 +50,7 @@ class Decision(StrEnum):
     NOTHING_GAINED = "nothing gained"
     WINDOW_CLOSED = "window closed: it would count twice"
     OTHER_ACCOUNT = "sent under another account"
+    OTHER_DATASET = "sent to another dataset"
     NOT_DELIVERED = "not delivered"  # a pending delivery is built with everything known anyway
     STILL_PENDING = "still pending"
     IN_FLIGHT = "in flight"
@@ -67,6 +68,8 @@ class SentState(msgspec.Struct, frozen=True):
     account_id: str | None
     sent: list[str] | None
     first_at: datetime | None
+    sent_as: dict[str, Any] | None = None
+    """As what it was sent (`SentAs`)."""
 
 
 class Assessment(msgspec.Struct, frozen=True):
@@ -89,7 +92,10 @@ def decide(
         return Decision.STILL_PENDING, ()
     if not sent.delivered or sent.revision is None or sent.first_at is None or route is None:
         return Decision.NOT_DELIVERED, ()
-    resend = Delivery(event, sent.revision + 1, 0, sent.first_at)
+    sent_as = SentAs.read(sent.sent_as)
+    if sent_as and sent_as.dataset != destination.dataset:
+        return Decision.OTHER_DATASET, ()
+    resend = Delivery(event, sent.revision + 1, 0, sent.first_at, after_merge=True)
     built = build(destination, resend, profile, route, now)
     if not isinstance(built, Payload) or profile.has_refused:
         return Decision.REFUSED, ()
@@ -176,7 +182,10 @@ class Resender:
 
         Most are still pending, and will be sent with everything known.
         """
-        params = {"ids": list(ids), "destinations": [routing.id for _, routing in await self._recognising()]}
+        kinds = {routing.kind for _, routing in await self._recognising()}
+        routings = (await self._routing_table.destinations()).values()
+        # Also those that are gone: what they sent to the same dataset counts.
+        params = {"ids": list(ids), "destinations": [routing.id for routing in routings if routing.kind in kinds]}
         rows = await self._database.run("find_sent_events", params) if params["ids"] else []
         return [row.event_id for row in rows]
 
@@ -199,7 +208,7 @@ class Resender:
         now = only_value(await self._database.run("read_clock"))
         assessments: list[Assessment] = []
         for destination, routing in await self._recognising():
-            params = {"destination": routing.id, "ids": list(profiles)}
+            params = {"destination": routing.id, "dataset": destination.dataset, "ids": list(profiles)}
             for sent in rows_as(SentState, await self._database.run("find_resend_candidates", params)):
                 event = by_id[sent.event_id]
                 route = routing.routes.get(event.name)
@@ -256,9 +265,8 @@ class Resender:
                 if event.name not in routing.routes and now < event.occurred_at + destination.limits.window
             }
             if unsent:
-                rows = await self._database.run(
-                    "find_resend_candidates", {"destination": routing.id, "ids": list(unsent)}
-                )
+                params = {"destination": routing.id, "dataset": destination.dataset, "ids": list(unsent)}
+                rows = await self._database.run("find_resend_candidates", params)
                 unsent -= {row.event_id for row in rows if row.revision}
             merge_notices += [{"event_id": event_id, "destination": routing.id, "revision": 1} for event_id in unsent]
         return merge_notices
@@ -297,6 +305,7 @@ def _resends(assessments: Iterable[Assessment]) -> list[dict[str, Any]]:
             "destination": each.destination,
             "revision": (each.sent.revision or 0) + 1,
             "first_at": each.sent.first_at,
+            "sent_as": each.sent.sent_as,
         }
         for each in assessments
         if each.decision is Decision.RESEND

@@ -102,6 +102,7 @@ CREATE TABLE outbox.attempt (
     outcome TEXT NOT NULL,
     reason TEXT,
     trace TEXT,
+    sent_as JSONB,
     CONSTRAINT attempt_pkey PRIMARY KEY (event_id, destination, revision, try),
     CONSTRAINT attempt_outcome_check CHECK (outcome IN ('transient', 'throttled', 'uncertain'))
 );
@@ -127,6 +128,7 @@ CREATE TABLE outbox.delivery (
     revision SMALLINT DEFAULT 0 NOT NULL,
     tries SMALLINT DEFAULT 0 NOT NULL,
     losses SMALLINT DEFAULT 0 NOT NULL,
+    sent_as JSONB,
     CONSTRAINT delivery_pkey PRIMARY KEY (destination, due_at, event_id, revision)
 )
  WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
@@ -301,11 +303,22 @@ CREATE TABLE outbox.lease (
     revisions SMALLINT[] NOT NULL,
     tries SMALLINT[] NOT NULL,
     first_unknown_ats TIMESTAMP WITH TIME ZONE[] NOT NULL,
+    sent_as JSONB[],
     CONSTRAINT lease_pkey PRIMARY KEY (id)
 )
  WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
 COMMENT ON TABLE outbox.lease IS 'A batch that one process holds until it expires (no destination: of intake); if the row is gone, nothing settles';
+
+CREATE TABLE outbox.lease_watch (
+    since TIMESTAMP WITH TIME ZONE NOT NULL,
+    seen_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    one BOOLEAN NOT NULL,
+    CONSTRAINT lease_watch_pkey PRIMARY KEY (one),
+    CONSTRAINT lease_watch_one_check CHECK (one)
+);
+
+COMMENT ON TABLE outbox.lease_watch IS 'One row: since when dispatchers have looked for expired leases without a gap, and when one last did';
 
 CREATE TABLE outbox.merge (
     event_id BIGINT NOT NULL,
@@ -331,6 +344,7 @@ COMMENT ON TABLE outbox.raw IS 'A person as a SQL writer sent it; the statement 
 CREATE TABLE outbox.receipt (
     event_id BIGINT NOT NULL,
     at TIMESTAMP WITH TIME ZONE DEFAULT outbox.clock() NOT NULL,
+    event_time TIMESTAMP WITH TIME ZONE,
     code INTEGER,
     subcode INTEGER,
     destination SMALLINT NOT NULL,
@@ -341,6 +355,8 @@ CREATE TABLE outbox.receipt (
     reason TEXT,
     trace TEXT,
     account_id TEXT,
+    event_name TEXT,
+    dataset TEXT,
     sent TEXT,
     CONSTRAINT receipt_pkey PRIMARY KEY (event_id, destination, revision),
     CONSTRAINT receipt_outcome_check CHECK (outcome IN ('delivered', 'skipped', 'failed'))
@@ -818,6 +834,34 @@ BEGIN
 
     RETURN jsonb_build_object('free', free, 'order_id', order_found, 'added', added, 'released', released);
 END
+$$;
+
+-- What is fixed for an event at a destination since the first send that may have been taken (dispatcher.models.SentAs), or NULL
+-- if there was none: the first attempt with an unknown outcome or the first delivery, under the first account that was sent.
+-- :dataset, if given, also finds what other destinations of the same kind sent to it. :may_add_account leaves the account
+-- open where none was sent, for a re-send. Relies on attempt_pkey, receipt_pkey.
+CREATE FUNCTION outbox.sent_as(of_event bigint, at_destination smallint, to_dataset text, may_add_account boolean) RETURNS jsonb
+LANGUAGE sql STABLE
+AS $$
+WITH twins AS (
+    SELECT other.id FROM outbox.destination AS own JOIN outbox.destination AS other USING (kind) WHERE own.id = at_destination
+), sends AS (
+    SELECT at, sent_as FROM outbox.attempt
+    WHERE event_id = of_event AND sent_as IS NOT NULL
+      AND (destination = at_destination OR destination IN (SELECT id FROM twins) AND sent_as ->> 'dataset' = to_dataset)
+    UNION ALL
+    SELECT at, jsonb_strip_nulls(jsonb_build_object('event_name', event_name, 'event_time', event_time, 'dataset', dataset))
+               || jsonb_build_object('account_id', account_id)
+    FROM outbox.receipt
+    WHERE event_id = of_event AND outcome = 'delivered' AND dataset IS NOT NULL
+      AND (destination = at_destination OR destination IN (SELECT id FROM twins) AND dataset = to_dataset)
+), first AS (
+    SELECT sent_as, (SELECT sent_as ->> 'account_id' FROM sends WHERE sent_as ->> 'account_id' IS NOT NULL ORDER BY at LIMIT 1) AS account_id
+    FROM sends ORDER BY at LIMIT 1
+)
+SELECT CASE WHEN may_add_account AND account_id IS NULL THEN sent_as - 'account_id'
+            ELSE sent_as || jsonb_build_object('account_id', account_id) END
+FROM first
 $$;
 
 -- Runs after every INSERT into outbox.event: checks what holds for all writers, and inserts the intake rows. The functions

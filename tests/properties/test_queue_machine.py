@@ -28,6 +28,7 @@ from dispatcher.models import Settlement
 from dispatcher.quarantine import GIVEN_UP, part
 from dispatcher.routing import RoutingTable
 from tests.properties.queue_model import Attempt, Held, Key, Model, Pending, Receipt, Tried
+from tests.support.clock import RECLAIM
 from tests.support.intake_worker import intake
 
 BEGIN = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -311,7 +312,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def reclaim(self):
-        assert self.run("reclaim_leases", most=GIVEN_UP - 1) == [(self.model.reclaim(GIVEN_UP - 1),)]
+        assert self.run("reclaim_leases", **RECLAIM | {"most": GIVEN_UP - 1}) == [(self.model.reclaim(GIVEN_UP - 1),)]
 
     @rule(destination=destinations)
     def expire(self, destination):

@@ -27,7 +27,7 @@ from dispatcher.destinations.sanitize import digest, hash_digest, hashes, number
 from dispatcher.identity.keys import Key, Kind
 from dispatcher.identity.profile import LEAD_PREFIX, Profile, identifier
 from dispatcher.models import Delivery, Event, Route
-from dispatcher.reasons import NO_CONSENT, NO_ROUTE, Refusal
+from dispatcher.reasons import CANNOT_REPEAT, NO_CONSENT, NO_ROUTE, Refusal
 from outbox.personal_data import holds_email
 
 EVENTS_A_REQUEST = 25
@@ -52,6 +52,8 @@ _ITEM_NAMES = {
     "item_variant", "location_id", "price", "quantity",
 }  # fmt: skip
 _MONEY_NEEDED = {"purchase", "refund"}
+FIXED = ("client_id", "user_id", "transaction_id")
+"""By these GA4 counts users and purchases: every repeat has those of the first send."""
 _HASHES = (("sha256_email_address", "user_email_hash"), ("sha256_phone_number", "user_phone_hash"))
 """Fields of user_data, and the user property that holds the beginning of the first value."""
 
@@ -70,6 +72,7 @@ class GA4:
         self.name = here.name
         self._here = here
         settings = here.settings
+        self.dataset = settings.measurement_id
         self._client = Client(
             f"{settings.base_url.rstrip('/')}/mp/collect",
             # GA4 accepts the secret in the query only (`reference`), so this address is never logged.
@@ -91,10 +94,14 @@ class GA4:
         consent = consent_of(profile.consent, self._here.consent_default)
         if denies_advertising(consent) or consent["analytics_storage"] == "denied":
             return NO_CONSENT
-        envelope, sent = _envelope(delivery.event, profile, consent, self._here.lead_prefix)
-        if not {"user_id", "user_data"} & envelope.keys():
+        fixed = _fixed(delivery)
+        if _is_refused_since(fixed, consent):
+            return CANNOT_REPEAT
+        envelope, sent = _envelope(delivery.event, profile, consent, self._here.lead_prefix, fixed)
+        if "user_data" not in envelope:  # GA4 takes nothing else without an event
             return NO_ROUTE
-        return Payload(delivery, b"", sent, profile.account_id, _encode(envelope))
+        fixed = {name: envelope[name] for name in ("client_id", "user_id") if name in envelope}
+        return Payload(delivery, b"", sent, profile.account_id, _encode(envelope), fixed=fixed)
 
     def requests(self, payloads: Iterable[Payload]) -> Iterator[Sequence[Payload]]:
         """Group up to 25 events with the same envelope into each request, within its size limit."""
@@ -156,19 +163,49 @@ def build(
     consent = consent_of(profile.consent, consent_default)
     if consent["analytics_storage"] == "denied":
         return NO_CONSENT
+    fixed = _fixed(delivery)
+    if _is_refused_since(fixed, consent):
+        return CANNOT_REPEAT
     parameters = _parameters(event, profile, route, now)
+    if fixed:
+        _repeat(parameters, fixed, _client_id(event, profile))
     if route.event_name in _MONEY_NEEDED and not ("value" in parameters and "currency" in parameters):
         return Refusal("failed", "missing value")
-    envelope, sent = _envelope(event, profile, consent, lead_prefix)
+    envelope, sent = _envelope(event, profile, consent, lead_prefix, fixed)
     sent.extend(parameters)
     body = {
         "name": route.event_name,
-        "timestamp_micros": _micros(min(event.occurred_at, now)),
+        "timestamp_micros": _micros(delivery.event_time(now)),
         "params": parameters,
     }
     return Payload(
-        delivery, _encode(body), sent, profile.account_id, _encode(envelope), _identifiers(envelope, parameters)
+        delivery,
+        _encode(body),
+        sent,
+        profile.account_id,
+        _encode(envelope),
+        _identifiers(envelope, parameters),
+        {name: found for name in FIXED if (found := envelope.get(name) or parameters.get(name))},
     )
+
+
+def _fixed(delivery: Delivery) -> Mapping[str, str] | None:
+    """Return what a repeat must have in common with the first send, None for a first send."""
+    return delivery.sent_as.other or None if delivery.sent_as else None
+
+
+def _is_refused_since(fixed: Mapping[str, str] | None, consent: Mapping[str, str]) -> bool:
+    """Return whether a repeat may no longer carry the user_id that was sent."""
+    return bool(fixed) and "user_id" in (fixed or {}) and denies_advertising(consent)
+
+
+def _repeat(parameters: dict[str, Any], fixed: Mapping[str, str], client_id: str) -> None:
+    """Make the parameters those of a repeat; a session belongs to its own client only."""
+    parameters.pop("transaction_id", None)
+    if "transaction_id" in fixed:
+        parameters["transaction_id"] = fixed["transaction_id"]
+    if client_id != fixed["client_id"]:
+        parameters.pop("session_id", None)
 
 
 def _identifiers(envelope: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[str, ...]:
@@ -186,14 +223,14 @@ def _micros(at: datetime) -> int:
 
 
 def _envelope(
-    event: Event, profile: Profile, consent: Mapping[str, str], lead_prefix: str
+    event: Event, profile: Profile, consent: Mapping[str, str], lead_prefix: str, fixed: Mapping[str, str] | None
 ) -> tuple[dict[str, Any], list[str]]:
     """Return what all events of a request share, and its fields with digests."""
-    client_id = _client_id(event, profile)
+    client_id = fixed["client_id"] if fixed else _client_id(event, profile)
     envelope: dict[str, Any] = {"client_id": client_id}
     sent = [digest("client_id", client_id)]
     shares_identity = not denies_advertising(consent)
-    user_id = _user_id(profile, lead_prefix) if shares_identity else None
+    user_id = fixed.get("user_id") if fixed else _user_id(profile, lead_prefix) if shares_identity else None
     if user_id:
         envelope["user_id"] = user_id
         sent.append(digest("user_id", user_id))

@@ -80,6 +80,7 @@ class Meta:
         self.name = here.name
         self._here = here
         settings = here.settings
+        self.dataset = settings.pixel_id
         self._client = Client(
             f"{settings.base_url.rstrip('/')}/{settings.api_version}/{settings.pixel_id}/events",
             # In a header, so that it appears in no URL (`using-the-api`).
@@ -142,7 +143,7 @@ def build(
         return Refusal("failed", "missing value")  # subcode 2804009
     body: dict[str, Any] = {
         "event_name": route.event_name,
-        "event_time": int(min(event.occurred_at, now).timestamp()),
+        "event_time": int(delivery.event_time(now).timestamp()),
         "event_id": event.event_id,
         "action_source": source,
     }

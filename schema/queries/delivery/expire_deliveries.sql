@@ -1,5 +1,5 @@
 -- Ends deliveries whose window has closed at a destination for which nothing is claimed (paused, halted), among the :limit
--- that are due longest. Returns how many. Relies on delivery_pkey (destination, due_at, …), event_pkey. The bounds are row
+-- that are due longest. Returns how many. Relies on delivery_pkey (destination, due_at, …), event_pkey, revision_pkey. The bounds are row
 -- comparisons as in claim_deliveries.
 WITH shared AS (
     SELECT FROM outbox.lease WHERE false FOR UPDATE -- see exclude_dispatchers
@@ -18,6 +18,12 @@ WITH shared AS (
     DELETE FROM outbox.delivery WHERE ctid = ANY (ARRAY(SELECT place FROM closed))
 ), receipts AS (
     INSERT INTO outbox.receipt (event_id, destination, revision, tries, outcome, reason)
-    SELECT event_id, %(destination)s, revision, tries, 'failed', 'window closed' FROM closed
+    SELECT event_id, %(destination)s, revision, tries, CASE WHEN is_resend THEN 'skipped' ELSE 'failed' END,
+           CASE WHEN is_resend THEN 'too late to send again' ELSE 'window closed' END
+    FROM closed CROSS JOIN LATERAL (
+        SELECT closed.revision > 0 AND EXISTS (
+            SELECT FROM outbox.revision
+            WHERE revision.event_id = closed.event_id AND revision.destination = %(destination)s AND reason = 'merge') AS is_resend
+    ) AS kind
 )
 SELECT count(*) FROM closed

@@ -17,18 +17,20 @@ WITH given AS MATERIALIZED (
            begun.event_id IS NOT NULL AS is_begun
     FROM taken
     LEFT JOIN given ON given.lease = taken.id
-    CROSS JOIN unnest(event_ids, revisions, tries, first_unknown_ats) AS rows (event_id, revision, tries, first_unknown_at)
+    CROSS JOIN unnest(event_ids, revisions, tries, first_unknown_ats, sent_as) AS rows (event_id, revision, tries, first_unknown_at, sent_as)
     LEFT JOIN begun ON begun.lease = taken.id AND begun.event_id = rows.event_id AND begun.revision = rows.revision
 ), intakes AS (
     INSERT INTO outbox.intake (event_id, losses) SELECT event_id, losses FROM rows WHERE destination IS NULL
 ), deliveries AS (
-    INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, losses, first_unknown_at)
-    SELECT destination, outbox.clock(), event_id, revision, tries + is_begun::int, losses,
-           CASE WHEN is_begun THEN coalesce(first_unknown_at, claimed_at) ELSE first_unknown_at END
+    INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, losses, first_unknown_at, sent_as)
+    SELECT destination, outbox.clock(), event_id, revision, least(tries + is_begun::int, 32767), losses,
+           CASE WHEN is_begun THEN coalesce(first_unknown_at, claimed_at) ELSE first_unknown_at END,
+           CASE WHEN is_begun OR first_unknown_at IS NOT NULL THEN sent_as END
     FROM rows WHERE destination IS NOT NULL
 ), attempts AS (
-    INSERT INTO outbox.attempt (event_id, at, destination, revision, try, outcome, reason)
-    SELECT event_id, claimed_at, destination, revision, tries + 1, 'uncertain', 'worker lost'
+    INSERT INTO outbox.attempt (event_id, at, destination, revision, try, outcome, reason, sent_as)
+    SELECT event_id, claimed_at, destination, revision, least(tries + 1, 32767), 'uncertain', 'worker lost', sent_as
     FROM rows WHERE destination IS NOT NULL AND is_begun
+    ON CONFLICT (event_id, destination, revision, try) DO NOTHING -- tries stop at the largest smallint
 )
 SELECT count(*) FROM rows

@@ -30,7 +30,7 @@ WITH shared AS (
     ON CONFLICT (event_id, destination, revision) DO NOTHING
     RETURNING event_id, destination, revision
 ), enqueued AS (
-    INSERT INTO outbox.delivery (event_id, destination, revision, due_at, first_unknown_at)
+    INSERT INTO outbox.delivery (event_id, destination, revision, due_at, first_unknown_at, sent_as)
     SELECT event_id, destination, revision, outbox.clock(),
            least(
                (SELECT min(at) FROM outbox.attempt
@@ -38,7 +38,8 @@ WITH shared AS (
                   AND attempt.outcome = 'uncertain'),
                (SELECT min(at) FROM outbox.receipt
                 WHERE receipt.event_id = decided.event_id AND receipt.destination = decided.destination
-                  AND receipt.outcome = 'delivered'))
+                  AND receipt.outcome = 'delivered')),
+           outbox.sent_as(event_id, destination, NULL, false)
     FROM decided
 )
 SELECT (SELECT count(*) FROM decided) AS count, destination, event_id

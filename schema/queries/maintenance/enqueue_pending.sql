@@ -28,10 +28,11 @@ WITH given AS MATERIALIZED (
                       WHERE receipt.event_id = revision.event_id AND receipt.destination = revision.destination
                         AND receipt.revision = revision.revision)
 ), queued AS (
-    INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, first_unknown_at)
+    INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, first_unknown_at, sent_as)
     SELECT pending.destination,
            CASE WHEN given.occurred_at > outbox.clock() + interval '60 s' THEN given.occurred_at ELSE outbox.clock() END,
-           pending.event_id, pending.revision, tried.tries, least(tried.first_unknown_at, earlier.first_at)
+           pending.event_id, pending.revision, tried.tries, least(tried.first_unknown_at, earlier.first_at),
+           outbox.sent_as(pending.event_id, pending.destination, NULL, pending.is_resend)
     FROM pending JOIN given ON given.id = pending.event_id
     CROSS JOIN LATERAL (
         SELECT coalesce(max(try) FILTER (WHERE revision = pending.revision), 0) AS tries,

@@ -5,14 +5,14 @@ WITH taken AS MATERIALIZED (
     DELETE FROM outbox.lease WHERE destination IS NOT NULL RETURNING *
 ), rows AS MATERIALIZED (
     SELECT taken.destination, taken.claimed_at, rows.*
-    FROM taken, unnest(event_ids, revisions, tries, first_unknown_ats) AS rows (event_id, revision, tries, first_unknown_at)
+    FROM taken, unnest(event_ids, revisions, tries, first_unknown_ats, sent_as) AS rows (event_id, revision, tries, first_unknown_at, sent_as)
 ), deliveries AS (
-    INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, first_unknown_at)
-    SELECT destination, outbox.clock(), event_id, revision, tries + 1, coalesce(first_unknown_at, claimed_at) FROM rows
+    INSERT INTO outbox.delivery (destination, due_at, event_id, revision, tries, first_unknown_at, sent_as)
+    SELECT destination, outbox.clock(), event_id, revision, least(tries + 1, 32767), coalesce(first_unknown_at, claimed_at), sent_as FROM rows
     ON CONFLICT DO NOTHING
 ), attempts AS (
-    INSERT INTO outbox.attempt (event_id, at, destination, revision, try, outcome, reason)
-    SELECT event_id, claimed_at, destination, revision, tries + 1, 'uncertain', 'lease taken by rebuild' FROM rows
+    INSERT INTO outbox.attempt (event_id, at, destination, revision, try, outcome, reason, sent_as)
+    SELECT event_id, claimed_at, destination, revision, least(tries + 1, 32767), 'uncertain', 'lease taken by rebuild', sent_as FROM rows
     ON CONFLICT DO NOTHING
 )
 SELECT count(*) FROM rows

@@ -6,7 +6,8 @@ WITH receipts AS (
     UPDATE outbox.receipt SET account_id = NULL, sent = NULL, trace = NULL
     WHERE event_id = ANY (%(ids)s::bigint[]) AND num_nonnulls(account_id, sent, trace) > 0
 ), attempts AS (
-    UPDATE outbox.attempt SET trace = NULL WHERE event_id = ANY (%(ids)s::bigint[]) AND trace IS NOT NULL
+    UPDATE outbox.attempt SET trace = NULL, sent_as = NULL
+    WHERE event_id = ANY (%(ids)s::bigint[]) AND num_nonnulls(trace, sent_as) > 0
 ), raws AS (
     DELETE FROM outbox.raw WHERE event_id = ANY (%(ids)s::bigint[])
 ), merges AS (

@@ -9,16 +9,16 @@ WITH queued AS (
 ), held AS MATERIALIZED (
     SELECT lease.id, lease.destination, lease.losses, held.*, held.event_id = ANY (%(ids)s::bigint[]) AS is_erased
     FROM outbox.lease,
-         unnest(event_ids, revisions, tries, first_unknown_ats) AS held (event_id, revision, tries, first_unknown_at)
+         unnest(event_ids, revisions, tries, first_unknown_ats, sent_as) AS held (event_id, revision, tries, first_unknown_at, sent_as)
     WHERE event_ids && %(ids)s::bigint[]
 ), kept AS MATERIALIZED (
     SELECT id, array_agg(event_id) AS event_ids, array_agg(revision) AS revisions, array_agg(tries) AS tries,
-           array_agg(first_unknown_at) AS first_unknown_ats
+           array_agg(first_unknown_at) AS first_unknown_ats, array_agg(sent_as) AS sent_as
     FROM held WHERE destination IS NOT NULL AND NOT is_erased GROUP BY id
 ), shortened AS (
     UPDATE outbox.lease
     SET event_ids = kept.event_ids, revisions = kept.revisions, tries = kept.tries,
-        first_unknown_ats = kept.first_unknown_ats
+        first_unknown_ats = kept.first_unknown_ats, sent_as = kept.sent_as
     FROM kept WHERE lease.id = kept.id
 ), dissolved AS (
     DELETE FROM outbox.lease WHERE id IN (SELECT id FROM held) AND id NOT IN (SELECT id FROM kept)

@@ -9,9 +9,9 @@ import pytest
 
 from dispatcher import daemon
 from dispatcher.config.settings import Secret
-from dispatcher.delivery import circuit_breaker
+from dispatcher.delivery import circuit_breaker, concurrency_limiter
 from dispatcher.delivery.circuit_breaker import CircuitState
-from dispatcher.delivery.concurrency_limiter import FEWEST, RECENT
+from dispatcher.delivery.concurrency_limiter import FEWEST
 from dispatcher.delivery.sender import LEASES
 from tests.support.waiting import until
 
@@ -64,6 +64,23 @@ async def test_halted_stops_uses_up_no_try_and_resumes_automatically(spine, disp
     await until(lambda: spine.count("receipt") == 40)
     assert meta.state().state == CircuitState.RUNNING
     assert {outcome for outcome, _ in spine.receipts().values()} == {"delivered"}
+
+
+async def test_a_destination_that_refuses_everything_is_halted_and_its_queue_stays(spine, dispatcher):
+    spine.faults("meta", reject_modulo=1)
+    spine.connection.execute("UPDATE outbox.destination SET enabled = (name = 'meta')")
+    spine.connection.execute(
+        "INSERT INTO outbox.event (name, lead_id) SELECT 'lead_submitted', n FROM generate_series(1, 300) AS n"
+    )
+    meta = sender(dispatcher, "meta")
+    await until(lambda: meta.state().state == CircuitState.HALTED)
+    assert meta.state().reason.startswith("refuses everything: ")
+    requests = len(spine.sandbox.ledger.requests)
+    await until(lambda: len(spine.sandbox.ledger.requests) > requests + 3)  # it probes
+    spine.faults("meta")
+    spine.clock.move(minutes=6)  # what was probed is due again
+    await until(lambda: spine.count("receipt WHERE destination = 1") == 300)
+    assert 0 < spine.count("receipt WHERE outcome = 'failed'") <= circuit_breaker.REFUSALS
 
 
 async def test_an_outage_uses_up_tries_of_the_probes_only(spine, dispatcher):
@@ -134,22 +151,32 @@ async def test_what_had_no_turn_when_the_grace_time_ends_goes_back_unsent(spine,
     assert (spine.count("delivery WHERE tries = 0"), spine.count("lease")) == (10, 0)
 
 
-@pytest.mark.parametrize(("seconds", "leases"), [(0.001, LEASES), (0.1, 2 * LEASES)])
-async def test_a_destination_that_is_far_is_sent_more_leases_at_once(spine, monkeypatch, seconds, leases):
+async def test_what_waits_for_responses_takes_no_place_of_other_leases(spine, monkeypatch):
     monkeypatch.setattr(daemon, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(concurrency_limiter, "SLOW_SECONDS", 3600)
     spine.faults("ga4", rates={"hang_after_accept": 1.0}, hang_seconds=60)
-    record(spine, 20)
+    record(spine, FEWEST + 20)
     async with daemon.running(spine.settings, spine.database_url) as running:
         while await running.intake.step():
             await running.intake.finish()
         ga4 = sender(running, "ga4")
         ga4.destination.limits = msgspec.structs.replace(ga4.destination.limits, batch=1)
-        for _ in range(RECENT):
-            ga4._requests.limiter.answered(seconds)
-        for _ in range(leases):
+        for number in range(FEWEST + LEASES):
             assert await ga4.step()
-        assert not await ga4.step()
-        assert spine.count("lease WHERE destination = 2") == leases
+            await until(lambda number=number: len(spine.arrivals("ga4")) >= min(number + 1, FEWEST))
+        assert await ga4.step(), "full is not idle"
+        assert spine.count("lease WHERE destination = 2") == FEWEST + LEASES
+
+
+async def test_a_few_requests_that_hang_do_not_stop_the_rest(spine, dispatcher, monkeypatch):
+    monkeypatch.setattr(daemon, "GRACE_SECONDS", 0.1)
+    spine.faults("ga4", rates={"hang_after_accept": 0.03}, hang_seconds=60)
+    spine.connection.execute("UPDATE outbox.destination SET enabled = (name = 'ga4')")
+    spine.connection.execute(
+        "INSERT INTO outbox.event (name, lead_id) SELECT 'lead_submitted', n FROM generate_series(1, 5000) AS n"
+    )
+    await until(lambda: len(spine.arrivals("ga4")) == 5000, seconds=20)
+    assert sender(dispatcher, "ga4").state().state == CircuitState.RUNNING
 
 
 async def test_the_half_that_had_no_turn_when_the_grace_time_ends_goes_back_unsent(spine, monkeypatch):

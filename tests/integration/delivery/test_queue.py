@@ -10,6 +10,7 @@ import pytest
 
 from dispatcher.delivery.queue import PostgresQueue
 from dispatcher.models import Settlement
+from tests.support.clock import RECLAIM
 
 META = 1
 
@@ -65,7 +66,7 @@ def expire(connection):
 
 
 async def reclaim(database):
-    return (await database.run("reclaim_leases", {"most": 4}))[0][0]
+    return (await database.run("reclaim_leases", RECLAIM))[0][0]
 
 
 async def test_nothing_due_is_no_lease(queue, enqueue, connection):
@@ -209,3 +210,34 @@ async def test_a_row_that_appears_behind_the_watermark_is_still_claimed(queue, e
     enqueue(due="-1 h")
     queue._watermark._rewound_at -= 2
     assert len((await queue.claim(5)).deliveries) == 1
+
+
+async def test_tries_cannot_overflow(queue, enqueue, connection, database):
+    """Two days of short leases and a process that crashes in a loop."""
+    enqueue(2)
+    connection.execute("UPDATE outbox.delivery SET tries = 32766")
+    for _ in range(3):
+        lease = await queue.claim(2) or await queue.claim(2, losses=1) or await queue.claim(2, losses=2)
+        first = lease.deliveries[0].event.id
+        at = lease.claimed_at
+        await queue.settle(lease, [Settlement(first, 0, "uncertain", due_at=at, unknown_at=at)])
+        expire(connection)
+        assert await reclaim(database) == 1
+        connection.execute("UPDATE outbox.delivery SET losses = 0, due_at = outbox.clock()")
+    assert connection.execute("SELECT DISTINCT tries FROM outbox.delivery").fetchall() == [(32767,)]
+    lease = await queue.claim(2)
+    assert await queue.settle(lease, delivered(lease)) == 2
+
+
+async def test_while_a_backlog_is_worked_off_the_newest_get_a_share(queue, enqueue):
+    enqueue(300, due="-1 h")
+    await queue.claim(100)
+    enqueue(10)
+    lease = await queue.claim(100)
+    claimed = {each.event.id for each in lease.deliveries}
+    assert claimed >= set(range(301, 311))
+    assert len(claimed & set(range(1, 181))) == 80
+    everything = [*claimed]
+    while lease := await queue.claim(100):
+        everything += [each.event.id for each in lease.deliveries]
+    assert len(everything) == len(set(everything)) == 210, "the watermark does not pass the backlog"

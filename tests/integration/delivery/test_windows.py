@@ -101,7 +101,7 @@ async def test_a_lease_that_expired_is_not_repeated_when_it_would_count(spine, d
     spine.connection.execute("UPDATE outbox.destination SET paused = true")
     await spine.drain()
     spine.connection.execute("UPDATE outbox.destination SET paused = false")
-    lost = {"destination": 1, "holder": "killed", "lease": timedelta(seconds=30), "limit": 10, "losses": 0}
+    lost = {"destination": 1, "holder": "killed", "lease": timedelta(seconds=30), "limit": 10, "newest": 0, "losses": 0}
     assert len(await database.run("claim_deliveries", lost | {"since": datetime(2000, 1, 1, tzinfo=UTC)})) == 1
     spine.clock.move(hours=47, minutes=1)
     assert await spine.drain() == 0

@@ -23,6 +23,7 @@ from dispatcher.identity.resolver import MOST_FRAGMENTS, PersonResolver
 from dispatcher.models import Event
 from tests.properties.enrichment_oracle import resolve as judge
 from tests.properties.histories import STORIES, history
+from tests.support.clock import RECLAIM
 from tests.support.identity_tables import fact_of
 from tests.support.intake_worker import intake
 from tests.support.told import as_json, of_oracle, of_product, with_one_lead
@@ -80,7 +81,7 @@ class Faltering:
                     "UPDATE outbox.lease SET expires_at = outbox.clock() - interval '1 s' WHERE id = %s",
                     (params["lease"],),
                 )
-            await self.database.run("reclaim_leases", {"most": 4})
+            await self.database.run("reclaim_leases", RECLAIM)
         return await self.database.run(query, params)
 
 

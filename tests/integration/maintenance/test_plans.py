@@ -46,7 +46,7 @@ STATEMENTS = {
     "find_needed_events": ({"ids": IDS, "fragments": FRAGMENTS}, set()),
     "find_events": ({"text": "x", "id": 7}, {"step"}),
     "find_sent_events": ({"ids": IDS, "destinations": [1]}, {"lease"}),
-    "find_resend_candidates": ({"ids": IDS, "destination": 1}, {"lease"}),
+    "find_resend_candidates": ({"ids": IDS, "destination": 1, "dataset": "1"}, {"lease", "destination"}),
     "read_progress": ({"id": 7}, {"destination"}),
     "elect_leader": ({"role": "schedule", "holder": "one", "term": OPEN}, set()),
 }

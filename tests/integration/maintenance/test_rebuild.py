@@ -22,10 +22,11 @@ from dispatcher.delivery.queue import PostgresQueue
 from dispatcher.identity.fragments import Fact
 from dispatcher.maintenance.rebuild import BATCH, OPEN, rebuild
 from tests.support import processes
+from tests.support.clock import RECLAIM
 from tests.support.waiting import until
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
-CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10, "losses": 0}
+CLAIM = {"holder": "one", "lease": timedelta(seconds=60), "limit": 10, "newest": 0, "losses": 0}
 PROJECTIONS = {
     "fragment": """
         SELECT id, is_public, account_id, handl_id, lead_id, emails, phones, groups, known FROM outbox.fragment ORDER BY id
@@ -331,7 +332,7 @@ async def test_a_statement_that_waited_for_the_lock_sees_what_was_done_meanwhile
         "claim_deliveries": CLAIM | {"destination": 1, "since": BEGINNING},
         "claim_events": CLAIM | {"since": 0},
         "settle_deliveries": {"lease": lease, "holder": "one", "settlements": Jsonb(settled)},
-        "reclaim_leases": {"most": 4},
+        "reclaim_leases": RECLAIM,
     }
     with psycopg.connect(database_url) as other:
         other.execute(load("exclude_dispatchers"))

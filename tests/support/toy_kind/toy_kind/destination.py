@@ -19,6 +19,7 @@ class Toy:
 
     def __init__(self, here):
         self.name = here.name
+        self.dataset = here.settings.account_id
         self._here = here
         self._client = Client(
             f"{here.settings.base_url}/toy/{here.settings.account_id}/events",
@@ -46,7 +47,7 @@ class Toy:
         body = {
             "action": route.event_name,
             "ref": event.event_id,
-            "at": int(min(event.occurred_at, now).timestamp()),
+            "at": int(delivery.event_time(now).timestamp()),
             "who": who,
             "what": {**route.parameters, **what, "worth": value},
         }

@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from dispatcher.delivery.circuit_breaker import FAILURES, LONGEST_PROBE, CircuitBreaker, CircuitState
+from dispatcher.delivery.circuit_breaker import (
+    FAILURES,
+    FIRST_PROBE,
+    LONGEST_PROBE,
+    REFUSALS,
+    REFUSALS_ALONE,
+    CircuitBreaker,
+    CircuitState,
+)
 from dispatcher.destinations.base import Outcome, Response
 
 DELIVERED = Response(Outcome.DELIVERED)
@@ -81,4 +89,46 @@ def test_an_unreachable_halted_destination_is_probed_at_growing_intervals_too(ci
 def test_a_rejected_event_shows_that_the_destination_works(circuit):
     for _ in range(20):
         circuit.record(Response(Outcome.REJECTED))
+    assert circuit.state is CircuitState.RUNNING
+
+
+REFUSED = Response(Outcome.REJECTED, "invalid parameter", 400, 100, 2804016)
+
+
+def refuse(circuit, times, response=REFUSED, events=1):
+    for _ in range(times):
+        circuit.record(response, events)
+
+
+def test_a_run_of_single_refusals_after_a_refused_batch_halts(circuit, clock):
+    refuse(circuit, 1, events=1000)
+    refuse(circuit, REFUSALS - 1)
+    assert circuit.state is CircuitState.RUNNING
+    refuse(circuit, 1)
+    assert (circuit.state, circuit.refuses_everything) == (CircuitState.HALTED, True)
+    assert circuit.reason == "refuses everything: invalid parameter"
+    assert circuit.is_probing
+    clock.now += circuit.pause()
+    refuse(circuit, 1)  # the probe
+    assert (circuit.state, circuit.pause() > FIRST_PROBE["halted"]) == (CircuitState.HALTED, True)
+    clock.now += circuit.pause()
+    circuit.record(DELIVERED)
+    assert circuit.state is CircuitState.RUNNING
+
+
+def test_bad_events_in_a_row_do_not_halt(circuit):
+    refuse(circuit, REFUSALS_ALONE - 1)
+    assert circuit.state is CircuitState.RUNNING
+    circuit.record(DELIVERED)
+    refuse(circuit, REFUSALS_ALONE - 1)
+    assert circuit.state is CircuitState.RUNNING
+    refuse(circuit, 1)
+    assert circuit.state is CircuitState.HALTED
+
+
+def test_refusals_for_different_reasons_are_the_events(circuit):
+    other = Response(Outcome.REJECTED, "too large", 413)
+    for _ in range(REFUSALS_ALONE):
+        refuse(circuit, 1, REFUSED, 1000)
+        refuse(circuit, 1, other)
     assert circuit.state is CircuitState.RUNNING

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from dispatcher.delivery import concurrency_limiter
 from dispatcher.delivery.concurrency_limiter import FEWEST, RATE, RECENT, ConcurrencyLimiter
 from tests.support.waiting import until
 
@@ -44,7 +45,8 @@ async def test_the_further_away_the_more_at_once_within_bounds(seconds, let_thro
     assert await most_at_once(concurrency, 800) == let_through
 
 
-async def test_more_begin_when_it_proves_far():
+async def test_more_begin_when_it_proves_far(monkeypatch):
+    monkeypatch.setattr(concurrency_limiter, "SLOW_SECONDS", 3600)
     concurrency = ConcurrencyLimiter(600)
     inside = 0
     leave = asyncio.Event()
@@ -121,3 +123,26 @@ async def test_a_cancelled_item_makes_room_for_those_that_wait():
     await task
     assert cut_off == [0, 1, 2, 3]
     assert sorted(begun) == list(range(8))
+
+
+async def test_work_that_hangs_gives_its_place_to_other_work(monkeypatch):
+    monkeypatch.setattr(concurrency_limiter, "SLOW_SECONDS", 0.05)
+    concurrency = ConcurrencyLimiter(FEWEST + 20)
+    begun, leave = [], asyncio.Event()
+
+    async def request(number):
+        begun.append(number)
+        await leave.wait()
+
+    all_begun = []
+    first = asyncio.create_task(concurrency.each(request, range(FEWEST), lambda: all_begun.append("first")))
+    await until(lambda: len(begun) == FEWEST)
+    assert all_begun == ["first"]
+    second = asyncio.create_task(concurrency.each(request, range(30), lambda: all_begun.append("second")))
+    await until(lambda: len(begun) == FEWEST + 20)  # never more than the destination takes
+    assert all_begun == ["first"]
+    leave.set()
+    await asyncio.gather(first, second)
+    assert all_begun == ["first", "second"]
+    assert not concurrency._begun
+    assert not concurrency._slow
