@@ -71,9 +71,10 @@ Beside all that, `scheduler` runs retention, alerts and daily reports, on one di
 - **The merge of persons.** Who belongs together by keys: `identity/persons.py`; by browser: `identity/browsers.py`; consent:
   `identity/permission.py`. How the keys of events are folded: `identity/fragments.py` and its twins in SQL,
   `schema/functions/merge_fragments.sql` and `schema/functions/merge_known.sql` (a change needs a migration). The same for
-  events that are not folded yet: `identity/full_log.py`. What is re-sent after a merge: `resend/planner.py`. What an event gets from its person's
-  other events: `identity/merged.py` and `identity/enrichment.py`. Why, in words: `identity/explanation.py`. The rules as an
-  independent model: `tests/properties/person_oracle.py`, `tests/properties/enrichment_oracle.py`.
+  events that are not folded yet: `identity/full_log.py`. What is re-sent after a merge: `resend/planner.py`. What an event gets
+  from its person's other events: `identity/merged.py` and `identity/enrichment.py`. Why, in words: `identity/explanation.py`.
+  The rules as an independent model, where to state a change first: `tests/properties/person_oracle.py`,
+  `tests/properties/enrichment_oracle.py`.
 - **A column of `event`.** `database/tables.py` and a new script in `migrations/versions/`; what writes it:
   the functions `parse_event`, `parse_fields`, `record` and `record_many` in `schema/functions/`, and `outbox/encoding.py`; what reads
   it: in `models.py`, `Event` for a JSON column and `EventHead` for any other, with `read_events`, `read_events_after` and
