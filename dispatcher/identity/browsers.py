@@ -1,4 +1,4 @@
-"""Whose an event is by its browser (design, part 6.3). Pure.
+"""Whose an event is by its browser. Pure. The cases: docs/identity.md.
 
 A browser is weak evidence: it speaks only where the keys lead to no account, for a person as a whole, and only if all
 browsers of that person on which somebody signed in name the same account.

@@ -182,7 +182,7 @@ def _trait(sealed: Mapping[str, Any], form: str, name: str) -> Any:
 
 
 def _external_ids(own: Keys, at: LogPosition, owner: Owner, offered: Mapping[Key, LogPosition]) -> tuple[Key, ...]:
-    """Return the identifiers for external_id: the account, then handlIDs, then leads, newest first (design, part 6.5)."""
+    """Return the identifiers for external_id: the account, then handlIDs, then leads, newest first."""
     carried = (links(own).handl, links(own).lead)
     account = [owner.person] if owner.person.kind == Kind.ACCOUNT else []
     if all(key in carried for key in offered):

@@ -248,7 +248,7 @@ _BY_VALUE = {name: field for field, (name, *_) in BROWSER} | {"fbclid": "fbc"}
 
 
 def _fields(sealed: Mapping[str, Any], visitor: Mapping[str, Any], consent: Any) -> Sequence[str]:
-    """Return the fields that others can borrow from an event: only its consent if it refuses (design, part 6.7)."""
+    """Return the fields that others can borrow from an event: only its consent if it refuses."""
     signals = statements(consent)
     stated = tuple((DENIED if value == "denied" else GRANTED)[signal] for signal, value in signals.items())
     if denies_advertising(signals):

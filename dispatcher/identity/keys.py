@@ -1,4 +1,4 @@
-"""The keys that an event carries, and what is known of each kind of key (design, part 6.2). Pure.
+"""The keys that an event carries, and what is known of each kind of key. Pure.
 
 Strong keys are the account, the lead and the e-mail address (as its hash), and a phone where no e-mail address is known.
 A handlID is a weak key: it stands for a browser, which several persons may use.
@@ -53,8 +53,8 @@ class Key(NamedTuple):
 class Keys(NamedTuple):
     """The combination of keys that an event carries; an empty string means none.
 
-    `emails` and `phones` hold hashes, sorted and separated by spaces. A public event (design, part 6.8) never shares a
-    combination with others.
+    `emails` and `phones` hold hashes, sorted and separated by spaces. A public event never shares a combination
+    with others.
     """
 
     account_id: str = ""

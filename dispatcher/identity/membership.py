@@ -1,4 +1,4 @@
-"""The fragments of a person, and the keys that nobody else uses (design, part 6.5). Pure."""
+"""The fragments of a person, and the keys that nobody else uses. Pure."""
 
 from __future__ import annotations
 

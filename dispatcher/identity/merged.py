@@ -1,4 +1,4 @@
-"""What the events of a person can borrow from each other (design, parts 6.5 to 6.7). Pure."""
+"""What the events of a person can borrow from each other. Pure."""
 
 from __future__ import annotations
 

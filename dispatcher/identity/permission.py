@@ -1,4 +1,4 @@
-"""Consent of the events that state none themselves (design, part 6.7). Pure.
+"""Consent of the events that state none themselves. Pure. The cases: docs/identity.md.
 
 A refusal counts for everyone it may belong to, a permission only for the person it surely belongs to.
 """

@@ -1,4 +1,4 @@
-"""Whose an event is by its keys (design, part 6.2), and whose a public event is (6.8). Pure.
+"""Whose an event is by its keys, and whose a public event is. Pure. The cases: docs/identity.md.
 
 An event belongs to the account it carries. Otherwise its lead and its e-mail addresses point to one: to the only account
 recorded together with them, else to the only account recorded together with what stands beside them in one other event.

@@ -19,7 +19,7 @@ from dispatcher.identity.keys import Key, Kind
 from dispatcher.models import ClaimedEvent, Event
 
 LEAD_PREFIX = "lead:"
-"""Put before a lead in identifiers by default, so that lead 42 and account 42 are not one person (design, part 6.5)."""
+"""Put before a lead in identifiers by default, so that lead 42 and account 42 are not one person."""
 _DERIVING = (Kind.ACCOUNT, Kind.LEAD, Kind.HANDL)
 """A client id is derived from the first of these that the event itself carries: neither lateness nor sharing moves it."""
 _KINDS = (Kind.ACCOUNT, Kind.HANDL, Kind.LEAD)

@@ -42,6 +42,7 @@ def sha(key):
 
 
 def ids(*keys):
+    """Return the hashes of identifiers; a lead is given with its prefix: `lead:l1`."""
     return [sha(key) for key in keys]
 
 
@@ -72,13 +73,17 @@ def at_ga4(spine, event_id):
 
 
 async def test_a_renewal_with_only_an_account_is_sent_with_everything_known_of_its_person(spine):
+    """All but the click: after 90 days it is the reason for nothing any more."""
     happen(spine, "lead", ago=9, name="lead_submitted", handl_id="H1", lead_id="L1", person=PERSON, visitor=BROWSER)
     happen(spine, "account", ago=8, name="account_created", account_id="A1", handl_id="H1", lead_id="L1")
     await spine.drain()
     spine.clock.move(days=200)
     happen(spine, "renewal", name="subscription_renewed", account_id="A1")
     assert await spine.drain() == 0
-    assert user_data(spine, "renewal") == {**SEALED.meta, **AT_META, "external_id": ids("a1", "h1", "l1")}
+    known = {**SEALED.meta, **AT_META, "external_id": ids("a1", "h1", "lead:l1")}
+    assert user_data(spine, "account") == known
+    known.pop("fbc")
+    assert user_data(spine, "renewal") == known
     ga4 = at_ga4(spine, "renewal")
     assert (ga4["client_id"], ga4["user_id"], ga4["user_data"]) == ("123.456", "A1", SEALED.google)
     assert ga4["user_properties"]["user_country"] == {"value": "gb"}
@@ -98,16 +103,29 @@ async def test_an_event_keeps_its_own_fields_and_borrows_the_most_recent_of_thos
     assert user_data(spine, "own")["fn"] == ids("ada")
 
 
-async def test_browser_fields_are_borrowed_from_the_same_browser_before_others_of_the_person(spine):
+async def test_browser_fields_are_borrowed_from_the_most_recent_browser_of_the_person_together(spine):
+    """What an event lacks comes from the newest other event, also where it carries an older browser of the person."""
     for handl, ago in (("H1", 9), ("H2", 5)):
         browser = BROWSER | {"fbp": f"fb.1.170000000000{ago}.1", "user_agent": f"Browser {handl}"}
         happen(spine, handl, ago=ago, account_id="A1", handl_id=handl, visitor=browser)
     happen(spine, "there", name="trial_started", account_id="A1", handl_id="H1")
     happen(spine, "anywhere", name="trial_started", account_id="A1")
     await spine.drain()
+    for event_id in ("there", "anywhere"):
+        assert user_data(spine, event_id)["fbp"] == "fb.1.1700000000005.1"
+        assert user_data(spine, event_id)["client_user_agent"] == "Browser H2"
+
+
+async def test_browser_fields_are_borrowed_only_from_browsers_on_which_nobody_else_was_seen(spine):
+    for handl, ago in (("own", 9), ("shared", 5)):
+        browser = BROWSER | {"fbp": f"fb.1.170000000000{ago}.1", "user_agent": f"Browser {handl}"}
+        happen(spine, handl, ago=ago, account_id="A1", handl_id=handl, visitor=browser)
+    happen(spine, "somebody else", ago=4, account_id="A2", handl_id="shared")
+    happen(spine, "there", name="trial_started", account_id="A1", handl_id="shared")
+    await spine.drain()
     assert user_data(spine, "there")["fbp"] == "fb.1.1700000000009.1"
-    assert user_data(spine, "there")["client_user_agent"] == "Browser H1"
-    assert user_data(spine, "anywhere")["fbp"] == "fb.1.1700000000005.1"
+    assert user_data(spine, "there")["client_user_agent"] == "Browser own"
+    assert user_data(spine, "there")["external_id"] == ids("a1", "shared", "own")
 
 
 async def test_a_borrowed_click_keeps_the_time_at_which_it_was_made(spine):
@@ -127,27 +145,41 @@ async def test_external_ids_are_account_handl_ids_and_leads_newest_first_and_onc
     happen(spine, "3", ago=7, account_id="Acc-1", handl_id=" h2 ", lead_id="L3")
     happen(spine, "renewal", name="subscription_renewed", account_id="Acc-1")
     await spine.drain()
-    assert user_data(spine, "renewal")["external_id"] == ids("acc-1", "h2", "h1", "l3", "l2", "l1")
+    assert user_data(spine, "renewal")["external_id"] == ids("acc-1", "h2", "h1", "lead:l3", "lead:l2", "lead:l1")
 
 
-async def test_the_own_browser_of_an_event_comes_before_newer_ones(spine):
+async def test_external_ids_are_newest_first_also_before_the_ones_that_an_older_event_carries(spine):
     happen(spine, "1", ago=9, name="lead_submitted", handl_id="H1", lead_id="L1")
     happen(spine, "2", ago=8, account_id="A1", handl_id="H1", lead_id="L1")
     happen(spine, "3", ago=7, account_id="A1", handl_id="H2", lead_id="L2")
     await spine.drain()
-    assert user_data(spine, "1")["external_id"] == ids("a1", "h1", "h2", "l1", "l2")
+    assert user_data(spine, "1")["external_id"] == ids("a1", "h2", "h1", "lead:l2", "lead:l1")
 
 
-async def test_a_lead_finds_its_account_over_the_browser_one_step_away(spine):
+async def test_a_lead_with_an_address_joins_the_only_account_of_its_browser_if_that_has_none(spine):
+    """It is the only person seen there, and the account has neither e-mail nor phone. A click serves later events only."""
     happen(spine, "form", ago=9, name="lead_submitted", handl_id="H1", lead_id="L1", person=PERSON)
     happen(spine, "signed", ago=5, account_id="A1", handl_id="H1", visitor=BROWSER)
     happen(spine, "demo", ago=3, name="demo_requested", lead_id="L1")
     happen(spine, "renewal", name="subscription_renewed", account_id="A1")
     await spine.drain()
     everything = {**SEALED.meta, **AT_META}
-    assert user_data(spine, "demo") == everything | {"external_id": ids("a1", "h1", "l1")}
-    assert user_data(spine, "renewal") == everything | {"external_id": ids("a1", "h1", "l1")}
+    whose = {"external_id": ids("a1", "h1", "lead:l1")}
+    assert user_data(spine, "demo") == everything | whose
+    assert user_data(spine, "renewal") == everything | whose
+    everything.pop("fbc")
+    assert user_data(spine, "form") == everything | whose
     assert at_ga4(spine, "demo")["user_id"] == "A1"
+
+
+async def test_a_lead_with_an_address_is_a_stranger_on_the_browser_of_an_account_that_has_its_own(spine):
+    happen(spine, "form", ago=9, name="lead_submitted", handl_id="H1", lead_id="L1", person=PERSON)
+    happen(spine, "signed", ago=5, account_id="A1", handl_id="H1", person={"email": "b@example.com"}, visitor=BROWSER)
+    happen(spine, "renewal", name="subscription_renewed", account_id="A1")
+    await spine.drain()
+    assert user_data(spine, "form") == {**SEALED.meta, "external_id": ids("h1", "lead:l1")}
+    assert user_data(spine, "renewal") == {"em": ids("b@example.com"), "external_id": ids("a1")}
+    assert at_ga4(spine, "form")["user_id"] == "lead:L1"
 
 
 # Boundaries
@@ -157,7 +189,10 @@ async def test_a_lead_finds_its_account_over_the_browser_one_step_away(spine):
 @pytest.mark.parametrize(
     "recorded", [("known", "known's", "other", "other's"), ("other's", "other", "known's", "known")]
 )
-async def test_a_second_account_on_a_browser_borrows_nothing_from_the_first(spine, second_was_first, recorded):
+async def test_two_accounts_on_a_browser_borrow_nothing_from_each_other_nor_from_the_browser(
+    spine, second_was_first, recorded
+):
+    """Its handlID and its values are nobody's in particular: they go out with the events that carry them only."""
     ago = {"known": 5, "known's": 1, "other": 8 if second_was_first else 3, "other's": 1}
     events = {
         "known": {"account_id": "A1", "handl_id": "H1", "lead_id": "L1", "person": PERSON, "visitor": BROWSER},
@@ -174,8 +209,10 @@ async def test_a_second_account_on_a_browser_borrows_nothing_from_the_first(spin
         "external_id": ids("a2", "h1"),
     }
     assert user_data(spine, "other's") == {"em": ids("b@example.com"), "external_id": ids("a2")}
-    assert user_data(spine, "known's") == {**SEALED.meta, **AT_META, "external_id": ids("a1", "l1")}
-    assert at_ga4(spine, "other")["client_id"] == at_ga4(spine, "other's")["client_id"] != "123.456"
+    assert user_data(spine, "known's") == {**SEALED.meta, "external_id": ids("a1", "lead:l1")}
+    clients = {event_id: at_ga4(spine, event_id)["client_id"] for event_id in ("other", "other's", "known's")}
+    assert clients["other"] == clients["other's"] != clients["known's"]
+    assert "123.456" not in clients.values()
 
 
 async def test_an_anonymous_event_belongs_to_the_last_sign_in_before_it_else_the_first_after(spine):
@@ -200,7 +237,7 @@ async def test_a_test_lead_of_forty_accounts_connects_none_of_them(spine):
     happen(spine, "carries it", name="trial_started", account_id="A8", lead_id="test")
     await spine.drain()
     assert user_data(spine, "renewal") == {"em": ids("7@example.com"), "external_id": ids("a7")}
-    assert user_data(spine, "carries it") == {"em": ids("8@example.com"), "external_id": ids("a8", "test")}
+    assert user_data(spine, "carries it") == {"em": ids("8@example.com"), "external_id": ids("a8", "lead:test")}
     clients = {at_ga4(spine, event_id)["client_id"] for event_id in ("renewal", "anonymous", "carries it")}
     assert len(clients) == 3
 
@@ -212,7 +249,7 @@ async def test_two_leads_of_one_office_browser_that_became_two_accounts_share_no
         happen(spine, f"account {number}", ago=5, name="account_created", account_id=f"A{number}", lead_id=f"L{number}")
     await spine.drain()
     for number in (1, 2):
-        keys = (f"a{number}", f"l{number}")
+        keys = (f"a{number}", f"lead:l{number}")
         assert user_data(spine, f"account {number}") == {"em": ids(f"{number}@example.com"), "external_id": ids(*keys)}
         lead = user_data(spine, f"lead {number}")
         assert lead == {"em": ids(f"{number}@example.com"), "external_id": ids(keys[0], "h", keys[1])}
@@ -267,7 +304,8 @@ async def test_after_a_refusal_events_that_granted_before_are_sent_with_their_ow
 # GA4
 
 
-async def test_the_client_id_is_the_most_recent_real_one_of_the_person(spine):
+async def test_the_client_id_is_the_own_one_else_the_most_recent_real_one_of_the_person(spine):
+    """Also where the event carries an older browser of the person."""
     happen(spine, "old", ago=9, account_id="A1", handl_id="H1", visitor={"ga_client_id": "1.1"})
     happen(spine, "new", ago=8, account_id="A1", handl_id="H2", visitor={"ga_client_id": "2.2"})
     happen(spine, "own", name="trial_started", account_id="A1", visitor={"ga_client_id": "3.3"}, ago=10)
@@ -275,32 +313,38 @@ async def test_the_client_id_is_the_most_recent_real_one_of_the_person(spine):
     happen(spine, "there", name="trial_started", account_id="A1", handl_id="H1")
     await spine.drain()
     clients = {event_id: at_ga4(spine, event_id)["client_id"] for event_id in ("own", "renewal", "there")}
-    assert clients == {"own": "3.3", "renewal": "2.2", "there": "1.1"}
+    assert clients == {"own": "3.3", "renewal": "2.2", "there": "2.2"}
 
 
-async def test_without_a_real_client_id_all_events_of_a_person_have_the_same_derived_one(spine):
+async def test_without_a_real_client_id_it_is_derived_from_the_own_keys_of_the_event(spine):
+    """From its account, else its lead, else its handlID: what becomes known of its person later does not move it."""
     happen(spine, "lead", ago=9, name="lead_submitted", handl_id="H1", lead_id="L1")
     await spine.drain()
     happen(spine, "account", ago=8, name="account_created", account_id="A1", lead_id="L1")
     await spine.drain()
     happen(spine, "elsewhere", ago=7, name="trial_started", account_id="A1", handl_id="H2")
     happen(spine, "renewal", name="subscription_renewed", account_id="A1")
+    happen(spine, "again", name="demo_requested", lead_id="L1")
+    happen(spine, "page", name="trial_downloaded", handl_id="H1")
     happen(spine, "somebody", name="trial_started", account_id="A2")
+    happen(spine, "same number", name="lead_submitted", lead_id="A1")
     await spine.drain()
-    derived = {at_ga4(spine, event_id)["client_id"] for event_id in ("lead", "account", "elsewhere", "renewal")}
-    assert len(derived) == 1
-    assert at_ga4(spine, "somebody")["client_id"] not in derived
+    assert user_data(spine, "page")["external_id"][0] == user_data(spine, "again")["external_id"][0] == sha("a1")
+    alike = ({"lead", "again"}, {"account", "elsewhere", "renewal"}, {"page"}, {"somebody"}, {"same number"})
+    clients = [{at_ga4(spine, event_id)["client_id"] for event_id in events} for events in alike]
+    assert [len(found) for found in clients] == [1] * len(alike)
+    assert len(set.union(*clients)) == len(alike)
 
 
-async def test_the_user_id_is_the_account_else_the_lead_and_never_an_email_address(spine):
+async def test_the_user_id_is_the_account_else_the_lead_with_its_prefix_and_never_an_email_address(spine):
     happen(spine, "account", name="trial_started", account_id="A1", lead_id="L1")
     happen(spine, "lead", name="lead_submitted", lead_id="L2")
     happen(spine, "address", name="lead_submitted", lead_id="Ada@Example.com")
     happen(spine, "nobody", name="lead_submitted", handl_id="H9")
     await spine.drain()
     assert at_ga4(spine, "account")["user_id"] == "A1"
-    assert at_ga4(spine, "lead")["user_id"] == "L2"
-    assert at_ga4(spine, "address")["user_id"] == sha("ada@example.com")
+    assert at_ga4(spine, "lead")["user_id"] == "lead:L2"
+    assert at_ga4(spine, "address")["user_id"] == sha("lead:ada@example.com")
     assert "user_id" not in at_ga4(spine, "nobody")
 
 
