@@ -133,13 +133,13 @@ def _indexable(key: str | None) -> str:
 def _addresses(sealed: Mapping[str, Any]) -> tuple[str, str]:
     """Return the hashes of e-mail addresses and phone numbers.
 
-    Google's form of an e-mail address comes first: there, addresses that only differ in dots are one.
+    Meta's form of an e-mail address comes first: a dot makes another address, and so another person (docs/identity.md).
     """
     meta, google = sealed.get("meta"), sealed.get("google")
     meta = meta if isinstance(meta, dict) else {}
     google = google if isinstance(google, dict) else {}
     return (
-        _hashes(google.get("sha256_email_address") or meta.get("em")),
+        _hashes(meta.get("em") or google.get("sha256_email_address")),
         _hashes(meta.get("ph") or google.get("sha256_phone_number")),
     )
 
