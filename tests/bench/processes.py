@@ -146,7 +146,7 @@ def together(world: World, url: str, destination: str, events: int) -> float:
         _switch(connection, destination, paused=False)
         fill.enqueue_intake(connection)
         with dispatching(world, url) as dispatcher:
-            began = _begun(connection, 0, [dispatcher])
+            began = _begun(connection, None, [dispatcher])
             while not (ended := _sent(world, connection, destination, events)):
                 if time.time() > began + LEFT_SECONDS:
                     raise TimeoutError("the events do not all arrive")
@@ -170,7 +170,7 @@ def delivered(url: str, destination: str) -> int:
 
 def _until_intake_is_done(connection: psycopg.Connection[Any], dispatcher: Dispatcher) -> float:
     """Wait until the intake queue is empty; return the seconds since the first claim."""
-    began = _begun(connection, 0, [dispatcher])
+    began = _begun(connection, None, [dispatcher])
     while _one(connection, INTAKE_LEFT)[0]:
         if time.time() > began + LEFT_SECONDS:
             raise TimeoutError("intake does not come to its end")
@@ -178,8 +178,8 @@ def _until_intake_is_done(connection: psycopg.Connection[Any], dispatcher: Dispa
     return time.time() - began
 
 
-def _begun(connection: psycopg.Connection[Any], destination: int, dispatchers: Sequence[Dispatcher]) -> float:
-    """Wait until all dispatchers have claimed; return when the last of them did (Unix seconds)."""
+def _begun(connection: psycopg.Connection[Any], destination: int | None, dispatchers: Sequence[Dispatcher]) -> float:
+    """Wait until all dispatchers have claimed for a destination (None: for intake); return when the last did (Unix seconds)."""
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end:
         claimed_at, holders = _one(connection, CLAIMED, destination)

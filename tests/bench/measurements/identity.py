@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 
 import psycopg
 
@@ -54,15 +55,23 @@ def _population(name: str, size: int, *, browsers: bool = False) -> tuple[dict[s
     """Return events of persons with `size` events each, which share a lead, on one browser or on many."""
     prefix = _prefix(name)
     made = []
-    sealed: object = None
+    sealed: dict[str, object] = {}
     for number, event in enumerate(fill.events(max(size, BATCH * BATCHES))):
         person = f"{prefix}{number // size}"
         handl_id = f"{prefix}b{number}" if browsers else f"{prefix}h{number // size}"
         if number % size == 0:
-            sealed = event["sealed"]  # all events of a person have one e-mail address and phone
+            sealed = _addressed(event["sealed"], person)
         keys = {"event_id": f"{prefix}{number}", "lead_id": person, "handl_id": handl_id, "account_id": None}
         made.append(event | keys | {"sealed": sealed})
     return tuple(made)
+
+
+def _addressed(sealed: Mapping[str, Mapping[str, object]], person: str) -> dict[str, object]:
+    """Return traits with the e-mail address and phone of one person of one population: nobody else has them."""
+    email, phone = (sha256(f"{kind} of {person}".encode()).hexdigest() for kind in ("e-mail", "phone"))
+    meta = {**sealed["meta"], "em": [email], "ph": [phone]}
+    google = {**sealed["google"], "sha256_email_address": [email], "sha256_phone_number": [phone]}
+    return {**sealed, "meta": meta, "google": google}
 
 
 def _prefix(name: str) -> str:
