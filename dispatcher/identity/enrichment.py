@@ -6,7 +6,8 @@ person's own browsers only. A click can only be borrowed by later events, and on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import filterfalse
 from typing import Any
@@ -19,10 +20,9 @@ from dispatcher.identity.fragments import (
     GOOGLE_TRAITS,
     TRAITS,
 )
-from dispatcher.identity.graph import IdentityGraph, LookupNeeded
 from dispatcher.identity.keys import EPOCH, Key, Keys, Kind, LogPosition, links
 from dispatcher.identity.membership import Owner
-from dispatcher.identity.merged import MergedFragment
+from dispatcher.identity.merged import MergedFragment, OfferedClick
 from dispatcher.identity.profile import Profile
 
 MAX_KEYS = 10
@@ -78,21 +78,21 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     consent: Mapping[str, str]
 
 
-def find_enrichment(asked: Asked, graph: IdentityGraph) -> Enrichment:
-    """Return what an event gets from its person; raise `LookupNeeded` if its clicks must be looked up first."""
+def find_enrichment(asked: Asked, clicks_of: Callable[[Owner], Sequence[OfferedClick]]) -> Enrichment:
+    """Return what an event gets from its person; `clicks_of` is only asked if the event can borrow a click."""
     own, owner, consent = asked.own, asked.owner, asked.consent
     has_refused = denies_advertising(consent)
     if own.consent:
         consent = {**consent, **own.consent}
     if denies_advertising(consent):
         return Enrichment({}, None, own.keys, own.account_id, consent, True, True)
-    sources = _missing(own, asked.merged.newest)
-    clicked_at = None
-    if "fbc" in sources:
-        del sources["fbc"]
-        if click := _click(asked.merged, asked.at, graph):
-            sources["fbc"], first = click
-            clicked_at = EPOCH + timedelta(microseconds=first)
+    newest, clicked_at = asked.merged.newest, None
+    # First, as it may take a look-up, after which everything is asked again.
+    click = _click(clicks_of(owner), asked.at) if "fbc" in newest and _lacks(own, _BROWSER["fbc"]) else None
+    sources = _missing(own, newest)
+    if click:
+        (first_at, _), (_, sources["fbc"]) = click
+        clicked_at = EPOCH + timedelta(microseconds=first_at)
     sources = {field: source for field, source in sources.items() if source != asked.event_id}
     return Enrichment(
         sources,
@@ -106,39 +106,34 @@ def find_enrichment(asked: Asked, graph: IdentityGraph) -> Enrichment:
 
 
 def _missing(own: Profile, newest: Mapping[str, LogPosition]) -> dict[str, int]:
-    """Return the fields that an event lacks and can borrow."""
+    """Return the fields that an event lacks and can borrow, except the click."""
     found = {name: newest[name][1] for name in filterfalse(own.meta.get, TRAITS) if name in newest}
     found |= {name: newest[name][1] for name in filterfalse(own.google.get, GOOGLE_TRAITS) if name in newest}
     # An IP address belongs to the browser it was seen with, so both are borrowed together, by an event with neither.
-    has = own.visitor.get
     for field, values in BROWSER:
-        if field in newest and not has(values[0]) and not any(map(has, values)):
+        if field in newest and field != "fbc" and _lacks(own, values):
             found[field] = newest[field][1]
     return found
 
 
-def _click(merged: MergedFragment, at: LogPosition, graph: IdentityGraph) -> tuple[int, int] | None:
-    """Return the event to borrow a click from, and when the click was seen first: the newest click before `at`."""
-    if missing := [f.id for f in merged.fragments if f.id not in graph.clicks]:
-        raise LookupNeeded(clicks=missing)
-    first: dict[int, LogPosition] = {}
-    offered: dict[int, LogPosition] = {}
-    for fragment in merged.fragments:
-        classes = merged.clicking.get(fragment.id, frozenset())
-        for grade, digest, seen_at, event_id in graph.clicks[fragment.id]:
-            seen = seen_at, event_id
-            first[digest] = min(first.get(digest, seen), seen)
-            if grade in classes:
-                offered[digest] = min(offered.get(digest, seen), seen)
-    fresh = [
-        (first[digest], source)
-        for digest, source in offered.items()
-        if source < at and at[0] - first[digest][0] < _CLICK_AGE
-    ]
-    if not fresh:
-        return None
-    (first_at, _), (_, event_id) = max(fresh)
-    return event_id, first_at
+def _lacks(own: Profile, values: Iterable[str]) -> bool:
+    """Return whether an event has none of the browser's `values`."""
+    return not any(map(own.visitor.get, values))
+
+
+def _click(clicks: Sequence[OfferedClick], at: LogPosition) -> OfferedClick | None:
+    """Return the newest click that was offered before `at` and is fresh then; `clicks` is sorted.
+
+    No click is offered before it was seen first, so the search begins at the clicks that were seen before `at`; hardly ever
+    is the newest of them offered later.
+    """
+    for number in range(bisect_left(clicks, (at,)) - 1, -1, -1):
+        first, source = clicks[number]
+        if at[0] - first[0] >= _CLICK_AGE:
+            return None
+        if source < at:
+            return first, source
+    return None
 
 
 def enrich(own: Profile, found: Enrichment, borrowed: Mapping[str, BorrowedField]) -> Profile:
@@ -170,7 +165,7 @@ def enrich(own: Profile, found: Enrichment, borrowed: Mapping[str, BorrowedField
         country if isinstance(country, str) else None,
         visitor,
         visited_at,
-        {signal: found.consent[signal] for signal in CONSENTS if signal in found.consent},
+        {signal: found.consent[signal] for signal in CONSENTS if signal in found.consent} if found.consent else {},
         found.is_refused,
         found.has_refused,
     )

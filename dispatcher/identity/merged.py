@@ -17,16 +17,19 @@ from dispatcher.identity.fragments import (
     KEY,
     OUTRANKING,
     TRAITS,
-    unpack,
 )
-from dispatcher.identity.graph import Fragment
+from dispatcher.identity.graph import Fragment, IdentityGraph, LookupNeeded
 from dispatcher.identity.keys import Key, Keys, Kind, LogPosition, links
 from dispatcher.identity.membership import Owner
 
 Name = TypeVar("Name")
 
+OfferedClick = tuple[LogPosition, LogPosition]
+"""The position at which a click was seen first, and that of the event to borrow it from."""
+
 _TRAITS = frozenset((*TRAITS, *GOOGLE_TRAITS, KEY))
 _BROWSER = frozenset(dict(BROWSER))
+_NOTHING: frozenset[str] = frozenset()
 
 
 class MergedFragment(msgspec.Struct, frozen=True, gc=False):
@@ -49,24 +52,48 @@ class MergedFragment(msgspec.Struct, frozen=True, gc=False):
         keys: dict[Key, LogPosition] = {}
         clicking: dict[UUID, frozenset[int]] = {}
         for fragment, consent in zip(owner.fragments, consents, strict=True):
-            denied = frozenset(OUTRANKING[signal] for signal in OUTRANKING if consent.get(signal) == "denied")
+            denied = (
+                frozenset(OUTRANKING[signal] for signal in OUTRANKING if consent.get(signal) == "denied")
+                if consent
+                else _NOTHING
+            )
             handl = links(fragment.keys).handl
             is_own_browser = handl is None or handl in owner.exclusive
-            for field, at in unpack(fragment.groups).items():
-                name, letters = _split(field)
-                if not _is_offered(name, letters, denied, is_own_browser=is_own_browser):
-                    continue
-                _raise_to(newest, name, at)
-                if name == KEY:
-                    for key in _identifying(fragment.keys):
-                        _raise_to(keys, key, at)
-                elif name == "fbc":
-                    clicking[fragment.id] = _classes(denied - {"a"})
+            for at, event_id, fields in fragment.groups:
+                seen = at, event_id
+                for name in _offered(fields, denied, is_own_browser=is_own_browser):
+                    if name not in newest or newest[name] < seen:
+                        newest[name] = seen
+                    if name == KEY:
+                        for key in _identifying(fragment.keys):
+                            _raise_to(keys, key, seen)
+                    elif name == "fbc":
+                        clicking[fragment.id] = _classes(denied - {"a"})
             for kind, value, known_at, event_id in fragment.known or ():
                 key = Key(kind % CLASSES, value)
                 if key.kind in (Kind.HANDL, Kind.LEAD) and kind // CLASSES in _classes(denied - {"a"}):
                     _raise_to(keys, key, (known_at, event_id))
         return cls(newest, keys, clicking, owner.fragments)
+
+
+def offered_clicks(merged: MergedFragment, graph: IdentityGraph) -> list[OfferedClick]:
+    """Return the clicks that a person offers, by when they were seen first; raise `LookupNeeded` if they must be looked up.
+
+    Once for a person, not for each of its events: there may be as many clicks as events.
+    """
+    if missing := [fragment.id for fragment in merged.fragments if fragment.id not in graph.clicks]:
+        raise LookupNeeded(clicks=missing)
+    first: dict[int, LogPosition] = {}
+    offered: dict[int, LogPosition] = {}
+    for fragment in merged.fragments:
+        classes = merged.clicking.get(fragment.id, frozenset())
+        for grade, digest, seen_at, event_id in graph.clicks[fragment.id]:
+            seen = seen_at, event_id
+            if digest not in first or seen < first[digest]:
+                first[digest] = seen
+            if grade in classes and (digest not in offered or seen < offered[digest]):
+                offered[digest] = seen
+    return sorted((first[digest], source) for digest, source in offered.items())
 
 
 def _is_offered(name: str, letters: str, denied: frozenset[str], *, is_own_browser: bool) -> bool:
@@ -82,10 +109,13 @@ def _is_offered(name: str, letters: str, denied: frozenset[str], *, is_own_brows
     return not needed or needed.issubset(letters)
 
 
-@lru_cache(maxsize=1024)
-def _split(field: str) -> tuple[str, str]:
-    name, _, letters = field.partition("+")
-    return name, letters
+@lru_cache(maxsize=4096)
+def _offered(fields: str, denied: frozenset[str], *, is_own_browser: bool) -> tuple[str, ...]:
+    """Return the names of the fields of a group that are offered. Cached, as most events carry the same few combinations."""
+    split = (field.partition("+") for field in fields.split())
+    return tuple(
+        name for name, _, letters in split if _is_offered(name, letters, denied, is_own_browser=is_own_browser)
+    )
 
 
 def _raise_to(newest: dict[Name, LogPosition], name: Name, at: LogPosition) -> None:

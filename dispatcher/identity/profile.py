@@ -20,8 +20,6 @@ from dispatcher.models import ClaimedEvent, Event
 
 LEAD_PREFIX = "lead:"
 """Put before a lead in identifiers by default, so that lead 42 and account 42 are not one person."""
-_DERIVING = (Kind.ACCOUNT, Kind.LEAD, Kind.HANDL)
-"""A client id is derived from the first of these that the event itself carries: neither lateness nor sharing moves it."""
 _KINDS = (Kind.ACCOUNT, Kind.HANDL, Kind.LEAD)
 
 
@@ -65,28 +63,31 @@ def profile_from_event(event: Event) -> Profile:
     account_id, handl_id, lead_id = None if event.public else event.account_id, event.handl_id, event.lead_id
     country = sealed.get("country")
     consent = statements(event.consent)
+    is_refused = denies_advertising(consent)
     return Profile(
-        tuple(Key(kind, value) for kind, value in zip(_KINDS, (account_id, handl_id, lead_id), strict=True) if value),
+        tuple([Key(kind, value) for kind, value in zip(_KINDS, (account_id, handl_id, lead_id), strict=True) if value]),
         account_id,
         lead_id,
         handl_id,
-        next(
-            (
-                f"{kind.name.lower()}:{value.strip()}"
-                for kind, value in zip(_DERIVING, (account_id, lead_id, handl_id), strict=True)
-                if value
-            ),
-            None,
-        ),
+        _client_key(account_id, lead_id, handl_id),
         _mapping(sealed.get("meta")),
         _mapping(sealed.get("google")),
         country if isinstance(country, str) else None,
         event.visitor or {},
         event.occurred_at,
         consent,
-        denies_advertising(consent),
-        denies_advertising(consent),
+        is_refused,
+        is_refused,
     )
+
+
+def _client_key(account_id: str | None, lead_id: str | None, handl_id: str | None) -> str | None:
+    """Return the first key that the event itself carries, with its kind: neither lateness nor sharing moves it."""
+    if account_id:
+        return f"account:{account_id.strip()}"
+    if lead_id:
+        return f"lead:{lead_id.strip()}"
+    return f"handl:{handl_id.strip()}" if handl_id else None
 
 
 def identifier(key: Key, lead_prefix: str = LEAD_PREFIX) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dispatcher.identity.browsers import BrowserRules
 from dispatcher.identity.enrichment import Asked, Enrichment, find_enrichment
 from dispatcher.identity.graph import IdentityGraph
 from dispatcher.identity.keys import Keys, LogPosition, position
 from dispatcher.identity.membership import Membership, Owner
-from dispatcher.identity.merged import MergedFragment
+from dispatcher.identity.merged import MergedFragment, OfferedClick, offered_clicks
 from dispatcher.identity.permission import PermissionRules
 from dispatcher.identity.persons import ALONE, Person, PersonRules
 from dispatcher.identity.profile import Profile
@@ -26,6 +26,7 @@ class IdentityRules:
         self.membership = Membership(graph, self.persons, self.browsers)
         self._permission = PermissionRules(graph, self.persons, self.browsers)
         self._merged: dict[Person, MergedFragment] = {}
+        self._clicks: dict[Person, Sequence[OfferedClick]] = {}
         self._alone: dict[Keys, Owner] = {}
         self._together: set[Keys] = set()
 
@@ -49,7 +50,13 @@ class IdentityRules:
         at = position(event.occurred_at, event.id)
         owner = self.owner(keys, at)
         consent = {} if owner.is_silent else self._permission.of(owner, keys, self.persons.known(keys, event.id))
-        return find_enrichment(Asked(event.id, keys, at, own, owner, self._merged_of(owner), consent), self.graph)
+        return find_enrichment(Asked(event.id, keys, at, own, owner, self._merged_of(owner), consent), self._clicks_of)
+
+    def _clicks_of(self, owner: Owner) -> Sequence[OfferedClick]:
+        clicks = self._clicks.get(owner.person)
+        if clicks is None:
+            clicks = self._clicks[owner.person] = offered_clicks(self._merged_of(owner), self.graph)
+        return clicks
 
     def _merged_of(self, owner: Owner) -> MergedFragment:
         merged = self._merged.get(owner.person)
