@@ -51,7 +51,8 @@ class Enrichment(msgspec.Struct, frozen=True, gc=False):
     """What an event gets from its person.
 
     `sources`: each borrowed field with the id of the event to borrow it from. `clicked_at`: when the borrowed click was
-    seen first. `keys`: for external_id. `is_refused`, `has_refused`: see `Profile`.
+    seen first. `keys`: for external_id. `is_refused`, `has_refused`: see `Profile`. `is_visit`: user agent and page are borrowed
+    from one event of the same handlID.
     """
 
     sources: Mapping[str, int]
@@ -61,6 +62,7 @@ class Enrichment(msgspec.Struct, frozen=True, gc=False):
     consent: Mapping[str, str]
     is_refused: bool
     has_refused: bool
+    is_visit: bool = False
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
@@ -102,6 +104,20 @@ def find_enrichment(asked: Asked, clicks_of: Callable[[Owner], Sequence[OfferedC
         consent,
         False,
         has_refused,
+        _is_visit(asked, sources),
+    )
+
+
+def _is_visit(asked: Asked, sources: Mapping[str, int]) -> bool:
+    """Return whether user agent and page are borrowed from one event of the same handlID (design, part 6.6)."""
+    agent, handl_id = sources.get("agent"), asked.keys.handl_id
+    if agent is None or agent != sources.get("url") or not handl_id:
+        return False
+    return any(
+        event_id == agent
+        for fragment in asked.owner.fragments
+        if fragment.keys.handl_id == handl_id
+        for _, event_id, _ in fragment.groups
     )
 
 
@@ -168,6 +184,7 @@ def enrich(own: Profile, found: Enrichment, borrowed: Mapping[str, BorrowedField
         {signal: found.consent[signal] for signal in CONSENTS if signal in found.consent} if found.consent else {},
         found.is_refused,
         found.has_refused,
+        own.is_visit or found.is_visit,
     )
 
 

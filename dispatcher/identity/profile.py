@@ -31,7 +31,8 @@ class Profile(msgspec.Struct, frozen=True, gc=False):
     known. `meta`, `google`: lists of hashed traits by parameter. `visitor`: the browser's values; `visited_at`: when the
     click in them was seen first. `consent`: `granted` or `denied` by signal, where anybody stated it. `is_refused`: the
     event may not go to advertising destinations, and has borrowed nothing. `has_refused`: the person's last word is a
-    refusal, so that nothing is sent again, whatever the event itself states.
+    refusal, so that nothing is sent again, whatever the event itself states. `is_visit`: user agent and page are the
+    event's own, or both are of one event of its browser.
     """
 
     keys: tuple[Key, ...] = ()
@@ -47,6 +48,7 @@ class Profile(msgspec.Struct, frozen=True, gc=False):
     consent: Mapping[str, str] = {}
     is_refused: bool = False
     has_refused: bool = False
+    is_visit: bool = False
 
 
 class Resolver(Protocol):
@@ -63,7 +65,7 @@ def profile_from_event(event: Event) -> Profile:
     account_id, handl_id, lead_id = None if event.public else event.account_id, event.handl_id, event.lead_id
     country = sealed.get("country")
     consent = statements(event.consent)
-    is_refused = denies_advertising(consent)
+    is_refused, visitor = denies_advertising(consent), event.visitor or {}
     return Profile(
         tuple([Key(kind, value) for kind, value in zip(_KINDS, (account_id, handl_id, lead_id), strict=True) if value]),
         account_id,
@@ -73,11 +75,12 @@ def profile_from_event(event: Event) -> Profile:
         _mapping(sealed.get("meta")),
         _mapping(sealed.get("google")),
         country if isinstance(country, str) else None,
-        event.visitor or {},
+        visitor,
         event.occurred_at,
         consent,
         is_refused,
         is_refused,
+        bool(visitor.get("user_agent") and visitor.get("url")),
     )
 
 

@@ -143,7 +143,7 @@ def _preview(destination: Destination, routing: DestinationRoutes, resolved: _Re
     shown = masked(body, of_kind, route.parameters.keys() if route else frozenset())
     fields = [
         PreviewField(
-            path, resolved.provenance.source_of(path, route, of_kind) + ("" if value == seen else HIDDEN), seen
+            path, resolved.provenance.source_of(path, route, of_kind, value) + ("" if value == seen else HIDDEN), seen
         )
         for (path, value), (_, seen) in zip(_fields(body), _fields(shown), strict=True)
     ]

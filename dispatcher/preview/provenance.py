@@ -38,8 +38,11 @@ class Provenance:
         self._borrowed = borrowed
         self._sources = sources
 
-    def source_of(self, path: str, route: Route | None, fields: PayloadFields) -> str:
-        """Return where the field at `path` of a payload comes from; `fields`: those of its kind of destination."""
+    def source_of(self, path: str, route: Route | None, fields: PayloadFields, value: object = None) -> str:
+        """Return where the field at `path` of a payload comes from; `fields`: those of its kind of destination.
+
+        `value`: what is sent there, where what the event states may not hold.
+        """
         name = path.rpartition(".")[2]
         if field := fields.profile.get(path):
             return self._source_of_profile_field(field)
@@ -52,7 +55,7 @@ class Provenance:
         if path in fields.of_the_funnel:
             return CONFIGURATION
         if name == "action_source":
-            return self._source_of_action_source(route)
+            return self._source_of_action_source(route, value)
         return self._source_of_parameter(name, route, fields)
 
     def _source_of_profile_field(self, field: str) -> str:
@@ -94,10 +97,17 @@ class Provenance:
             return "the account that signed in on this browser or lead"
         return EVENT
 
-    def _source_of_action_source(self, route: Route | None) -> str:
-        if route and route.action_source:
+    def _source_of_action_source(self, route: Route | None, sent: object) -> str:
+        if route and route.action_source and sent in (None, route.action_source):
             return CONFIGURATION
-        return EVENT if (self._event.details or {}).get("action_source") else DERIVED
+        stated = (self._event.details or {}).get("action_source")
+        if not stated:
+            return DERIVED
+        if sent in (None, stated):
+            return EVENT
+        if stated == "website" and not self._profile.is_visit:
+            return f"{DERIVED}: the event states website, but user agent and page of its visit are not known"
+        return f"{DERIVED}: what the event states does not hold"
 
     def _source_of_parameter(self, name: str, route: Route | None, fields: PayloadFields) -> str:
         """Return where a parameter that describes the conversion comes from."""

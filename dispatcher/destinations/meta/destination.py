@@ -64,6 +64,7 @@ _NOT_CUSTOM = (
 """Details that are read separately, that are meant for the dispatcher or for another destination, or that are never sent
 unhashed."""
 
+_RENEWAL = "subscription_renewed"
 _CUSTOM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _MAX_CUSTOM = 50
 
@@ -137,7 +138,7 @@ def build(
     if user_data.keys() <= _WEAK and any(user_data.keys() <= insufficient for insufficient in INSUFFICIENT):
         return Refusal("failed", "insufficient identity")
     url, referrer = sanitize.url(profile.visitor, "url"), sanitize.url(profile.visitor, "referrer")
-    source = _action_source(event, route, is_seen=bool(url) and "client_user_agent" in user_data)
+    source = _action_source(event, route, is_seen=profile.is_visit and bool(url) and "client_user_agent" in user_data)
     custom_data = _custom_data(event, route, is_website=source == "website")
     if route.event_name == "Purchase" and not ("value" in custom_data and "currency" in custom_data):
         return Refusal("failed", "missing value")  # subcode 2804009
@@ -206,16 +207,17 @@ def _cookie(visitor: Mapping[str, Any], name: str, parse: Callable[[str], str | 
 
 
 def _action_source(event: Event, route: Route, *, is_seen: bool) -> str:
-    """Return action_source: the step's own, what the event states, else what is known of the visit.
+    """Return action_source: of a renewal the system; else the step's own, what the event states, what is known of the visit.
 
-    `is_seen`: user agent and page are known; Meta requires both for `website`.
+    `is_seen`: user agent and page of this visit are known; Meta requires both for `website`, so that where they are not,
+    nobody's `website` holds.
     """
-    if route.action_source:
-        return route.action_source
+    if event.name == _RENEWAL:
+        return "system_generated"
     details = event.details or {}
-    stated = details.get("action_source")
-    if isinstance(stated, str) and stated in ACTION_SOURCES:
-        return stated
+    for stated in (route.action_source, details.get("action_source")):
+        if isinstance(stated, str) and stated in ACTION_SOURCES and (is_seen or stated != "website"):
+            return stated
     if is_seen:
         return "website"
     return "system_generated" if details.get("origin") == "stripe" else "other"

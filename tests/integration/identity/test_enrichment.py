@@ -363,19 +363,22 @@ async def test_a_session_is_sent_while_it_is_fresh_and_is_never_borrowed(spine):
 # Action source
 
 
-async def test_a_stripe_purchase_is_a_website_event_if_its_browser_is_known_and_a_renewal_never_is(spine):
+async def test_a_stripe_purchase_is_a_website_event_if_it_names_its_browser_and_a_renewal_never_is(spine):
     happen(spine, "known", account_id="A1", handl_id="H1", visitor=BROWSER)
     stripe = {"origin": "stripe"}
-    happen(spine, "seen", name="subscription_purchased", account_id="A1", details=stripe)
+    happen(spine, "seen", name="subscription_purchased", account_id="A1", handl_id="H1", details=stripe)
+    happen(spine, "nowhere", name="subscription_purchased", account_id="A1", details=stripe)
     happen(spine, "unseen", name="subscription_purchased", account_id="A2", details=stripe)
     happen(spine, "renewal", name="subscription_renewed", account_id="A1", details=stripe)
     happen(spine, "elsewhere", name="subscription_purchased", account_id="A3")
     await spine.drain()
     sources = {
-        event_id: at_meta(spine, event_id)["action_source"] for event_id in ("seen", "unseen", "renewal", "elsewhere")
+        event_id: at_meta(spine, event_id)["action_source"]
+        for event_id in ("seen", "nowhere", "unseen", "renewal", "elsewhere")
     }
     assert sources == {
         "seen": "website",
+        "nowhere": "system_generated",
         "unseen": "system_generated",
         "renewal": "system_generated",
         "elsewhere": "other",

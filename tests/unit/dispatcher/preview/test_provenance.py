@@ -74,6 +74,27 @@ def test_a_route_may_set_the_action_source():
     )
 
 
+@pytest.mark.parametrize(
+    ("stated", "route", "sent", "source"),
+    [
+        (
+            "website",
+            None,
+            "other",
+            "derived: the event states website, but user agent and page of its visit are not known",
+        ),
+        ("moon", None, "other", "derived: what the event states does not hold"),
+        ("email", None, "email", "this event"),
+        ("chat", "website", "chat", "this event"),
+        (None, "website", "other", "derived"),
+        (None, "website", "website", "configuration"),
+    ],
+)
+def test_an_action_source_that_does_not_hold_is_noted(stated, route, sent, source):
+    found = provenance(details={"action_source": stated})
+    assert found.source_of("action_source", Route("Lead", action_source=route), FIELDS, sent) == source
+
+
 def test_an_account_from_sign_in_history_is_named_as_such():
     source = provenance(owner="A", handl_id="H").source_of("user_id", None, FIELDS)
     assert source == "the account that signed in on this browser or lead"

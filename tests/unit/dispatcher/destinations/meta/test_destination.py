@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from hashlib import sha256
 
+import msgspec
 import pytest
 
 from dispatcher.config import Config
@@ -113,10 +114,30 @@ def test_a_lead_without_a_source_is_direct():
         (BROWSER, {}, Route("Subscribe", action_source="system_generated"), "system_generated"),
         (BROWSER, {"action_source": "phone_call"}, LEAD, "phone_call"),
         (BROWSER, {"action_source": "moon"}, LEAD, "website"),
+        ({"ip": "203.0.113.7"}, {"action_source": "website"}, LEAD, "other"),
+        ({"ip": "203.0.113.7"}, {"action_source": "website", "origin": "stripe"}, LEAD, "system_generated"),
+        (BROWSER, {"action_source": "website"}, LEAD, "website"),
+        ({"ip": "203.0.113.7"}, {"action_source": "email"}, LEAD, "email"),
+        ({"ip": "203.0.113.7"}, {}, Route("Lead", action_source="website"), "other"),
+        ({"ip": "203.0.113.7"}, {"action_source": "chat"}, Route("Lead", action_source="website"), "chat"),
     ],
 )
 def test_action_source_says_where_it_happened(visitor, details, route, source):
     assert payload(route, visitor=visitor, details=details)["action_source"] == source
+
+
+@pytest.mark.parametrize("stated", [{}, {"action_source": "website"}, {"action_source": "chat"}])
+def test_a_renewal_is_generated_by_the_system_whatever_it_states(stated):
+    sent = payload(Route("Subscribe"), name="subscription_renewed", visitor=BROWSER, details=stated)
+    assert sent["action_source"] == "system_generated"
+
+
+def test_a_borrowed_page_and_user_agent_of_two_visits_are_no_website_event():
+    pending = delivery(handl_id="H", lead_id="1")
+    for is_visit, source in ((True, "website"), (False, "other")):
+        profile = msgspec.structs.replace(profile_from_event(pending.event), visitor=BROWSER, is_visit=is_visit)
+        built = build(pending, profile, LEAD, NOW)
+        assert json.loads(built.body)["action_source"] == source
 
 
 def test_an_address_goes_without_its_secrets():
