@@ -109,7 +109,7 @@ def find_enrichment(asked: Asked, clicks_of: Callable[[Owner], Sequence[OfferedC
 
 
 def _is_visit(asked: Asked, sources: Mapping[str, int]) -> bool:
-    """Return whether user agent and page are borrowed from one event of the same handlID (design, part 6.6)."""
+    """Return whether user agent and page are borrowed from one event of the same handlID."""
     agent, handl_id = sources.get("agent"), asked.keys.handl_id
     if agent is None or agent != sources.get("url") or not handl_id:
         return False
