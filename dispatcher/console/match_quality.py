@@ -15,6 +15,8 @@ from dispatcher.destinations.match_quality import Identifier, OwnScores
 from dispatcher.monitoring.quality import Day, Quality, daily, explanation, of_kind, own_scores, qualities
 
 PERIODS = (7, 28, 90)
+MOST_COUNTED = 10_000
+"""Of how many of the last events refusals are counted."""
 SCORES_SECONDS = 900.0
 """How long the destinations' own scores are cached. They change by the day."""
 SCORES_TIMEOUT = 4.0
@@ -51,6 +53,7 @@ async def show(request: ConsoleRequest) -> web.Response:
     since = until - timedelta(days=days - 1)
     found = await qualities(request, since, until)
     by_day = await daily(request, since, until)
+    (refusals,) = await request.run("count_refusals", {"since": since, "most": MOST_COUNTED})
     scores = await _own_scores(request, {quality.destination for quality in found})
     rows = [
         Row(
@@ -70,6 +73,8 @@ async def show(request: ConsoleRequest) -> web.Response:
         problems={name: score.problem for name, score in scores.items() if score.problem},
         explanation=explanation(request.console.config),
         best=_best(found),
+        refusals=refusals,
+        counted=MOST_COUNTED,
     )
 
 

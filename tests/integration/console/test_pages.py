@@ -296,6 +296,25 @@ async def test_match_quality_is_shown_beside_meta_s_own_score_with_what_would_he
         assert (await site.get(f"/quality?days={days}")).status == 200
 
 
+async def test_refusals_are_counted_by_where_they_come_from(site, spine):
+    denied = {"ad_user_data": "denied"}
+    seen = {"user_agent": "Mozilla/5.0"}
+    refusals = (
+        {"handl_id": "H1", "public": True, "visitor": seen},
+        {"handl_id": "H2", "public": True},
+        {"account_id": "A1"},
+        {"account_id": "A2", "visitor": seen},
+        {"account_id": "A3"},
+        {"account_id": "A4"},
+    )
+    for fields in refusals:
+        spine.record(name="lead_submitted", consent=denied, **fields)
+    spine.record(name="lead_submitted", account_id="A5", consent={"ad_user_data": "granted"})
+    spine.record(name="lead_submitted", account_id="A6")
+    page = await site.get("/quality")
+    assert "2 from public forms, 3 from the CRM, 1 with a visitor" in page.text
+
+
 async def test_recorded_text_is_never_rendered_as_markup(site, spine):
     row = spine.record(
         name="lead_submitted",
