@@ -69,8 +69,8 @@ async def test_from_an_anonymous_visitor_to_a_renewal(spine):
 
     # The lead was sent again once, with the account first, and Meta counted it once.
     first, again = sent(spine, "lead")
-    assert first["user_data"]["external_id"] == [sha("h1"), sha("l1")]
-    assert again["user_data"]["external_id"] == [sha("a1"), sha("h1"), sha("l1")]
+    assert first["user_data"]["external_id"] == [sha("h1"), sha("lead:l1")]
+    assert again["user_data"]["external_id"] == [sha("a1"), sha("h1"), sha("lead:l1")]
     assert {"em", "ph", "fn", "ln", "ct", "country"} <= again["user_data"].keys()
     verdicts = Counter((arrival.event_id, arrival.verdict) for arrival in spine.arrivals("meta"))
     assert verdicts == {
@@ -87,8 +87,14 @@ async def test_from_an_anonymous_visitor_to_a_renewal(spine):
         assert user_data["client_user_agent"] == AGENT
         assert user_data["fbp"] == "fb.1.1700000000000.1234567890"
         assert user_data["fbc"].endswith(f".{FBCLID}")
-        assert user_data["external_id"] == [sha("a1"), sha("h1"), sha("l1")]
-        assert payload["action_source"] == ("system_generated" if event == "renewal" else "website")
+        assert user_data["external_id"] == [sha("a1"), sha("h1"), sha("lead:l1")]
+    # A website visit is what a browser was seen at: with its own page, or with that of another event of the same browser.
+    assert {event: sent(spine, event)[0]["action_source"] for event in ("account", "trial", "purchase", "renewal")} == {
+        "account": "website",
+        "trial": "other",
+        "purchase": "system_generated",
+        "renewal": "system_generated",
+    }
     # The click is the same one throughout, with the time it was first seen.
     assert (
         len(
@@ -103,7 +109,7 @@ async def test_from_an_anonymous_visitor_to_a_renewal(spine):
     )
     envelopes = [json.loads(bytes(arrival.envelope)) for arrival in ga4]
     assert {envelope["client_id"] for envelope in envelopes} == {"123.456"}
-    assert [envelope["user_id"] for envelope in envelopes] == ["L1", "A1", "A1", "A1", "A1"]
+    assert [envelope["user_id"] for envelope in envelopes] == ["lead:L1", "A1", "A1", "A1", "A1"]
     assert not [arrival for arrival in spine.sandbox.ledger.arrivals if arrival.problems]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
@@ -13,17 +14,21 @@ from tests.support.stripe_events import NEW, VERSIONS
 from tests.support.stripe_invoices import DAY, INVOICE, MONTH, NOBODY, PAYMENT
 from tests.support.stripe_log import deliver
 
+CLICKED_AT = (int(time.time()) - 86_400) * 1000
+"""A click is lent for 90 days."""
 LANDING = outbox.Visitor(
     ip="203.0.113.7",
     user_agent="Mozilla/5.0 (X11; Linux x86_64)",
     url="https://crm.example/landing",
     fbp="fb.1.1700000000000.1234567890",
-    fbc="fb.1.1700000000000.IwAR2abc",
+    fbc=f"fb.1.{CLICKED_AT}.IwAR2abc",
     ga_client_id="123.456",
     handl_id="h-1",
 )
 METADATA = checkout_metadata("subscription", account_id=42, handl_id="h-1")["subscription_data"]["metadata"]
 NOW = int(time.time()) - 120
+LANDED_AT = datetime.fromtimestamp(NOW - 3600, UTC)
+"""Before the payment: a click is lent to later events only."""
 
 
 @pytest.fixture(params=VERSIONS)
@@ -43,7 +48,7 @@ def arrived(spine, destination, name):
 
 
 async def test_a_purchase_arrives_with_its_worth_and_with_the_browser_of_the_landing_page(spine, stripe):
-    outbox.record(spine.connection, outbox.LeadSubmitted(visitor=LANDING, form="lead-form-ds25"))
+    outbox.record(spine.connection, outbox.LeadSubmitted(visitor=LANDING, form="lead-form-ds25", occurred_at=LANDED_AT))
     deliver(spine.connection, stripe.invoice_paid(at=NOW, period=(NOW, NOW + MONTH), metadata=METADATA))
     assert await spine.drain() == 0
     [purchase] = arrived(spine, "meta", "Purchase")
@@ -78,7 +83,7 @@ async def test_a_renewal_of_which_stripe_knows_the_customer_only_is_sent_for_the
 
 
 async def test_a_purchase_that_came_before_its_session_is_sent_again_with_the_account(spine):
-    outbox.record(spine.connection, outbox.LeadSubmitted(visitor=LANDING, form="lead-form-ds25"))
+    outbox.record(spine.connection, outbox.LeadSubmitted(visitor=LANDING, form="lead-form-ds25", occurred_at=LANDED_AT))
     deliver(spine.connection, NEW.invoice_paid(at=NOW, period=(NOW, NOW + MONTH)))
     assert await spine.drain() == 0
     deliver(spine.connection, NEW.checkout("subscription", at=NOW - 60, reference="42", metadata={"handl_id": "h-1"}))
