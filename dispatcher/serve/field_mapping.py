@@ -10,7 +10,7 @@ from dispatcher.config.default_forms import Form
 from dispatcher.serve.body import Fields
 from dispatcher.serve.person_names import split_name
 from outbox.consent import AD_PERSONALIZATION, AD_USER_DATA
-from outbox.money import read_currency
+from outbox.money import read_amount, read_currency
 from outbox.normalization import LONGEST, cleaned
 from outbox.personal_data import is_email
 
@@ -66,7 +66,7 @@ def _details(form: Form, targets: dict[str, str]) -> dict[str, Any]:
     An amount is stated with its currency: the form's own is not combined with another one. What cannot be read stays as it
     is: it is noted when it is recorded, and never replaced.
     """
-    stated = {
+    stated: dict[str, Any] = {
         key.removeprefix("details."): value
         for key, value in targets.items()
         if key.startswith("details.") and value.strip()
@@ -74,6 +74,8 @@ def _details(form: Form, targets: dict[str, str]) -> dict[str, Any]:
     fixed = form.fixed_details()
     if "currency" in stated and read_currency(stated["currency"]) != fixed.get("currency"):
         fixed.pop("value", None)
+    if "value" in stated and (amount := read_amount(stated["value"])) is not None:
+        stated["value"] = amount
     return {**fixed, **stated}
 
 

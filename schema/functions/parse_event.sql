@@ -36,6 +36,7 @@ BEGIN
             THEN
                 parsed.event_id := coalesce(parsed.event_id, gen_random_uuid()::text);
                 parsed.occurred_at := coalesce(parsed.occurred_at, outbox.clock());
+                parsed.public := false;
                 RETURN parsed;
             END IF;
         EXCEPTION WHEN data_exception THEN

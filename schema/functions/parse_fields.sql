@@ -81,7 +81,10 @@ BEGIN
             WHEN 'consent' THEN parsed.consent := value;
             ELSE NULL; -- outbox.record stores a person in outbox.raw
             END CASE;
-        WHEN field = 'public' AND jsonb_typeof(value) = 'boolean' THEN
+        WHEN field = 'public' THEN
+            IF jsonb_typeof(value) <> 'boolean' THEN
+                RAISE EXCEPTION 'public: expected true or false' USING ERRCODE = '22023';
+            END IF;
             parsed.public := value::boolean;
         WHEN field = 'notes' AND jsonb_typeof(value) = 'array' THEN
             noted := noted || ARRAY(SELECT left(note, 200) FROM jsonb_array_elements_text(value) AS note LIMIT 50);

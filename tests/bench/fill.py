@@ -152,13 +152,7 @@ def settle(url: str, count: int) -> None:
             """,
             (_SENT,),
         )
-        keys = ", ".join(f"CASE WHEN {key} <> '' THEN {key} || '~' || copy ELSE '' END" for key in _KEYS)
-        connection.execute(
-            f"""
-            INSERT INTO outbox.fragment ({", ".join(_KEYS)}, groups)
-            SELECT {keys}, groups FROM outbox.fragment, generate_series(1, {copies}) AS copy
-            """
-        )
+        connection.execute(_COPY_FRAGMENTS, (copies,))
         connection.execute("CHECKPOINT")
 
 
@@ -167,7 +161,21 @@ _SENT = " ".join(
     + ["external_id:5e884898", "external_id:6b3a55e0", "value", "currency", "content_name", "content_category"]
     + ["lead_source"]
 )
-_KEYS = ("account_id", "handl_id", "lead_id")
+_KEYS = ("account_id", "handl_id", "lead_id", "emails", "phones")
+_COPIED = ", ".join(f"CASE WHEN {key} <> '' THEN {key} || '~' || copy ELSE '' END AS {key}" for key in _KEYS)
+_DIGEST = " || '\\x00'::bytea || ".join(f"convert_to({key}, 'UTF8')" for key in _KEYS)
+_COPY_FRAGMENTS = f"""
+WITH copied AS (
+    SELECT id AS original, copy, {_COPIED}, groups FROM outbox.fragment, generate_series(1, %s) AS copy WHERE NOT is_public
+), named AS MATERIALIZED (
+    SELECT *, encode(substring(sha256({_DIGEST} || '\\x00'::bytea) FOR 16), 'hex')::uuid AS id FROM copied
+), fragments AS (
+    INSERT INTO outbox.fragment (id, {", ".join(_KEYS)}, groups) SELECT id, {", ".join(_KEYS)}, groups FROM named
+)
+INSERT INTO outbox.fragment_key (fragment_id, kind, key)
+SELECT named.id, kind, key || '~' || copy FROM named JOIN outbox.fragment_key ON fragment_key.fragment_id = original
+"""
+"""Fragments of other persons, with ids as `dispatcher.identity.fragments.fragment_id` makes them."""
 
 
 def _suffixed(column: str, suffix: str) -> str:

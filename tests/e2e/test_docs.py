@@ -35,7 +35,7 @@ DIAGRAM = set("┌─▶│└")
 STAY = {"dispatch", "serve", "sandbox"}
 """Commands that run until a signal stops them."""
 UNIT = {"enable", "restart", "start", "stop"}
-MODULES = {"scripts/chaos": "tests.faults.chaos", "scripts/bench": "tests.bench"}
+MODULES = {"scripts/chaos": "tests.faults.chaos", "scripts/bench": "tests.bench", "scripts/mutate": "tests.mutation"}
 """Scripts that run a module of the tests with the same arguments."""
 
 

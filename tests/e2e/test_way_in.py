@@ -176,8 +176,11 @@ async def test_every_identifier_of_the_first_page_is_in_the_user_data_of_the_las
         assert page.url == f"{pages['site']}/thanks"
 
         # The visitor signs up in the CRM, which knows the browser by its handlID, and pays by Stripe.
-        outbox.record(spine.connection, outbox.AccountCreated(account_id=42, handl_id=COOKIES["handlID"]))
-        payload, signature = signed(NEW.invoice_paid(metadata={"account_id": "42"}, at=NOW - 60, buyer={}))
+        # The form proves nothing, but its address is the account's: so the account gets what the form's browser told.
+        person = outbox.Person(email=PERSON["email"])
+        account = outbox.AccountCreated(account_id=42, handl_id=COOKIES["handlID"], person=person)
+        outbox.record(spine.connection, account)
+        payload, signature = signed(NEW.invoice_paid(metadata={"account_id": "42"}, at=int(time.time()), buyer={}))
         async with aiohttp.ClientSession() as http:
             headers = {"Stripe-Signature": signature}
             async with http.post(f"{address}/stripe/webhook", data=payload, headers=headers) as answer:

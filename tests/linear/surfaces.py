@@ -17,7 +17,7 @@ from dispatcher.config.toml_tables import Problems
 from dispatcher.console.access import Access, check_origin, is_local
 from dispatcher.destinations.ga4 import destination as ga4
 from dispatcher.destinations.meta import destination as meta
-from dispatcher.identity.fragments import keys_of
+from dispatcher.identity.keys import keys_of
 from dispatcher.identity.profile import profile_from_event
 from dispatcher.models import Route
 from dispatcher.preview.masking import masked

@@ -11,7 +11,18 @@ import pytest
 from tests.support.nasty import growing
 
 OBJECTS = ("person", "sealed", "visitor", "campaign", "details", "consent")
-FIELDS = ("name", "occurred_at", "event_id", "handl_id", "lead_id", "account_id", *OBJECTS, "notes", "nothing known")
+FIELDS = (
+    "name",
+    "occurred_at",
+    "event_id",
+    "handl_id",
+    "lead_id",
+    "account_id",
+    *OBJECTS,
+    "notes",
+    "public",
+    "nothing known",
+)
 NOT_FROM_OUTSIDE = {"id", "recorded_at"}
 
 

@@ -13,8 +13,8 @@ async def test_what_is_too_much_for_postgresql_is_raised_and_not_repeated(databa
     monkeypatch.setattr(
         "dispatcher.database.connections.load",
         lambda _: (
-            b"INSERT INTO outbox.fragment (account_id, handl_id, lead_id, groups) "
-            b"SELECT string_agg(md5(n::text), ''), '', '', '[]' FROM generate_series(1, 1000) AS n"
+            b"INSERT INTO outbox.event (name, event_id) "
+            b"SELECT 'lead_submitted', string_agg(md5(n::text), '') FROM generate_series(1, 1000) AS n"
         ),
     )
     with pytest.raises(psycopg.errors.ProgramLimitExceeded):

@@ -467,8 +467,10 @@ def test_odd_persons_are_left_out_and_noted(connection):
 def test_ten_megabytes_of_a_person_are_left_out_and_of_details_refused(connection):
     body = "x" * 10_000_000
     person = outbox.Person(email=body + "@example.com", first_name=body)
-    number = outbox.record(connection, outbox.LeadSubmitted(event_id=body, person=person))
+    number = outbox.record(connection, outbox.LeadSubmitted(event_id=body[:1000], person=person))
     assert read(connection, number, "length(event_id)", "sealed -> 'meta'") == (64, {})
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match=r"^event_id: larger than 64 kB"):
+        outbox.record(connection, outbox.LeadSubmitted(event_id=body))
     with pytest.raises(psycopg.errors.InvalidParameterValue, match=r"^details: larger than 64 kB"):
         outbox.record(connection, outbox.LeadSubmitted(details={f"k{n}": body for n in range(100)}))
 
