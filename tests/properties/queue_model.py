@@ -69,6 +69,7 @@ class Model:
     queue: dict[Key, Pending] = field(default_factory=dict)
     leases: dict[int, Held] = field(default_factory=dict)
     receipts: dict[Key, Receipt] = field(default_factory=dict)
+    resent: set[tuple[int, int]] = field(default_factory=set)
     attempts: dict[tuple[Key, int], Attempt] = field(default_factory=dict)
     raw: set[int] = field(default_factory=set)
 
@@ -194,7 +195,11 @@ class Model:
         """What is due and too old ends."""
         closed = [key for key in self.due(destination, None) if self._is_closed(key, limits)]
         for key in closed:
-            self.receipts[key] = Receipt("failed", self.queue.pop(key).tried.tries, self.now)
+            # A re-send that ran out of time is no dead letter: the event was delivered.
+            is_resend = key.revision > 0 and (key.event, key.destination) in self.resent
+            self.receipts[key] = Receipt(
+                "skipped" if is_resend else "failed", self.queue.pop(key).tried.tries, self.now
+            )
         return len(closed)
 
     def _is_closed(self, key: Key, limits: Limits) -> bool:

@@ -341,6 +341,8 @@ class QueueMachine(RuleBasedStateMachine):
             pause=timedelta(),
         )
         assert decided == [(self.model.revise(key),)]
+        if decided[0][0]:
+            self.model.resent.add((key.event, key.destination))
 
     @invariant()
     def nothing_is_lost_or_done_twice(self):
