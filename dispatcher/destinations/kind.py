@@ -10,6 +10,7 @@ requests only inside the methods that do.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import date
 from typing import Any, ClassVar, Generic, TypeVar
@@ -63,7 +64,7 @@ TOKEN, VERSION = "token", "version"
 """The alerts of deadlines: a token, or the version of an API, is about to expire."""
 
 
-class DestinationKind(KindConfig, Generic[S]):
+class DestinationKind(KindConfig, ABC, Generic[S]):
     """A kind of destination; the first part of it is in `KindConfig`.
 
     `operator`: the company that runs it; empty: the label. `account_label`: what the account there is called. `hosts`: the
@@ -90,9 +91,9 @@ class DestinationKind(KindConfig, Generic[S]):
     patterns: ClassVar[tuple[Pattern, ...]] = ()
     sandbox: ClassVar[str] = ""
 
+    @abstractmethod
     def create(self, here: Configured[S]) -> Destination:
         """Return what builds and sends."""
-        raise NotImplementedError
 
     def check(self, here: Configured[S], today: date) -> Iterator[Finding]:  # noqa: ARG002
         """Return what `outbox doctor` finds in its settings, beside secret and address."""

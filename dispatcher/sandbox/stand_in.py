@@ -6,6 +6,7 @@ dispatcher/sandbox/<kind>/…               its rules and endpoints, written fro
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -55,7 +56,7 @@ class Proof(msgspec.Struct, frozen=True):
     allowed: frozenset[str] = frozenset({"counted"})
 
 
-class StandIn:
+class StandIn(ABC):
     """One kind of destination, as the sandbox plays it.
 
     `title`: the name of what is stood in for. `refused`: the word for events that break a rule; `verdict`: the same on a card.
@@ -77,9 +78,9 @@ class StandIn:
         """The name of the kind."""
         return self.kind.name
 
+    @abstractmethod
     def add_routes(self, app: web.Application) -> None:
         """Add its paths."""
-        raise NotImplementedError
 
     def show(self, arrival: Arrival, event: dict[str, Any], shared: dict[str, Any], invalid: dict[str, str]) -> Shown:  # noqa: ARG002
         """Return how an arrival is shown; `invalid`: place → what is wrong with it."""

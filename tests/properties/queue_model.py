@@ -1,4 +1,4 @@
-"""What the queues promise, said once more in plain Python: what is owed, who holds it, how it ended, what was tried."""
+"""What the queues promise, said once more in plain Python: what is pending, who holds it, how it ended, what was tried."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dispatcher.models import Settlement
 
 
 class Key(NamedTuple):
-    """What is owed; of intake, destination and revision are 0."""
+    """What is pending; of intake, destination and revision are 0."""
 
     event: int
     destination: int = 0
@@ -110,7 +110,7 @@ class Model:
         return True
 
     def take_in(self, lease: int, destinations: Iterable[int], skipped: set[int]) -> int:
-        """An intake lease is settled: each event is owed to each destination, or skipped."""
+        """An intake lease is settled: each event is pending for each destination, or skipped."""
         if lease not in self.leases:
             return 0
         held = self.leases.pop(lease)
@@ -148,7 +148,7 @@ class Model:
         self.queue[key] = Pending(tried, told.due_at)
 
     def reclaim(self, most: int) -> int:
-        """What was held too long is owed again; a delivery may have been made. One more loss, but never above `most`."""
+        """What was held too long is pending again; a delivery may have been made. One more loss, but never above `most`."""
         expired = [lease for lease, held in self.leases.items() if held.expires_at < self.now]
         rows = 0
         for lease in expired:
@@ -208,14 +208,14 @@ class Model:
         return repeats or self.occurred_at[key.event] <= self.now - limits.window
 
     def requeue(self, before: datetime) -> int:
-        """Dead letters are owed once more."""
+        """Dead letters are pending once more."""
         dead = [
             key for key, receipt in self.receipts.items() if receipt.outcome == "failed" and receipt.at < before
         ]  # fmt: skip
         return sum(self.revise(key) for key in dead)
 
     def revise(self, key: Key) -> bool:
-        """A delivery that ended is owed once more, with what is known of its tries, unless it is or was already."""
+        """A delivery that ended is pending once more, with what is known of its tries, unless it is or was already."""
         revised = key._replace(revision=key.revision + 1)
         if revised in self.places():
             return False
@@ -237,6 +237,6 @@ class Model:
         return min(delivered + unknown, default=None)
 
     def places(self) -> list[Key]:
-        """Everything that is owed, held or ended, as often as it is."""
+        """Everything that is pending, held or ended, as often as it is."""
         held = [key for lease in self.leases.values() for key in lease.rows]
         return [*self.queue, *held, *self.receipts]

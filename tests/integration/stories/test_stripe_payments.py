@@ -15,7 +15,7 @@ from tests.support.stripe_invoices import DAY, INVOICE, MONTH, NOBODY, PAYMENT
 from tests.support.stripe_log import deliver
 
 CLICKED_AT = (int(time.time()) - 86_400) * 1000
-"""A click is lent for 90 days."""
+"""A click goes out with events of the next 90 days."""
 LANDING = outbox.Visitor(
     ip="203.0.113.7",
     user_agent="Mozilla/5.0 (X11; Linux x86_64)",
@@ -28,7 +28,7 @@ LANDING = outbox.Visitor(
 METADATA = checkout_metadata("subscription", account_id=42, handl_id="h-1")["subscription_data"]["metadata"]
 NOW = int(time.time()) - 120
 LANDED_AT = datetime.fromtimestamp(NOW - 3600, UTC)
-"""Before the payment: a click is lent to later events only."""
+"""Before the payment: a click goes out with later events only."""
 
 
 @pytest.fixture(params=VERSIONS)

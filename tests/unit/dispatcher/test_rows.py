@@ -22,7 +22,7 @@ NOT_QUERIES = {
 
 
 def is_query(node: ast.expr) -> bool:
-    """Say whether an expression is the rows of a query."""
+    """Return whether an expression is the rows of a query."""
     if isinstance(node, ast.Await):
         node = node.value
     if isinstance(node, ast.IfExp):
