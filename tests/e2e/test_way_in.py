@@ -190,8 +190,9 @@ async def test_every_identifier_of_the_first_page_is_in_the_user_data_of_the_las
     lead = arrived(spine, "meta", "Lead").event
     agent = await page.evaluate("navigator.userAgent")
     fbc = lead["user_data"]["fbc"]
-    assert fbc.startswith(f"fb.1.{str(NOW)[:6]}")
-    assert fbc.endswith(f".{FBCLID}")
+    version, subdomain, clicked, click_id = fbc.split(".", 3)
+    assert (version, subdomain, click_id) == ("fb", "1", FBCLID)
+    assert NOW <= int(clicked) // 1000 <= time.time()
     browser = {"fbp": COOKIES["_fbp"], "fbc": fbc, "client_user_agent": agent, "client_ip_address": IP}
     person = {"em", "ph", "fn", "ln", "country"}
     assert lead["user_data"] | browser == lead["user_data"]
