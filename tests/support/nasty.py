@@ -17,7 +17,7 @@ LARGE = 64 * 1024
 SIZES = (LARGE // 16, LARGE // 4, LARGE)
 FLOOR = 0.008
 """Seconds of CPU below which a difference is noise: a quadratic scan of 64 kB takes at least ten times that."""
-MOST = 8
+MOST = 10
 """How much the work may grow where the input grows fourfold: 4 is linear, 16 is quadratic."""
 REPEATS = 5
 TICKS = 0.05
